@@ -1,0 +1,168 @@
+"""What a run says about itself: a snapshot while it goes on, a result at its end."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+Phase = Literal["planning", "copying", "verifying", "done"]
+Payload = Literal["binary", "tabular"]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A run at one moment, for progress displays. Totals are None until planning has ended.
+
+    ``waiting`` counts the workers by what each is waiting for: ``source``, ``sink``, ``budget``
+    (memory), ``throttle`` (bandwidth or a retry), ``queue`` (nothing to do).
+    """
+
+    run_id: str
+    phase: Phase
+    payload: Payload
+    elapsed: float
+    units_done: int
+    units_total: int | None
+    bytes_done: int
+    bytes_total: int | None
+    rows_done: int
+    parallel: int
+    waiting: dict[str, int]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One end of the copy: the connector's name, its format where it has one, the address without secrets."""
+
+    connector: str
+    format: str
+    url: str
+
+
+@dataclass(slots=True)
+class CopyResult:
+    """The outcome of a run. Bytes are bytes, durations seconds; rows are None for a binary copy.
+
+    ``splits_skipped`` counts the splits that a resumed run found done. ``seconds`` sums what the
+    workers spent per wait reason.
+    """
+
+    run_id: str
+    status: Literal["Succeeded", "Planned"]
+    payload: Payload
+    source: Side
+    sink: Side
+    started: datetime
+    duration: float = 0.0
+    planning: float = 0.0
+    bytes_read: int = 0
+    bytes_written: int = 0
+    files_read: int = 0
+    files_written: int = 0
+    files_skipped: int = 0
+    rows_read: int | None = None
+    rows_copied: int | None = None
+    rows_skipped: int = 0
+    parallel_copies: int = 1
+    peak_memory: int = 0
+    splits_done: int = 0
+    splits_skipped: int = 0
+    retries: int = 0
+    throttled: int = 0
+    verified: bool | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        """0 done; 3 done with rows or files skipped."""
+        return 3 if self.files_skipped or self.rows_skipped else 0
+
+    def output(self) -> dict[str, Any]:
+        """The result under the names of Data Factory's copy activity output, and our own additions.
+
+        Units as there: ``copyDuration`` in whole seconds, ``throughput`` in KB/s; rows are
+        absent from a binary copy. Additions: ``runId``, ``status``, ``crossdock``.
+        """
+        out: dict[str, Any] = {
+            "runId": self.run_id,
+            "status": self.status,
+            "dataRead": self.bytes_read,
+            "dataWritten": self.bytes_written,
+            "filesRead": self.files_read,
+            "filesWritten": self.files_written,
+            "filesSkipped": self.files_skipped,
+            "copyDuration": round(self.duration),
+            "throughput": round(self.bytes_read / 1024 / max(self.duration, 0.001), 3),
+            "usedParallelCopies": self.parallel_copies,
+            "sourcePeakConnections": self.parallel_copies,
+            "sinkPeakConnections": self.parallel_copies,
+            "errors": [],
+            "dataConsistencyVerification": self._consistency(),
+            "executionDetails": [self._execution()],
+        }
+        if self.rows_copied is not None:
+            out |= {
+                "rowsRead": self.rows_read,
+                "rowsCopied": self.rows_copied,
+                "rowsSkipped": self.rows_skipped,
+            }
+        own = asdict(self)
+        out["crossdock"] = {
+            key: own[key]
+            for key in (
+                "payload", "duration", "peak_memory", "splits_done", "splits_skipped", "retries", "throttled",
+                "seconds", "notes", "skipped",
+            )
+        }  # fmt: skip
+        return out
+
+    def _consistency(self) -> dict[str, str]:
+        if self.verified is None:
+            return {"VerificationResult": "NotVerified"}
+        inconsistent = "Skipped" if self.files_skipped or self.rows_skipped else "None"
+        return {"VerificationResult": "Verified", "InconsistentData": inconsistent}
+
+    def _execution(self) -> dict[str, Any]:
+        queue, transfer = round(self.planning), round(self.duration - self.planning)
+        source, sink = self.source.connector, self.sink.connector
+        details = {
+            "listingSource": {"type": source, "workingDuration": round(self.planning)},
+            "readingFromSource": {"type": source, "workingDuration": round(self.seconds.get("source", 0))},
+            "writingToSink": {"type": sink, "workingDuration": round(self.seconds.get("sink", 0))},
+        }
+        return {
+            "source": {"type": source},
+            "sink": {"type": sink, "throttlingErrors": self.throttled},
+            "status": self.status,
+            "start": self.started.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "duration": round(self.duration),
+            "usedParallelCopies": self.parallel_copies,
+            "profile": {
+                "queue": {"status": "Completed", "duration": queue},
+                "transfer": {"status": "Completed", "duration": transfer, "details": details},
+            },
+            "detailedDurations": {"queuingDuration": queue, "transferDuration": transfer},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """A run as its journal has it."""
+
+    run_id: str
+    state: Literal["running", "interrupted", "failed", "succeeded"]
+    created: datetime
+    source: str
+    sink: str
+    units_done: int
+    units_total: int
+    splits_done: int
+    splits_total: int
+    bytes_done: int
+    rows_done: int | None
+    error: str
+    output: dict[str, Any] | None

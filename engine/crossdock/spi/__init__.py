@@ -1,0 +1,40 @@
+"""The plugin contract: all that a connector implements or is given. No vendor, no engine."""
+
+from .data import Attempt, Begun, PlanHint, Receipt, Split, Target, Unit, UnitPage, WriteMode
+from .endpoints import Cancellable, Copier, ReadBack, Sink, Source, Writer
+from .format import ByteSink, FileFormat, FormatWriter, Part, Piece
+from .spec import Capabilities, ConnectorConfig, ConnectorSpec, Location
+from .store import Block, ObjectInfo, ObjectReader, ObjectStore, RangeCopier, UploadRequest
+
+__all__ = [
+    "Attempt",
+    "Begun",
+    "Block",
+    "ByteSink",
+    "Cancellable",
+    "Capabilities",
+    "ConnectorConfig",
+    "ConnectorSpec",
+    "Copier",
+    "FileFormat",
+    "FormatWriter",
+    "Location",
+    "ObjectInfo",
+    "ObjectReader",
+    "ObjectStore",
+    "Part",
+    "Piece",
+    "PlanHint",
+    "RangeCopier",
+    "ReadBack",
+    "Receipt",
+    "Sink",
+    "Source",
+    "Split",
+    "Target",
+    "Unit",
+    "UnitPage",
+    "UploadRequest",
+    "WriteMode",
+    "Writer",
+]

@@ -1,0 +1,120 @@
+"""The values that cross the plugin boundary. All immutable; bytes are opaque to the engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class WriteMode(StrEnum):
+    """What to do about a target that may exist."""
+
+    ERROR = "error"
+    """Refuse when the target exists; never replace what appeared meanwhile."""
+    APPEND = "append"
+    """Add to the target; create it when it is missing."""
+    OVERWRITE = "overwrite"
+    """Replace the target at commit, in one step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What becomes visible at once: a table, an object.
+
+    ``name`` is a relative, ``/``-separated name that a sink turns into its own (``2024/a.csv``,
+    ``flights``). ``size`` is in bytes where the source knows it. ``token`` is the source's own,
+    stored with the plan (for example the version of the object, so that reading can be pinned).
+    """
+
+    name: str
+    size: int | None = None
+    token: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class UnitPage:
+    """Some units and a cursor from which listing goes on in another process (None: no more)."""
+
+    units: tuple[Unit, ...]
+    cursor: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """What one worker carries; readable by another process or machine.
+
+    ``index`` counts from 0 within the unit and is the order of the splits in an ordered sink.
+    ``weight`` is relative work. ``offset`` and ``length`` (bytes) are set for binary splits only.
+    ``memory`` is what reading it needs in bytes (0: the engine's default).
+    """
+
+    unit: str
+    index: int
+    token: bytes
+    weight: int = 1
+    offset: int | None = None
+    length: int | None = None
+    memory: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Proof that a split is durable at the sink and not yet visible."""
+
+    token: bytes
+    items: int
+    bytes: int
+    rows: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanHint:
+    """What the engine asks of a plan.
+
+    ``parallel``: splits that can run at once. ``max_splits``: upper limit (None: no limit).
+    ``min_split_bytes``: smaller splits are not worth their fixed cost at the sink.
+    ``block``: the sink's block size in bytes; binary splits are exactly that long but the last.
+    """
+
+    parallel: int = 1
+    max_splits: int | None = None
+    min_split_bytes: int = 0
+    block: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """How a unit shall be written. ``schema`` is the *mapped* schema, None for bytes."""
+
+    mode: WriteMode
+    schema: pa.Schema | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A unit that was begun at the sink; journaled, never asked for twice.
+
+    ``handle`` carries everything that ``writer``, ``commit`` and ``cleanup`` need in another process.
+    ``max_writers``: splits of this unit that may be written at once. ``max_splits``: splits that
+    the unit may have at all (1 for a format that only one writer can write). ``block``,
+    ``min_split_bytes``: see ``PlanHint``. ``memory``: what one writer needs, in bytes.
+    """
+
+    handle: bytes
+    max_writers: int = 1
+    max_splits: int | None = None
+    block: int | None = None
+    min_split_bytes: int = 0
+    memory: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try at a split. ``number`` counts from 1 over all processes (it is kept in the journal)."""
+
+    run_id: str
+    number: int

@@ -1,0 +1,137 @@
+"""Source, Sink and Writer: what a table connector implements. The methods may block.
+
+The engine calls each from its own worker threads or child processes, at most one call per
+``Writer`` at a time. ``T`` is ``pyarrow.RecordBatch`` (tabular) or ``memoryview`` (binary).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from .data import Attempt, Begun, PlanHint, Receipt, Split, Target, Unit, UnitPage
+
+T = TypeVar("T")
+
+
+class Source(ABC, Generic[T]):
+    """Where items come from. Safe to use from several threads."""
+
+    @abstractmethod
+    def units(self, after: bytes | None = None) -> Iterator[UnitPage]:
+        """List the units in pages, going on behind the cursor ``after``; the order is stable.
+
+        Raises NotFoundError when nothing is there.
+        """
+
+    @abstractmethod
+    def schema(self, unit: Unit) -> pa.Schema | None:
+        """The schema of every batch of this unit; None for bytes. Costs a round trip."""
+
+    @abstractmethod
+    def plan(self, unit: Unit, hint: PlanHint) -> Iterator[Split]:
+        """Cut the unit into splits that together hold each item once; indices 0, 1, 2, ...
+
+        Asked once per run; the stored plan answers afterwards. The same unit and hint give the
+        same plan as long as the source does not change. An empty unit has one empty split or none.
+        """
+
+    @abstractmethod
+    def read(self, split: Split) -> AbstractContextManager[Iterator[T]]:
+        """Open the split. An item is valid until the next one is asked for.
+
+        Ending early is an error (ShortReadError), never a short success; a source that is no
+        longer what was planned raises SourceChangedError where that can be known.
+        """
+
+    def close(self) -> None:
+        """Let go of connections. May be called twice."""
+
+
+class Writer(ABC, Generic[T]):
+    """Writes one attempt at one split. Ends with exactly one of ``finish`` and ``abort``."""
+
+    @abstractmethod
+    def write(self, item: T) -> None:
+        """Take one item. It may not be kept after returning unless it is immutable (Arrow)."""
+
+    def consume(self, items: Iterator[T]) -> None:
+        """Take all items. Bulk loaders that pull override this; errors of ``items`` pass through."""
+        for item in items:
+            self.write(item)
+
+    @abstractmethod
+    def finish(self) -> Receipt:
+        """Make the split durable, not visible."""
+
+    @abstractmethod
+    def abort(self) -> None:
+        """Throw this attempt away. Never raises."""
+
+
+class Sink(ABC, Generic[T]):
+    """Where items go. Safe to use from several threads and, by its handles, processes."""
+
+    @abstractmethod
+    def check(self, unit: Unit, target: Target) -> None:
+        """Refuse before any data moves what cannot work (mode, keys, types). Changes nothing."""
+
+    @abstractmethod
+    def begin(self, unit: Unit, target: Target, run_id: str) -> Begun:
+        """Prepare the unit. Not repeated on resume: the handle is journaled."""
+
+    @abstractmethod
+    def writer(self, handle: bytes, split: Split, attempt: Attempt) -> Writer[T]:
+        """Open one attempt. Attempts with different numbers never touch each other's data."""
+
+    @abstractmethod
+    def commit(self, handle: bytes, receipts: Sequence[tuple[Split, Receipt]]) -> None:
+        """Make exactly the receipts' data visible, in the order of the splits.
+
+        Finds its own earlier commit: twice is the same as once, also when somebody has changed
+        the target since. Raises StageLostError when staged data is gone.
+        """
+
+    @abstractmethod
+    def cleanup(self, handle: bytes) -> None:
+        """Remove what is staged, after commit or giving up. Idempotent; may race with itself."""
+
+    def close(self) -> None:
+        """Let go of connections. May be called twice."""
+
+
+class ReadBack(ABC, Generic[T]):
+    """Ability of a sink: what was written can be read again, for ``--verify``.
+
+    ``Capabilities.read_back`` says whether that is possible ``before_commit`` (a wrong copy never
+    becomes visible) or only ``after_commit``.
+    """
+
+    @abstractmethod
+    def written(self, handle: bytes, receipts: Sequence[tuple[Split, Receipt]]) -> tuple[Source[T], Unit]:
+        """A source that reads what the receipts stand for, and nothing else."""
+
+
+class Copier(ABC):
+    """Ability of a sink: a binary split can go from source to sink without passing through us."""
+
+    @abstractmethod
+    def can_copy(self, source: Source[memoryview]) -> bool:
+        """Whether ``copy`` works from this source. Cheap; asked once per run."""
+
+    @abstractmethod
+    def copy(self, source: Source[memoryview], handle: bytes, split: Split, attempt: Attempt) -> Receipt:
+        """Carry the split; as durable and as invisible as ``Writer.finish``."""
+
+
+class Cancellable(ABC):
+    """Ability of a writer or source: a blocked call can be ended from another thread."""
+
+    @abstractmethod
+    def cancel(self) -> None:
+        """Make blocked calls return soon, with any exception. Idempotent."""

@@ -1,0 +1,106 @@
+"""FileFormat: what a format connector implements; it then works on every store."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+if TYPE_CHECKING:
+    import io
+
+    import pyarrow as pa
+
+    from .data import PlanHint
+    from .store import ObjectInfo
+
+
+class ByteSink(Protocol):
+    """What a format writes to: a sequential stream. Takes any buffer, keeps none."""
+
+    def write(self, data: bytes | memoryview | pa.Buffer, /) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a file that can be read alone: a byte range, some row groups.
+
+    ``token`` is the format's own. ``weight`` is in bytes of the file. ``memory`` is what reading
+    it needs in bytes (0: the engine's default).
+    """
+
+    token: bytes
+    weight: int
+    memory: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part that ``FormatWriter`` wrote: its ``length`` in bytes and the writer's own ``token``."""
+
+    length: int
+    token: bytes
+
+
+class FormatWriter(ABC):
+    """Writes one part."""
+
+    @abstractmethod
+    def write(self, batch: pa.RecordBatch) -> None: ...
+
+    @abstractmethod
+    def finish(self) -> bytes:
+        """Write what is left; returns the token that ``FileFormat.tail`` needs. Does not close the stream."""
+
+    def abort(self) -> None:  # noqa: B027 - optional
+        """Let go of everything without writing. Never raises."""
+
+
+class FileFormat(ABC):
+    """Turns an open file into record batches and back. Safe to use from several threads.
+
+    Files are given as ``io.BufferedIOBase``-like objects (``read``, ``readinto``, ``seek``,
+    ``tell``) that read from any store; ``info`` names the object and its version, for messages
+    and caches. A file that cannot be read raises DataError with the path and, where there is one, the
+    line.
+    """
+
+    joinable: ClassVar[bool] = False
+    """Whether parts written apart make one file: ``head`` + parts in order + ``tail``."""
+
+    @abstractmethod
+    def schema(self, file: io.RawIOBase, info: ObjectInfo) -> pa.Schema:
+        """The schema that every ``read`` of this file follows."""
+
+    @abstractmethod
+    def plan(
+        self, file: io.RawIOBase, info: ObjectInfo, hint: PlanHint, target_bytes: int
+    ) -> Iterator[Piece]:
+        """Cut the file into pieces of about ``target_bytes``; one piece where it cannot be cut."""
+
+    @abstractmethod
+    def read(
+        self, file: io.RawIOBase, info: ObjectInfo, token: bytes, schema: pa.Schema
+    ) -> AbstractContextManager[Iterator[pa.RecordBatch]]:
+        """Read one piece as batches of exactly ``schema``."""
+
+    @abstractmethod
+    def writer(self, out: ByteSink, schema: pa.Schema) -> FormatWriter:
+        """Write a part (``joinable``) or the whole file to ``out``."""
+
+    def check(self, schema: pa.Schema) -> None:  # noqa: B027 - optional
+        """Raise SchemaMismatchError where the format cannot hold a type. Called before any data."""
+
+    def head(self, schema: pa.Schema) -> bytes:
+        """What stands before the first part."""
+        return b""
+
+    def tail(self, schema: pa.Schema, parts: Sequence[Part]) -> bytes:
+        """What stands behind the last part."""
+        return b""
+
+    def notes(self) -> Sequence[str]:
+        """What the report should say about how files were read (for example: why one was not cut)."""
+        return ()

@@ -1,0 +1,113 @@
+"""ConnectorSpec: how a plugin says what it is. Making one imports no vendor library."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import unquote, urlsplit
+
+from pydantic import BaseModel, ConfigDict
+
+from .data import WriteMode
+
+if TYPE_CHECKING:
+    from ..errors import CrossdockError
+    from .endpoints import Sink, Source
+    from .format import FileFormat
+    from .store import ObjectStore
+
+Kind = Literal["store", "format", "table"]
+
+
+class ConnectorConfig(BaseModel):
+    """Base of every connector's options: unknown keys are refused, each field is described."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """An address, taken apart. ``path`` is unquoted; a bare path has the scheme ``""``."""
+
+    url: str
+    scheme: str
+    authority: str
+    path: str
+    query: str
+    fragment: str
+
+    @classmethod
+    def parse(cls, text: str) -> Location:
+        """Parse a URL or a bare path (in which ``#``, ``?`` and ``%`` are ordinary characters)."""
+        scheme, colon, _ = text.partition(":")
+        if not colon or "://" not in text[: len(scheme) + 3] or len(scheme) < 2:
+            return cls(text, "", "", text, "", "")
+        parts = urlsplit(text)
+        return cls(
+            text,
+            parts.scheme.lower(),
+            parts.netloc,
+            unquote(parts.path),
+            parts.query,
+            unquote(parts.fragment),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """Facts that methods do not show. Each is tested when declared and when not."""
+
+    write_modes: frozenset[WriteMode] = frozenset()
+    """Modes that ``Sink.check`` accepts; others raise NotSupportedError."""
+    visibility: Literal["atomic", "marker", "per_object"] = "atomic"
+    """How a unit of many objects appears. One object always appears at once."""
+    private_staging: bool = True
+    """False: one run's commit throws away another run's staged data, so two runs at once are refused."""
+    block_range: tuple[int, int] | None = None
+    """Smallest and largest block in bytes that the store takes."""
+    max_blocks: int | None = None
+    """Most blocks that one object can have."""
+    resume_window: timedelta | None = None
+    """How long staged data is kept by the store (None: until removed)."""
+    read_back: Literal["no", "before_commit", "after_commit"] = "no"
+    """When ``ReadBack.written`` works."""
+    cancel: bool = False
+    """Whether a blocked call can be ended from another thread (``Cancellable``)."""
+    gil_bound: bool = False
+    """Whether it holds the interpreter lock while it works; its splits then run in child processes."""
+    cheap_scan: bool = False
+    """Whether reading a whole object before the copy costs next to nothing (a local disk)."""
+
+
+def _unclassified(error: BaseException) -> CrossdockError | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectorSpec:
+    """What the hook ``crossdock_connectors`` returns.
+
+    ``name`` is lower case and unique among its kind's plugins. ``schemes`` (stores and tables) and
+    ``extensions`` (formats, with the dot) choose it. ``adf_types`` are the Data Factory type names it
+    answers to. ``requires`` are the modules it imports late and ``extra`` is what to install for
+    them. Factories get the validated config; ``classify`` maps a driver's exception or returns None.
+    """
+
+    name: str
+    summary: str
+    kind: Kind
+    config: type[ConnectorConfig] = ConnectorConfig
+    schemes: tuple[str, ...] = ()
+    extensions: tuple[str, ...] = ()
+    adf_types: tuple[str, ...] = ()
+    capabilities: Capabilities = field(default_factory=Capabilities)
+    open_store: Callable[[Any, Location], ObjectStore] | None = None
+    open_format: Callable[[Any], FileFormat] | None = None
+    open_source: Callable[[Any, Location], Source[Any]] | None = None
+    open_sink: Callable[[Any, Location], Sink[Any]] | None = None
+    classify: Callable[[BaseException], CrossdockError | None] = _unclassified
+    example: str = ""
+    requires: tuple[str, ...] = ()
+    extra: str = ""

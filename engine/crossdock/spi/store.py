@@ -1,0 +1,142 @@
+"""ObjectStore: what a store connector implements; it then gets binary and every tabular format."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """One object. ``path`` is relative to the store, ``/``-separated; ``size`` in bytes.
+
+    ``etag`` names the version: it changes whenever the content does. ``modified``: seconds since 1970.
+    """
+
+    path: str
+    size: int
+    etag: str
+    modified: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Where a piece of an upload belongs.
+
+    (``split``, ``attempt``, ``index``) names it: the same name is the same content. ``start`` is its
+    offset in bytes within the split; ``offset`` its offset within the object, None while the sizes
+    of the splits before it are unknown. Blocks of an object have an offset all or none.
+    """
+
+    split: int
+    attempt: int
+    index: int
+    start: int
+    length: int
+    offset: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UploadRequest:
+    """What an upload is told when it begins. ``size`` in bytes where it is known."""
+
+    run_id: str
+    overwrite: bool = False
+    size: int | None = None
+
+
+class ObjectReader(ABC):
+    """One version of one object, open for reading at any offset. Safe to use from several threads."""
+
+    info: ObjectInfo
+
+    @abstractmethod
+    def read_into(self, offset: int, buffer: memoryview) -> int:
+        """Fill ``buffer`` from ``offset``; returns the count, less than asked only at the object's end.
+
+        Raises ShortReadError when the store ends early, SourceChangedError when the version is
+        no longer the one that was opened.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """May be called twice."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class ObjectStore(ABC):
+    """A place for objects. Blocking methods, safe to use from several threads.
+
+    Errors: NotFoundError, AccessDeniedError, AuthError, NoSpaceError, TransientError; a path that
+    leaves the store's root (``..``, absolute, control characters) is a ConfigError.
+    """
+
+    @abstractmethod
+    def list(self, prefix: str = "", after: str | None = None) -> Iterator[Sequence[ObjectInfo]]:
+        """Pages of all objects whose path starts with ``prefix``, ordered by path, behind ``after``.
+
+        Staged data of any run is not listed. An empty or missing prefix gives no pages.
+        """
+
+    @abstractmethod
+    def stat(self, path: str) -> ObjectInfo:
+        """Raises NotFoundError."""
+
+    @abstractmethod
+    def open_read(self, path: str, info: ObjectInfo | None = None) -> ObjectReader:
+        """Open the object. With ``info``, exactly that version: another raises SourceChangedError."""
+
+    @abstractmethod
+    def open_upload(self, path: str, request: UploadRequest) -> bytes:
+        """Begin to write an object; returns a handle for any process. Nothing becomes visible."""
+
+    @abstractmethod
+    def write_block(self, upload: bytes, block: Block, data: memoryview) -> None:
+        """Make one block durable (not visible). Twice with the same block is the same as once."""
+
+    @abstractmethod
+    def commit(self, upload: bytes, blocks: Sequence[Block]) -> None:
+        """Make the object of exactly these blocks, in this order, visible in one step.
+
+        Finds its own earlier commit. Without ``overwrite`` an object of somebody else at the
+        target raises AlreadyExistsError, also when it appeared after ``open_upload``. Raises
+        StageLostError when a block is gone.
+        """
+
+    @abstractmethod
+    def abort(self, upload: bytes) -> None:
+        """Remove what is staged, after commit too. Idempotent; never touches a committed object."""
+
+    @abstractmethod
+    def delete(self, path: str) -> None:
+        """Remove the object; one that does not exist is fine."""
+
+    def close(self) -> None:  # noqa: B027 - optional
+        """Let go of connections. May be called twice."""
+
+
+class RangeCopier(ABC):
+    """Ability of a store: bytes go from one store to another without passing through this process."""
+
+    @abstractmethod
+    def can_copy_from(self, source: ObjectStore) -> bool:
+        """Whether ``copy_block`` works from that store."""
+
+    @abstractmethod
+    def copy_block(
+        self, source: ObjectStore, info: ObjectInfo, offset: int, upload: bytes, block: Block
+    ) -> None:
+        """As ``write_block``, with ``block.length`` bytes at ``offset`` of the given version.
+
+        Raises SourceChangedError when the source is another version, ShortReadError when it ends.
+        """
