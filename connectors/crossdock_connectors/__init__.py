@@ -1,0 +1,28 @@
+"""The built-in connectors. They load through the entry-point group ``crossdock``, as anyone's do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crossdock import hookimpl
+
+if TYPE_CHECKING:
+    import typer
+
+    from crossdock import ConnectorSpec
+
+
+@hookimpl
+def crossdock_connectors() -> list[ConnectorSpec]:
+    from .formats import binary, delimited, jsonlines, parquet
+    from .stores import file
+    from .tables import sqlite
+
+    return [module.SPEC for module in (file, binary, parquet, delimited, jsonlines, sqlite)]
+
+
+@hookimpl
+def crossdock_commands(app: typer.Typer) -> None:
+    from .demo import add_command
+
+    add_command(app)

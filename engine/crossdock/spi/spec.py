@@ -91,7 +91,7 @@ class ConnectorSpec:
 
     ``name`` is lower case and unique among its kind's plugins. ``schemes`` (stores and tables) and
     ``extensions`` (formats, with the dot) choose it. ``adf_types`` are the Data Factory type names it
-    answers to. ``requires`` are the modules it imports late and ``extra`` is what to install for
+    answers to. A format without ``open_format`` stands for bytes as they are. ``requires`` are the modules it imports late and ``extra`` is what to install for
     them. Factories get the validated config; ``classify`` maps a driver's exception or returns None.
     """
 
