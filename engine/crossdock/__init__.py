@@ -13,12 +13,16 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from . import errors, spi
-    from .api import acopy, copy, resume
-    from .errors import *  # noqa: F403
-    from .plugins import hookimpl
-    from .report import CopyResult
-    from .spi import *  # noqa: F403
+    # Type checkers take the names from here; both forms count as re-exports where __all__ is not static.
+    from . import errors as errors
+    from . import spi as spi
+    from .api import acopy as acopy
+    from .api import copy as copy
+    from .api import resume as resume
+    from .errors import *
+    from .plugins import hookimpl as hookimpl
+    from .report import CopyResult as CopyResult
+    from .spi import *
 
 _ENGINE = {
     "acopy": "api",
@@ -84,7 +88,9 @@ _SPI = (
 )
 _HOME = _ENGINE | dict.fromkeys(_ERRORS, "errors") | dict.fromkeys(_SPI, "spi")
 
-__all__ = ["__version__", "errors", "spi", *sorted(_HOME)]  # noqa: PLE0604 - all are strings
+
+if not TYPE_CHECKING:
+    __all__ = ["__version__", "errors", "spi", *sorted(_HOME)]
 
 
 def __getattr__(name: str) -> Any:
@@ -98,4 +104,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted(globals()["__all__"])

@@ -1,4 +1,4 @@
-"""Finding connectors: pluggy hooks, the entry-point group ``crossdock``, and a loader that survives bad plugins."""
+"""Finding connectors: pluggy hooks, the entry-point group ``crossdock``, and a loader that survives them."""
 
 from __future__ import annotations
 
@@ -44,6 +44,12 @@ class PluginFault:
 
     def __str__(self) -> str:
         return f"plugin {self.plugin} was skipped: {self.reason}"
+
+
+def _manager() -> pluggy.PluginManager:
+    manager = pluggy.PluginManager(GROUP)
+    manager.add_hookspecs(Hooks)
+    return manager
 
 
 @dataclass
@@ -144,12 +150,6 @@ class Registry:
 
     def of_kind(self, kind: Kind | None) -> Iterator[ConnectorSpec]:
         return (spec for spec in self.specs.values() if kind is None or spec.kind == kind)
-
-
-def _manager() -> pluggy.PluginManager:
-    manager = pluggy.PluginManager(GROUP)
-    manager.add_hookspecs(Hooks)
-    return manager
 
 
 def _reason(error: Exception) -> str:
