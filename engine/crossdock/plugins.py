@@ -1,4 +1,4 @@
-"""Finding connectors: pluggy hooks, the entry-point group ``crossdock``, and a loader that survives them."""
+"""Finding connectors: pluggy hooks, the entry-point group ``crossdock``, a loader that survives bad ones."""
 
 from __future__ import annotations
 

@@ -1,0 +1,47 @@
+# Everything runs in .venv, made on first use from any Python 3.11 or later; `make PYTHON=...` chooses one.
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+PYTHON ?=
+
+.PHONY: demo test lint format lock clean
+
+demo: $(INSTALLED)
+	$(BIN)/crossdock demo
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED)
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	PYTHONPATH=.ci $(BIN)/lint-imports
+
+format: $(INSTALLED)
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+# Pins, with hashes, what .venv holds, for every Python and platform that we support.
+lock: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet 'uv>=0.5'
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+		--custom-compile-command 'make lock' --upgrade --output-file constraints.txt \
+		--extra all --extra demo --group build --group test --group lint pyproject.toml
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+# pip checks the hash of everything that it downloads; our own source has none and needs nothing more.
+$(INSTALLED): pyproject.toml constraints.txt .ci/find-python
+	@python=$$(sh .ci/find-python $(PYTHON)) || exit 1; \
+	if ! $(BIN)/python -c '' 2>/dev/null; then \
+		echo "Making $(VENV) with $$python"; \
+		rm -rf $(VENV); \
+		"$$python" -m venv $(VENV); \
+	fi
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip check
+	@touch $@
