@@ -1,0 +1,52 @@
+"""``crossdock connectors``: what is installed, and what one of them takes."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from . import describe, options
+from .copy import warn_of_faults
+from .session import Output
+
+
+def add_command(app: typer.Typer) -> None:
+    app.command("connectors")(connectors)
+
+
+def _names(incomplete: str) -> list[tuple[str, str]]:
+    from ..plugins import registry
+
+    return [(s.name, s.summary) for s in registry().specs.values() if s.name.startswith(incomplete)]
+
+
+def connectors(
+    context: typer.Context,
+    name: Annotated[
+        str | None, typer.Argument(help="Describe this one.", autocompletion=_names, show_default=False)
+    ] = None,
+    output: options.OutputOption = Output.TEXT,
+    verbose: options.VerboseOption = False,
+) -> None:
+    """List the connectors, or describe one: its options, what it can do, an example."""
+    from ..plugins import registry
+
+    session = options.session_of(context)
+    session.command = "connectors"
+    warn_of_faults(session, always=True)
+    known = registry()
+    if name is None:
+        specs = sorted(known.specs.values(), key=lambda spec: (spec.kind, spec.name))
+        if session.json:
+            faults = [{"plugin": fault.plugin, "reason": fault.reason} for fault in known.faults]
+            session.show_json({"connectors": [describe.as_json(spec) for spec in specs], "faults": faults})
+        else:
+            session.show(describe.table(specs))
+        return
+    # One whose extra is missing can be described too, so the checked look-up comes second.
+    spec = known.specs.get(name.lower()) or known.by_name(name)
+    if session.json:
+        session.show_json(describe.as_json(spec))
+    else:
+        session.show(describe.page(spec))

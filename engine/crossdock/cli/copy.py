@@ -1,0 +1,201 @@
+"""``crossdock copy``, and carrying out any command that ends in a CopyResult."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Annotated, Literal, cast
+
+import typer
+
+from ..errors import ConfigError
+from ..report import CopyResult, Snapshot
+from ..spi.data import WriteMode
+from . import options
+from .session import Output, Session
+
+Progress = Callable[[Snapshot], None] | None
+
+
+_NOTES = (
+    "KEY=VALUE: 'crossdock connectors NAME' lists the keys. "
+    "A secret never belongs on a command line: use KEY=env:VARIABLE or KEY=@FILE.\n\n"
+    "Environment: CROSSDOCK_HOME (where journals are kept), CROSSDOCK_PARALLEL_COPIES, "
+    "CROSSDOCK_BLOCK_SIZE, CROSSDOCK_MEMORY, CROSSDOCK_BANDWIDTH.\n\n"
+    "Exit codes: 0 done, 1 failed, 2 wrong request, 3 done with rows or files skipped, 130 interrupted."
+)
+
+
+def add_command(app: typer.Typer) -> None:
+    # Extra arguments are let in so that a pattern which the shell expanded gets an answer that helps.
+    app.command("copy", context_settings={"allow_extra_args": True}, epilog=_NOTES)(copy)
+
+
+def copy(
+    context: typer.Context,
+    *,
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A path, a quoted pattern or a URL.")],
+    sink: Annotated[str, typer.Argument(metavar="SINK", help="A path or a URL.")],
+    source_format: options.Format = None,
+    sink_format: options.Format = None,
+    source_option: options.SourceOptions = None,
+    sink_option: options.SinkOptions = None,
+    column_map: Annotated[
+        str | None,
+        typer.Option(
+            "--map",
+            metavar="'A=B,C=D'",
+            help="Columns to copy, and their names at the sink.",
+            rich_help_panel=options.ENDS,
+        ),
+    ] = None,
+    parallel_copies: Annotated[
+        str,
+        typer.Option(
+            metavar="N|auto",
+            parser=options.parallel_copies,
+            envvar="CROSSDOCK_PARALLEL_COPIES",
+            show_envvar=False,
+            help="How many splits are carried at once.",
+            rich_help_panel=options.LIMITS,
+        ),
+    ] = "auto",
+    block_size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            envvar="CROSSDOCK_BLOCK_SIZE",
+            show_envvar=False,
+            help="How much is read and written at once, e.g. 8MiB.",
+            rich_help_panel=options.LIMITS,
+        ),
+    ] = None,
+    memory: Annotated[
+        str,
+        typer.Option(
+            metavar="SIZE",
+            envvar="CROSSDOCK_MEMORY",
+            show_envvar=False,
+            help="At most this much for buffers.",
+            rich_help_panel=options.LIMITS,
+        ),
+    ] = "512MiB",
+    bandwidth: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RATE",
+            envvar="CROSSDOCK_BANDWIDTH",
+            show_envvar=False,
+            help="At most this fast, e.g. 100MB/s.",
+            rich_help_panel=options.LIMITS,
+        ),
+    ] = None,
+    mode: Annotated[
+        WriteMode,
+        typer.Option(
+            metavar="MODE",
+            help="A sink that exists: error, append or overwrite.",
+            rich_help_panel=options.SAFETY,
+        ),
+    ] = WriteMode.ERROR,
+    verify: Annotated[
+        bool,
+        typer.Option("--verify", help="Read back and prove the content.", rich_help_panel=options.SAFETY),
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Check and plan; write nothing.", rich_help_panel=options.SAFETY),
+    ] = False,
+    run_id: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Name the run; default: made up.", rich_help_panel=options.SAFETY),
+    ] = None,
+    output: options.OutputOption = Output.TEXT,
+    verbose: options.VerboseOption = False,
+) -> None:
+    """Copy tables or files from SOURCE to SINK, in parallel, resumable, visible only when complete.
+
+    crossdock copy 'data/*.csv' sqlite:///my.db
+
+    crossdock copy sqlite:///my.db#flights flights.parquet --verify
+    """
+    session = options.session_of(context)
+    session.command = "copy"
+    if context.args:
+        raise ConfigError(
+            f"copy takes one source and one sink, but got {2 + len(context.args)} addresses",
+            hint="quote a pattern so that the shell does not expand it: crossdock copy 'data/*.csv' out/",
+        )
+    source_options = options.key_values(source_option, "-s")
+    sink_options = options.key_values(sink_option, "-k")
+
+    from .. import api
+
+    def start(progress: Progress) -> CopyResult:
+        return api.copy(
+            source,
+            sink,
+            source_format=source_format,
+            sink_format=sink_format,
+            source_options=source_options,
+            sink_options=sink_options,
+            map=column_map,
+            # The parser made it so; typer's annotation only knows the text.
+            parallel_copies=cast("int | Literal['auto']", parallel_copies),
+            block_size=block_size,
+            memory=memory,
+            bandwidth=bandwidth,
+            mode=mode.value,
+            verify=verify,
+            dry_run=dry_run,
+            run_id=run_id,
+            progress=progress,
+            home=options.home(),
+        )
+
+    carry_out(session, f"{source} → {sink}", start)
+
+
+def carry_out(session: Session, what: str, start: Callable[[Progress], CopyResult]) -> None:
+    """Run ``start`` under a live display where there is a terminal, then answer with its result.
+
+    Raises typer.Exit(3) when something was skipped.
+    """
+    warn_of_faults(session)
+    result = _watched(session, what, start)
+    if session.json:
+        session.show_json(result.output())
+    else:
+        _tell(session, result)
+    if result.exit_code:
+        raise typer.Exit(result.exit_code)
+
+
+def warn_of_faults(session: Session, always: bool = False) -> None:
+    """Name the plugins that did not load."""
+    from ..plugins import registry
+
+    if always or session.verbose:
+        for fault in registry().faults:
+            session.say(f"warning: {fault}", style="yellow")
+
+
+def _watched(session: Session, what: str, start: Callable[[Progress], CopyResult]) -> CopyResult:
+    if not sys.stderr.isatty():
+        return start(None)
+    from .progress import Display, wanted
+
+    if not wanted(session.err):
+        return start(None)
+    with Display(session.err, what) as display:
+        return start(display)
+
+
+def _tell(session: Session, result: CopyResult) -> None:
+    from . import summary
+
+    if sys.stdout.isatty():
+        session.show(summary.panel(result))
+        return
+    for line in summary.lines(result):
+        session.show(line)

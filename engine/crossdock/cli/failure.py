@@ -1,0 +1,67 @@
+"""How a failure is told: one sentence on stderr, the JSON object where one was asked for, an exit code."""
+
+from __future__ import annotations
+
+import traceback
+from typing import Any
+
+import typer
+
+from ..errors import CancelledError, CrossdockError, DataError, UserError
+from .session import Session
+
+INTERRUPTED = 130
+
+
+def report(error: BaseException, session: Session) -> int:
+    """Tell ``error`` and return the exit code that belongs to it."""
+    if isinstance(error, (KeyboardInterrupt, typer.Abort)):
+        error = CancelledError("interrupted")
+    if session.verbose:
+        _tell_detail(error, session)
+    if isinstance(error, CrossdockError):
+        session.say(str(error))
+        code, answer = error.exit_code, _answer(error, session)
+    elif hasattr(error, "format_message"):  # what typer raises, under whichever class its version has
+        session.say(f"{error.format_message()}{_see(error)}")
+        code, answer = 2, _object(session, "Usage", error.format_message(), "UserError")
+    else:
+        sentence = f"internal error: {type(error).__name__}: {error}"
+        session.say(sentence if session.verbose else f"{sentence} (-v shows the traceback)")
+        code, answer = 1, _object(session, "Internal", sentence, "SystemError")
+    if session.json:
+        session.show_json(answer)
+    if getattr(error, "resumable", False):
+        session.err.print(
+            f"resume with: crossdock runs resume {getattr(error, 'run_id', None)}", soft_wrap=True
+        )
+    return code
+
+
+def _tell_detail(error: BaseException, session: Session) -> None:
+    text = "".join(traceback.format_exception(error))
+    detail = getattr(error, "detail", "")
+    session.err.print(f"{text}{detail}".rstrip(), style="dim", soft_wrap=True)
+
+
+def _see(error: Any) -> str:
+    context = getattr(error, "ctx", None)
+    return f" See: {context.command_path} --help" if context else ""
+
+
+def _answer(error: CrossdockError, session: Session) -> dict[str, Any]:
+    users = isinstance(error, (UserError, DataError))
+    answer = _object(session, error.code, error.message, "UserError" if users else "SystemError")
+    if isinstance(error, CancelledError):
+        answer["status"] = "Cancelled"
+    answer["runId"] = getattr(error, "run_id", None)
+    answer["crossdock"] = {"hint": error.hint, "resumable": bool(getattr(error, "resumable", False))}
+    return answer
+
+
+def _object(session: Session, code: str, message: str, kind: str) -> dict[str, Any]:
+    return {
+        "runId": None,
+        "status": "Failed",
+        "error": {"errorCode": code, "message": message, "failureType": kind, "target": session.command},
+    }

@@ -1,0 +1,138 @@
+"""Options that several commands have, and how their values are read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from ..errors import ConfigError
+from .session import Output, Session
+
+ENDS, LIMITS, SAFETY = "Source and sink", "Speed and limits", "Safety"
+
+
+def session_of(context: typer.Context) -> Session:
+    """The session of this invocation."""
+    return context.ensure_object(Session)
+
+
+def _set_output(context: typer.Context, value: Output) -> Output:
+    if value is Output.JSON:
+        session_of(context).output = value
+    return value
+
+
+def _set_verbose(context: typer.Context, value: bool) -> bool:
+    if value:
+        session_of(context).be_verbose()
+    return value
+
+
+def _formats(incomplete: str) -> list[str]:
+    from ..plugins import registry
+
+    return [spec.name for spec in registry().of_kind("format") if spec.name.startswith(incomplete)]
+
+
+def _run_ids(incomplete: str) -> list[tuple[str, str]]:
+    from ..api import runs
+
+    known = runs(home=home())
+    return [(r.run_id, f"{r.state}: {r.source}") for r in known if r.run_id.startswith(incomplete)]
+
+
+# Eager, so that an error about another option is already answered as asked.
+OutputOption = Annotated[
+    Output,
+    typer.Option("--output", is_eager=True, callback=_set_output, help="Text for people or one JSON object."),
+]
+VerboseOption = Annotated[
+    bool,
+    typer.Option(
+        "--verbose", "-v", is_eager=True, callback=_set_verbose, help="Detail and tracebacks on stderr."
+    ),
+]
+SourceOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-s", "--source-option", metavar="KEY=VALUE", help="An option of the source.", rich_help_panel=ENDS
+    ),
+]
+SinkOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-k", "--sink-option", metavar="KEY=VALUE", help="An option of the sink.", rich_help_panel=ENDS
+    ),
+]
+Format = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FORMAT",
+        autocompletion=_formats,
+        help="Default: by the file extension.",
+        rich_help_panel=ENDS,
+    ),
+]
+RunId = Annotated[str, typer.Argument(metavar="ID", autocompletion=_run_ids, help="The run.")]
+
+
+def home() -> Path | None:
+    """Where journals are kept when ``CROSSDOCK_HOME`` says so; None leaves it to the engine."""
+    folder = os.environ.get("CROSSDOCK_HOME")
+    return Path(folder) if folder else None
+
+
+def parallel_copies(text: str) -> int | Literal["auto"]:
+    """``auto`` or a count from 1; anything else is a usage error."""
+    if text.strip().lower() == "auto":
+        return "auto"
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise typer.BadParameter(f"{text!r} is neither 'auto' nor a number from 1.")
+    return int(text)
+
+
+def key_values(items: Iterable[str] | None, flag: str) -> dict[str, str]:
+    """Read repeated ``key=value`` options. ConfigError for one that is malformed or given twice.
+
+    ``key=@path`` takes the value from a file (without the line end at its end), ``key=env:NAME`` from
+    the environment; ``key=@@text`` is the text ``@text``. Messages never repeat a value.
+    """
+    found: dict[str, str] = {}
+    for item in items or ():
+        key, equals, value = item.partition("=")
+        key = key.strip()
+        if not equals or not key:
+            missing = "one has no key" if equals else f"{key[:40]!r} has no '='"
+            raise ConfigError(f"{flag} takes key=value, but {missing}")
+        if key in found:
+            raise ConfigError(f"{flag} was given the key {key!r} twice")
+        found[key] = _value(value, f"{flag} {key}")
+    return found
+
+
+def _value(text: str, where: str) -> str:
+    if text.startswith("@@"):
+        return text[1:]
+    if text.startswith("@"):
+        return _from_file(Path(text[1:]).expanduser(), where)
+    if text.startswith("env:"):
+        name = text.removeprefix("env:")
+        if name not in os.environ:
+            raise ConfigError(f"{where}: the environment variable {name!r} is not set")
+        return os.environ[name]
+    return text
+
+
+def _from_file(path: Path, where: str) -> str:
+    try:
+        content = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigError(
+            f"{where}: cannot read {path}: {why}", hint="a value that starts with @: @@"
+        ) from error
+    return content.removesuffix("\n").removesuffix("\r")

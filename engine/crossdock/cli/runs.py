@@ -1,0 +1,180 @@
+"""``crossdock runs``: list, show, resume and forget the runs that have a journal on this machine."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from . import figures, options
+from .copy import Progress, carry_out
+from .session import Output, Session, one_line
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from ..report import CopyResult, RunInfo
+
+_STYLES = {"running": "cyan", "interrupted": "yellow", "failed": "red", "succeeded": "green"}
+
+runs_app = typer.Typer(help="List, show, resume or forget runs.")
+
+
+def add_command(app: typer.Typer) -> None:
+    app.add_typer(runs_app, name="runs")
+
+
+@runs_app.callback(invoke_without_command=True)
+def default(
+    context: typer.Context, output: options.OutputOption = Output.TEXT, verbose: options.VerboseOption = False
+) -> None:
+    """List, show, resume or forget the runs that this machine has a journal of."""
+    options.session_of(context).command = context.invoked_subcommand or "list"
+    if context.invoked_subcommand is None:
+        list_runs(context)
+
+
+@runs_app.command("list")
+def list_runs(
+    context: typer.Context, output: options.OutputOption = Output.TEXT, verbose: options.VerboseOption = False
+) -> None:
+    """List the runs, the newest first."""
+    from .. import api
+
+    session = options.session_of(context)
+    found = sorted(api.runs(home=options.home()), key=lambda run: run.created, reverse=True)
+    if session.json:
+        session.show_json({"runs": [as_json(run) for run in found]})
+    elif found:
+        session.show(_table(found, session))
+    else:
+        session.say("no runs yet")
+
+
+@runs_app.command("show")
+def show_run(
+    context: typer.Context,
+    run_id: options.RunId,
+    output: options.OutputOption = Output.TEXT,
+    verbose: options.VerboseOption = False,
+) -> None:
+    """Show how far a run got and, where it is over, what came out."""
+    from .. import api
+
+    session = options.session_of(context)
+    run = api.show(run_id, home=options.home())
+    if session.json:
+        session.show_json(as_json(run))
+    else:
+        session.show(_details(run))
+
+
+@runs_app.command("resume")
+def resume_run(
+    context: typer.Context,
+    *,
+    run_id: options.RunId,
+    source_option: options.SourceOptions = None,
+    sink_option: options.SinkOptions = None,
+    output: options.OutputOption = Output.TEXT,
+    verbose: options.VerboseOption = False,
+) -> None:
+    """Go on with a run that was interrupted or failed. Secrets are not kept: give them again."""
+    from .. import api
+
+    source_options = options.key_values(source_option, "-s")
+    sink_options = options.key_values(sink_option, "-k")
+
+    def start(progress: Progress) -> CopyResult:
+        return api.resume(
+            run_id,
+            source_options=source_options,
+            sink_options=sink_options,
+            progress=progress,
+            home=options.home(),
+        )
+
+    carry_out(options.session_of(context), f"run {run_id}", start)
+
+
+@runs_app.command("forget")
+def forget_run(
+    context: typer.Context,
+    run_ids: Annotated[list[str], typer.Argument(metavar="ID...", help="The runs.", show_default=False)],
+    output: options.OutputOption = Output.TEXT,
+    verbose: options.VerboseOption = False,
+) -> None:
+    """Remove the journal of runs and what they have staged. They cannot be resumed afterwards."""
+    from .. import api
+
+    session = options.session_of(context)
+    for run_id in run_ids:
+        api.forget(run_id, home=options.home())
+        if not session.json:
+            session.show(f"forgot {one_line(run_id)}")
+    if session.json:
+        session.show_json({"forgotten": run_ids})
+
+
+def as_json(run: RunInfo) -> dict[str, Any]:
+    """A run with the keys in the camel case of the copy output."""
+    return {_camel(key): value for key, value in asdict(run).items()}
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part.title() for part in rest)
+
+
+def _table(found: list[RunInfo], session: Session) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for heading in ("RUN", "STATE", "CREATED", "SPLITS", "ROWS", "BYTES"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("FROM → TO" if session.out.is_terminal else "FROM -> TO", overflow="fold")
+    arrow = "→" if session.out.is_terminal else "->"
+    for run in found:
+        table.add_row(
+            Text(one_line(run.run_id)),
+            Text(run.state, style=_STYLES[run.state]),
+            Text(_when(run)),
+            Text(f"{run.splits_done:,}/{run.splits_total:,}", justify="right"),
+            Text("" if run.rows_done is None else f"{run.rows_done:,}", justify="right"),
+            Text(figures.size(run.bytes_done), justify="right"),
+            Text(one_line(f"{run.source} {arrow} {run.sink}")),
+        )
+    return table
+
+
+def _details(run: RunInfo) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    rows = [
+        ("run", run.run_id),
+        ("state", run.state),
+        ("created", _when(run)),
+        ("source", run.source),
+        ("sink", run.sink),
+        ("units", f"{run.units_done:,} of {run.units_total:,}"),
+        ("splits", f"{run.splits_done:,} of {run.splits_total:,}"),
+        ("bytes", figures.size(run.bytes_done)),
+        ("rows", "" if run.rows_done is None else f"{run.rows_done:,}"),
+        ("error", run.error),
+        ("resume", f"crossdock runs resume {run.run_id}" if run.state in ("interrupted", "failed") else ""),
+    ]
+    for label, value in rows:
+        if value:
+            style = _STYLES.get(value, "") if label == "state" else ""
+            grid.add_row(Text(label), Text(one_line(value), style=style))
+    return grid
+
+
+def _when(run: RunInfo) -> str:
+    return run.created.astimezone().strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,125 @@
+"""A finished run in words: some lines for a terminal, one sentence for a log."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ..report import CopyResult
+from . import figures
+from .session import one_line
+
+_SHOWN = 20
+"""Skipped files or rows that are listed by name; the JSON output has all."""
+
+_REASONS = {
+    "source": "reading",
+    "sink": "writing",
+    "budget": "waiting for memory",
+    "throttle": "held back",
+    "queue": "idle",
+}
+
+
+def moved(result: CopyResult) -> str:
+    """``336,776 rows, 5 files, 33.4 MB``: what the run carried."""
+    parts = [] if result.rows_copied is None else [figures.count(result.rows_copied, "row")]
+    files = max(result.files_read, result.files_written)
+    if files:
+        parts.append(figures.count(files, "file"))
+    parts.append(figures.size(result.bytes_read))
+    return ", ".join(parts)
+
+
+def speed(result: CopyResult) -> str:
+    """``27.1 MB/s, 273,801 rows/s``."""
+    seconds = max(result.duration, 0.001)
+    parts = [figures.megabytes_per_second(result.bytes_read / seconds)]
+    if result.rows_copied is not None:
+        parts.append(f"{result.rows_copied / seconds:,.0f} rows/s")
+    return ", ".join(parts)
+
+
+def sentence(result: CopyResult) -> str:
+    """The whole result on one line, for a log."""
+    route = f"{result.source.url} -> {result.sink.url}"
+    if result.status == "Planned":
+        return one_line(f"Planned {route}: {moved(result)}, nothing was written")
+    extra = "".join(f", {text}" for text in _extras(result).values())
+    done = f"{moved(result)} in {figures.duration(result.duration)} ({speed(result)}){extra}"
+    return one_line(f"Succeeded {route}: {done}, run {result.run_id}")
+
+
+def lines(result: CopyResult) -> list[str]:
+    """What a log gets: the sentence, then notes and what was skipped, each on its line."""
+    return [
+        sentence(result),
+        *(one_line(f"note: {note}") for note in result.notes),
+        *(one_line(f"skipped: {name}") for name in _listed(result.skipped)),
+    ]
+
+
+def panel(result: CopyResult) -> RenderableType:
+    """The result for a terminal."""
+    planned = result.status == "Planned"
+    mark, style = ("·", "bold yellow") if planned else ("✓", "bold green")
+    head = Text.assemble((mark, style), f" {one_line(result.source.url)} → {one_line(result.sink.url)}")
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", justify="right", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for label, value in _rows(result):
+        grid.add_row(Text(label), Text(one_line(value)))
+    return Group(head, grid)
+
+
+def _rows(result: CopyResult) -> list[tuple[str, str]]:
+    if result.status == "Planned":
+        rows = [("would copy", moved(result))]
+    else:
+        rows = [
+            ("copied", moved(result)),
+            ("in", f"{figures.duration(result.duration)}  ({speed(result)})"),
+            ("parallel", _parallel(result)),
+            *_extras(result).items(),
+        ]
+    rows += [("note", note) for note in result.notes]
+    rows += [("skipped", name) for name in _listed(result.skipped)]
+    return [*rows, ("run", result.run_id)]
+
+
+def _extras(result: CopyResult) -> dict[str, str]:
+    """What is worth a line only when it happened."""
+    found: dict[str, str] = {}
+    if result.verified is not None:
+        found["verified"] = "contents verified" if result.verified else "contents NOT verified"
+    if result.splits_skipped:
+        total = result.splits_skipped + result.splits_done
+        found["resumed"] = f"{result.splits_skipped} of {total} splits were already done"
+    if result.retries:
+        throttled = f" ({result.throttled} asked for by the server)" if result.throttled else ""
+        found["retries"] = f"{figures.count(result.retries, 'split')} tried again{throttled}"
+    left_out = [
+        figures.count(number, noun)
+        for number, noun in ((result.rows_skipped, "row"), (result.files_skipped, "file"))
+        if number
+    ]
+    if left_out:
+        found["left out"] = f"{' and '.join(left_out)} skipped"
+    return found
+
+
+def _parallel(result: CopyResult) -> str:
+    total = sum(result.seconds.values())
+    shares = [
+        f"{_REASONS.get(why, why)} {100 * spent / total:.0f} %"
+        for why, spent in sorted(result.seconds.items(), key=lambda pair: -pair[1])
+        if total and spent / total >= 0.005
+    ]
+    copies = figures.count(result.parallel_copies, "copy").replace("copys", "copies")
+    return f"{copies}; {', '.join(shares)}" if shares else copies
+
+
+def _listed(names: list[str]) -> list[str]:
+    more = len(names) - _SHOWN
+    return names if more <= 0 else [*names[:_SHOWN], f"and {more:,} more"]
