@@ -24,24 +24,31 @@ format: $(INSTALLED)
 	$(BIN)/ruff check --fix
 
 # Pins, with hashes, what .venv holds, for every Python and platform that we support.
+COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	--no-annotate --custom-compile-command 'make lock'
+
 lock: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet 'uv>=0.5'
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
-		--custom-compile-command 'make lock' --upgrade --output-file constraints.txt \
-		--extra all --extra demo --group build --group test --group lint pyproject.toml
+	$(COMPILE) --output-file constraints-build.txt --group build
+	$(COMPILE) --output-file constraints.txt --constraint constraints-build.txt \
+		--extra all --extra demo --group test --group lint pyproject.toml
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
-# pip checks the hash of everything that it downloads; our own source has none and needs nothing more.
-$(INSTALLED): pyproject.toml constraints.txt .ci/find-python
+# pip checks the hash of everything that it downloads. First what builds, for one dependency and then
+# ourselves: in an isolated build pip would fetch it anew, unpinned.
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+$(INSTALLED): pyproject.toml constraints-build.txt constraints.txt .ci/find-python
 	@python=$$(sh .ci/find-python $(PYTHON)) || exit 1; \
 	if ! $(BIN)/python -c '' 2>/dev/null; then \
 		echo "Making $(VENV) with $$python"; \
 		rm -rf $(VENV); \
 		"$$python" -m venv $(VENV); \
 	fi
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r constraints.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(PIP_INSTALL) --require-hashes -r constraints-build.txt
+	$(PIP_INSTALL) --require-hashes --no-build-isolation --use-pep517 -r constraints.txt
+	$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	$(BIN)/python -m pip check
 	@touch $@
