@@ -28,7 +28,7 @@ def megabytes_per_second(rate: float) -> str:
 
 def duration(seconds: float) -> str:
     """``0.42 s``, ``12.3 s``, ``3 min 07 s``, ``2 h 05 min``."""
-    if seconds < 60:
+    if seconds < 59.95:
         return f"{seconds:.{2 if seconds < 10 else 1}f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
