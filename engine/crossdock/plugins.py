@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
+import inspect
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING
 
 import pluggy
@@ -62,54 +63,38 @@ class Registry:
 
     def add(self, plugin: object, name: str) -> None:
         """Register one plugin whole, or record one fault and register nothing of it."""
-        try:
-            self._reject_misspelt(plugin)
-            self.manager.register(plugin, name)
-        except Exception as error:  # noqa: BLE001 - a plugin may do anything
-            self._skip(plugin, name, str(error))
+        if loaded := self.manager.get_name(plugin):
+            self.faults.append(PluginFault(name, f"it is already loaded as {loaded}"))
             return
         try:
+            _reject_misspelt(plugin)
+            self.manager.register(plugin, name)
             specs = self._specs_of(plugin)
-        except Exception as error:  # noqa: BLE001
-            self._skip(plugin, name, _reason(error))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may do anything
+            if self.manager.is_registered(plugin):
+                self.manager.unregister(plugin)
+            self.faults.append(PluginFault(name, _reason(error)))
             return
         self.specs.update({spec.name: spec for spec in specs})
 
-    def _skip(self, plugin: object, name: str, reason: str) -> None:
-        if self.manager.is_registered(plugin):
-            self.manager.unregister(plugin)
-        self.faults.append(PluginFault(name, reason))
-
-    def _reject_misspelt(self, plugin: object) -> None:
-        known = [name for name in vars(Hooks) if name.startswith("crossdock_")]
-        for name in dir(plugin):
-            marked = getattr(getattr(plugin, name, None), f"{GROUP}_impl", None)
-            if name not in known and (marked or name.startswith("crossdock_c")):
-                near = difflib.get_close_matches(name, known, 1, 0)[0]
-                raise ConfigError(f"it implements the unknown hook {name}; did you mean {near}?")
-
     def _specs_of(self, plugin: object) -> list[ConnectorSpec]:
-        callers = self.manager.subset_hook_caller(
-            "crossdock_connectors", [p for p in self.manager.get_plugins() if p is not plugin]
-        )
-        specs = [spec for group in callers() for spec in group]
+        specs: list[ConnectorSpec] = []
+        # Not through manager.hook: pluggy drops a result of None, so a forgotten `return` would go unnoticed.
+        for impl in self.manager.hook.crossdock_connectors.get_hookimpls():
+            if impl.plugin is plugin:
+                specs += _checked(impl.function())
         for spec in specs:
-            if not isinstance(spec, ConnectorSpec):
-                raise ConfigError(f"crossdock_connectors returned {type(spec).__name__}, not ConnectorSpec")
             self._reject_clash(spec, specs)
         return specs
 
     def _reject_clash(self, spec: ConnectorSpec, own: list[ConnectorSpec]) -> None:
-        others = [*self.specs.values(), *(other for other in own if other is not spec)]
-        for other in others:
+        for other in (*self.specs.values(), *(other for other in own if other is not spec)):
             if other.name == spec.name:
                 raise ConfigError(f"the connector name {spec.name!r} is taken")
-            for kind in ("schemes", "extensions"):
-                both = set(getattr(spec, kind)) & set(getattr(other, kind))
-                if both:
-                    raise ConfigError(
-                        f"{spec.name!r} and {other.name!r} both claim {', '.join(sorted(both))}"
-                    )
+            both = {_shown(scheme) for scheme in set(spec.schemes) & set(other.schemes)}
+            both |= set(spec.extensions) & set(other.extensions)
+            if both:
+                raise ConfigError(f"{spec.name!r} and {other.name!r} both claim {', '.join(sorted(both))}")
 
     def by_scheme(self, scheme: str) -> ConnectorSpec:
         """The store or table connector for a URL scheme, ready to open.
@@ -120,10 +105,10 @@ class Registry:
             if scheme in spec.schemes:
                 return _installed(spec)
         known = sorted({s for spec in self.specs.values() for s in spec.schemes if s})
-        near = difflib.get_close_matches(scheme, known, 1)
-        hint = f"; did you mean {near[0]}://?" if near else ""
-        raise ConfigError(
-            f"no connector answers to {scheme}:// (known: {', '.join(f'{s}://' for s in known)}){hint}"
+        raise self._unknown(
+            f"no connector answers to {_shown(scheme)}",
+            [_shown(scheme) for scheme in known],
+            [_shown(scheme) for scheme in difflib.get_close_matches(scheme, known, 1)],
         )
 
     def by_name(self, name: str, kind: Kind | None = None) -> ConnectorSpec:
@@ -132,10 +117,7 @@ class Registry:
         if spec is None or (kind and spec.kind != kind):
             known = sorted(s.name for s in self.of_kind(kind))
             near = difflib.get_close_matches(name.lower(), known, 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise ConfigError(
-                f"no {kind or 'connector'} is called {name!r} (known: {', '.join(known)}){hint}"
-            )
+            raise self._unknown(f"no {kind or 'connector'} is called {name!r}", known, near)
         return _installed(spec)
 
     def by_extension(self, path: str) -> ConnectorSpec | None:
@@ -151,14 +133,65 @@ class Registry:
     def of_kind(self, kind: Kind | None) -> Iterator[ConnectorSpec]:
         return (spec for spec in self.specs.values() if kind is None or spec.kind == kind)
 
+    def _unknown(self, what: str, known: list[str], near: list[str]) -> ConfigError:
+        guess = f"; did you mean {near[0]}?" if near else ""
+        # The connector that is missing may well be one that was skipped.
+        skipped = "; ".join(str(fault) for fault in self.faults)
+        return ConfigError(f"{what} (known: {', '.join(known) or 'none'}){guess}", hint=skipped)
 
-def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}" if not isinstance(error, ConfigError) else str(error)
+
+def _shown(scheme: str) -> str:
+    return f"{scheme}://" if scheme else "bare paths"
+
+
+def _reject_misspelt(plugin: object) -> None:
+    """Raise ConfigError for a hook that pluggy would pass over: misspelt, or without the decorator."""
+    known = [name for name in vars(Hooks) if name.startswith(f"{GROUP}_")]
+    for name in dir(plugin):
+        member = getattr(plugin, name, None)
+        if not inspect.isroutine(member):
+            continue
+        options = getattr(member, f"{GROUP}_impl", None)
+        hook = (options and options["specname"]) or name
+        # Without the decorator, a resemblance is all there is to go by.
+        near = difflib.get_close_matches(hook, known, 1, 0 if options else 0.85)
+        if near and hook not in known:
+            raise ConfigError(f"it implements the unknown hook {hook}; did you mean {near[0]}?")
+        if near and not options:
+            raise ConfigError(f"its {name} lacks the decorator @crossdock.hookimpl")
+
+
+def _checked(result: object) -> list[ConnectorSpec]:
+    """What a plugin returned, if it is what the hook asks for."""
+    if not isinstance(result, Iterable):
+        raise ConfigError(
+            f"crossdock_connectors returned {type(result).__name__}, not a list of ConnectorSpec"
+        )
+    specs = list(result)
+    for spec in specs:
+        if not isinstance(spec, ConnectorSpec):
+            raise ConfigError(f"crossdock_connectors listed {type(spec).__name__}, not ConnectorSpec")
+        if spec.name != spec.name.lower():
+            raise ConfigError(f"the connector name {spec.name!r} is not lower case")
+    return specs
+
+
+def _reason(error: BaseException) -> str:
+    """One line, whatever the plugin raised."""
+    said = " ".join(str(error).split())
+    return said if isinstance(error, ConfigError) else f"{type(error).__name__}: {said}"
 
 
 def missing_modules(spec: ConnectorSpec) -> list[str]:
     """The modules that the connector needs and this environment lacks."""
-    return [name for name in spec.requires if importlib.util.find_spec(name) is None]
+    return [name for name in spec.requires if not _importable(name)]
+
+
+def _importable(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:  # a parent package is missing
+        return False
 
 
 def _installed(spec: ConnectorSpec) -> ConnectorSpec:
@@ -171,15 +204,19 @@ def _installed(spec: ConnectorSpec) -> ConnectorSpec:
     return spec
 
 
+def _theirs(point: EntryPoint) -> tuple[bool, str]:
+    """Sort key. Ours first: a third party that takes a built-in's name is the one that is skipped."""
+    return (point.dist is None or point.dist.name != __package__, point.name)
+
+
 @cache
 def registry() -> Registry:
     """All installed connectors, loaded once. Built-in ones come through the same entry points."""
     found = Registry()
-    # Ours first: a third party that takes a built-in's name is the one that is skipped.
-    for point in sorted(entry_points(group=GROUP), key=lambda p: (p.value != "crossdock_connectors", p.name)):
+    for point in sorted(entry_points(group=GROUP), key=_theirs):
         try:
             plugin = point.load()
-        except Exception as error:  # noqa: BLE001 - one broken plugin may not stop the others
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - one may not stop the others
             found.faults.append(PluginFault(point.name, _reason(error)))
             continue
         found.add(plugin, point.name)
