@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from .errors import *
     from .plugins import hookimpl as hookimpl
     from .report import CopyResult as CopyResult
+    from .report import RunInfo as RunInfo
+    from .report import Snapshot as Snapshot
     from .spi import *
 
 _ENGINE = {
@@ -30,6 +32,8 @@ _ENGINE = {
     "resume": "api",
     "hookimpl": "plugins",
     "CopyResult": "report",
+    "RunInfo": "report",
+    "Snapshot": "report",
 }
 
 _ERRORS = (
