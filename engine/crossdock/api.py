@@ -1,9 +1,262 @@
-"""The Python API: ``copy``, ``acopy``, ``resume`` and what ``crossdock runs`` needs."""
+"""The Python API: ``copy``, ``acopy``, ``resume``, and what ``crossdock runs`` shows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from secrets import token_hex
+from typing import Any, Literal
 
-from .report import Snapshot
+from .errors import ConfigError, CrossdockError
+from .journal import Journal, is_running, remove
+from .limits import parse_rate, parse_size
+from .mapping import parse_map
+from .report import CopyResult, RunInfo, Snapshot
+from .request import CopyRequest, Resolved
+from .spi.data import WriteMode
 
 Progress = Callable[[Snapshot], None]
+Options = Mapping[str, str]
+
+
+def copy(
+    source: str,
+    sink: str,
+    *,
+    source_format: str | None = None,
+    sink_format: str | None = None,
+    source_options: Options | None = None,
+    sink_options: Options | None = None,
+    map: str | Mapping[str, str] | None = None,  # noqa: A002 - the option's name
+    parallel_copies: int | Literal["auto"] = "auto",
+    block_size: int | str | None = None,
+    memory: int | str = "512MiB",
+    bandwidth: int | str | None = None,
+    mode: str = "error",
+    verify: bool = False,
+    dry_run: bool = False,
+    run_id: str | None = None,
+    progress: Progress | None = None,
+    home: Path | None = None,
+    cancel: threading.Event | None = None,
+) -> CopyResult:
+    """Copy ``source`` to ``sink`` (paths or URLs) and return what was done.
+
+    The options are those of ``crossdock copy``. Sizes are bytes or texts such as ``"8MiB"``.
+    ``progress`` is called about ten times a second from another thread. ``home`` is where
+    journals are kept (default: ``$CROSSDOCK_HOME``). Setting ``cancel`` interrupts the run.
+    Raises CrossdockError; when its ``resumable`` is true, ``resume(error.run_id)`` goes on.
+    """
+    from .resolve import resolve
+
+    request = CopyRequest(
+        source=str(source),
+        sink=str(sink),
+        source_format=source_format,
+        sink_format=sink_format,
+        source_options=dict(source_options or {}),
+        sink_options=dict(sink_options or {}),
+        map=parse_map(map),
+        parallel_copies=_parallel(parallel_copies),
+        block_size=None if block_size is None else parse_size(block_size),
+        memory=parse_size(memory),
+        bandwidth=None if bandwidth is None else parse_rate(bandwidth),
+        mode=_mode(mode),
+        verify=verify,
+    )
+    run_id = _run_id(run_id)
+    resolved = resolve(request)
+    path = _path(run_id, home)
+    with closing(Journal.create(path)) as journal:
+        _remember(journal, request, resolved)
+        return _execute(run_id, request, resolved, journal, progress, dry_run=dry_run, cancel=cancel)
+
+
+async def acopy(source: str, sink: str, **options: Any) -> CopyResult:
+    """``copy`` for async code: runs in a worker thread; cancelling the task interrupts the run.
+
+    Takes the options of ``copy``.
+    """
+    import anyio
+
+    cancel, ended = threading.Event(), anyio.Event()
+    outcome: list[CopyResult | BaseException] = []
+
+    async def interrupt() -> None:
+        try:
+            await ended.wait()
+        finally:
+            cancel.set()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(interrupt)
+        try:
+            call = partial(copy, source, sink, cancel=cancel, **options)
+            outcome.append(await anyio.to_thread.run_sync(call))
+        except Exception as error:  # noqa: BLE001 - raised below, outside the group
+            outcome.append(error)
+        ended.set()
+    if isinstance(outcome[0], BaseException):
+        raise outcome[0]
+    return outcome[0]
+
+
+def resume(
+    run_id: str,
+    *,
+    source_options: Options | None = None,
+    sink_options: Options | None = None,
+    progress: Progress | None = None,
+    home: Path | None = None,
+) -> CopyResult:
+    """Go on with an interrupted run: at most the splits that were in flight are carried again.
+
+    Options are added to those of the run: secrets are not kept in journals and are given again
+    (or come from the environment). Raises NotFoundError, ConfigError (it is running, it has
+    succeeded), and what ``copy`` raises.
+    """
+    with closing(Journal.open(_path(run_id, home))) as journal:
+        if journal.get("state") == "succeeded":
+            raise ConfigError(f"the run {run_id!r} has succeeded; there is nothing to resume")
+        if journal.get("resumable") is False:
+            raise ConfigError(f"the run {run_id!r} cannot be resumed; begin it anew with crossdock copy")
+        request, resolved = _recall(journal, dict(source_options or {}), dict(sink_options or {}))
+        journal.set(state="running", error="", resumable=True)
+        return _execute(run_id, request, resolved, journal, progress)
+
+
+def _execute(
+    run_id: str,
+    request: CopyRequest,
+    resolved: Resolved,
+    journal: Journal,
+    progress: Progress | None,
+    *,
+    dry_run: bool = False,
+    cancel: threading.Event | None = None,
+) -> CopyResult:
+    from .run import Run
+
+    keep = True
+    try:
+        run = Run(run_id, request, resolved, journal, cancel or threading.Event())
+        if dry_run:
+            keep = False
+            return run.rehearse()
+        result = run.execute(progress)
+        journal.finish(state="succeeded", output=result.output())
+    except CrossdockError as error:
+        # A run that changed nothing and cannot be resumed leaves nothing.
+        keep = error.resumable or journal.totals().units_done > 0
+        error.run_id = run_id if keep else None
+        raise
+    finally:
+        journal.close()
+        if not keep:
+            remove(journal.path)
+    return result
+
+
+def runs(home: Path | None = None) -> list[RunInfo]:
+    """All runs that have a journal, newest first."""
+    folder = _folder(home)
+    found = [show(path.stem, home) for path in folder.glob("*.db")] if folder.is_dir() else []
+    return sorted(found, key=lambda info: info.created, reverse=True)
+
+
+def show(run_id: str, home: Path | None = None) -> RunInfo:
+    """One run as its journal has it. Raises NotFoundError."""
+    path = _path(run_id, home)
+    with closing(Journal.open(path, lock=False)) as journal:
+        totals, request = journal.totals(), journal.get("request", {})
+        state = journal.get("state", "interrupted")
+        if state == "running" and not is_running(path):
+            state = "interrupted"
+        created = datetime.fromisoformat(journal.get("created", "1970-01-01T00:00:00+00:00"))
+        return RunInfo(
+            run_id, state, created, request.get("source", ""), request.get("sink", ""),
+            totals.units_done, totals.units, totals.splits_done, totals.splits, totals.bytes_read,
+            totals.rows, journal.get("error", ""), journal.get("output"),
+        )  # fmt: skip
+
+
+def forget(run_id: str, home: Path | None = None) -> None:
+    """Remove what an unfinished run has staged at the sink, then its journal.
+
+    Raises NotFoundError, and ConfigError when the run is being worked on.
+    """
+    from .resolve import open_sink
+
+    path = _path(run_id, home)
+    with closing(Journal.open(path)) as journal:
+        handles = journal.begun_handles()
+        if handles:
+            _, resolved = _recall(journal, {}, {})
+            with closing(open_sink(resolved)) as sink:
+                for _, handle in handles:
+                    sink.cleanup(handle)
+    remove(path)
+
+
+def _remember(journal: Journal, request: CopyRequest, resolved: Resolved) -> None:
+    from .resolve import without_secrets
+
+    request, resolved = without_secrets(request, resolved)
+    journal.set(
+        request=request.model_dump(mode="json"),
+        resolved=resolved.model_dump(mode="json"),
+        created=datetime.now(UTC).isoformat(),
+        state="running",
+    )
+
+
+def _recall(journal: Journal, source: dict[str, str], sink: dict[str, str]) -> tuple[CopyRequest, Resolved]:
+    request = CopyRequest.model_validate(journal.get("request"))
+    resolved = Resolved.model_validate(journal.get("resolved"))
+    return request, resolved.with_options(source, sink)
+
+
+def _mode(text: str) -> WriteMode:
+    try:
+        return WriteMode(text)
+    except ValueError:
+        raise ConfigError(f"--mode {text!r} is not known; it is one of {', '.join(WriteMode)}") from None
+
+
+def _parallel(value: int | str) -> int | None:
+    if value == "auto":
+        return None
+    if isinstance(value, str) and not value.isdigit():
+        raise ConfigError(f"--parallel-copies {value!r} is neither a number nor auto")
+    if not 1 <= int(value) <= 256:
+        raise ConfigError(f"--parallel-copies must be between 1 and 256, not {value}")
+    return int(value)
+
+
+def _run_id(given: str | None) -> str:
+    """Sorts by time, so that a listing is in order."""
+    if given is None:
+        return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + token_hex(3)
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", given):
+        raise ConfigError(f"--run-id {given!r}: use letters, digits, '-', '_' and '.', 64 at most")
+    return given
+
+
+def _folder(home: Path | None) -> Path:
+    if home is None and "CROSSDOCK_HOME" in os.environ:
+        home = Path(os.environ["CROSSDOCK_HOME"])
+    if home is None:
+        state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+        home = Path(state) / "crossdock"
+    return home / "runs"
+
+
+def _path(run_id: str, home: Path | None) -> Path:
+    return _folder(home) / f"{_run_id(run_id)}.db"

@@ -34,11 +34,15 @@ class CrossdockError(Exception):
 
     ``message`` is one sentence for the user (what, where, what to do), free of secrets.
     ``detail`` is for the log. ``hint`` is a command or option worth trying.
-    ``code`` is stable across releases.
+    ``code`` is stable across releases. ``side`` (``source`` or ``sink``), ``run_id`` and
+    ``resumable`` are set by the engine.
     """
 
     code: ClassVar[str] = "Internal"
     exit_code: ClassVar[int] = 1
+    side: str = ""
+    run_id: str | None = None
+    resumable: bool = False
 
     def __init__(self, message: str, *, detail: str = "", hint: str = "") -> None:
         super().__init__(message)

@@ -74,7 +74,7 @@ def _add_plugin_commands(app: typer.Typer) -> None:
         try:
             caller(app=app)
             _reject_clash(app)
-        except Exception as error:  # noqa: BLE001 - a plugin may do anything
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may do anything
             app.registered_commands, app.registered_groups = commands, groups
             reason = f"its commands could not be added: {error}"
             known.faults.append(PluginFault(known.manager.get_name(plugin) or "?", reason))

@@ -150,7 +150,6 @@ def copy(
             dry_run=dry_run,
             run_id=run_id,
             progress=progress,
-            home=options.home(),
         )
 
     carry_out(session, f"{source} → {sink}", start)

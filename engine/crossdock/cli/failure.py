@@ -31,10 +31,8 @@ def report(error: BaseException, session: Session) -> int:
         code, answer = 1, _object(session, "Internal", sentence, "SystemError")
     if session.json:
         session.show_json(answer)
-    if getattr(error, "resumable", False):
-        session.err.print(
-            f"resume with: crossdock runs resume {getattr(error, 'run_id', None)}", soft_wrap=True
-        )
+    if isinstance(error, CrossdockError) and error.resumable:
+        session.err.print(f"resume with: crossdock runs resume {error.run_id}", soft_wrap=True)
     return code
 
 
@@ -54,8 +52,8 @@ def _answer(error: CrossdockError, session: Session) -> dict[str, Any]:
     answer = _object(session, error.code, error.message, "UserError" if users else "SystemError")
     if isinstance(error, CancelledError):
         answer["status"] = "Cancelled"
-    answer["runId"] = getattr(error, "run_id", None)
-    answer["crossdock"] = {"hint": error.hint, "resumable": bool(getattr(error, "resumable", False))}
+    answer["runId"] = error.run_id
+    answer["crossdock"] = {"side": error.side, "hint": error.hint, "resumable": error.resumable}
     return answer
 
 

@@ -41,7 +41,7 @@ def _formats(incomplete: str) -> list[str]:
 def _run_ids(incomplete: str) -> list[tuple[str, str]]:
     from ..api import runs
 
-    known = runs(home=home())
+    known = runs()
     return [(r.run_id, f"{r.state}: {r.source}") for r in known if r.run_id.startswith(incomplete)]
 
 
@@ -78,12 +78,6 @@ Format = Annotated[
     ),
 ]
 RunId = Annotated[str, typer.Argument(metavar="ID", autocompletion=_run_ids, help="The run.")]
-
-
-def home() -> Path | None:
-    """Where journals are kept when ``CROSSDOCK_HOME`` says so; None leaves it to the engine."""
-    folder = os.environ.get("CROSSDOCK_HOME")
-    return Path(folder) if folder else None
 
 
 def parallel_copies(text: str) -> int | Literal["auto"]:

@@ -43,7 +43,7 @@ def list_runs(
     from .. import api
 
     session = options.session_of(context)
-    found = sorted(api.runs(home=options.home()), key=lambda run: run.created, reverse=True)
+    found = api.runs()
     if session.json:
         session.show_json({"runs": [as_json(run) for run in found]})
     elif found:
@@ -63,7 +63,7 @@ def show_run(
     from .. import api
 
     session = options.session_of(context)
-    run = api.show(run_id, home=options.home())
+    run = api.show(run_id)
     if session.json:
         session.show_json(as_json(run))
     else:
@@ -92,7 +92,6 @@ def resume_run(
             source_options=source_options,
             sink_options=sink_options,
             progress=progress,
-            home=options.home(),
         )
 
     carry_out(options.session_of(context), f"run {run_id}", start)
@@ -110,7 +109,7 @@ def forget_run(
 
     session = options.session_of(context)
     for run_id in run_ids:
-        api.forget(run_id, home=options.home())
+        api.forget(run_id)
         if not session.json:
             session.show(f"forgot {one_line(run_id)}")
     if session.json:

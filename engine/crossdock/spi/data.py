@@ -48,7 +48,8 @@ class Split:
     """What one worker carries; readable by another process or machine.
 
     ``index`` counts from 0 within the unit and is the order of the splits in an ordered sink.
-    ``weight`` is relative work. ``offset`` and ``length`` (bytes) are set for binary splits only.
+    ``weight`` is relative work. ``length`` is what it reads of the source in bytes, where that is known;
+    binary splits have it and their ``offset``.
     ``memory`` is what reading it needs in bytes (0: the engine's default).
     """
 
@@ -78,12 +79,14 @@ class PlanHint:
     ``parallel``: splits that can run at once. ``max_splits``: upper limit (None: no limit).
     ``min_split_bytes``: smaller splits are not worth their fixed cost at the sink.
     ``block``: the sink's block size in bytes; binary splits are exactly that long but the last.
+    ``cheap_scan``: reading the whole object while planning costs next to nothing.
     """
 
     parallel: int = 1
     max_splits: int | None = None
     min_split_bytes: int = 0
     block: int | None = None
+    cheap_scan: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,7 @@ class Begun:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try at a split. ``number`` counts from 1 over all processes (it is kept in the journal)."""
+    """One try at a split. ``number`` grows over all tries and processes (the journal sees to it)."""
 
     run_id: str
     number: int

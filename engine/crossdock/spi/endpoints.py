@@ -77,6 +77,9 @@ class Writer(ABC, Generic[T]):
 class Sink(ABC, Generic[T]):
     """Where items go. Safe to use from several threads and, by its handles, processes."""
 
+    one_target: bool = False
+    """Whether all units go to the same target (a named table); the engine then makes one unit of them."""
+
     @abstractmethod
     def check(self, unit: Unit, target: Target) -> None:
         """Refuse before any data moves what cannot work (mode, keys, types). Changes nothing."""

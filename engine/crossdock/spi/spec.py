@@ -67,6 +67,8 @@ class Capabilities:
     """False: one run's commit throws away another run's staged data, so two runs at once are refused."""
     block_range: tuple[int, int] | None = None
     """Smallest and largest block in bytes that the store takes."""
+    best_block: int | None = None
+    """The block size in bytes that the store is fastest with."""
     max_blocks: int | None = None
     """Most blocks that one object can have."""
     resume_window: timedelta | None = None

@@ -121,6 +121,10 @@ class ObjectStore(ABC):
     def delete(self, path: str) -> None:
         """Remove the object; one that does not exist is fine."""
 
+    def is_folder(self, path: str) -> bool:
+        """Whether ``path`` is a folder. Here: something lies below it; stores with real folders ask."""
+        return next(iter(self.list(path.rstrip("/") + "/")), None) is not None
+
     def close(self) -> None:  # noqa: B027 - optional
         """Let go of connections. May be called twice."""
 

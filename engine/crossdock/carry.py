@@ -1,0 +1,328 @@
+"""The path of one item: the source yields it, the writer takes it; one thread, no queue, no copy.
+
+Around it: memory reserved before the source opens, a wait reason and a meter per worker, the
+bandwidth throttle, the digest of what was read, and the retries of the split.
+"""
+
+from __future__ import annotations
+
+import queue
+import random
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any, Protocol, TypeVar
+
+from .errors import (
+    CancelledError,
+    CrossdockError,
+    InternalError,
+    ThrottledError,
+    TransientError,
+)
+from .limits import MemoryBudget, Throttle
+from .mapping import Apply
+from .spi.data import Attempt, Receipt, Split
+from .spi.endpoints import Copier, Sink, Source, Writer
+
+ATTEMPTS = 5
+FIRST_WAIT = 0.5
+LONGEST_WAIT = 60.0
+DEFAULT_MEMORY = 32 << 20
+Classify = Callable[[BaseException], CrossdockError | None]
+
+
+Result = TypeVar("Result")
+
+
+class Digest(Protocol):
+    """Digest of a split's items; its text goes to the journal."""
+
+    def update(self, item: Any) -> None: ...
+    def text(self) -> str: ...
+
+
+class Children(Protocol):
+    """Child processes that carry splits of connectors which hold the interpreter lock."""
+
+    def attempt(self, job: Job, attempt: Attempt, worker: Worker) -> tuple[Receipt, str]: ...
+
+
+@dataclass
+class Worker:
+    """What one worker does now and has done; read by the progress display without a lock."""
+
+    state: str = "queue"
+    seconds: dict[str, float] = field(
+        default_factory=lambda: dict.fromkeys(("queue", "budget", "throttle", "source", "sink"), 0.0)
+    )
+    in_flight: int = 0
+    rows_in_flight: int = 0
+    retries: int = 0
+    throttled: int = 0
+
+    @contextmanager
+    def waits_for(self, reason: str) -> Iterator[None]:
+        before, start = self.state, perf_counter()
+        self.state = reason
+        try:
+            yield
+        finally:
+            self.seconds[reason] += perf_counter() - start
+            self.state = before
+
+
+@dataclass(frozen=True)
+class Job:
+    """One split and all that carrying it needs."""
+
+    split: Split
+    handle: bytes
+    apply: Apply | None = None
+    memory: int = 0
+    read_ahead: bool = False
+    digest: Callable[[], Digest] | None = None
+
+
+@dataclass
+class _Fault:
+    """Where an error came from: bulk loaders wrap what their input raises, and the sink was blamed."""
+
+    source: BaseException | None = None
+
+
+def classified(error: BaseException, classify: Classify, where: str) -> CrossdockError:
+    """The one place where a connector's ``classify`` is asked. Unknown errors are internal ones."""
+    if isinstance(error, CrossdockError):
+        error.side = error.side or where
+        return error
+    mapped = classify(error)
+    if mapped is None:
+        text = str(error).strip().splitlines()
+        mapped = InternalError(
+            f"the {where} failed unexpectedly: {type(error).__name__}: {text[0] if text else 'no message'}",
+            detail=repr(error),
+        )
+    mapped.side = where
+    return mapped
+
+
+@dataclass
+class Carrier:
+    """Carries splits from one source to one sink; shared by all workers."""
+
+    source: Source[Any]
+    sink: Sink[Any]
+    source_classify: Classify
+    sink_classify: Classify
+    budget: MemoryBudget
+    throttle: Throttle
+    cancel: threading.Event
+    run_id: str
+    epoch: int
+    copier: Copier | None = None
+    children: Children | None = None
+
+    def carry(self, job: Job, worker: Worker) -> tuple[Receipt, str]:
+        """Carry the split, again after transient errors; returns its receipt and the digest's text."""
+
+        def attempt(number: int) -> tuple[Receipt, str]:
+            return self._attempt(job, Attempt(self.run_id, self.epoch * 1000 + number), worker)
+
+        return self._again(attempt, worker)
+
+    def digest(self, source: Source[Any], split: Split, make: Callable[[], Digest], worker: Worker) -> str:
+        """Read a split of what was written, again after transient errors; returns its digest's text."""
+
+        def attempt(number: int) -> str:
+            job, fault = Job(split, b"", digest=make), _Fault()
+            digest = make()
+            try:
+                with self._reserved(job, worker), source.read(split) as items:
+                    for _ in self._watched(items, job, worker, digest, fault):
+                        pass
+            except Exception as error:
+                raise classified(error, self.sink_classify, "sink") from error
+            return digest.text()
+
+        return self._again(attempt, worker)
+
+    def _again(self, attempt: Callable[[int], Result], worker: Worker) -> Result:
+        for number in range(1, ATTEMPTS + 1):
+            try:
+                return attempt(number)
+            except TransientError as error:
+                if number == ATTEMPTS:
+                    raise
+                worker.retries += 1
+                worker.throttled += isinstance(error, ThrottledError)
+                self._pause(error, number, worker)
+            finally:
+                worker.in_flight = worker.rows_in_flight = 0
+        raise AssertionError
+
+    def _pause(self, error: TransientError, number: int, worker: Worker) -> None:
+        wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (number - 1)) * random.uniform(0.5, 1)  # noqa: S311
+        with worker.waits_for("throttle"):
+            if self.cancel.wait(max(wait, error.retry_after or 0)):
+                raise CancelledError("the run was cancelled") from error
+
+    def _attempt(self, job: Job, attempt: Attempt, worker: Worker) -> tuple[Receipt, str]:
+        with self._reserved(job, worker):
+            if self.children is not None:
+                return self.children.attempt(job, attempt, worker)
+            if self.copier is not None:
+                return self._copy(job, attempt, worker)
+            return self._stream(job, attempt, worker)
+
+    @contextmanager
+    def _reserved(self, job: Job, worker: Worker) -> Iterator[None]:
+        """Memory is taken before the source is opened, so that nothing has to be given back half-way."""
+        with ExitStack() as stack:
+            with worker.waits_for("budget"):
+                need = (job.split.memory or DEFAULT_MEMORY) + job.memory
+                stack.enter_context(self.budget.reserve(need, self.cancel))
+            yield
+
+    def _copy(self, job: Job, attempt: Attempt, worker: Worker) -> tuple[Receipt, str]:
+        assert self.copier is not None  # noqa: S101 - the caller looked
+        self._throttled(job.split.length or 0, worker)
+        try:
+            with worker.waits_for("sink"):
+                receipt = self.copier.copy(self.source, job.handle, job.split, attempt)
+        except Exception as error:
+            raise classified(error, self.sink_classify, "sink") from error
+        # The bytes did not pass through here: for a digest they are read once more.
+        return receipt, self.digest(self.source, job.split, job.digest, worker) if job.digest else ""
+
+    def _stream(self, job: Job, attempt: Attempt, worker: Worker) -> tuple[Receipt, str]:
+        fault = _Fault()
+        digest = job.digest() if job.digest else None
+        try:
+            writer: Writer[Any] = self.sink.writer(job.handle, job.split, attempt)
+        except Exception as error:
+            raise classified(error, self.sink_classify, "sink") from error
+        try:
+            with self._opened(job, fault) as items:
+                writer.consume(self._watched(items, job, worker, digest, fault))
+            with worker.waits_for("sink"):
+                receipt = writer.finish()
+        except BaseException as error:
+            writer.abort()
+            if fault.source is not None:
+                raise classified(fault.source, self.source_classify, "source") from fault.source
+            if not isinstance(error, Exception):
+                raise
+            raise classified(error, self.sink_classify, "sink") from error
+        return receipt, digest.text() if digest else ""
+
+    @contextmanager
+    def _opened(self, job: Job, fault: _Fault) -> Iterator[Iterator[Any]]:
+        """The split's items; errors of opening and of closing are the source's."""
+        opened = self.source.read(job.split)
+        try:
+            items = opened.__enter__()
+        except BaseException as error:
+            fault.source = error
+            raise
+        try:
+            if job.read_ahead:
+                with read_ahead(items) as items:
+                    yield items
+            else:
+                yield items
+        except BaseException as error:
+            opened.__exit__(type(error), error, error.__traceback__)
+            raise
+        try:
+            opened.__exit__(None, None, None)
+        except BaseException as error:
+            fault.source = error
+            raise
+
+    def _watched(
+        self, items: Iterator[Any], job: Job, worker: Worker, digest: Digest | None, fault: _Fault
+    ) -> Iterator[Any]:
+        """The only place where an item changes hands."""
+        seconds, apply, limit = worker.seconds, job.apply, job.split.length
+        worker.state, last = "source", perf_counter()
+        try:
+            for item in items:
+                if apply is not None:
+                    item = apply(item)  # noqa: PLW2901 - the mapped item takes its place
+                if digest is not None:
+                    digest.update(item)
+                now = perf_counter()
+                seconds["source"] += now - last
+                size = item.nbytes
+                self._throttled(size, worker)
+                worker.in_flight = (
+                    worker.in_flight + size if limit is None else min(limit, worker.in_flight + size)
+                )
+                worker.rows_in_flight += getattr(item, "num_rows", 0)
+                worker.state, last = "sink", perf_counter()
+                yield item
+                now = perf_counter()
+                seconds["sink"] += now - last
+                worker.state, last = "source", now
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            fault.source = error
+            raise
+        seconds["source"] += perf_counter() - last
+
+    def _throttled(self, size: int, worker: Worker) -> None:
+        delay = self.throttle.delay(size)
+        if delay:
+            with worker.waits_for("throttle"):
+                self.cancel.wait(delay)
+        if self.cancel.is_set():
+            raise CancelledError("the run was cancelled")
+
+
+@contextmanager
+def read_ahead(items: Iterator[Any], depth: int = 2) -> Iterator[Iterator[Any]]:
+    """Read in a thread of its own while the caller writes; at most ``depth`` items wait.
+
+    For units with fewer splits than workers: crossing threads costs 10 us an item, which only pays
+    when another core would idle. Only for items that stay valid (record batches, not buffers).
+    """
+    waiting: queue.Queue[tuple[bool, Any]] = queue.Queue(depth)
+    stop = threading.Event()
+
+    def put(entry: tuple[bool, Any]) -> None:
+        while not stop.is_set():
+            with suppress(queue.Full):
+                waiting.put(entry, timeout=0.2)
+                return
+
+    def pump() -> None:
+        try:
+            for item in items:
+                put((True, item))
+                if stop.is_set():
+                    return
+            put((False, None))
+        except BaseException as error:  # noqa: BLE001 - raised where it is taken
+            put((False, error))
+
+    def take() -> Iterator[Any]:
+        while True:
+            more, value = waiting.get()
+            if more:
+                yield value
+            elif value is None:
+                return
+            else:
+                raise value
+
+    thread = threading.Thread(target=pump, name="crossdock-read-ahead", daemon=True)
+    thread.start()
+    try:
+        yield take()
+    finally:
+        stop.set()
+        thread.join()

@@ -1,0 +1,74 @@
+"""What all parts of a run share: the request, both ends, the journal, and asking a connector safely."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from .carry import Carrier, classified
+from .errors import CancelledError, CrossdockError
+from .journal import Journal
+from .mapping import Apply, compile_mapping
+from .request import CopyRequest, Resolved
+from .spi.data import Unit
+from .spi.endpoints import Sink, Source
+from .spi.spec import ConnectorSpec
+
+KEPT_SCHEMAS = 1000
+Result = TypeVar("Result")
+
+
+@dataclass
+class Context:
+    """One run in one process. ``handles`` are the units begun here and not finished."""
+
+    run_id: str
+    request: CopyRequest
+    resolved: Resolved
+    journal: Journal
+    source: Source[Any]
+    sink: Sink[Any]
+    source_spec: ConnectorSpec
+    sink_spec: ConnectorSpec
+    carrier: Carrier
+    parallel: int
+    cancel: threading.Event
+    handles: dict[int, bytes] = field(default_factory=dict)
+    _schemas: dict[str, tuple[Any, Apply | None]] = field(default_factory=dict)
+
+    def ask_source(self, call: Callable[[], Result]) -> Result:
+        """Call the source's connector; its errors come out classified."""
+        try:
+            return call()
+        except Exception as error:
+            raise classified(error, self.source_spec.classify, "source") from error
+
+    def ask_sink(self, call: Callable[[], Result]) -> Result:
+        """Call the sink's connector; its errors come out classified."""
+        try:
+            return call()
+        except Exception as error:
+            raise classified(error, self.sink_spec.classify, "sink") from error
+
+    def mapped(self, unit: Unit) -> tuple[Any, Apply | None]:
+        """The mapped schema of a unit and what maps its batches; (None, None) for bytes."""
+        if self.resolved.payload == "binary":
+            return None, None
+        known = self._schemas.get(unit.name)
+        if known is None:
+            schema = self.ask_source(lambda: self.source.schema(unit))
+            known = compile_mapping(schema, self.request.map, unit.name)
+            if len(self._schemas) < KEPT_SCHEMAS:
+                self._schemas[unit.name] = known
+        return known
+
+    def stop_if_cancelled(self) -> None:
+        if self.cancel.is_set():
+            raise CancelledError("the run was interrupted")
+
+
+def is_missing_source(error: CrossdockError) -> bool:
+    """Whether a listed object has merely vanished, which skips it (``skipErrorFile.fileMissing``)."""
+    return error.code == "NotFound" and error.side == "source"

@@ -1,0 +1,113 @@
+"""What all contracts share: the spec under test, exemptions, and how an expected error is recognised."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+import pytest
+
+from ..errors import CrossdockError
+from ..spi import ConnectorSpec
+from .elsewhere import elsewhere
+
+
+class Contract:
+    """Base of the contracts. A subclass sets ``spec``; the other attributes are for special cases."""
+
+    spec: ClassVar[ConnectorSpec]
+    """The connector under test. Its factories must be importable: some checks run in another process."""
+    options: ClassVar[Mapping[str, object]] = {}
+    """The connector's options, as a user would give them."""
+    exempt: ClassVar[Mapping[str, str]] = {}
+    """Name of a check (``test_x`` or ``test_x[case]``) -> why it cannot hold for this connector.
+
+    The check is run all the same. Once it passes, or does not apply, the kit fails and says so.
+    """
+
+    _name: str = ""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for key in cls.exempt:
+            check = getattr(cls, key.partition("[")[0], None)
+            if check is not None and not hasattr(check, "exemption"):
+                setattr(cls, check.__name__, _excused(check))
+
+    @pytest.fixture(autouse=True)
+    def _remember_name(self, request: pytest.FixtureRequest) -> None:
+        self._name = request.node.name
+
+    def test_exemptions_name_checks_and_reasons(self) -> None:
+        for key, reason in self.exempt.items():
+            name, _, case = key.partition("[")
+            check = getattr(self, name, None)
+            assert name.startswith("test_") and callable(check), f"exempt: there is no check {name!r}"
+            assert reason.strip(), f"exempt: {key!r} needs a reason"
+            assert not case or f"[{case}" in _cases(check), f"exempt: {name!r} has no case [{case}"
+
+    @contextmanager
+    def raises(self, *kinds: type[CrossdockError]) -> Iterator[None]:
+        """Expect one of these errors, raised as such or as a driver's that ``spec.classify`` maps to it."""
+        __tracebackhide__ = True
+        wanted = " or ".join(kind.__name__ for kind in kinds)
+        try:
+            yield
+        except Exception as error:
+            found = self.mapped(error)
+            if not isinstance(found, kinds):
+                raise AssertionError(f"expected {wanted}, got {found!r}") from error
+            return
+        pytest.fail(f"expected {wanted}, nothing was raised")
+
+    def mapped(self, error: Exception) -> Exception:
+        """The error as the engine sees it: driver errors go through ``spec.classify``."""
+        if isinstance(error, CrossdockError):
+            return error
+        return self.spec.classify(error) or error
+
+    def elsewhere(self, function: Callable[..., Any], url: str, *args: object) -> Any:
+        """Call ``function(spec, options, url, *args)`` in another process, as after a kill."""
+        return elsewhere(function, self.spec, dict(self.options), url, *args)
+
+    def inventory(self, url: str) -> Collection[str] | None:
+        """Names of everything that really is at ``url``, staged data included.
+
+        None (the default) leaves out the checks that nothing stays behind: override it where the
+        location can be looked into without the connector.
+        """
+        return None
+
+    @pytest.fixture
+    def url(self) -> str:
+        """A fresh, empty location; every contract but ``FormatContract`` needs it."""
+        pytest.fail("override the fixture `url`: a fresh, empty location for each test")
+
+
+def _excused(check: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(check)
+    def excused(self: Contract, *args: Any, **kwargs: Any) -> None:
+        __tracebackhide__ = True
+        reason = self.exempt.get(self._name) or self.exempt.get(check.__name__)
+        if reason is None:
+            return check(self, *args, **kwargs)
+        outcome = "passes"
+        try:
+            check(self, *args, **kwargs)
+        except pytest.skip.Exception:
+            outcome = "does not apply"
+        except (Exception, pytest.fail.Exception) as error:  # noqa: BLE001 - whatever fails is excused
+            pytest.xfail(f"exempt: {reason} ({type(error).__name__})")
+        pytest.fail(f"the exemption of {self._name} is no longer needed: the check {outcome}; remove it")
+
+    excused.exemption = True  # type: ignore[attr-defined]
+    return excused
+
+
+def _cases(check: Callable[..., Any]) -> Sequence[str]:
+    """The ``[case]`` suffixes of a check with one ``parametrize`` mark."""
+    marks = [m for m in getattr(inspect.unwrap(check), "pytestmark", ()) if m.name == "parametrize"]
+    return [f"[{name}]" for mark in marks for name in mark.kwargs.get("ids", ())]

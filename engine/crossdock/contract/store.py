@@ -1,0 +1,12 @@
+"""StoreContract: what every ObjectStore must do."""
+
+from __future__ import annotations
+
+from .store_commit import CommitChecks
+from .store_reading import ReadingChecks
+from .store_resume import ResumeChecks
+from .store_upload import UploadChecks
+
+
+class StoreContract(ReadingChecks, UploadChecks, CommitChecks, ResumeChecks):
+    """All checks of a store. Override the fixture ``url``; ``inventory`` and ``change`` where you can."""

@@ -1,0 +1,98 @@
+"""Lanes of lists, structs, maps and unions. They number a whole array at once, for they are rarer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.types as pt
+
+from .digest_mix import BLOCK, U64, chain, keys
+
+Lane = Callable[[int, int, U64], U64]
+Prepare = Callable[[pa.Array, str], Lane]
+"""Makes the lane of a child; the text names the child."""
+
+_STRUCT, _POSITION, _ELEMENT, _MIX, _LENGTH, _UNION = keys(0x11, 6)
+_FIELDS = 0x57
+
+
+def whole(lane: Lane, length: int) -> U64:
+    """Everything a lane has, in memory of its own."""
+    out = np.empty(length, np.uint64)
+    for start in range(0, length, BLOCK):
+        part = out[start : start + BLOCK]
+        found = lane(start, start + len(part), part)
+        if found is not part:
+            np.copyto(part, found)
+    return out
+
+
+def nested_lane(array: pa.Array, prepare: Prepare) -> Lane:
+    """The lane of a nested array without a look at its own nulls."""
+
+    def number(child: pa.Array, name: str) -> U64:
+        return whole(prepare(child, name), len(child))
+
+    if pt.is_struct(array.type):
+        fields = [number(array.field(i), str(i)) for i in range(array.type.num_fields)]
+        numbers = _struct(fields, len(array))
+    elif pt.is_union(array.type):
+        numbers = _union(array, number)
+    else:
+        bounds = _bounds(array)
+        begin, count = int(bounds[0]), int(bounds[-1] - bounds[0])
+        numbers = _lists(_elements(array, begin, count, number), bounds - begin)
+    return lambda start, stop, out: numbers[start:stop]
+
+
+def _struct(fields: list[U64], length: int) -> U64:
+    value, scratch = np.full(length, _STRUCT), np.empty(length, np.uint64)
+    for key, field in zip(keys(_FIELDS, len(fields)), fields, strict=True):
+        chain(value, field, key, scratch)
+    return value
+
+
+def _bounds(array: pa.Array) -> npt.NDArray[np.int64]:
+    """Where each list begins in its values, and where the last one ends."""
+    if pt.is_fixed_size_list(array.type):
+        rows = np.arange(array.offset, array.offset + len(array) + 1, dtype=np.int64)
+        return rows * int(array.type.list_size)
+    dtype = np.int64 if pt.is_large_list(array.type) else np.int32
+    bounds = np.frombuffer(array.buffers()[1], dtype, array.offset + len(array) + 1)
+    return bounds[array.offset :].astype(np.int64)
+
+
+def _elements(array: pa.Array, begin: int, count: int, number: Callable[[pa.Array, str], U64]) -> U64:
+    if not pt.is_map(array.type):
+        return number(array.values.slice(begin, count), "e")
+    sides = [number(array.keys.slice(begin, count), "k"), number(array.items.slice(begin, count), "i")]
+    return _struct(sides, count)
+
+
+def _lists(elements: U64, bounds: npt.NDArray[np.int64]) -> U64:
+    """Per list the sum over its elements, each mixed with its position, and its length."""
+    lengths = np.diff(bounds)
+    position = np.arange(len(elements)) - np.repeat(bounds[:-1], lengths)
+    value, scratch = np.full(len(elements), _POSITION), np.empty(len(elements), np.uint64)
+    chain(value, position.view(np.uint64), _ELEMENT, scratch)
+    chain(value, elements, _MIX, scratch)
+    sums = np.zeros(len(elements) + 1, np.uint64)
+    np.cumsum(value, out=sums[1:])
+    return sums[bounds[1:]] - sums[bounds[:-1]] + lengths.view(np.uint64) * _LENGTH
+
+
+def _union(array: pa.UnionArray, number: Callable[[pa.Array, str], U64]) -> U64:
+    codes = np.asarray(array.type_codes)
+    dense = array.type.mode == "dense"
+    value = np.empty(len(array), np.uint64)
+    for index, code in enumerate(array.type.type_codes):
+        rows = np.flatnonzero(codes == code)
+        numbers = number(array.field(index), str(index))
+        value[rows] = numbers[np.asarray(array.offsets)[rows] if dense else rows]
+    start, scratch = codes.astype(np.uint64), np.empty(len(array), np.uint64)
+    chain(start, np.broadcast_to(_UNION, len(array)), _MIX, scratch)
+    chain(start, value, _ELEMENT, scratch)
+    return start

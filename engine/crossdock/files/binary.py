@@ -1,0 +1,197 @@
+"""Byte for byte: an object is cut into ranges of one block each, read and written apart."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from ..errors import AlreadyExistsError, NotSupportedError, ShortReadError, SourceChangedError
+from ..limits import BUFFERS
+from ..spi.data import Attempt, Begun, PlanHint, Receipt, Split, Target, Unit, UnitPage, WriteMode
+from ..spi.endpoints import Copier, ReadBack, Sink, Source, Writer
+from ..spi.store import Block, ObjectInfo, ObjectStore, RangeCopier, UploadRequest
+from .listing import Selection, info_of, version
+from .objectfile import blocks_of
+
+DEFAULT_BLOCK = 8 << 20
+MANY = 1 << 16
+
+
+@dataclass
+class BinarySource(Source[memoryview]):
+    """The bytes of the selected objects."""
+
+    store: ObjectStore
+    selection: Selection
+
+    def units(self, after: bytes | None = None) -> Iterator[UnitPage]:
+        return self.selection.units(after)
+
+    def schema(self, unit: Unit) -> None:
+        return None
+
+    def plan(self, unit: Unit, hint: PlanHint) -> Iterator[Split]:
+        size, block = unit.size or 0, hint.block or DEFAULT_BLOCK
+        if hint.max_splits:
+            block = max(block, -(-size // hint.max_splits))
+        token = json.dumps([unit.token.decode(), size]).encode()
+        for index in range(max(1, -(-size // block))):
+            offset = index * block
+            length = min(block, size - offset)
+            yield Split(unit.name, index, token, length, offset, length, length)
+
+    @contextmanager
+    def read(self, split: Split) -> Iterator[Iterator[memoryview]]:
+        info = split_info(split)
+        with self.store.open_read(info.path, info) as reader, BUFFERS.borrow(split.length or 0) as buffer:
+            yield self._items(reader.read_into, split, buffer)
+
+    def _items(self, read_into, split: Split, buffer: memoryview) -> Iterator[memoryview]:  # type: ignore[no-untyped-def]
+        if not split.length:
+            return
+        got = read_into(split.offset or 0, buffer)
+        if got != split.length:
+            raise ShortReadError(f"{split.unit} ended after {(split.offset or 0) + got:,} bytes")
+        yield buffer
+
+    def close(self) -> None:
+        self.store.close()
+
+
+def split_info(split: Split) -> ObjectInfo:
+    """The version of the object that a binary split was planned for."""
+    token, size = json.loads(split.token)
+    return info_of(Unit(split.unit, size, token.encode()))
+
+
+@dataclass
+class FileTarget:
+    """Where units go on a store: ``name`` for one object, else below the root with another extension."""
+
+    store: ObjectStore
+    where: str
+    name: str = ""
+    extension: str = ""
+    empty: bool = False
+
+    def path(self, unit: Unit) -> str:
+        if self.name:
+            return self.name
+        folder, slash, last = unit.name.rpartition("/")
+        if self.extension:
+            last = (
+                last.partition(".")[0] + self.extension if last.partition(".")[0] else last + self.extension
+            )
+        return folder + slash + last
+
+    def check(self, unit: Unit, mode: WriteMode) -> None:
+        """Refuse a mode that objects do not have, and an existing object in mode ``error``."""
+        if mode is WriteMode.APPEND:
+            raise NotSupportedError("files cannot be appended to; use --mode overwrite or another name")
+        if mode is WriteMode.ERROR and not self.empty and self._exists(path := self.path(unit)):
+            raise AlreadyExistsError(
+                f"{path} exists already in {self.where}; use --mode overwrite to replace it"
+            )
+
+    def _exists(self, path: str) -> bool:
+        from ..errors import NotFoundError
+
+        try:
+            self.store.stat(path)
+        except NotFoundError:
+            return False
+        return True
+
+
+@dataclass
+class BinarySink(Sink[memoryview], Copier, ReadBack[memoryview]):
+    """Objects, made of blocks at known offsets."""
+
+    store: ObjectStore
+    target: FileTarget
+    block: int = DEFAULT_BLOCK
+
+    @property
+    def one_target(self) -> bool:  # type: ignore[override]
+        return bool(self.target.name)
+
+    def check(self, unit: Unit, target: Target) -> None:
+        self.target.check(unit, target.mode)
+
+    def begin(self, unit: Unit, target: Target, run_id: str) -> Begun:
+        path = self.target.path(unit)
+        request = UploadRequest(run_id, target.mode is WriteMode.OVERWRITE, unit.size)
+        upload = self.store.open_upload(path, request)
+        return Begun(path.encode() + b"\0" + upload, max_writers=MANY, block=self.block)
+
+    def writer(self, handle: bytes, split: Split, attempt: Attempt) -> Writer[memoryview]:
+        return _BinaryWriter(self.store, _upload(handle), split, attempt.number)
+
+    def can_copy(self, source: Source[memoryview]) -> bool:
+        return (
+            isinstance(source, BinarySource)
+            and isinstance(self.store, RangeCopier)
+            and self.store.can_copy_from(source.store)
+        )
+
+    def copy(self, source: Source[memoryview], handle: bytes, split: Split, attempt: Attempt) -> Receipt:
+        assert isinstance(source, BinarySource)  # noqa: S101 - can_copy said so
+        assert isinstance(self.store, RangeCopier)  # noqa: S101
+        length, offset = split.length or 0, split.offset or 0
+        if length:
+            block = Block(split.index, attempt.number, 0, 0, length, offset)
+            self.store.copy_block(source.store, split_info(split), offset, _upload(handle), block)
+        return _receipt(attempt.number, [length] if length else [])
+
+    def commit(self, handle: bytes, receipts: Sequence[tuple[Split, Receipt]]) -> None:
+        blocks: list[Block] = []
+        for split, receipt in receipts:
+            attempt, lengths = json.loads(receipt.token)
+            blocks += blocks_of(split.index, attempt, lengths, split.offset)
+        self.store.commit(_upload(handle), blocks)
+
+    def cleanup(self, handle: bytes) -> None:
+        self.store.abort(_upload(handle))
+
+    def written(
+        self, handle: bytes, receipts: Sequence[tuple[Split, Receipt]]
+    ) -> tuple[Source[memoryview], Unit]:
+        info = self.store.stat(handle.partition(b"\0")[0].decode())
+        size = sum(receipt.bytes for _, receipt in receipts)
+        if info.size != size:
+            raise SourceChangedError(f"{info.path} has {info.size:,} bytes; {size:,} were written")
+        selection = Selection(self.store, info.path, info.path)
+        return BinarySource(self.store, selection), Unit(info.path, info.size, version(info))
+
+    def close(self) -> None:
+        self.store.close()
+
+
+def _upload(handle: bytes) -> bytes:
+    return handle.partition(b"\0")[2]
+
+
+def _receipt(attempt: int, lengths: list[int]) -> Receipt:
+    return Receipt(json.dumps([attempt, lengths]).encode(), len(lengths), sum(lengths))
+
+
+class _BinaryWriter(Writer[memoryview]):
+    def __init__(self, store: ObjectStore, upload: bytes, split: Split, attempt: int) -> None:
+        self._store, self._upload, self._split, self._attempt = store, upload, split, attempt
+        self._lengths: list[int] = []
+        self._size = 0
+
+    def write(self, item: memoryview) -> None:
+        offset = (self._split.offset or 0) + self._size
+        block = Block(self._split.index, self._attempt, len(self._lengths), self._size, len(item), offset)
+        self._store.write_block(self._upload, block, item)
+        self._lengths.append(len(item))
+        self._size += len(item)
+
+    def finish(self) -> Receipt:
+        return _receipt(self._attempt, self._lengths)
+
+    def abort(self) -> None:
+        """Blocks of a failed attempt have names of their own; ``cleanup`` removes them."""

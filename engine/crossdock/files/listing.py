@@ -1,0 +1,96 @@
+"""Which objects of a store a source means: one object, a folder, or a wildcard."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from ..errors import NotFoundError
+from ..spi.data import Unit, UnitPage
+from ..spi.store import ObjectInfo, ObjectStore
+
+_MAGIC = re.compile(r"[*?\[]")
+
+
+def split_wildcard(path: str) -> tuple[str, str]:
+    """``"data/2024/*.csv"`` -> (``"data/2024"``, ``"*.csv"``); the pattern is empty without a wildcard."""
+    segments = path.split("/")
+    for at, segment in enumerate(segments):
+        if _MAGIC.search(segment):
+            return "/".join(segments[:at]) or ("/" if at else ""), "/".join(segments[at:])
+    return path, ""
+
+
+def pattern_regex(pattern: str) -> re.Pattern[str]:
+    """A glob over ``/``-separated paths: ``*`` and ``?`` stay within a folder, ``**`` goes through folders."""
+    out, at = "", 0
+    while at < len(pattern):
+        if pattern.startswith("**/", at):
+            out, at = out + "(?:.*/)?", at + 3
+        elif pattern.startswith("**", at):
+            out, at = out + ".*", at + 2
+        elif pattern[at] == "*":
+            out, at = out + "[^/]*", at + 1
+        elif pattern[at] == "?":
+            out, at = out + "[^/]", at + 1
+        elif pattern[at] == "[" and "]" in pattern[at + 2 :]:
+            end = pattern.index("]", at + 2)
+            body = pattern[at + 1 : end].replace("\\", "\\\\")
+            out, at = out + ("[^" + body[1:] if body.startswith("!") else "[" + body) + "]", end + 1
+        else:
+            out, at = out + re.escape(pattern[at]), at + 1
+    return re.compile(out, re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Objects of one store: ``name`` is one object; else all that match ``pattern`` (empty: all)."""
+
+    store: ObjectStore
+    where: str
+    name: str = ""
+    pattern: str = ""
+
+    @cached_property
+    def _matches(self) -> re.Pattern[str]:
+        return pattern_regex(self.pattern or "**")
+
+    @cached_property
+    def _prefix(self) -> str:
+        """What all matches start with: the store lists no more than that."""
+        return _MAGIC.split(self.pattern, maxsplit=1)[0]
+
+    def pages(self, after: str | None = None) -> Iterator[list[ObjectInfo]]:
+        """Pages of matching objects, ordered by path. Raises NotFoundError where nothing matches."""
+        if self.name:
+            if after is None:
+                yield [self.store.stat(self.name)]
+            return
+        found = after is not None
+        for page in self.store.list(self._prefix, after):
+            infos = [info for info in page if self._matches.fullmatch(info.path)]
+            if infos:
+                found = True
+                yield infos
+        if not found:
+            raise NotFoundError(f"no file matches {self.where}")
+
+    def units(self, after: bytes | None) -> Iterator[UnitPage]:
+        """One unit per object; its token is the version."""
+        for page in self.pages(after.decode() if after else None):
+            yield UnitPage(
+                tuple(Unit(info.path, info.size, version(info)) for info in page), page[-1].path.encode()
+            )
+
+
+def version(info: ObjectInfo) -> bytes:
+    """The version of an object as a unit's token."""
+    return f"{info.modified!r} {info.etag}".encode()
+
+
+def info_of(unit: Unit) -> ObjectInfo:
+    """The inverse of ``version``: the object that the unit was listed as."""
+    modified, _, etag = unit.token.decode().partition(" ")
+    return ObjectInfo(unit.name, unit.size or 0, etag, float(modified))

@@ -1,0 +1,125 @@
+"""Objects as streams, so that formats read and write files on any store."""
+
+from __future__ import annotations
+
+import io
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from ..limits import BUFFERS
+from ..spi.store import Block, ObjectReader, ObjectStore
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class ObjectFile(io.RawIOBase):
+    """A seekable file over an open object. Closing it closes the reader."""
+
+    def __init__(self, reader: ObjectReader) -> None:
+        super().__init__()
+        self._reader = reader
+        self._size = reader.info.size
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def size(self) -> int:
+        """Length of the object in bytes."""
+        return self._size
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        if base + offset < 0:
+            raise ValueError("cannot seek to before the start")
+        self._at = base + offset
+        return self._at
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        view = memoryview(buffer).cast("B")
+        want = max(0, min(len(view), self._size - self._at))
+        if not want:
+            return 0
+        got = self._reader.read_into(self._at, view[:want])
+        self._at += got
+        return got
+
+    def read(self, size: int | None = -1) -> bytes:
+        # One buffer that Arrow takes over as it is; RawIOBase would copy it once more.
+        left = max(0, self._size - self._at)
+        buffer = bytearray(left if size is None or size < 0 else min(size, left))
+        got = self.readinto(buffer)
+        del buffer[got:]
+        return buffer  # type: ignore[return-value]
+
+    def close(self) -> None:
+        if not self.closed:
+            self._reader.close()
+        super().close()
+
+
+class PartStream:
+    """A sequential stream that sends what is written to a store in blocks of ``block`` bytes."""
+
+    def __init__(self, store: ObjectStore, upload: bytes, split: int, attempt: int, block: int) -> None:
+        self._store, self._upload = store, upload
+        self._split, self._attempt, self._block = split, attempt, block
+        self._stack = ExitStack()
+        self._buffer = self._stack.enter_context(BUFFERS.borrow(block))
+        self._fill = 0
+        self.lengths: list[int] = []
+        self.size = 0
+
+    def write(self, data: bytes | memoryview | pa.Buffer, /) -> int:
+        view = memoryview(data).cast("B")
+        at, total = 0, len(view)
+        self.size += total
+        while at < total:
+            if not self._fill and total - at >= self._block:
+                # A whole block goes out as it is.
+                self._send(view[at : at + self._block])
+                at += self._block
+                continue
+            step = min(total - at, self._block - self._fill)
+            self._buffer[self._fill : self._fill + step] = view[at : at + step]
+            self._fill += step
+            at += step
+            if self._fill == self._block:
+                self._flush()
+        return total
+
+    def _flush(self) -> None:
+        self._send(self._buffer[: self._fill])
+        self._fill = 0
+
+    def _send(self, data: memoryview) -> None:
+        block = Block(self._split, self._attempt, len(self.lengths), sum(self.lengths), len(data))
+        self._store.write_block(self._upload, block, data)
+        self.lengths.append(len(data))
+
+    def finish(self) -> list[int]:
+        """Send the rest; returns the lengths of the blocks."""
+        if self._fill:
+            self._flush()
+        self.abort()
+        return self.lengths
+
+    def abort(self) -> None:
+        """Give the buffer back. May be called twice."""
+        self._stack.close()
+
+
+def blocks_of(split: int, attempt: int, lengths: list[int], offset: int | None = None) -> list[Block]:
+    """The blocks that a split was written as; with ``offset``, where they lie in the object."""
+    blocks, start = [], 0
+    for index, length in enumerate(lengths):
+        blocks.append(Block(split, attempt, index, start, length, None if offset is None else offset + start))
+        start += length
+    return blocks

@@ -1,0 +1,255 @@
+"""Tables in files: a format on a store, as a source and as a sink."""
+
+from __future__ import annotations
+
+import json
+import threading
+from base64 import b64decode, b64encode
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..errors import SchemaMismatchError, VerificationError
+from ..spi.data import Attempt, Begun, PlanHint, Receipt, Split, Target, Unit, UnitPage, WriteMode
+from ..spi.endpoints import ReadBack, Sink, Source, Writer
+from ..spi.format import FileFormat, Part
+from ..spi.store import Block, ObjectInfo, ObjectStore, UploadRequest
+from .binary import DEFAULT_BLOCK, MANY, FileTarget
+from .listing import Selection, info_of, version
+from .objectfile import ObjectFile, PartStream, blocks_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SMALLEST_SPLIT = 4 << 20
+LARGEST_SPLIT = 32 << 20
+SCHEMA_FILES = 32
+WRITER_MEMORY = 48 << 20
+
+
+@dataclass
+class FormatSource(Source["pa.RecordBatch"]):
+    """Record batches of the selected files: a unit per file, or with ``merge`` one unit of all.
+
+    ``fixed`` is the schema to read with where it is known (reading back); else the format finds it.
+    """
+
+    store: ObjectStore
+    format: FileFormat
+    selection: Selection
+    merge: bool = False
+    fixed: pa.Schema | None = None
+    _schemas: dict[str, pa.Schema] = field(default_factory=dict)
+    _mutex: threading.Lock = field(default_factory=threading.Lock)
+
+    def units(self, after: bytes | None = None) -> Iterator[UnitPage]:
+        if not self.merge:
+            yield from self.selection.units(after)
+        elif after is None:
+            size = sum(info.size for page in self.selection.pages() for info in page)
+            name = self.selection.name or self.selection.where.rstrip("/*").rpartition("/")[2] or "all"
+            yield UnitPage((Unit(name, size),))
+
+    def schema(self, unit: Unit) -> pa.Schema:
+        if self.fixed is not None:
+            return self.fixed
+        if not self.merge:
+            return self._schema_of(info_of(unit))
+        return self._merged_schema()
+
+    def _schema_of(self, info: ObjectInfo) -> pa.Schema:
+        key = f"{info.path} {info.etag}"
+        with self._mutex:
+            known = self._schemas.get(key)
+        if known is None:
+            with ObjectFile(self.store.open_read(info.path, info)) as file:
+                known = self.format.schema(file, info)
+            with self._mutex:
+                if len(self._schemas) > 1000:
+                    self._schemas.clear()
+                self._schemas[key] = known
+        return known
+
+    def _merged_schema(self) -> pa.Schema:
+        """What the first files agree on: integers widen to floats, other types must be the same."""
+        import pyarrow as pa
+
+        if (known := self._schemas.get("")) is not None:
+            return known
+        infos = [info for _, info in zip(range(SCHEMA_FILES), self._infos(), strict=False)]
+        merged = self._schema_of(infos[0])
+        for info in infos[1:]:
+            other = self._schema_of(info)
+            if other.names != merged.names:
+                raise SchemaMismatchError(
+                    f"{info.path} has other columns than {infos[0].path}, so they cannot go into one "
+                    f"target: {_difference(merged.names, other.names)}"
+                )
+            try:
+                merged = pa.unify_schemas([merged, other], promote_options="permissive")
+            except pa.ArrowException as error:
+                raise SchemaMismatchError(f"{info.path} does not fit {infos[0].path}: {error}") from error
+        self._schemas[""] = merged
+        return merged
+
+    def _infos(self) -> Iterator[ObjectInfo]:
+        return (info for page in self.selection.pages() for info in page)
+
+    def plan(self, unit: Unit, hint: PlanHint) -> Iterator[Split]:
+        infos = self._infos() if self.merge else iter([info_of(unit)])
+        share = (unit.size or 0) // (4 * hint.parallel)
+        target = max(hint.min_split_bytes, min(LARGEST_SPLIT, max(SMALLEST_SPLIT, share)))
+        index, group, weight, memory = 0, [], 0, 0
+        for path, piece in self._pieces(infos, hint, target):
+            if group and weight + piece.weight > target and hint.max_splits != 1:
+                yield _split(unit, index, group, weight, memory)
+                index, group, weight, memory = index + 1, [], 0, 0
+            group.append([path, b64encode(piece.token).decode()])
+            weight += piece.weight
+            memory = max(memory, piece.memory)
+        yield _split(unit, index, group, weight, memory)
+
+    def _pieces(self, infos: Iterator[ObjectInfo], hint: PlanHint, target: int) -> Iterator[tuple[Any, Any]]:
+        for info in infos:
+            with ObjectFile(self.store.open_read(info.path, info)) as file:
+                for piece in self.format.plan(file, info, hint, target):
+                    yield [info.path, info.size, info.etag, info.modified], piece
+
+    @contextmanager
+    def read(self, split: Split) -> Iterator[Iterator[pa.RecordBatch]]:
+        yield self._batches(json.loads(split.token))
+
+    def _batches(self, group: list[Any]) -> Iterator[pa.RecordBatch]:
+        for place, token in group:
+            info = ObjectInfo(*place)
+            schema = self.fixed or (self._merged_schema() if self.merge else self._schema_of(info))
+            with (
+                ObjectFile(self.store.open_read(info.path, info)) as file,
+                self.format.read(file, info, b64decode(token), schema) as batches,
+            ):
+                yield from batches
+
+    def close(self) -> None:
+        self.store.close()
+
+
+def _split(unit: Unit, index: int, group: list[Any], weight: int, memory: int) -> Split:
+    token = json.dumps(group).encode()
+    return Split(unit.name, index, token, max(1, weight), length=weight, memory=memory)
+
+
+def _difference(expected: list[str], actual: list[str]) -> str:
+    missing = [name for name in expected if name not in actual]
+    extra = [name for name in actual if name not in expected]
+    if missing or extra:
+        return f"missing {missing or 'none'}, more {extra or 'none'}"
+    return "the same in another order"
+
+
+@dataclass
+class FormatSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"]):
+    """Files of one format. Parts are written apart and joined at commit where the format allows it."""
+
+    store: ObjectStore
+    format: FileFormat
+    target: FileTarget
+    block: int = DEFAULT_BLOCK
+
+    @property
+    def one_target(self) -> bool:  # type: ignore[override]
+        return bool(self.target.name)
+
+    def check(self, unit: Unit, target: Target) -> None:
+        if target.schema is not None:
+            self.format.check(target.schema)
+        self.target.check(unit, target.mode)
+
+    def begin(self, unit: Unit, target: Target, run_id: str) -> Begun:
+        assert target.schema is not None  # noqa: S101 - tabular units have one
+        path = self.target.path(unit)
+        upload = self.store.open_upload(path, UploadRequest(run_id, target.mode is WriteMode.OVERWRITE))
+        handle = _pack(path, upload, target.schema)
+        memory = WRITER_MEMORY + self.block
+        if self.format.joinable:
+            return Begun(handle, max_writers=MANY, block=self.block, memory=memory)
+        return Begun(handle, max_writers=1, max_splits=1, block=self.block, memory=memory)
+
+    def writer(self, handle: bytes, split: Split, attempt: Attempt) -> Writer[pa.RecordBatch]:
+        _, upload, schema = _unpack(handle)
+        stream = PartStream(self.store, upload, split.index, attempt.number, self.block)
+        return _FormatWriter(self.format, stream, schema, split.index, attempt.number)
+
+    def commit(self, handle: bytes, receipts: Sequence[tuple[Split, Receipt]]) -> None:
+        _, upload, schema = _unpack(handle)
+        blocks: list[Block] = []
+        parts: list[Part] = []
+        for split, receipt in receipts:
+            attempt, lengths, size, token = json.loads(receipt.token)
+            blocks += blocks_of(split.index, attempt, lengths)
+            parts.append(Part(size, b64decode(token)))
+        tail = self.format.tail(schema, parts)
+        if not receipts:
+            tail = self.format.head(schema) + tail
+        if tail:
+            last = Block(receipts[-1][0].index + 1 if receipts else 0, 1, 0, 0, len(tail))
+            self.store.write_block(upload, last, memoryview(tail))
+            blocks.append(last)
+        self.store.commit(upload, blocks)
+
+    def cleanup(self, handle: bytes) -> None:
+        self.store.abort(_unpack(handle)[1])
+
+    def written(
+        self, handle: bytes, receipts: Sequence[tuple[Split, Receipt]]
+    ) -> tuple[Source[pa.RecordBatch], Unit]:
+        path, _, schema = _unpack(handle)
+        info = self.store.stat(path)
+        if info.size < sum(receipt.bytes for _, receipt in receipts):
+            raise VerificationError(f"{path} is shorter than what was written")
+        selection = Selection(self.store, path, path)
+        source = FormatSource(self.store, self.format, selection, fixed=schema)
+        return source, Unit(path, info.size, version(info))
+
+    def close(self) -> None:
+        self.store.close()
+
+
+def _pack(path: str, upload: bytes, schema: pa.Schema) -> bytes:
+    parts = [path, b64encode(upload).decode(), b64encode(memoryview(schema.serialize())).decode()]
+    return json.dumps(parts).encode()
+
+
+def _unpack(handle: bytes) -> tuple[str, bytes, pa.Schema]:
+    import pyarrow as pa
+
+    path, upload, schema = json.loads(handle)
+    return path, b64decode(upload), pa.ipc.read_schema(pa.py_buffer(b64decode(schema)))
+
+
+class _FormatWriter(Writer["pa.RecordBatch"]):
+    def __init__(
+        self, file_format: FileFormat, stream: PartStream, schema: pa.Schema, index: int, attempt: int
+    ) -> None:
+        self._stream, self._attempt = stream, attempt
+        self._rows = self._batches = 0
+        if index == 0 and file_format.joinable:
+            stream.write(file_format.head(schema))
+        self._head = stream.size
+        self._writer = file_format.writer(stream, schema)
+
+    def write(self, item: pa.RecordBatch) -> None:
+        self._writer.write(item)
+        self._rows += item.num_rows
+        self._batches += 1
+
+    def finish(self) -> Receipt:
+        token = self._writer.finish()
+        lengths = self._stream.finish()
+        size = self._stream.size - self._head
+        packed = json.dumps([self._attempt, lengths, size, b64encode(token).decode()]).encode()
+        return Receipt(packed, self._batches, self._stream.size, self._rows)
+
+    def abort(self) -> None:
+        self._writer.abort()
+        self._stream.abort()

@@ -1,0 +1,298 @@
+"""The journal of a run: one SQLite file with the plan, a receipt per finished split and the unit's states.
+
+The plan is stored once; a resumed run reads it back. Writes are grouped: one transaction for a
+page of units. ``user_version`` is the format; another one is refused. A second SQLite file, held in
+an exclusive transaction, is the lock: the operating system drops it with the process.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+from .errors import ConfigError, NotFoundError
+from .spi.data import Begun, Receipt, Split, Unit
+
+VERSION = 1
+_SCHEMA = """
+CREATE TABLE run (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
+CREATE TABLE units (
+    seq INTEGER PRIMARY KEY, name TEXT, size INTEGER, token BLOB, state INTEGER DEFAULT 0,
+    handle BLOB, begun TEXT
+);
+CREATE INDEX units_open ON units (seq) WHERE state < 3;
+CREATE TABLE splits (
+    seq INTEGER, idx INTEGER, token BLOB, weight INTEGER, off INTEGER, len INTEGER, memory INTEGER,
+    receipt BLOB, items INTEGER, bytes INTEGER, rows INTEGER, digest TEXT, PRIMARY KEY (seq, idx)
+) WITHOUT ROWID;
+"""
+
+
+class UnitState(IntEnum):
+    """How far a unit has come. States below DONE are worked on again after a resume."""
+
+    PLANNED = 0
+    BEGUN = 1
+    COMMITTED = 2
+    DONE = 3
+    SKIPPED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class UnitRow:
+    """A unit as the journal has it."""
+
+    seq: int
+    unit: Unit
+    state: UnitState
+    begun: Begun | None
+
+
+@dataclass(frozen=True, slots=True)
+class SplitRow:
+    """A split as the journal has it; ``receipt`` is None until it is durable."""
+
+    split: Split
+    receipt: Receipt | None
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Counts over the whole run."""
+
+    units: int
+    units_done: int
+    units_skipped: int
+    size: int | None
+    splits: int
+    splits_done: int
+    bytes_read: int
+    bytes: int
+    rows: int | None
+
+
+class Journal:
+    """Open with ``create`` or ``open``; all methods are safe from several threads."""
+
+    def __init__(self, path: Path, *, lock: bool) -> None:
+        self.path = path
+        self._mutex = threading.Lock()
+        self._lock = _hold(path) if lock else None
+        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        self._db.execute("PRAGMA busy_timeout = 5000")
+
+    @classmethod
+    def create(cls, path: Path) -> Journal:
+        """Start a journal. Raises ConfigError when the run id is taken."""
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if path.exists():
+            raise ConfigError(
+                f"the run id {path.stem!r} is taken; resume it with: crossdock runs resume {path.stem}"
+            )
+        journal = cls(path, lock=True)
+        journal._db.execute("PRAGMA journal_mode = WAL")
+        # A killed process loses nothing; after a power failure at most the last receipts are missing.
+        journal._db.execute("PRAGMA synchronous = NORMAL")
+        journal._db.executescript(_SCHEMA)
+        journal._db.execute(f"PRAGMA user_version = {VERSION}")
+        return journal
+
+    @classmethod
+    def open(cls, path: Path, *, lock: bool = True) -> Journal:
+        """Open an existing journal. Raises NotFoundError, or ConfigError for another version."""
+        if not path.is_file():
+            raise NotFoundError(f"there is no run {path.stem!r}; crossdock runs lists them")
+        journal = cls(path, lock=lock)
+        try:
+            (version,) = journal._db.execute("PRAGMA user_version").fetchone()
+        except sqlite3.DatabaseError as error:
+            journal.close()
+            raise ConfigError(f"the journal {path} cannot be read: {error}") from error
+        if version != VERSION:
+            journal.close()
+            raise ConfigError(
+                f"the journal of run {path.stem!r} has version {version}, this crossdock reads {VERSION}; "
+                "resume it with the release that began it"
+            )
+        journal._db.execute("PRAGMA synchronous = NORMAL")
+        return journal
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._mutex:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    def _query(self, sql: str, *args: Any) -> list[Any]:
+        with self._mutex:
+            return self._db.execute(sql, args).fetchall()
+
+    def set(self, **values: Any) -> None:
+        """Store facts of the run (JSON values)."""
+        with self._transaction() as db:
+            db.executemany(
+                "INSERT OR REPLACE INTO run VALUES (?, ?)", [(k, json.dumps(v)) for k, v in values.items()]
+            )
+
+    def get(self, key: str, default: Any = None) -> Any:
+        rows = self._query("SELECT value FROM run WHERE key = ?", key)
+        return json.loads(rows[0][0]) if rows else default
+
+    def next_epoch(self) -> int:
+        """A number that grows with every process that works on this run; attempts are counted from it."""
+        epoch: int = self.get("epoch", 0) + 1
+        self.set(epoch=epoch)
+        return epoch
+
+    def add_units(self, units: Sequence[Unit], cursor: str | None) -> None:
+        """Append a page of the plan, and where listing goes on."""
+        with self._transaction() as db:
+            db.executemany(
+                "INSERT INTO units (name, size, token) VALUES (?, ?, ?)",
+                [(unit.name, unit.size, unit.token) for unit in units],
+            )
+            db.execute("INSERT OR REPLACE INTO run VALUES ('cursor', ?)", (json.dumps(cursor),))
+
+    def open_units(self, after: int, limit: int) -> list[UnitRow]:
+        """Units that are not finished, in order, behind ``after``."""
+        rows = self._query(
+            "SELECT seq, name, size, token, state, handle, begun FROM units INDEXED BY units_open"
+            " WHERE state < 3 AND seq > ? ORDER BY seq LIMIT ?",
+            after,
+            limit,
+        )
+        return [
+            UnitRow(seq, Unit(name, size, token), UnitState(state), _begun(handle, begun))
+            for seq, name, size, token, state, handle, begun in rows
+        ]
+
+    def begin(self, begun: Iterable[tuple[int, Begun, Sequence[Split]]]) -> None:
+        """Store handles and plans of units, before any of their data moves."""
+        with self._transaction() as db:
+            for seq, start, splits in begun:
+                limits = [
+                    start.max_writers,
+                    start.max_splits,
+                    start.block,
+                    start.min_split_bytes,
+                    start.memory,
+                ]
+                db.execute(
+                    "UPDATE units SET state = 1, handle = ?, begun = ? WHERE seq = ?",
+                    (start.handle, json.dumps(limits), seq),
+                )
+                db.executemany(
+                    "INSERT INTO splits (seq, idx, token, weight, off, len, memory) VALUES (?,?,?,?,?,?,?)",
+                    [(seq, s.index, s.token, s.weight, s.offset, s.length, s.memory) for s in splits],
+                )
+
+    def splits(self, row: UnitRow) -> list[SplitRow]:
+        """The stored plan of a unit with its receipts, in order."""
+        rows = self._query(
+            "SELECT idx, token, weight, off, len, memory, receipt, items, bytes, rows, digest"
+            " FROM splits WHERE seq = ? ORDER BY idx",
+            row.seq,
+        )
+        return [
+            SplitRow(
+                Split(row.unit.name, idx, token, weight, off, length, memory),
+                None if receipt is None else Receipt(receipt, items, size, count),
+                digest or "",
+            )
+            for idx, token, weight, off, length, memory, receipt, items, size, count, digest in rows
+        ]
+
+    def add_receipts(self, done: Iterable[tuple[int, Split, Receipt, str]]) -> None:
+        """Store proofs, with the digest of what was read from the source (empty: none)."""
+        with self._transaction() as db:
+            db.executemany(
+                "UPDATE splits SET receipt = ?, items = ?, bytes = ?, rows = ?, digest = ?"
+                " WHERE seq = ? AND idx = ?",
+                [(r.token, r.items, r.bytes, r.rows, d, seq, s.index) for seq, s, r, d in done],
+            )
+
+    def forget_splits(self, seq: int) -> None:
+        """Staged data of a unit is lost: its receipts and its handle count no more."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM splits WHERE seq = ?", (seq,))
+            db.execute("UPDATE units SET state = 0, handle = NULL, begun = NULL WHERE seq = ?", (seq,))
+
+    def set_state(self, seqs: Iterable[int], state: UnitState) -> None:
+        with self._transaction() as db:
+            db.executemany("UPDATE units SET state = ? WHERE seq = ?", [(int(state), s) for s in seqs])
+
+    def begun_handles(self) -> list[tuple[int, bytes]]:
+        """Units that were begun and not committed: what a run that is given up has to clean up."""
+        return self._query("SELECT seq, handle FROM units WHERE state = 1")
+
+    def finish(self, **facts: Any) -> None:
+        """The run has succeeded: store its facts and drop the plan."""
+        self.set(**facts)
+        with self._mutex:
+            self._db.executescript("DELETE FROM splits; DELETE FROM units; PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def skipped(self, limit: int = 1000) -> list[str]:
+        """Names of skipped units."""
+        return [r[0] for r in self._query("SELECT name FROM units WHERE state = 4 LIMIT ?", limit)]
+
+    def totals(self) -> Totals:
+        units = self._query("SELECT count(*), sum(state >= 3), sum(state = 4), sum(size) FROM units")[0]
+        splits = self._query(
+            "SELECT count(*), count(receipt), sum(CASE WHEN receipt IS NULL THEN 0 ELSE len END),"
+            " sum(bytes), sum(rows) FROM splits"
+        )[0]
+        return Totals(
+            units[0], units[1] or 0, units[2] or 0, units[3], splits[0], splits[1], splits[2] or 0,
+            splits[3] or 0, splits[4],
+        )  # fmt: skip
+
+    def close(self) -> None:
+        self._db.close()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+
+def _begun(handle: bytes | None, limits: str | None) -> Begun | None:
+    return None if handle is None or limits is None else Begun(handle, *json.loads(limits))
+
+
+def _hold(path: Path) -> sqlite3.Connection:
+    lock = sqlite3.connect(
+        path.with_suffix(".lock"), timeout=0, isolation_level=None, check_same_thread=False
+    )
+    try:
+        lock.execute("BEGIN EXCLUSIVE")
+    except sqlite3.OperationalError as error:
+        lock.close()
+        raise ConfigError(f"the run {path.stem!r} is being worked on by another process") from error
+    return lock
+
+
+def is_running(path: Path) -> bool:
+    """Whether a live process holds the run."""
+    try:
+        _hold(path).close()
+    except ConfigError:
+        return True
+    return False
+
+
+def remove(path: Path) -> None:
+    """Delete the journal and its companions."""
+    for suffix in (".db", ".db-wal", ".db-shm", ".lock", ".lock-journal"):
+        with suppress(FileNotFoundError):
+            path.with_suffix(suffix).unlink()

@@ -1,0 +1,74 @@
+"""Decides how a copy goes: byte for byte or as tables. Pure: no store is asked here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .errors import ConfigError
+
+if TYPE_CHECKING:
+    from .report import Payload
+    from .spi.spec import ConnectorSpec
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """One end as far as the decision needs it.
+
+    ``format`` is None where neither an option nor an extension names one. ``extension`` is the
+    file's (with the dot), empty for folders and tables. ``shaped``: format options were given.
+    """
+
+    spec: ConnectorSpec
+    format: ConnectorSpec | None
+    extension: str = ""
+    shaped: bool = False
+
+    @property
+    def is_store(self) -> bool:
+        return self.spec.kind == "store"
+
+    @property
+    def as_bytes(self) -> bool:
+        return self.format is not None and self.format.open_format is None
+
+
+def decide(source: End, sink: End, *, mapped: bool) -> Payload:
+    """``binary`` when both ends are stores and nothing has to look into the files; else ``tabular``.
+
+    Files of the same format and extension are copied as they are unless columns are mapped or
+    format options ask for another encoding. Raises ConfigError where a format is needed and
+    nothing says which.
+    """
+    if source.is_store and sink.is_store:
+        if source.as_bytes or sink.as_bytes:
+            _only_bytes(source, sink, mapped)
+            return "binary"
+        same = source.format is sink.format or sink.format is None
+        extension = not sink.extension or source.extension == sink.extension
+        if same and extension and not (mapped or source.shaped or sink.shaped):
+            return "binary"
+    for end, side, other in ((source, "source", sink), (sink, "sink", source)):
+        if end.is_store and end.format is None:
+            raise _name_format(side, other)
+        if end.is_store and end.as_bytes:
+            raise ConfigError(f"the {side} is read as bytes, but the other end has tables")
+    return "tabular"
+
+
+def _only_bytes(source: End, sink: End, mapped: bool) -> None:
+    if mapped:
+        raise ConfigError("--map needs tables; a binary copy carries bytes as they are")
+    for end, side in ((source, "--source-format"), (sink, "--sink-format")):
+        if end.shaped and not end.as_bytes:
+            raise ConfigError(
+                f"format options make no sense in a binary copy; leave them out or change {side}"
+            )
+
+
+def _name_format(side: str, other: End) -> ConfigError:
+    name = other.format.name if other.format is not None and not other.as_bytes else "parquet"
+    return ConfigError(
+        f"nothing says which format the {side} has; name it, for example --{side}-format {name}"
+    )

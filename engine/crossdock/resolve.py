@@ -1,0 +1,271 @@
+"""From addresses to open endpoints: which connector, which format, one object or many."""
+
+from __future__ import annotations
+
+import difflib
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlunsplit
+
+from .errors import ConfigError, NotFoundError
+from .files.binary import DEFAULT_BLOCK, BinarySink, BinarySource, FileTarget
+from .files.listing import Selection, split_wildcard
+from .files.tabular import FormatSink, FormatSource
+from .plan import End, decide
+from .plugins import Registry, registry
+from .request import CopyRequest, Resolved, SinkEnd, SourceEnd, public_url, validate_options
+from .spi.endpoints import Sink, Source
+from .spi.spec import ConnectorSpec, Location
+from .spi.store import ObjectStore
+
+
+def resolve(request: CopyRequest) -> Resolved:
+    """Decide how to copy. Asks the stores what exists; changes nothing. Raises UserError."""
+    plugins = registry()
+    source = _Side(plugins, request.source, request.source_format, request.source_options, "source", "-s")
+    sink = _Side(plugins, request.sink, request.sink_format, request.sink_options, "sink", "-k")
+    found = source.find()
+    placed = sink.place(source, found)
+    source.sort_options()
+    sink.sort_options()
+    payload = decide(source.end(), sink.end(), mapped=request.map is not None)
+    tabular = payload == "tabular"
+    block = request.block_size or sink.spec.capabilities.best_block or DEFAULT_BLOCK
+    _check_block(block, sink.spec)
+    if tabular and sink.format and "name" not in placed:
+        placed["extension"] = sink.format.extensions[0]
+    return _merge(
+        Resolved(
+            payload=payload,
+            source=SourceEnd(**source.common(tabular), **found),
+            sink=SinkEnd(**sink.common(tabular), **placed, block=block),
+        )
+    )
+
+
+@dataclass
+class _Side:
+    """One side of the request on its way to an end."""
+
+    plugins: Registry
+    address: str
+    format_name: str | None
+    given: dict[str, str]
+    side: str
+    flag: str
+
+    def __post_init__(self) -> None:
+        if not self.address:
+            raise ConfigError(f"the {self.side} is empty; give a path or a URL")
+        self.location = Location.parse(self.address)
+        self.spec = self.plugins.by_scheme(self.location.scheme)
+        self.path, self.pattern = self.location.path, ""
+        if self.spec.kind == "store":
+            self.path, self.pattern = split_wildcard(self.location.path)
+        self.format = self._format()
+        self.options: dict[str, str] = {}
+        self.format_options: dict[str, str] = {}
+
+    def _format(self) -> ConnectorSpec | None:
+        if self.format_name:
+            if self.spec.kind != "store":
+                raise ConfigError(f"--{self.side}-format makes no sense for {self.spec.name}: it has tables")
+            return self.plugins.by_name(self.format_name, "format")
+        if self.spec.kind != "store":
+            return None
+        return self.plugins.by_extension(self.pattern or self.path)
+
+    def sort_options(self) -> None:
+        """Options go to the connector or to the format, whichever has the key."""
+        own = self.spec.config.model_fields
+        shape = self.format.config.model_fields if self.format else {}
+        for key in self.given:
+            if key not in own and key not in shape:
+                known = sorted({*own, *shape})
+                near = difflib.get_close_matches(key, known, 1)
+                hint = f"; did you mean {near[0]}?" if near else ""
+                raise ConfigError(
+                    f"{self.flag} {key}=...: the {self.side} has no option {key!r} "
+                    f"(known: {', '.join(known) or 'none'}){hint}"
+                )
+        self.options = {k: v for k, v in self.given.items() if k in own}
+        self.format_options = {k: v for k, v in self.given.items() if k in shape}
+        validate_options(self.spec.config, self.options, self.spec.name)
+        if self.format:
+            validate_options(self.format.config, self.format_options, self.format.name)
+
+    def end(self) -> End:
+        return End(self.spec, self.format, self.extension(), bool(self.format_options))
+
+    def extension(self) -> str:
+        """The extension by which the file's name claims its format."""
+        last = (self.pattern or self.path).rpartition("/")[2].lower()
+        if self.format is None or self.spec.kind != "store":
+            return ""
+        return max((e for e in self.format.extensions if last.endswith(e)), key=len, default="")
+
+    def common(self, tabular: bool) -> dict[str, Any]:
+        return {
+            "connector": self.spec.name,
+            "options": self.options,
+            "format": self.format.name if self.format and tabular else "",
+            "format_options": self.format_options if tabular else {},
+        }
+
+    def with_path(self, path: str) -> str:
+        if not self.location.scheme:
+            return path or "."
+        parts = (self.location.scheme, self.location.authority, quote(path), self.location.query, "")
+        return urlunsplit(parts)
+
+    def store(self, path: str) -> ObjectStore:
+        own = self.spec.config.model_fields
+        options = {k: v for k, v in self.given.items() if k in own}
+        return open_store(self.spec, self.with_path(path), options)
+
+    def find(self) -> dict[str, Any]:
+        """What the address means as a source: root, and an object's name or a pattern."""
+        if self.spec.kind != "store":
+            return {"root": self.address}
+        folder, name = _parent(self.path)
+        if self.pattern or not name or self._is_folder(folder, name):
+            self.format = self.format or self._common_format()
+            return {"root": self.with_path(self.path), "pattern": self.pattern}
+        return {"root": self.with_path(folder), "name": name}
+
+    def _is_folder(self, folder: str, name: str) -> bool:
+        with closing(self.store(folder)) as store:
+            try:
+                store.stat(name)
+            except NotFoundError:
+                if store.is_folder(name):
+                    return True
+                raise NotFoundError(f"{public_url(self.address)} does not exist") from None
+        return False
+
+    def _common_format(self) -> ConnectorSpec | None:
+        """The one format that the first objects of a folder have by their extensions."""
+        if self.format_name:
+            return None
+        with closing(self.store(self.path)) as store:
+            page = next(Selection(store, self.address, pattern=self.pattern).pages())
+        formats = [self.plugins.by_extension(info.path) for info in page]
+        return formats[0] if all(found is formats[0] for found in formats) else None
+
+    def place(self, source: _Side, found: dict[str, Any]) -> dict[str, Any]:
+        """What the address means as a sink: a folder if it says so, is one, or many objects come."""
+        if self.spec.kind != "store":
+            return {"root": self.address}
+        if self.pattern:
+            raise ConfigError(f"the sink {self.address} has a wildcard; name a file or a folder")
+        folder, name = _parent(self.path)
+        many = not found.get("name")
+        if not name or (many and not self.extension()) or self._exists_as_folder(folder, name):
+            return {"root": self.with_path(self.path)}
+        return {"root": self.with_path(folder), "name": name}
+
+    def _exists_as_folder(self, folder: str, name: str) -> bool:
+        with closing(self.store(folder)) as store:
+            return store.is_folder(name)
+
+
+def _parent(path: str) -> tuple[str, str]:
+    """Folder and last name; the name is empty where the path says that it is a folder."""
+    folder, _, name = path.rpartition("/")
+    if name in ("", ".", ".."):
+        return path, ""
+    return folder or ("/" if path.startswith("/") else ""), name
+
+
+def _check_block(block: int, spec: ConnectorSpec) -> None:
+    limits = spec.capabilities.block_range
+    if spec.kind == "store" and limits and not limits[0] <= block <= limits[1]:
+        raise ConfigError(
+            f"a block size of {block:,} bytes is outside what {spec.name} takes "
+            f"({limits[0]:,} to {limits[1]:,} bytes)"
+        )
+
+
+def _merge(resolved: Resolved) -> Resolved:
+    """Many objects into one target become one unit; bytes of many objects cannot."""
+    sink = open_sink(resolved)
+    one = sink.one_target
+    sink.close()
+    if not one or resolved.source.name:
+        return resolved
+    if resolved.payload == "binary":
+        raise ConfigError("several files cannot go into one file byte for byte; name a folder as the sink")
+    source = resolved.source.model_copy(update={"merge": bool(resolved.source.format)})
+    return resolved.model_copy(update={"source": source})
+
+
+def open_store(spec: ConnectorSpec, url: str, options: dict[str, str]) -> ObjectStore:
+    assert spec.open_store is not None  # noqa: S101 - check_spec demands it of stores
+    return spec.open_store(validate_options(spec.config, options, spec.name), Location.parse(url))
+
+
+def open_source(resolved: Resolved) -> Source[Any]:
+    """Open the source of a resolved copy, in any process."""
+    end, plugins = resolved.source, registry()
+    spec = plugins.by_name(end.connector)
+    if spec.kind == "table":
+        if spec.open_source is None:
+            raise ConfigError(f"{spec.name} cannot be read from")
+        return spec.open_source(
+            validate_options(spec.config, end.options, spec.name), Location.parse(end.root)
+        )
+    store = open_store(spec, end.root, end.options)
+    where = f"{public_url(end.root).rstrip('/')}/{end.name or end.pattern}"
+    selection = Selection(store, where, end.name, end.pattern)
+    if resolved.payload == "binary":
+        return BinarySource(store, selection)
+    return FormatSource(store, _open_format(end.format, end.format_options), selection, end.merge)
+
+
+def open_sink(resolved: Resolved) -> Sink[Any]:
+    """Open the sink of a resolved copy, in any process. Changes nothing."""
+    end, plugins = resolved.sink, registry()
+    spec = plugins.by_name(end.connector)
+    if spec.kind == "table":
+        if spec.open_sink is None:
+            raise ConfigError(f"{spec.name} cannot be written to")
+        return spec.open_sink(validate_options(spec.config, end.options, spec.name), Location.parse(end.root))
+    store = open_store(spec, end.root, end.options)
+    target = FileTarget(store, public_url(end.root), end.name, end.extension)
+    if resolved.payload == "binary":
+        return BinarySink(store, target, end.block)
+    return FormatSink(store, _open_format(end.format, end.format_options), target, end.block)
+
+
+def _open_format(name: str, options: dict[str, str]) -> Any:
+    spec = registry().by_name(name, "format")
+    assert spec.open_format is not None  # noqa: S101 - plan.decide saw to it
+    return spec.open_format(validate_options(spec.config, options, spec.name))
+
+
+def without_secrets(request: CopyRequest, resolved: Resolved) -> tuple[CopyRequest, Resolved]:
+    """What a journal may keep: addresses without passwords, options without those typed as secret."""
+    source, sink = resolved.source, resolved.sink
+    hidden = _secret_keys(source.connector, source.format) | _secret_keys(sink.connector, sink.format)
+
+    def shown(options: dict[str, str]) -> dict[str, str]:
+        return {key: value for key, value in options.items() if key not in hidden}
+
+    def end(side: Any) -> Any:
+        return side.model_copy(update={"root": public_url(side.root), "options": shown(side.options)})
+
+    kept = request.model_copy(
+        update={
+            "source": public_url(request.source),
+            "sink": public_url(request.sink),
+            "source_options": shown(request.source_options),
+            "sink_options": shown(request.sink_options),
+        }
+    )
+    return kept, resolved.model_copy(update={"source": end(source), "sink": end(sink)})
+
+
+def _secret_keys(*connectors: str) -> set[str]:
+    fields = (f for name in connectors if name for f in registry().by_name(name).config.model_fields.items())
+    return {name for name, field in fields if "Secret" in str(field.annotation)}

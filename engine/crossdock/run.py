@@ -1,0 +1,323 @@
+"""A run in this process: list the units, let workers carry them, report; stop cleanly whatever happens."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from .carry import Carrier, Worker, classified
+from .context import KEPT_SCHEMAS, Context
+from .dispatch import Dispatcher
+from .errors import (
+    AccessDeniedError,
+    AuthError,
+    CancelledError,
+    CrossdockError,
+    InternalError,
+    NoSpaceError,
+    NotSupportedError,
+    TransientError,
+)
+from .journal import Journal
+from .limits import MemoryBudget, NoThrottle, Throttle
+from .plugins import registry
+from .report import CopyResult, Phase, Side, Snapshot
+from .request import CopyRequest, Resolved, public_url
+from .resolve import open_sink, open_source
+from .spi.data import Target, UnitPage
+from .spi.endpoints import Copier, ReadBack
+from .units import Counts, Units
+
+Progress = Callable[[Snapshot], None]
+RESUMABLE = (CancelledError, TransientError, InternalError, AuthError, AccessDeniedError, NoSpaceError)
+
+
+def automatic_parallel() -> int:
+    """Default number of parallel copies: the cores this process may use, 2 at least, 32 at most."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(2, min(32, cores or 2))
+
+
+class Run:
+    """``execute`` once. Everything that must outlive the process is in the journal."""
+
+    def __init__(
+        self,
+        run_id: str,
+        request: CopyRequest,
+        resolved: Resolved,
+        journal: Journal,
+        cancel: threading.Event,
+    ) -> None:
+        self.started, self._clock = datetime.now(UTC), time.perf_counter()
+        self.phase: Phase = "planning"
+        self.workers: list[Worker] = []
+        self.counts = Counts()
+        self._error: CrossdockError | None = None
+        self._mutex = threading.Lock()
+        self._units_total: int | None = None
+        self._bytes_total: int | None = None
+        self._skipped_splits = 0
+        self._planning = 0.0
+        self.context = _open(run_id, request, resolved, journal, cancel)
+
+    @property
+    def elapsed(self) -> float:
+        return time.perf_counter() - self._clock
+
+    def execute(self, progress: Progress | None = None) -> CopyResult:
+        """Carry all units; raises the first error, after every worker has stopped."""
+        try:
+            with self._observed(progress):
+                self._plan()
+                self._copy()
+            return self._result("Succeeded")
+        except CrossdockError as error:
+            self._give_up(error)
+            raise
+        finally:
+            self.context.source.close()
+            self.context.sink.close()
+
+    def rehearse(self) -> CopyResult:
+        """Plan and check everything, change nothing (``--dry-run``)."""
+        try:
+            self._plan()
+            return self._result("Planned")
+        finally:
+            self.context.source.close()
+            self.context.sink.close()
+
+    # -- planning ---------------------------------------------------------------------------------
+
+    def _plan(self) -> None:
+        """List all units, each checked before any data moves; goes on where an earlier process stopped."""
+        context, journal = self.context, self.context.journal
+        try:
+            if not journal.get("planned", False):
+                context.ask_source(self._list)
+        except KeyboardInterrupt:
+            raise CancelledError("the run was interrupted") from None
+        self._planning = self.elapsed
+        totals = journal.totals()
+        self._units_total, self._bytes_total = totals.units, totals.size
+        self._skipped_splits = totals.splits_done
+        self.counts.units, self.counts.bytes = totals.units_done, totals.bytes_read
+        self.counts.rows = totals.rows or 0
+
+    def _list(self) -> None:
+        context, count = self.context, 0
+        cursor = context.journal.get("cursor")
+        for page in context.source.units(cursor.encode("latin-1") if cursor else None):
+            context.stop_if_cancelled()
+            self._check(page, count)
+            count += len(page.units)
+            context.journal.add_units(page.units, page.cursor.decode("latin-1") if page.cursor else None)
+            self.counts.units = count
+        context.journal.set(planned=True)
+        self.counts.units = 0
+
+    def _check(self, page: UnitPage, before: int) -> None:
+        context = self.context
+        for number, unit in enumerate(page.units, before):
+            # Looking into each of a million files would take longer than copying them.
+            schema = context.mapped(unit)[0] if number < KEPT_SCHEMAS else None
+            target = Target(context.request.mode, schema)
+            context.ask_sink(lambda u=unit, t=target: context.sink.check(u, t))  # type: ignore[misc]
+
+    # -- copying ----------------------------------------------------------------------------------
+
+    def _copy(self) -> None:
+        self.phase = "copying"
+        context = self.context
+        self._dispatcher = Dispatcher(context.journal, context.parallel, self._units_total or 0)
+        units = Units(context, self._dispatcher, self.counts)
+        self.workers = [Worker() for _ in range(context.parallel)]
+        threads = [
+            threading.Thread(target=self._work, args=(units, worker), name=f"crossdock-{n}", daemon=True)
+            for n, worker in enumerate(self.workers)
+        ]
+        for thread in threads:
+            thread.start()
+        while any(thread.is_alive() for thread in threads):
+            try:
+                for thread in threads:
+                    thread.join(0.2)
+                if context.cancel.is_set():
+                    # Somebody cancelled from outside; without this the first worker to notice would.
+                    self.stop(CancelledError("the run was interrupted"))
+            except KeyboardInterrupt:
+                # A second Ctrl-C does not wait for drivers that cannot be interrupted.
+                if context.cancel.is_set():
+                    raise CancelledError("the run was interrupted") from None
+                self.stop(CancelledError("the run was interrupted"))
+        if self._error is not None:
+            raise self._error
+        self.phase = "done"
+
+    def _work(self, units: Units, worker: Worker) -> None:
+        try:
+            while (work := self._dispatcher.next(worker)) is not None:
+                try:
+                    if isinstance(work, list):
+                        units.begin(work, worker)
+                    else:
+                        units.split(*work, worker)
+                finally:
+                    self._dispatcher.done()
+        except Exception as error:  # noqa: BLE001 - the run must end, whatever it was
+            self.stop(classified(error, lambda _: None, "engine"))
+
+    def stop(self, error: CrossdockError) -> None:
+        """End the run early. The first error is reported; that others were cancelled is its consequence."""
+        with self._mutex:
+            if self._error is None:
+                self._error = error
+        self.context.cancel.set()
+        if self.phase != "planning":
+            self._dispatcher.stop()
+
+    def _give_up(self, error: CrossdockError) -> None:
+        """Keep what a resumed run can use; remove what it cannot."""
+        context = self.context
+        error.run_id = context.run_id
+        error.resumable = isinstance(error, RESUMABLE) and self._units_total is not None
+        if not error.resumable or isinstance(error, NoSpaceError):
+            context.handles.update(context.journal.begun_handles())
+            for seq, handle in context.handles.items():
+                context.ask_sink(lambda h=handle: context.sink.cleanup(h))  # type: ignore[misc]
+                context.journal.forget_splits(seq)
+        context.journal.set(
+            state="interrupted" if isinstance(error, CancelledError) else "failed",
+            error=str(error),
+            resumable=error.resumable,
+        )
+
+    # -- reporting --------------------------------------------------------------------------------
+
+    @contextmanager
+    def _observed(self, progress: Progress | None) -> Iterator[None]:
+        if progress is None:
+            yield
+            return
+        ended = threading.Event()
+
+        def observe() -> None:
+            while not ended.wait(0.1):
+                progress(self.snapshot())
+
+        thread = threading.Thread(target=observe, name="crossdock-progress", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+            progress(self.snapshot())
+
+    def snapshot(self) -> Snapshot:
+        """How far the run is, at this moment."""
+        waiting: dict[str, int] = {}
+        for worker in self.workers:
+            waiting[worker.state] = waiting.get(worker.state, 0) + 1
+        return Snapshot(
+            self.context.run_id,
+            self.phase,
+            self.context.resolved.payload,
+            self.elapsed,
+            self.counts.units,
+            self._units_total,
+            self.counts.bytes + sum(worker.in_flight for worker in self.workers),
+            self._bytes_total,
+            self.counts.rows + sum(worker.rows_in_flight for worker in self.workers),
+            self.context.parallel,
+            waiting,
+        )
+
+    def _result(self, status: str) -> CopyResult:
+        context, totals = self.context, self.context.journal.totals()
+        tabular = context.resolved.payload == "tabular"
+        seconds = {key: round(sum(w.seconds[key] for w in self.workers), 3) for key in Worker().seconds}
+        stores = [spec.kind == "store" for spec in (context.source_spec, context.sink_spec)]
+        files = totals.units - totals.units_skipped
+        return CopyResult(
+            run_id=context.run_id,
+            status=status,  # type: ignore[arg-type]
+            payload=context.resolved.payload,
+            source=_side(context.resolved.source, context.request.source),
+            sink=_side(context.resolved.sink, context.request.sink),
+            started=self.started,
+            duration=self.elapsed,
+            planning=self._planning,
+            bytes_read=totals.bytes_read,
+            bytes_written=totals.bytes,
+            files_read=files if stores[0] else 0,
+            files_written=files if stores[1] else 0,
+            files_skipped=totals.units_skipped,
+            rows_read=totals.rows or 0 if tabular else None,
+            rows_copied=totals.rows or 0 if tabular else None,
+            parallel_copies=context.parallel,
+            peak_memory=_peak_memory(),
+            splits_done=totals.splits_done,
+            splits_skipped=self._skipped_splits,
+            retries=sum(worker.retries for worker in self.workers),
+            throttled=sum(worker.throttled for worker in self.workers),
+            verified=True if context.request.verify and status == "Succeeded" else None,
+            seconds=seconds,
+            notes=list(dict.fromkeys(_notes(context))),
+            skipped=context.journal.skipped(),
+        )
+
+
+def _open(
+    run_id: str, request: CopyRequest, resolved: Resolved, journal: Journal, cancel: threading.Event
+) -> Context:
+    plugins = registry()
+    source_spec = plugins.by_name(resolved.source.connector)
+    sink_spec = plugins.by_name(resolved.sink.connector)
+    source, sink = open_source(resolved), open_sink(resolved)
+    if request.verify and not (isinstance(sink, ReadBack) and sink_spec.capabilities.read_back != "no"):
+        raise NotSupportedError(f"--verify: what was written to {sink_spec.name} cannot be read back")
+    parallel = request.parallel_copies or automatic_parallel()
+    carrier = Carrier(
+        source,
+        sink,
+        source_spec.classify,
+        sink_spec.classify,
+        # Half of the memory is for buffers that the splits announce; the rest is for everything else.
+        MemoryBudget(max(64 << 20, request.memory // 2)),
+        Throttle(request.bandwidth) if request.bandwidth else NoThrottle(),
+        cancel,
+        run_id,
+        journal.next_epoch(),
+        sink if isinstance(sink, Copier) and sink.can_copy(source) else None,
+    )
+    return Context(
+        run_id, request, resolved, journal, source, sink, source_spec, sink_spec, carrier, parallel, cancel
+    )
+
+
+def _side(end: Any, url: str) -> Side:
+    return Side(end.connector, end.format or "", public_url(url))
+
+
+def _notes(context: Context) -> Iterator[str]:
+    for end in (context.source, context.sink):
+        file_format = getattr(end, "format", None)
+        if file_format is not None:
+            yield from file_format.notes()
+
+
+def _peak_memory() -> int:
+    """Peak resident memory of this process in bytes; 0 where the system does not tell."""
+    try:
+        import resource
+    except ImportError:
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if os.uname().sysname == "Darwin" else peak * 1024

@@ -1,0 +1,248 @@
+"""The life of a unit: begin, carry its splits, verify, commit, clean up; each step journaled."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .carry import Job, Worker
+from .context import KEPT_SCHEMAS, Context, is_missing_source
+from .dispatch import Dispatcher, UnitTask
+from .errors import CrossdockError, StageLostError
+from .journal import UnitRow, UnitState
+from .mapping import Apply
+from .spi.data import PlanHint, Receipt, Split, Target
+from .spi.endpoints import ReadBack
+from .verify import compare, new_digest
+
+READ_AHEAD_WEIGHT = 1 << 20
+
+
+@dataclass
+class Counts:
+    """What this process has finished; written under the dispatcher's rules, read for display."""
+
+    units: int = 0
+    bytes: int = 0
+    rows: int = 0
+    splits: int = 0
+
+
+class Units:
+    """Does the work that the dispatcher hands out."""
+
+    def __init__(self, context: Context, dispatcher: Dispatcher, counts: Counts) -> None:
+        self.context, self.dispatcher, self.counts = context, dispatcher, counts
+        self._lost: set[int] = set()
+
+    def begin(self, rows: Sequence[UnitRow], worker: Worker) -> None:
+        """Begin units. Those of at most one split are carried here, as one group in the journal."""
+        tasks: list[UnitTask] = []
+        fresh = []
+        for row in rows:
+            self.context.stop_if_cancelled()
+            try:
+                task, splits = self._open(row)
+            except CrossdockError as error:
+                self._skip(row, error)
+                continue
+            tasks.append(task)
+            if splits is not None:
+                fresh.append((row.seq, task.begun, splits))
+        if fresh:
+            self.context.journal.begin(fresh)
+        small = [task for task in tasks if task.splits <= 1]
+        self._carry_small(small, worker)
+        for task in tasks:
+            if task.splits > 1:
+                self._continue(task, worker)
+
+    def _continue(self, task: UnitTask, worker: Worker) -> None:
+        if task.pending:
+            self.dispatcher.offer(task)
+        else:
+            self._complete([task], worker)
+
+    def _skip(self, row: UnitRow, error: CrossdockError) -> None:
+        if not is_missing_source(error) or self.dispatcher.total == 1:
+            raise error
+        handle = self.context.handles.pop(row.seq, None)
+        if handle is not None:
+            self.context.ask_sink(lambda: self.context.sink.cleanup(handle))
+        self.context.journal.set_state([row.seq], UnitState.SKIPPED)
+        self.counts.units += 1
+
+    def _open(self, row: UnitRow) -> tuple[UnitTask, list[Split] | None]:
+        """The task of a unit and, when it is new, its plan for the journal."""
+        schema, apply = self.context.mapped(row.unit)
+        if row.begun is not None:
+            stored = self.context.journal.splits(row)
+            done = {s.split.index: (s.split, s.receipt, s.digest) for s in stored if s.receipt is not None}
+            pending = deque(s.split for s in stored if s.receipt is None)
+            committed = row.state >= UnitState.COMMITTED
+            task = UnitTask(row, row.begun, apply, schema, len(stored), pending, done, committed=committed)
+            return task, None
+        return self._open_new(row, schema, apply)
+
+    def _open_new(self, row: UnitRow, schema: Any, apply: Apply | None) -> tuple[UnitTask, list[Split]]:
+        context = self.context
+        target = Target(context.request.mode, schema)
+        if schema is not None and row.seq > KEPT_SCHEMAS:
+            # Planning has checked the others with their schema already.
+            context.ask_sink(lambda: context.sink.check(row.unit, target))
+        begun = context.ask_sink(lambda: context.sink.begin(row.unit, target, context.run_id))
+        context.handles[row.seq] = begun.handle
+        hint = PlanHint(
+            context.parallel,
+            begun.max_splits,
+            begun.min_split_bytes,
+            begun.block,
+            context.source_spec.capabilities.cheap_scan,
+        )
+        splits = context.ask_source(lambda: list(context.source.plan(row.unit, hint)))
+        return UnitTask(row, begun, apply, schema, len(splits), deque(splits), {}), splits
+
+    def _job(self, task: UnitTask, split: Split) -> Job:
+        # Buffers of a binary split are reused, so only record batches can wait in a queue.
+        lonely = min(task.begun.max_writers, task.splits) < self.context.parallel
+        return Job(
+            split,
+            task.begun.handle,
+            task.apply,
+            task.begun.memory,
+            read_ahead=lonely and task.schema is not None and split.weight > READ_AHEAD_WEIGHT,
+            digest=new_digest(task.schema) if self.context.request.verify else None,
+        )
+
+    def _carry(self, task: UnitTask, split: Split, worker: Worker) -> tuple[Split, Receipt, str]:
+        receipt, digest = self.context.carrier.carry(self._job(task, split), worker)
+        self.counts.splits += 1
+        self.counts.bytes += split.length if split.length is not None else receipt.bytes
+        self.counts.rows += receipt.rows or 0
+        return split, receipt, digest
+
+    def split(self, task: UnitTask, split: Split, worker: Worker) -> None:
+        """Carry (or, while verifying, read back) one split of a unit that all workers share."""
+        result = None
+        try:
+            if task.read_back is not None:
+                result = (split, Receipt(b"", 0, 0), self._digest(task, split, worker))
+            else:
+                result = self._carry(task, split, worker)
+                self.context.journal.add_receipts([(task.row.seq, *result)])
+        finally:
+            last = self.dispatcher.finished(task, split, result)
+        if not last or result is None or len(task.done) < task.splits:
+            return
+        if task.read_back is not None:
+            self._verified(task, worker)
+        else:
+            self._complete([task], worker)
+
+    def _carry_small(self, tasks: list[UnitTask], worker: Worker) -> None:
+        carried: list[UnitTask] = []
+        fresh = []
+        try:
+            for task in tasks:
+                try:
+                    for split in task.pending:
+                        result = self._carry(task, split, worker)
+                        task.done[split.index] = result
+                        fresh.append((task.row.seq, *result))
+                except CrossdockError as error:
+                    self._skip(task.row, error)
+                    continue
+                carried.append(task)
+        finally:
+            # What is durable counts, also when a later one failed.
+            if fresh:
+                self.context.journal.add_receipts(fresh)
+        self._complete(carried, worker)
+
+    def _complete(self, tasks: Sequence[UnitTask], worker: Worker) -> None:
+        """All splits have receipts: verify before or after the commit, as the sink can."""
+        if self._verifies("before_commit"):
+            tasks = [task for task in tasks if task.committed or self._verify(task, worker)]
+        self._commit(tasks, worker)
+
+    def _commit(self, tasks: Sequence[UnitTask], worker: Worker) -> None:
+        context = self.context
+        done = []
+        for task in tasks:
+            if not task.committed:
+                try:
+                    with worker.waits_for("sink"):
+                        context.ask_sink(lambda t=task: context.sink.commit(t.begun.handle, t.receipts()))  # type: ignore[misc]
+                except StageLostError as error:
+                    self._start_over(task, error, worker)
+                    continue
+            done.append(task)
+        context.journal.set_state([task.row.seq for task in done], UnitState.COMMITTED)
+        if self._verifies("after_commit"):
+            done = [task for task in done if self._verify(task, worker)]
+        self._clean(done)
+
+    def _start_over(self, task: UnitTask, error: StageLostError, worker: Worker) -> None:
+        """Staged data is gone (the store expired it, the machine lost power): carry the unit again, once."""
+        if task.row.seq in self._lost:
+            raise error
+        self._lost.add(task.row.seq)
+        self.context.ask_sink(lambda: self.context.sink.cleanup(task.begun.handle))
+        self.context.journal.forget_splits(task.row.seq)
+        self.begin([replace(task.row, state=UnitState.PLANNED, begun=None)], worker)
+
+    def _clean(self, tasks: Iterable[UnitTask]) -> None:
+        tasks = list(tasks)
+        for task in tasks:
+            self.context.ask_sink(lambda t=task: self.context.sink.cleanup(t.begun.handle))  # type: ignore[misc]
+            self.context.handles.pop(task.row.seq, None)
+        self.context.journal.set_state([task.row.seq for task in tasks], UnitState.DONE)
+        self.counts.units += len(tasks)
+
+    # -- verification -----------------------------------------------------------------------------
+
+    def _verifies(self, when: str) -> bool:
+        return self.context.request.verify and self.context.sink_spec.capabilities.read_back == when
+
+    def _verify(self, task: UnitTask, worker: Worker) -> bool:
+        """Read the unit back. False: several splits were handed to all workers and end in ``_verified``."""
+        sink = self.context.sink
+        assert isinstance(sink, ReadBack)  # noqa: S101 - the run refused others
+        source, unit = self.context.ask_sink(lambda: sink.written(task.begun.handle, task.receipts()))
+        hint = PlanHint(self.context.parallel, block=task.begun.block, cheap_scan=True)
+        splits = self.context.ask_sink(lambda: list(source.plan(unit, hint)))
+        back = UnitTask(task.row, replace(task.begun, max_writers=len(splits) + 1), None, task.schema,
+                        len(splits), deque(splits), {}, read_back=(source, task))  # fmt: skip
+        if len(splits) > 1:
+            self.dispatcher.offer(back)
+            return False
+        for split in splits:
+            back.done[split.index] = (split, Receipt(b"", 0, 0), self._digest(back, split, worker))
+        self._compare(back)
+        return True
+
+    def _digest(self, back: UnitTask, split: Split, worker: Worker) -> str:
+        assert back.read_back is not None  # noqa: S101 - only such tasks come here
+        return self.context.carrier.digest(back.read_back[0], split, new_digest(back.schema), worker)
+
+    def _compare(self, back: UnitTask) -> None:
+        assert back.read_back is not None  # noqa: S101
+        _, task = back.read_back
+        compare(
+            task.row.unit.name,
+            task.schema,
+            task.done.values(),
+            [(split, text) for split, _, text in back.done.values()],
+        )
+
+    def _verified(self, back: UnitTask, worker: Worker) -> None:
+        """The last split was read back: go on where ``_verify`` left off."""
+        self._compare(back)
+        assert back.read_back is not None  # noqa: S101
+        task = back.read_back[1]
+        if self._verifies("before_commit"):
+            self._commit([task], worker)
+        else:
+            self._clean([task])
