@@ -1,0 +1,342 @@
+"""Local files: a folder is the store, the files below it are its objects.
+
+Beyond the contract: symbolic links are followed as long as they end below the folder; file names may
+hold anything but control characters other than tab and line ends.
+"""
+
+from __future__ import annotations
+
+import builtins
+import errno
+import os
+import re
+import stat
+from collections.abc import Iterator, Sequence
+
+from pydantic import Field
+
+from crossdock import (
+    Block,
+    Capabilities,
+    ConfigError,
+    ConnectorConfig,
+    ConnectorSpec,
+    InternalError,
+    Location,
+    NotFoundError,
+    NotSupportedError,
+    ObjectInfo,
+    ObjectReader,
+    ObjectStore,
+    RangeCopier,
+    ShortReadError,
+    SourceChangedError,
+    UploadRequest,
+    WriteMode,
+)
+
+from .file_bytes import BINARY, copy_range, read_at, sync_folder, write_at
+from .file_errors import classify, fault
+from .file_list import RESERVED, Tree, etag, info_of
+from .file_upload import Upload, commit, create, discard
+
+# A path may not leave the root, nor be a second spelling of another, nor reach into staged data.
+_BAD_PATH = re.compile(
+    r"[\0-\x08\x0b\x0c\x0e-\x1f\x7f]|\A/|(?:\A|/)\.{0,2}(?:/|\Z)|(?:\A|/)" + re.escape(RESERVED)
+)
+_RUN_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
+_READ = os.O_RDONLY | BINARY | getattr(os, "O_NONBLOCK", 0)
+_KNOWN_FOLDERS = 10_000
+
+
+class FileConfig(ConnectorConfig):
+    """Options of the local file store."""
+
+    sync: bool = Field(
+        default=False,
+        description="Force data and names to disk before a block or a commit counts, so that a resumed run "
+        "survives a power failure too; a killed process loses nothing without it",
+    )
+
+
+class FileReader(ObjectReader):
+    """An open file. ``fd`` is its descriptor, for copies within the kernel."""
+
+    def __init__(self, path: str, fd: int, info: ObjectInfo) -> None:
+        self._path, self.fd, self.info = path, fd, info
+
+    def read_into(self, offset: int, buffer: memoryview) -> int:
+        want = max(0, min(len(buffer), self.info.size - offset))
+        try:
+            got = read_at(self.fd, buffer[:want], offset)
+            self.check()
+        except OSError as error:
+            raise fault(error, self._path) from error
+        if got < want:
+            raise ShortReadError(f"{self._path} ended after {offset + got:,} of {self.info.size:,} bytes")
+        return got
+
+    def check(self) -> None:
+        """Raises SourceChangedError when the file was written to since it was opened."""
+        if etag(os.fstat(self.fd)) != self.info.etag:
+            raise SourceChangedError(f"{self._path} changed while it was read")
+
+    def close(self) -> None:
+        if self.fd >= 0:
+            fd, self.fd = self.fd, -1
+            os.close(fd)
+
+
+class FileStore(ObjectStore, RangeCopier):
+    """The files below the folder ``root``, which need not exist yet."""
+
+    def __init__(self, root: str, *, sync: bool = False) -> None:
+        self._root = os.path.realpath(root)
+        self._within = self._root.rstrip("/") + "/"
+        self._sync = sync
+        self._places: dict[str, tuple[str, int]] = {}
+        self._made: set[str] = set()
+        self._parts: dict[str, set[str]] = {}
+
+    def list(self, prefix: str = "", after: str | None = None) -> Iterator[Sequence[ObjectInfo]]:
+        start = prefix[: prefix.rfind("/")] if "/" in prefix else ""
+        if start or prefix.startswith("/"):
+            self._path(start)
+        try:
+            yield from Tree(self._within, prefix, after).pages()
+        except OSError as error:
+            raise fault(error, error.filename or self._root) from error
+
+    def stat(self, path: str) -> ObjectInfo:
+        full = self._path(path)
+        try:
+            self._check_inside(os.path.dirname(full))
+            found = os.lstat(full)
+            if stat.S_ISLNK(found.st_mode):
+                self._check_inside(full)
+                found = os.stat(full)
+        except OSError as error:
+            raise _read_fault(error, full) from error
+        return _regular(path, full, found)
+
+    def is_folder(self, path: str) -> bool:
+        path = path.rstrip("/")
+        return os.path.isdir(self._path(path)) if path else os.path.isdir(self._root)
+
+    def open_read(self, path: str, info: ObjectInfo | None = None) -> FileReader:
+        full = self._path(path)
+        try:
+            fd = os.open(full, _READ)
+        except OSError as error:
+            raise _read_fault(error, full) from error
+        try:
+            self._check_inside(full, fd)
+            found = _regular(path, full, os.fstat(fd))
+            if info is not None and info.etag != found.etag:
+                raise SourceChangedError(f"{full} is no longer the version that was listed")
+        except BaseException:
+            os.close(fd)
+            raise
+        return FileReader(full, fd, found)
+
+    def open_upload(self, path: str, request: UploadRequest) -> bytes:
+        full = self._path(path)
+        if not _RUN_ID.fullmatch(request.run_id):
+            raise ConfigError(f"the run id {request.run_id!r} may hold letters, digits and . _ - only")
+        try:
+            folder, missing = self._place(os.path.dirname(full))
+            upload = Upload.new(
+                full, folder, request.run_id, overwrite=request.overwrite, sync=self._sync, missing=missing
+            )
+            # Here and not with the first block: a block that finds it gone then knows that data was lost.
+            os.close(create(upload.data))
+            if self._sync:
+                sync_folder(folder)
+        except OSError as error:
+            raise fault(error, full) from error
+        return upload.encode()
+
+    def write_block(self, upload: bytes, block: Block, data: memoryview) -> None:
+        if len(data) != block.length:
+            raise InternalError(f"a block of {block.length:,} bytes came with {len(data):,}")
+        begun = Upload.decode(upload)
+        try:
+            fd, at = self._open_block(begun, block)
+            try:
+                write_at(fd, data, at)
+                if self._sync:
+                    os.fsync(fd)
+            finally:
+                os.close(fd)
+        except OSError as error:
+            raise fault(error, begun.final) from error
+
+    def can_copy_from(self, source: ObjectStore) -> bool:
+        return isinstance(source, FileStore)
+
+    def copy_block(
+        self, source: ObjectStore, info: ObjectInfo, offset: int, upload: bytes, block: Block
+    ) -> None:
+        begun = Upload.decode(upload)
+        with source.open_read(info.path, info) as reader:
+            if not isinstance(reader, FileReader):
+                raise NotSupportedError("files are copied from another local folder only")
+            try:
+                fd, at = self._open_block(begun, block)
+                try:
+                    got = copy_range(reader.fd, offset, fd, at, block.length)
+                    if self._sync:
+                        os.fsync(fd)
+                finally:
+                    os.close(fd)
+                reader.check()
+            except OSError as error:
+                raise fault(error, begun.final) from error
+        if got < block.length:
+            raise ShortReadError(f"{info.path} ended after {offset + got:,} of {info.size:,} bytes")
+
+    def _open_block(self, upload: Upload, block: Block) -> tuple[int, int]:
+        """The staged file that the block goes to, and where in it."""
+        if block.offset is not None:
+            path, at = upload.data, block.offset
+        else:
+            path, at = upload.part(block), block.start
+            parts = self._parts.setdefault(upload.stem, set())
+            if path not in parts:
+                fd = create(path)
+                parts.add(path)
+                if self._sync:
+                    sync_folder(upload.parts)
+                    sync_folder(os.path.dirname(upload.parts))
+                return fd, at
+        try:
+            return os.open(path, os.O_WRONLY | BINARY), at
+        except FileNotFoundError:
+            raise upload.lost("the file is missing") from None
+
+    def commit(self, upload: bytes, blocks: Sequence[Block]) -> None:
+        begun = Upload.decode(upload)
+        try:
+            commit(begun, blocks, sync=self._sync)
+        except OSError as error:
+            raise fault(error, begun.final) from error
+
+    def abort(self, upload: bytes) -> None:
+        begun = Upload.decode(upload)
+        self._parts.pop(begun.stem, None)
+        try:
+            discard(begun)
+        except OSError as error:
+            raise fault(error, begun.final) from error
+
+    def delete(self, path: str) -> None:
+        full = self._path(path)
+        try:
+            self._check_inside(os.path.dirname(full))
+            os.unlink(full)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError as error:
+            raise fault(error, full) from error
+
+    def _path(self, path: str) -> str:
+        if _BAD_PATH.search(path) or (os.sep == "\\" and ("\\" in path or ":" in path)):
+            raise ConfigError(f"{path!r} is not the path of a file below {self._root}")
+        return self._within + path
+
+    def _check_inside(self, full: str, fd: int | None = None) -> None:
+        """Refuse what a symbolic link leads out of the root.
+
+        An open file is asked for its own path where the system tells: that cannot be swapped afterwards.
+        """
+        try:
+            real = os.readlink(f"/proc/self/fd/{fd}") if fd is not None else os.path.realpath(full)
+        except OSError:
+            real = os.path.realpath(full)
+        if not (real + "/").startswith(self._within):
+            raise ConfigError(f"{full} leads out of {self._root} through a symbolic link")
+
+    def _place(self, folder: str) -> tuple[str, int]:
+        """Where to stage what goes into ``folder``, and how many folders down to it had to be made.
+
+        That is the root, else (another file system is mounted in between) the lowest folder that exists.
+        """
+        if (known := self._places.get(folder)) is not None:
+            return known
+        if len(self._places) >= _KNOWN_FOLDERS:
+            self._places.clear()
+            self._made.clear()
+        self._check_inside(folder)
+        missing, found = self._missing(folder)
+        lowest = os.path.dirname(missing[-1]) if missing else folder
+        stage = self._root
+        if (lowest + "/").startswith(self._within) and found.st_dev != os.stat(self._root).st_dev:
+            stage = lowest
+        self._made.update(missing)
+        return self._places.setdefault(folder, (stage, len(missing)))
+
+    def _missing(self, folder: str) -> tuple[Sequence[str], os.stat_result]:
+        """The folder and those above it that do not exist or that this store made, and what is above them."""
+        missing: builtins.list[str] = []
+        while True:
+            try:
+                found = os.stat(folder)
+                if not stat.S_ISDIR(found.st_mode):
+                    raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), folder)
+                if folder not in self._made:
+                    return missing, found
+            except FileNotFoundError:
+                pass
+            missing.append(folder)
+            folder = os.path.dirname(folder)
+
+
+def _read_fault(error: OSError, full: str) -> Exception:
+    """For reading, a path that runs through a file does not exist."""
+    if isinstance(error, NotADirectoryError):
+        return NotFoundError(f"{full} does not exist", detail=str(error))
+    return fault(error, full)
+
+
+def _regular(path: str, full: str, found: os.stat_result) -> ObjectInfo:
+    if stat.S_ISREG(found.st_mode):
+        return info_of(path, found)
+    if stat.S_ISDIR(found.st_mode):
+        raise NotFoundError(f"{full} is a folder, not a file")
+    raise NotSupportedError(f"{full} is a device, pipe or socket, not a file")
+
+
+def _open(config: FileConfig, location: Location) -> FileStore:
+    if location.authority not in ("", "localhost"):
+        raise ConfigError(
+            f"{location.url} names the host {location.authority!r}; a local path has three slashes: file:///..."
+        )
+    if "\0" in location.path:
+        raise ConfigError("a path cannot hold a NUL character")
+    return FileStore(location.path or ".", sync=config.sync)
+
+
+SPEC = ConnectorSpec(
+    name="file",
+    summary="Files of this machine and of mounted shares",
+    kind="store",
+    config=FileConfig,
+    schemes=("file", ""),
+    adf_types=(
+        "FileServer",
+        "FileServerLocation",
+        "FileServerReadSettings",
+        "FileServerWriteSettings",
+        "LocalServer",
+    ),
+    capabilities=Capabilities(
+        write_modes=frozenset({WriteMode.ERROR, WriteMode.OVERWRITE}),
+        visibility="per_object",
+        private_staging=True,
+        read_back="after_commit",
+        cheap_scan=True,
+    ),
+    open_store=_open,
+    classify=classify,
+    example="crossdock copy 'data/*.csv' archive/ --sink-format parquet",
+)
