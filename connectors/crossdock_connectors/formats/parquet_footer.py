@@ -1,0 +1,295 @@
+"""Parquet footers: taking one apart from its part, and joining many into one.
+
+Several writers each write row groups of one file. Each believes that it writes a whole file; what
+``strip`` keeps of its footer is enough for ``join`` to make the footer of all of them.
+
+A footer is the struct FileMetaData in Thrift's compact protocol. The field ids are those of
+``parquet.thrift`` in apache/parquet-format:
+
+    FileMetaData    1 version, 2 schema, 3 num_rows, 4 row_groups, 5 key_value_metadata,
+                    6 created_by, 7 column_orders
+    RowGroup        1 columns, 5 file_offset, 7 ordinal
+    ColumnChunk     2 file_offset, 3 meta_data, 4 offset_index_offset, 6 column_index_offset
+    ColumnMetaData  9 data_page_offset, 10 index_page_offset, 11 dictionary_page_offset,
+                    14 bloom_filter_offset
+
+Only those offsets and ordinals are rewritten; all other bytes (statistics, encodings, fields of later
+versions) are copied as slices. A page index cannot be joined so: its offset index holds absolute
+offsets outside the footer.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from crossdock import InternalError, Part
+
+MAGIC = b"PAR1"
+MAGIC_ENCRYPTED = b"PARE"
+_VERSION = 1
+_TOKEN = struct.Struct("<BQQIIIIII")  # version, length, rows, groups, spans..., patches
+_MAX_ORDINAL = 0x7FFF
+
+# Compact protocol: the type nibble of a field header.
+_STOP, _TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT, _UUID = range(14)
+_VARINTS = frozenset((_I16, _I32, _I64))
+_FIXED = {_BYTE: 1, _DOUBLE: 8, _UUID: 16}
+
+# What ``_walk`` looks for: a struct's field id -> a number to patch, or the struct to look into.
+_OFFSET, _ORDINAL = "offset", "ordinal"
+_Wanted = Mapping[int, "str | _Wanted"]
+_COLUMN_META: _Wanted = {9: _OFFSET, 10: _OFFSET, 11: _OFFSET, 14: _OFFSET}
+_COLUMN_CHUNK: _Wanted = {2: _OFFSET, 3: _COLUMN_META, 4: _OFFSET, 6: _OFFSET}
+_ROW_GROUP: _Wanted = {1: _COLUMN_CHUNK, 5: _OFFSET, 7: _ORDINAL}
+
+
+def strip(footer: bytes, length: int) -> bytes:
+    """The token of a part whose own footer (FileMetaData) is ``footer`` and whose rows take ``length`` bytes.
+
+    Does all the parsing, so that its cost falls on the writers, who run in parallel.
+    """
+    parts = _take_apart(footer)
+    found = _Found()
+    position, count = _list_header(footer, parts.groups_at)
+    groups_start = position
+    for _ in range(count):
+        position = _walk(footer, position, _ROW_GROUP, found)
+    # An ordinal's header stands directly before it and is dropped with it: both are patched as one.
+    patches = sorted([at << 1 for at in found.offsets] + [at << 1 | 1 for at in found.ordinals])
+    numbers = (parts.rows, count, parts.head_end, groups_start, position, len(footer), len(patches))
+    deltas = [b - a for a, b in zip([0, *patches], patches, strict=False)]
+    body = struct.pack(f"<{len(deltas)}I", *deltas) + footer
+    return _TOKEN.pack(_VERSION, length, *numbers) + zlib.compress(body, 1)
+
+
+def join(parts: Sequence[Part]) -> bytes:
+    """One footer, its length and the magic, for parts that stand in this order behind ``MAGIC``.
+
+    Needs at least one part; parts without rows are fine. Raises InternalError when a token does not
+    belong to its part or the parts differ in schema.
+    """
+    head = suffix = b""
+    rows = groups = shift = 0
+    body = bytearray()
+    for index, part in enumerate(parts):
+        token = _Token.load(part)
+        footer = token.footer
+        own_head, own_suffix = footer[: token.head_end], footer[token.groups_end :]
+        if index == 0:
+            head, suffix = own_head, own_suffix
+        elif own_head != head:
+            raise InternalError("the parts of a Parquet file were written with different schemas")
+        _append_groups(body, token, shift, groups)
+        rows += token.rows
+        groups += token.groups
+        shift += part.length
+    # Field 3 (num_rows, i64) and field 4 (row_groups, list of structs), each one id after the last.
+    middle = b"\x16" + _varint(rows << 1) + b"\x19" + _list_of_structs(groups)
+    length = len(head) + len(middle) + len(body) + len(suffix)
+    return b"".join((head, middle, body, suffix, struct.pack("<I", length), MAGIC))
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    rows: int
+    groups: int
+    head_end: int
+    groups_start: int
+    groups_end: int
+    patches: Sequence[int]
+    footer: bytes
+
+    @classmethod
+    def load(cls, part: Part) -> _Token:
+        if not part.token or part.token[0] != _VERSION:
+            raise InternalError("a part of a Parquet file was written by another version of crossdock")
+        _, length, rows, groups, head_end, start, end, size, count = _TOKEN.unpack_from(part.token)
+        body = zlib.decompress(part.token[_TOKEN.size :])
+        patches = struct.unpack_from(f"<{count}I", body)
+        footer = body[4 * count :]
+        if length != part.length or len(footer) != size:
+            raise InternalError(
+                f"a part of a Parquet file has {part.length} bytes where its writer wrote {length}"
+            )
+        return cls(rows, groups, head_end, start, end, patches, footer)
+
+
+def _append_groups(body: bytearray, token: _Token, shift: int, ordinal: int) -> None:
+    footer = token.footer
+    last, key = token.groups_start, 0
+    for delta in token.patches:
+        key += delta
+        position = key >> 1
+        body += footer[last:position]
+        if key & 1:
+            last = _renumber(body, footer, position, ordinal)
+            ordinal += 1
+        else:
+            value, last = _read_varint(footer, position)
+            body += _varint(value + (shift << 1))  # zigzag of a number that is not negative
+    body += footer[last : token.groups_end]
+
+
+def _renumber(body: bytearray, footer: bytes, position: int, ordinal: int) -> int:
+    """Write the field ``ordinal`` whose header is at ``position``; returns where reading goes on."""
+    _, end = _read_varint(footer, position + 1)
+    if ordinal <= _MAX_ORDINAL:
+        body += footer[position : position + 1] + _varint(ordinal << 1)
+    elif footer[end] != _STOP:
+        # The field is optional and 16 bits wide; leaving it out must not change the ids that follow.
+        raise InternalError(f"a Parquet file cannot have more than {_MAX_ORDINAL + 1} such row groups")
+    return end
+
+
+@dataclass(slots=True)
+class _Found:
+    """Where numbers to patch stand: of offsets the varint, of ordinals the field header."""
+
+    offsets: list[int] = field(default_factory=list)
+    ordinals: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pieces:
+    rows: int
+    head_end: int
+    groups_at: int
+
+
+def _take_apart(footer: bytes) -> _Pieces:
+    """Find fields 3 and 4 of FileMetaData, which writers put in the order of their ids."""
+    position = last_id = rows = head_end = 0
+    while True:
+        start = position
+        kind, last_id, position = _field(footer, position, last_id)
+        if kind == _STOP or last_id > 4:
+            raise InternalError("pyarrow wrote a Parquet footer without row_groups")
+        if last_id == 3:
+            head_end = start
+            rows = _read_varint(footer, position)[0] >> 1
+        elif last_id == 4:
+            if not head_end or footer[start] != 0x19:
+                raise InternalError("pyarrow wrote the fields of a Parquet footer in an unknown order")
+            return _Pieces(rows, head_end, position)
+        position = _skip(footer, position, kind)
+
+
+def _walk(data: bytes, position: int, wanted: _Wanted, found: _Found) -> int:
+    """Go through a struct, collecting what is ``wanted``; returns the position behind it."""
+    field_id = 0
+    while True:
+        start = position
+        kind, field_id, position = _field(data, position, field_id)
+        if kind == _STOP:
+            return position
+        want = wanted.get(field_id)
+        if want is None:
+            position = _skip(data, position, kind)
+        elif want is _ORDINAL:
+            if position == start + 1:
+                found.ordinals.append(start)
+            position = _skip(data, position, kind)
+        elif want is _OFFSET:
+            # Zero says that there is none: nothing can stand where the magic does.
+            if data[position]:
+                found.offsets.append(position)
+            position = _skip(data, position, kind)
+        elif kind == _LIST:
+            position, count = _list_header(data, position)
+            for _ in range(count):
+                position = _walk(data, position, want, found)  # type: ignore[arg-type]
+        else:
+            position = _walk(data, position, want, found)  # type: ignore[arg-type]
+
+
+def _field(data: bytes, position: int, last_id: int) -> tuple[int, int, int]:
+    """Read a field header: its type, its id, the position of its value."""
+    byte = data[position]
+    kind, delta = byte & 0x0F, byte >> 4
+    if kind == _STOP:
+        return _STOP, last_id, position + 1
+    if delta:
+        return kind, last_id + delta, position + 1
+    raw, end = _read_varint(data, position + 1)
+    return kind, (raw >> 1) ^ -(raw & 1), end
+
+
+def _skip(data: bytes, position: int, kind: int) -> int:
+    """The position behind a value of that type."""
+    if kind in _VARINTS:
+        while data[position] & 0x80:
+            position += 1
+        return position + 1
+    if kind == _BINARY:
+        size, position = _read_varint(data, position)
+        return position + size
+    if kind in (_TRUE, _FALSE):  # the value of a bool field is its type
+        return position
+    if kind == _STRUCT:
+        while True:
+            inner, _, position = _field(data, position, 0)
+            if inner == _STOP:
+                return position
+            position = _skip(data, position, inner)
+    if kind in (_LIST, _SET, _MAP):
+        return _skip_container(data, position, kind)
+    return position + _FIXED[kind]
+
+
+def _skip_container(data: bytes, position: int, kind: int) -> int:
+    if kind == _MAP:
+        count, position = _read_varint(data, position)
+        if not count:
+            return position
+        kinds: tuple[int, ...] = (data[position] >> 4, data[position] & 0x0F)
+        position += 1
+    else:
+        kinds = (data[position] & 0x0F,)
+        position, count = _list_header(data, position)
+    return _skip_elements(data, position, count, kinds)
+
+
+def _skip_elements(data: bytes, position: int, count: int, kinds: tuple[int, ...]) -> int:
+    for _ in range(count):
+        for kind in kinds:  # a bool takes a byte here, unlike as a field
+            position = position + 1 if kind in (_TRUE, _FALSE) else _skip(data, position, kind)
+    return position
+
+
+def _list_header(data: bytes, position: int) -> tuple[int, int]:
+    """The position of the first element and the number of elements."""
+    count = data[position] >> 4
+    if count < 15:
+        return position + 1, count
+    count, position = _read_varint(data, position + 1)
+    return position, count
+
+
+def _list_of_structs(count: int) -> bytes:
+    return bytes([count << 4 | _STRUCT]) if count < 15 else bytes([0xF0 | _STRUCT]) + _varint(count)
+
+
+def _read_varint(data: bytes, position: int) -> tuple[int, int]:
+    byte = data[position]
+    if byte < 0x80:
+        return byte, position + 1
+    value, shift = byte & 0x7F, 7
+    while True:
+        position += 1
+        byte = data[position]
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position + 1
+        shift += 7
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)

@@ -1,0 +1,140 @@
+"""The Parquet format: how files are cut, joined and refused."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from crossdock import FileFormat, NotSupportedError, Part, Piece, SchemaMismatchError, SourceChangedError
+
+from .parquet_footer import MAGIC, join
+from .parquet_meta import Footer, Footers
+from .parquet_read import GroupReader
+from .parquet_write import PartWriter, check_types, empty_part
+
+if TYPE_CHECKING:
+    import io
+
+    import pyarrow as pa
+
+    from crossdock import ByteSink, FormatWriter, ObjectInfo, PlanHint
+
+    from .parquet import ParquetConfig
+
+_TOKEN_VERSION = 1
+_MAX_NOTES = 20
+_WORTH_A_NOTE = 64 << 20
+
+
+class ParquetFormat(FileFormat):
+    """Reads whole row groups; writes parts whose row groups become one file.
+
+    A piece's token is JSON: its version, the first row group, and the one behind the last.
+    """
+
+    joinable = True
+
+    def __init__(self, config: ParquetConfig) -> None:
+        self._config = config
+        self._footers = Footers()
+        self._notes: list[str] = []
+        self._lock = threading.Lock()
+
+    def schema(self, file: io.RawIOBase, info: ObjectInfo) -> pa.Schema:
+        """The file's Arrow schema; with ``columns``, those fields and no metadata of the file."""
+        import pyarrow as pa
+
+        schema = self._footers.get(file, info).schema
+        if self._config.columns is None:
+            return schema
+        return pa.schema([_field(schema, name, info) for name in self._config.columns])
+
+    def plan(
+        self, file: io.RawIOBase, info: ObjectInfo, hint: PlanHint, target_bytes: int
+    ) -> Iterator[Piece]:
+        footer = self._footers.get(file, info)
+        sizes = [footer.group_bytes(index) for index in range(footer.groups)]
+        ranges = _cut(sizes, max(target_bytes, hint.min_split_bytes, 1), hint.max_splits)
+        columns = self._config.columns
+        reader = GroupReader(file, info, footer, footer.schema.names if columns is None else columns)
+        if len(ranges) == 1 < hint.parallel and sum(sizes) >= max(_WORTH_A_NOTE, 2 * target_bytes):
+            self._note(f"{info.path} was not cut: its {sum(sizes) >> 20} MiB are one row group")
+        for first, end in ranges:
+            token = json.dumps({"v": _TOKEN_VERSION, "groups": [first, end]}).encode()
+            yield Piece(token, sum(sizes[first:end]), reader.memory(first, end))
+
+    @contextmanager
+    def read(
+        self, file: io.RawIOBase, info: ObjectInfo, token: bytes, schema: pa.Schema
+    ) -> Iterator[Iterator[pa.RecordBatch]]:
+        """Read one piece; only the columns of ``schema`` are read, cast where their types differ."""
+        footer = self._footers.get(file, info)
+        first, end = _groups(token, footer, info)
+        batches = GroupReader(file, info, footer, schema.names).batches(first, end, schema)
+        try:
+            yield batches
+        finally:
+            batches.close()
+
+    def writer(self, out: ByteSink, schema: pa.Schema) -> FormatWriter:
+        return PartWriter(out, schema, self._config)
+
+    def check(self, schema: pa.Schema) -> None:
+        check_types(schema, self._config)
+
+    def head(self, schema: pa.Schema) -> bytes:
+        return MAGIC
+
+    def tail(self, schema: pa.Schema, parts: Sequence[Part]) -> bytes:
+        return join(parts or [Part(0, empty_part(schema, self._config))])
+
+    def notes(self) -> Sequence[str]:
+        with self._lock:
+            return tuple(self._notes)
+
+    def _note(self, text: str) -> None:
+        with self._lock:
+            if text not in self._notes and len(self._notes) < _MAX_NOTES:
+                self._notes.append(text)
+
+
+def _cut(sizes: Sequence[int], target: int, most: int | None) -> list[tuple[int, int]]:
+    """Ranges of row groups of about equal bytes; always at least one range."""
+    total = sum(sizes)
+    count = max(1, min(round(total / target), len(sizes), most or len(sizes)))
+    ranges: list[tuple[int, int]] = []
+    first = before = last = 0
+    for index, size in enumerate(sizes):
+        # A row group belongs to the piece in whose share of the bytes its middle lies.
+        share = (2 * before + size) * count // (2 * total or 1)
+        if index and share > last:
+            ranges.append((first, index))
+            first = index
+        last = share
+        before += size
+    return [*ranges, (first, len(sizes))]
+
+
+def _groups(token: bytes, footer: Footer, info: ObjectInfo) -> tuple[int, int]:
+    piece = json.loads(token)
+    if piece.get("v") != _TOKEN_VERSION:
+        raise NotSupportedError("this copy was planned by another version of crossdock; start it anew")
+    first, end = piece["groups"]
+    if end > footer.groups:
+        raise SourceChangedError(f"{info.path} has fewer row groups than when it was planned; copy it anew")
+    return first, end
+
+
+def _field(schema: pa.Schema, name: str, info: ObjectInfo) -> pa.Field:
+    index = schema.get_field_index(name)
+    if index >= 0:
+        return schema.field(index)
+    if name in schema.names:
+        raise SchemaMismatchError(f"{info.path} has more than one column {name!r}")
+    near = difflib.get_close_matches(name, schema.names, 1)
+    hint = f"did you mean {near[0]}?" if near else ""
+    raise SchemaMismatchError(f"{info.path} has no column {name!r}", hint=hint)

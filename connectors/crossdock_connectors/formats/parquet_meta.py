@@ -1,0 +1,228 @@
+"""Footers of Parquet files: found, checked, parsed once and remembered."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from crossdock import DataError
+
+from .parquet_footer import MAGIC, MAGIC_ENCRYPTED
+
+if TYPE_CHECKING:
+    import io
+
+    from crossdock import ObjectInfo
+
+_TAIL = 8  # the footer's length, then the magic
+_FIRST_READ = 64 << 10
+_MAX_FOOTER = 256 << 20
+_MAX_STRING = 100 << 20
+_MAX_CONTAINER = 1_000_000
+# What pyarrow raises for a damaged file (OSError: an error of its Parquet library).
+_DAMAGE = (pa.ArrowException, OSError, ValueError, OverflowError)
+
+_CACHE_FILES = 64
+_CACHE_BYTES = 32 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Footer:
+    """The parsed footer of one version of a file. ``starts`` has one offset more than row groups."""
+
+    metadata: pq.FileMetaData
+    schema: pa.Schema
+    starts: tuple[int, ...]
+    size: int
+
+    @property
+    def groups(self) -> int:
+        return len(self.starts) - 1
+
+    def group_bytes(self, index: int) -> int:
+        """Bytes of a row group in the file; an estimate where row groups are not in the file's order."""
+        size = self.starts[index + 1] - self.starts[index]
+        if size > 0:
+            return size
+        group = self.metadata.row_group(index)
+        return sum(group.column(c).total_compressed_size for c in range(group.num_columns))
+
+
+class Footers:
+    """A small cache by path, size and version, so that each piece does not parse the footer again."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[str, int, str], Footer] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def get(self, file: io.RawIOBase, info: ObjectInfo) -> Footer:
+        """The footer of ``file``; raises DataError where there is none that can be read."""
+        key = (info.path, info.size, info.etag)
+        with self._lock:
+            if found := self._kept.get(key):
+                self._kept.move_to_end(key)
+                return found
+        footer = _parse(file, info)
+        with self._lock:
+            if key not in self._kept:
+                self._kept[key] = footer
+                self._bytes += footer.size
+            while len(self._kept) > 1 and (len(self._kept) > _CACHE_FILES or self._bytes > _CACHE_BYTES):
+                self._bytes -= self._kept.popitem(last=False)[1].size
+        return footer
+
+
+class WatchedFile:
+    """A file for pyarrow that keeps the exception which the file object raised.
+
+    Reads into Arrow's own buffers, and never asks for more than the file has: a damaged length must
+    not become an allocation.
+    """
+
+    closed = False
+
+    def __init__(self, file: io.RawIOBase) -> None:
+        self._file = file
+        self._size: int | None = None
+        self.error: BaseException | None = None
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        with self._watch():
+            return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        with self._watch():
+            return self._file.tell()
+
+    def read_buffer(self, size: int) -> pa.Buffer:
+        with self._watch():
+            start = self._file.tell()
+            if self._size is None:
+                self._size = self._file.seek(0, 2)
+                self._file.seek(start)
+            buffer = pa.allocate_buffer(max(0, min(size, self._size - start)), resizable=True)
+            filled = 0
+            with memoryview(buffer) as view:
+                while filled < len(view) and (count := self._file.readinto(view[filled:])):
+                    filled += count
+            if filled < buffer.size:
+                buffer.resize(filled)
+            return buffer
+
+    def read(self, size: int) -> pa.Buffer:
+        return self.read_buffer(size)
+
+    def close(self) -> None:
+        """The file belongs to the caller."""
+
+    @contextmanager
+    def _watch(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException as error:
+            self.error = error
+            raise
+
+
+@contextmanager
+def damage(info: ObjectInfo, file: WatchedFile | None = None) -> Iterator[None]:
+    """Turn what pyarrow raises for a file that is not as Parquet should be into DataError.
+
+    What ``file`` itself raised is raised again, as it was.
+    """
+    try:
+        yield
+    except Exception as error:
+        if file is not None and file.error is not None:
+            raise file.error from None
+        if not isinstance(error, _DAMAGE):
+            raise
+        if "crypt" in str(error).lower():
+            raise _encrypted(info, str(error)) from error
+        raise _damaged(info, f"{type(error).__name__}: {error}") from error
+
+
+def _parse(file: io.RawIOBase, info: ObjectInfo) -> Footer:
+    raw, size = _read_footer(file, info)
+    limits = {
+        "thrift_string_size_limit": min(len(raw), _MAX_STRING),
+        "thrift_container_size_limit": min(len(raw), _MAX_CONTAINER),
+    }
+    # pyarrow parses a footer only at the end of a file, so it gets a file of nothing else.
+    alone = b"".join((MAGIC, raw, len(raw).to_bytes(4, "little"), MAGIC))
+    with damage(info):
+        opened = pq.ParquetFile(pa.BufferReader(alone), **limits)
+        metadata = opened.metadata
+        starts = _starts(metadata, size - len(raw) - _TAIL, info)
+    return Footer(metadata, opened.schema_arrow, starts, len(raw))
+
+
+def _read_footer(file: io.RawIOBase, info: ObjectInfo) -> tuple[bytes, int]:
+    """The bytes of FileMetaData and the size of the file. One read where it is not long."""
+    size = file.seek(0, 2)
+    if size == 0:
+        raise DataError(f"{info.path} is empty (0 bytes) and not a Parquet file; write or fetch it anew")
+    tail = _read_at(file, max(0, size - _FIRST_READ), min(size, _FIRST_READ))
+    if tail[-4:] == MAGIC_ENCRYPTED:
+        raise _encrypted(info)
+    if size < _TAIL + len(MAGIC) or tail[-4:] != MAGIC:
+        raise DataError(
+            f"{info.path} does not end as a Parquet file does: it is cut short or in another format; "
+            "fetch it anew or choose another source format"
+        )
+    length = int.from_bytes(tail[-_TAIL:-4], "little")
+    if not 0 < length <= min(size - _TAIL - len(MAGIC), _MAX_FOOTER):
+        raise _damaged(info, f"a footer of {length} bytes in a file of {size}")
+    if length + _TAIL > len(tail):
+        return _read_at(file, size - _TAIL - length, length), size
+    return tail[-_TAIL - length : -_TAIL], size
+
+
+def _read_at(file: io.RawIOBase, offset: int, length: int) -> bytes:
+    file.seek(offset)
+    parts = []
+    while length:
+        data = file.read(length)
+        if not data:
+            break
+        parts.append(data)
+        length -= len(data)
+    return b"".join(parts)
+
+
+def _starts(metadata: pq.FileMetaData, end: int, info: ObjectInfo) -> tuple[int, ...]:
+    """Where each row group begins, and where the last one ends."""
+    rows = 0
+    starts = []
+    for index in range(metadata.num_row_groups):
+        group = metadata.row_group(index)
+        rows += group.num_rows
+        first = group.column(0) if group.num_columns else None
+        # Some writers put 0 for "no dictionary".
+        start = (first.dictionary_page_offset or first.data_page_offset) if first else 0
+        if not 0 <= start <= end or group.num_rows < 0:
+            raise _damaged(info, f"row group {index} of {group.num_rows} rows begins at {start} of {end}")
+        starts.append(start)
+    if rows != metadata.num_rows:
+        raise _damaged(info, f"{metadata.num_rows} rows in the file, {rows} in its row groups")
+    return (*starts, end)
+
+
+def _damaged(info: ObjectInfo, detail: str) -> DataError:
+    return DataError(
+        f"{info.path} cannot be read as Parquet, it is damaged or uses a feature that is not supported; "
+        "write or fetch it anew",
+        detail=detail,
+    )
+
+
+def _encrypted(info: ObjectInfo, detail: str = "") -> DataError:
+    return DataError(f"{info.path} is encrypted, which is not supported; decrypt it first", detail=detail)

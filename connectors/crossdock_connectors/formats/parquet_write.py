@@ -1,0 +1,192 @@
+"""Writing Parquet: one part of a file, as row groups without magic and footer."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from crossdock import DataError, FormatWriter, InternalError, SchemaMismatchError
+
+from .parquet_footer import MAGIC, strip
+
+if TYPE_CHECKING:
+    from crossdock import ByteSink
+
+    from .parquet import ParquetConfig
+
+ROW_GROUP_BYTES = 64 << 20
+"""Most Arrow data in one row group: it waits in memory until the group is full."""
+
+# What pyarrow raises for a type or value that it cannot write (OSError: an error of its Parquet library).
+_REFUSED = (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OSError)
+
+_TAIL = 8  # the footer's length, then the magic
+
+
+class PartWriter(FormatWriter):
+    """Writes row groups to ``out``; the token of ``finish`` is the footer, for ``parquet_footer.join``.
+
+    An exception of ``out`` is raised as it is; values that Parquet cannot hold raise DataError.
+    """
+
+    def __init__(self, out: ByteSink, schema: pa.Schema, config: ParquetConfig) -> None:
+        self._schema = schema
+        self._group_rows = config.row_group_rows
+        self._pending: list[pa.RecordBatch] = []
+        self._rows = 0
+        self._bytes = 0.0
+        self._stream = _PartStream(out)
+        self._writer = open_writer(self._stream, schema, config)
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        rows = batch.num_rows
+        if not rows:
+            return
+        width = batch.nbytes / rows
+        start = 0
+        while start < rows:
+            room = self._group_rows - self._rows
+            if width:
+                room = min(room, max(1, int((ROW_GROUP_BYTES - self._bytes) / width)))
+            taken = min(room, rows - start)
+            self._pending.append(batch.slice(start, taken) if taken < rows else batch)
+            start += taken
+            self._rows += taken
+            self._bytes += taken * width
+            if taken == room:
+                self._write_group()
+
+    def _write_group(self) -> None:
+        table = pa.Table.from_batches(self._pending, self._schema)
+        self._pending = []
+        try:
+            self._writer.write_table(table, row_group_size=self._rows)
+        except _REFUSED as error:
+            self._stream.reraise()
+            raise DataError(f"the rows cannot be written as Parquet: {first_line(error)}") from error
+        self._rows = 0
+        self._bytes = 0.0
+
+    def finish(self) -> bytes:
+        if self._rows:
+            self._write_group()
+        length = self._stream.capture()
+        self._writer.close()
+        return strip(self._stream.footer(), length)
+
+    def abort(self) -> None:
+        self._pending = []
+        self._stream.discard()
+        with suppress(Exception):
+            self._writer.close()
+
+
+def empty_part(schema: pa.Schema, config: ParquetConfig) -> bytes:
+    """The token of a part without rows."""
+    return PartWriter(pa.BufferOutputStream(), schema, config).finish()
+
+
+def open_writer(sink: Any, schema: pa.Schema, config: ParquetConfig) -> pq.ParquetWriter:
+    """A pyarrow writer with the settings that were measured (TPC-H lineitem, one thread).
+
+    Dictionaries up to 256 KiB: against the default of 1 MiB 12 % less time and 5 % smaller; less than
+    that loses dictionaries of some thousand strings (three times the size). Decimals as integers: 5 %
+    less time to write and 35 % less to read than as byte arrays.
+    """
+    return pq.ParquetWriter(
+        sink,
+        schema,
+        compression=config.compression,
+        compression_level=config.compression_level,
+        dictionary_pagesize_limit=256 << 10,
+        store_decimal_as_integer=True,
+        write_page_checksum=config.page_checksum,
+    )
+
+
+def check_types(schema: pa.Schema, config: ParquetConfig) -> None:
+    """Raise SchemaMismatchError for the first column that Parquet cannot hold.
+
+    pyarrow is asked by writing a null: it knows better than a list here which types it can write.
+    """
+    if not schema.names:
+        raise SchemaMismatchError("a Parquet file needs at least one column")
+    for column in schema:
+        alone = pa.schema([column.with_nullable(True)])
+        try:
+            with open_writer(pa.BufferOutputStream(), alone, config) as writer:
+                writer.write_table(pa.table([pa.nulls(1, column.type)], schema=alone))
+        except _REFUSED as error:
+            raise SchemaMismatchError(
+                f"column {column.name!r} has the type {column.type}, which Parquet cannot hold; "
+                "leave it out or convert it",
+                detail=str(error),
+            ) from error
+
+
+def first_line(error: BaseException) -> str:
+    """What pyarrow says, without the stack of C++ that may follow."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+
+
+class _PartStream:
+    """The file that pyarrow writes to: passes row groups on, keeps magic and footer back.
+
+    pyarrow writes nothing but the footer when it closes a file that has no page index and no bloom
+    filters, and nothing of a row group is left to write once ``write_table`` has returned.
+    """
+
+    closed = False
+
+    def __init__(self, out: ByteSink) -> None:
+        self._out: Any = out.write
+        self._position = 0
+        self._kept: list[bytes] = []
+        self._error: BaseException | None = None
+
+    def write(self, data: bytes) -> int:
+        size = len(data)
+        if self._position:
+            try:
+                self._out(data)
+            except BaseException as error:
+                self._error = error
+                raise
+        elif bytes(data) != MAGIC:
+            raise InternalError("pyarrow did not begin a Parquet file with its magic")
+        self._position += size
+        return size
+
+    def tell(self) -> int:
+        return self._position
+
+    def flush(self) -> None:
+        """The engine flushes what it gave us to write to."""
+
+    def close(self) -> None:
+        """Nor is it ours to close."""
+
+    def capture(self) -> int:
+        """From now on keep what is written; returns how many bytes were passed on."""
+        self._out = self._keep
+        return self._position - len(MAGIC)
+
+    def discard(self) -> None:
+        self._out = len
+
+    def _keep(self, data: bytes) -> None:
+        self._kept.append(bytes(data))
+
+    def footer(self) -> bytes:
+        kept = b"".join(self._kept)
+        if int.from_bytes(kept[-_TAIL : -len(MAGIC)], "little") != len(kept) - _TAIL:
+            raise InternalError("pyarrow wrote more than the footer at the end of a Parquet file")
+        return kept[:-_TAIL]
+
+    def reraise(self) -> None:
+        """Raise what ``out`` raised, if it did: pyarrow may have wrapped it."""
+        if self._error is not None:
+            raise self._error
