@@ -1,0 +1,97 @@
+"""Python file objects and byte sinks as Arrow streams, without copies and without lost exceptions."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pyarrow as pa
+
+from crossdock import ByteSink
+
+
+class RangeReader:
+    """A byte range of ``file`` as the sequential stream that Arrow reads from, on a thread of its own.
+
+    Takes over the position of ``file`` until ``close``, which waits for a read that is under way;
+    afterwards the range is at its end. ``error`` is the exception that ``file`` raised.
+    """
+
+    closed = False
+
+    def __init__(self, file: io.RawIOBase, start: int, end: int | None) -> None:
+        self._file = file
+        self._left = (1 << 62) if end is None else end - start
+        self._lock = threading.Lock()
+        self.error: BaseException | None = None
+        file.seek(start)
+
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return False
+
+    def seekable(self) -> bool:
+        return False
+
+    def read(self, size: int) -> pa.Buffer | bytes:
+        """Up to ``size`` bytes in a buffer of Arrow's own allocator, which recycles it."""
+        with self._lock:
+            size = min(size, self._left)
+            if size <= 0:
+                return b""
+            buffer = pa.allocate_buffer(size)
+            try:
+                count = self._file.readinto(memoryview(buffer).cast("B")) or 0
+            except BaseException as error:
+                self.error = error
+                raise
+            self._left = self._left - count if count else 0
+            return buffer if count == size else buffer.slice(0, count)
+
+    def close(self) -> None:
+        with self._lock:
+            self._left = 0
+
+
+@contextmanager
+def arrow_range(file: io.RawIOBase, start: int, end: int | None) -> Iterator[pa.NativeFile]:
+    """The range as an Arrow stream. An exception of ``file`` leaves as itself, whatever Arrow made of it."""
+    reader = RangeReader(file, start, end)
+    try:
+        yield pa.PythonFile(reader, mode="r")
+    except Exception as error:
+        if reader.error is not None and reader.error is not error:
+            raise reader.error from None
+        raise
+    finally:
+        reader.close()
+
+
+class SinkFile:
+    """A ByteSink as the file object that Arrow writes to. ``error`` is what the sink raised."""
+
+    closed = False
+
+    def __init__(self, sink: ByteSink) -> None:
+        self._sink = sink
+        self.error: BaseException | None = None
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: pa.Buffer | bytes) -> int:
+        try:
+            return self._sink.write(data)
+        except BaseException as error:
+            self.error = error
+            raise
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def close(self) -> None:
+        """The sink belongs to the caller."""

@@ -1,0 +1,121 @@
+"""The schema of a delimited file from a sample of its rows.
+
+A type is only taken where the text survives it: ``00501`` stays text, so does an integer that neither
+64 bits nor a float hold exactly.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+
+from .delimited_read import convert_options, failure
+from .delimited_text import LARGEST_ROW, DelimitedFile, Dialect, Layout, keeps_ascii, read_start, whole_rows
+
+_SPOTS = 8
+_INTEGER = r"^\s*-?(0|[1-9][0-9]*)\s*$"
+_LEADING_ZERO = r"^\s*[-+]?0[0-9]"
+_LONG_INTEGER = r"^\s*[-+]?[0-9]{16,}\s*$"
+_NANOSECONDS = r"\.[0-9]{7,}"
+
+
+def infer_schema(of: DelimitedFile, layout: Layout, sample_bytes: int) -> pa.Schema:
+    """Types that hold every sampled value. Raises DataError where the first rows cannot be read."""
+    dialect, names = of.dialect, layout.names
+    first = _first_rows(of, layout.data_start, sample_bytes)
+    try:
+        texts = [_parse(first, names, dialect, pa.string())]
+    except pa.ArrowInvalid as error:
+        raise failure(error, of, layout.data_start, names) from None
+    samples = [first]
+    for spot in _spots(of, layout.data_start, sample_bytes):
+        try:
+            texts.append(_parse(spot, names, dialect, pa.string()))
+        except pa.ArrowInvalid:
+            # Not cut where rows start, as a quoted value goes on over the cut: nothing is learnt here.
+            continue
+        samples.append(spot)
+    text = pa.concat_tables(texts)
+    if not text.num_rows:
+        return pa.schema([(name, pa.string()) for name in names])
+    typed = _parse(b"".join(samples), names, dialect, None)
+    return pa.schema([(name, _refine(typed.field(i).type, text.column(i))) for i, name in enumerate(names)])
+
+
+def _first_rows(of: DelimitedFile, start: int, size: int) -> bytes:
+    """Whole rows from the first on, as UTF-8; at least one where there is one."""
+    while True:
+        data = read_start(of, size, start)
+        end = len(data) if len(data) < size else whole_rows(data, of.dialect)
+        if end or not data or size > LARGEST_ROW:
+            return _utf8(_ended(data[:end]), of.dialect)
+        size *= 4
+
+
+def _spots(of: DelimitedFile, start: int, sample_bytes: int) -> list[bytes]:
+    """Rows from places spread over a larger file, where those can be found without reading all of it."""
+    dialect, size, length = of.dialect, of.size, sample_bytes // _SPOTS
+    if dialect.gzip or dialect.escape or not keeps_ascii(dialect.encoding) or size - start < 4 * sample_bytes:
+        return []
+    spots = []
+    step = (size - start - length) // _SPOTS
+    for number in range(1, _SPOTS + 1):
+        data = read_start(of, length, start + number * step)
+        begin = data.find(b"\n") + 1
+        end = len(data) if number == _SPOTS else begin + whole_rows(data[begin:], dialect)
+        if begin < end:
+            spots.append(_utf8(_ended(data[begin:end]), dialect))
+    return spots
+
+
+def _ended(rows: bytes) -> bytes:
+    return rows if not rows or rows.endswith((b"\n", b"\r")) else rows + b"\n"
+
+
+def _utf8(rows: bytes, dialect: Dialect) -> bytes:
+    same = dialect.byte_codec in ("utf-8", "ascii")
+    return rows if same else rows.decode(dialect.byte_codec, "replace").encode()
+
+
+def _parse(rows: bytes, names: list[str], dialect: Dialect, kind: pa.DataType | None) -> pa.Table:
+    """One table in one block. ``kind`` is the type of all columns, None to infer each."""
+    options = convert_options(dialect, dict.fromkeys(names, kind) if kind else {})
+    if kind is None:
+        # Else 0, 1 and true in one column make a bool of what may be a number.
+        options.true_values = ["true", "True", "TRUE"]
+        options.false_values = ["false", "False", "FALSE"]
+    if not rows:
+        return pa.schema([(name, pa.string()) for name in names]).empty_table()
+    return pacsv.read_csv(
+        pa.BufferReader(rows),
+        read_options=pacsv.ReadOptions(use_threads=False, column_names=names, block_size=len(rows) + 1),
+        parse_options=dialect.parse_options(len(names)),
+        convert_options=options,
+    )
+
+
+def _refine(kind: pa.DataType, text: pa.ChunkedArray) -> pa.DataType:
+    """The type that is kept of what Arrow inferred, given the values as they are written."""
+    types = pa.types
+    if types.is_int64(kind):
+        return kind if _all(text, _INTEGER) else pa.string()
+    if types.is_float64(kind):
+        lossy = _any(text, _LEADING_ZERO) or _any(text, _LONG_INTEGER)
+        return pa.string() if lossy else kind
+    if types.is_timestamp(kind):
+        # A sample without fractions of a second says nothing about the rest of the file.
+        return pa.timestamp("ns" if _any(text, _NANOSECONDS) else "us", kind.tz)
+    if types.is_time(kind):
+        return pa.time64("us")
+    if types.is_boolean(kind) or types.is_date(kind):
+        return kind
+    return pa.string()
+
+
+def _any(text: pa.ChunkedArray, pattern: str) -> bool:
+    return bool(pc.any(pc.match_substring_regex(text, pattern)).as_py())
+
+
+def _all(text: pa.ChunkedArray, pattern: str) -> bool:
+    return pc.all(pc.match_substring_regex(text, pattern)).as_py() is not False

@@ -1,0 +1,157 @@
+"""Writing delimited text, column-wise, by Arrow's CSV writer."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+from dataclasses import dataclass
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+
+from crossdock import ByteSink, DataError, FormatWriter, SchemaMismatchError
+
+from .arrow_io import SinkFile
+
+Quoting = Literal["needed", "all", "none"]
+
+_ROWS_AT_ONCE = 8192
+"""1 to 2 MiB of usual rows per write: fastest of 1,024 to 65,536."""
+_STYLES = {"needed": "needed", "all": "all_valid", "none": "none"}
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How a file is written; ``null`` is the text of a null."""
+
+    delimiter: str
+    eol: str
+    null: str
+    quoting: Quoting
+
+
+def check_types(schema: pa.Schema) -> None:
+    """Raise SchemaMismatchError for the first column that has no form as one text."""
+    for field in schema:
+        if not _has_text(field.type):
+            raise SchemaMismatchError(
+                f"column {field.name!r}: delimited text cannot hold values of type {field.type}; "
+                "leave the column out or choose a format that can (Parquet)"
+            )
+
+
+def _has_text(kind: pa.DataType) -> bool:
+    types = pa.types
+    if types.is_dictionary(kind):
+        return _has_text(kind.value_type)
+    if types.is_duration(kind) or types.is_interval(kind):
+        return False
+    return bool(
+        types.is_primitive(kind)
+        or types.is_decimal(kind)
+        or types.is_null(kind)
+        or types.is_string(kind)
+        or types.is_large_string(kind)
+        or types.is_string_view(kind)
+    )
+
+
+def header_line(names: list[str], style: Style) -> str:
+    return style.delimiter.join(_quoted(name, style) for name in names) + style.eol
+
+
+def _quoted(name: str, style: Style) -> str:
+    special = not name or any(c in name for c in (style.delimiter, '"', "\r", "\n"))
+    if style.quoting == "none" and special:
+        raise SchemaMismatchError(f"the column name {name!r} cannot be written with quoting=none")
+    return '"' + name.replace('"', '""') + '"' if special or style.quoting == "all" else name
+
+
+class Encoder:
+    """Text as the bytes of a part, on the way to the sink: UTF-8 to another codec, then gzip."""
+
+    def __init__(self, sink: ByteSink, encoding: str, compress: bool) -> None:
+        self._sink = sink
+        self._encoding = encoding
+        self._gzip = (
+            gzip.GzipFile(fileobj=_Appending(sink), mode="wb", compresslevel=6, mtime=0) if compress else None
+        )
+
+    def write(self, data: bytes | memoryview | pa.Buffer, /) -> int:
+        if self._encoding != "utf-8":
+            try:
+                data = codecs.encode(codecs.decode(memoryview(data), "utf-8"), self._encoding)
+            except UnicodeEncodeError as error:
+                what = error.object[error.start : error.end]
+                raise DataError(
+                    f"{what!r} cannot be written in {self._encoding}", hint="-k encoding=utf-8"
+                ) from error
+        if self._gzip:
+            return self._gzip.write(data)
+        return self._sink.write(data)
+
+    def finish(self) -> None:
+        if self._gzip:
+            self._gzip.close()
+
+
+class _Appending:
+    """What GzipFile needs of a file: ``write`` and ``flush``."""
+
+    def __init__(self, sink: ByteSink) -> None:
+        self._sink = sink
+
+    def write(self, data: bytes) -> int:
+        return self._sink.write(data)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+
+class DelimitedWriter(FormatWriter):
+    """One part: rows without a header."""
+
+    def __init__(self, out: Encoder, schema: pa.Schema, style: Style) -> None:
+        self._out = out
+        self._file = SinkFile(out)
+        self._quoting = style.quoting
+        self._schema = pa.schema([field.with_type(_plain(field.type)) for field in schema])
+        self._writer = pacsv.CSVWriter(
+            pa.PythonFile(self._file, mode="w"),
+            self._schema,
+            write_options=pacsv.WriteOptions(
+                include_header=False,
+                batch_size=_ROWS_AT_ONCE,
+                delimiter=style.delimiter,
+                eol=style.eol,
+                null_string=style.null,
+                quoting_style=_STYLES[style.quoting],
+            ),
+        )
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        if batch.schema != self._schema:
+            columns = [pc.cast(c, f.type) for c, f in zip(batch.columns, self._schema, strict=True)]
+            batch = pa.RecordBatch.from_arrays(columns, schema=self._schema)
+        try:
+            self._writer.write_batch(batch)
+        except Exception as error:
+            if self._file.error is not None:
+                raise self._file.error from None
+            if isinstance(error, pa.ArrowInvalid) and self._quoting == "none":
+                message = "a value holds a delimiter, quote or line end, which quoting=none cannot write"
+                raise DataError(message, hint="-k quoting=needed", detail=str(error)) from error
+            raise
+
+    def finish(self) -> bytes:
+        self._writer.close()
+        self._out.finish()
+        return b""
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_dictionary(kind):
+        return _plain(kind.value_type)
+    return pa.string() if pa.types.is_string_view(kind) else kind
