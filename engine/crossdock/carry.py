@@ -48,6 +48,7 @@ class Children(Protocol):
     """Child processes that carry splits of connectors which hold the interpreter lock."""
 
     def attempt(self, job: Job, attempt: Attempt, worker: Worker) -> tuple[Receipt, str]: ...
+    def close(self) -> None: ...
 
 
 @dataclass
@@ -84,6 +85,7 @@ class Job:
     memory: int = 0
     read_ahead: bool = False
     digest: Callable[[], Digest] | None = None
+    schema: Any = None
 
 
 @dataclass
@@ -129,7 +131,7 @@ class Carrier:
         """Carry the split, again after transient errors; returns its receipt and the digest's text."""
 
         def attempt(number: int) -> tuple[Receipt, str]:
-            return self._attempt(job, Attempt(self.run_id, self.epoch * 1000 + number), worker)
+            return self.attempt(job, Attempt(self.run_id, self.epoch * 1000 + number), worker)
 
         return self._again(attempt, worker)
 
@@ -169,7 +171,8 @@ class Carrier:
             if self.cancel.wait(max(wait, error.retry_after or 0)):
                 raise CancelledError("the run was cancelled") from error
 
-    def _attempt(self, job: Job, attempt: Attempt, worker: Worker) -> tuple[Receipt, str]:
+    def attempt(self, job: Job, attempt: Attempt, worker: Worker) -> tuple[Receipt, str]:
+        """One try, here or in a child process."""
         with self._reserved(job, worker):
             if self.children is not None:
                 return self.children.attempt(job, attempt, worker)

@@ -32,6 +32,7 @@ from .resolve import open_sink, open_source
 from .spi.data import Target, UnitPage
 from .spi.endpoints import Copier, ReadBack
 from .units import Counts, Units
+from .worker import ChildPool
 
 Progress = Callable[[Snapshot], None]
 RESUMABLE = (CancelledError, TransientError, InternalError, AuthError, AccessDeniedError, NoSpaceError)
@@ -81,8 +82,13 @@ class Run:
             self._give_up(error)
             raise
         finally:
-            self.context.source.close()
-            self.context.sink.close()
+            self.close()
+
+    def close(self) -> None:
+        if self.context.carrier.children is not None:
+            self.context.carrier.children.close()
+        self.context.source.close()
+        self.context.sink.close()
 
     def rehearse(self) -> CopyResult:
         """Plan and check everything, change nothing (``--dry-run``)."""
@@ -90,8 +96,7 @@ class Run:
             self._plan()
             return self._result("Planned")
         finally:
-            self.context.source.close()
-            self.context.sink.close()
+            self.close()
 
     # -- planning ---------------------------------------------------------------------------------
 
@@ -296,6 +301,9 @@ def _open(
         run_id,
         journal.next_epoch(),
         sink if isinstance(sink, Copier) and sink.can_copy(source) else None,
+        ChildPool(resolved, request.map, cancel)
+        if source_spec.capabilities.gil_bound or sink_spec.capabilities.gil_bound
+        else None,
     )
     return Context(
         run_id, request, resolved, journal, source, sink, source_spec, sink_spec, carrier, parallel, cancel

@@ -114,6 +114,7 @@ class Units:
             task.begun.memory,
             read_ahead=lonely and task.schema is not None and split.weight > READ_AHEAD_WEIGHT,
             digest=new_digest(task.schema) if self.context.request.verify else None,
+            schema=task.schema,
         )
 
     def _carry(self, task: UnitTask, split: Split, worker: Worker) -> tuple[Split, Receipt, str]:

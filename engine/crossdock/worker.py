@@ -1,0 +1,262 @@
+"""Child processes that carry splits: for connectors that hold the interpreter lock while they work.
+
+The parent writes one JSON line per job to the child's standard input and reads JSON lines from its
+standard output: progress, then a receipt or an error. Nothing secret is on the command line. A
+child ends when its input does, so none outlives its parent; one that crashes costs one attempt.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from base64 import b64decode, b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import IO, Any
+
+from . import errors
+from .carry import Carrier, Job, Worker
+from .errors import CancelledError, CrossdockError, InternalError, TransientError
+from .limits import MemoryBudget, NoThrottle
+from .mapping import Apply, compile_mapping
+from .plugins import registry
+from .request import Resolved
+from .spi.data import Attempt, Receipt, Split
+
+_ERRORS = {
+    kind.code: kind
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, CrossdockError)
+}
+
+
+class ChildPool:
+    """Lends each attempt a child; children are started when needed and reused."""
+
+    def __init__(self, resolved: Resolved, columns: dict[str, str] | None, cancel: threading.Event) -> None:
+        self._hello = {"resolved": resolved.model_dump(mode="json"), "map": columns}
+        self._cancel = cancel
+        self._idle: list[subprocess.Popen[str]] = []
+        self._all: list[subprocess.Popen[str]] = []
+        self._mutex = threading.Lock()
+
+    def attempt(self, job: Job, attempt: Attempt, worker: Worker) -> tuple[Receipt, str]:
+        """Carry one attempt in a child. A child that dies is a TransientError: the split is tried again."""
+        with self._borrow() as child:
+            _send(child.stdin, _pack(job, attempt))
+            with worker.waits_for("source"):
+                return self._answer(child, job, worker)
+
+    def _answer(self, child: subprocess.Popen[str], job: Job, worker: Worker) -> tuple[Receipt, str]:
+        ended = threading.Event()
+        threading.Thread(target=self._kill_when_cancelled, args=(child, ended), daemon=True).start()
+        try:
+            assert child.stdout is not None  # noqa: S101 - it is a pipe
+            for line in child.stdout:
+                answer = json.loads(line)
+                if "progress" in answer:
+                    worker.in_flight, worker.rows_in_flight = answer["progress"]
+                elif "error" in answer:
+                    raise _unpack_error(answer["error"])
+                else:
+                    token, items, size, rows, digest = answer["receipt"]
+                    return Receipt(b64decode(token), items, size, rows), digest
+        finally:
+            ended.set()
+        if self._cancel.is_set():
+            raise CancelledError("the run was interrupted")
+        raise TransientError(f"the process that carried {job.split.unit} ended with status {child.wait()}")
+
+    def _kill_when_cancelled(self, child: subprocess.Popen[str], ended: threading.Event) -> None:
+        while not ended.wait(0.1):
+            if self._cancel.is_set():
+                child.kill()
+                return
+
+    @contextmanager
+    def _borrow(self) -> Iterator[subprocess.Popen[str]]:
+        with self._mutex:
+            child = self._idle.pop() if self._idle else None
+        if child is None or child.poll() is not None:
+            child = self._start()
+        try:
+            yield child
+        finally:
+            with self._mutex:
+                self._idle.append(child)
+
+    def _start(self) -> subprocess.Popen[str]:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "crossdock.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+        )
+        _send(child.stdin, self._hello)
+        with self._mutex:
+            self._all.append(child)
+        return child
+
+    def close(self) -> None:
+        """End all children. May be called twice."""
+        with self._mutex:
+            children, self._all, self._idle = self._all, [], []
+        for child in children:
+            child.kill()
+            child.wait()
+            for pipe in (child.stdin, child.stdout):
+                if pipe is not None:
+                    with suppress(OSError):
+                        pipe.close()
+
+
+def _send(pipe: IO[str] | None, message: dict[str, Any]) -> None:
+    assert pipe is not None  # noqa: S101 - it is a pipe
+    # A child that has died is noticed where its answer is read.
+    with suppress(BrokenPipeError):
+        pipe.write(json.dumps(message) + "\n")
+        pipe.flush()
+
+
+def _pack(job: Job, attempt: Attempt) -> dict[str, Any]:
+    split = job.split
+    return {
+        "split": [
+            split.unit, split.index, b64encode(split.token).decode(),
+            split.weight, split.offset, split.length, split.memory,
+        ],
+        "handle": b64encode(job.handle).decode(),
+        "attempt": [attempt.run_id, attempt.number],
+        "read_ahead": job.read_ahead,
+        "digest": job.digest is not None,
+        "schema": None if job.schema is None else b64encode(memoryview(job.schema.serialize())).decode(),
+    }  # fmt: skip
+
+
+def _pack_error(error: CrossdockError) -> dict[str, Any]:
+    return {
+        "code": error.code,
+        "message": error.message,
+        "detail": error.detail,
+        "hint": error.hint,
+        "side": error.side,
+        "retry_after": getattr(error, "retry_after", None),
+    }
+
+
+def _unpack_error(packed: dict[str, Any]) -> CrossdockError:
+    kind = _ERRORS.get(packed["code"], InternalError)
+    error = kind(packed["message"], detail=packed["detail"], hint=packed["hint"])
+    error.side = packed["side"]
+    if isinstance(error, TransientError):
+        error.retry_after = packed["retry_after"]
+    return error
+
+
+# -- the child ------------------------------------------------------------------------------------
+
+
+class _Child:
+    """Answers jobs until its input ends."""
+
+    def __init__(self, hello: dict[str, Any], out: IO[str]) -> None:
+        from .resolve import open_sink, open_source
+
+        resolved, plugins = Resolved.model_validate(hello["resolved"]), registry()
+        self.columns, self.out = hello["map"], out
+        self.carrier = Carrier(
+            open_source(resolved),
+            open_sink(resolved),
+            plugins.by_name(resolved.source.connector).classify,
+            plugins.by_name(resolved.sink.connector).classify,
+            # The parent has reserved the memory and paces the bytes.
+            MemoryBudget(1 << 62),
+            NoThrottle(),
+            threading.Event(),
+            "",
+            0,
+        )
+
+    def answer(self, line: str) -> None:
+        message = json.loads(line)
+        unit, index, token, weight, offset, length, memory = message["split"]
+        split = Split(unit, index, b64decode(token), weight, offset, length, memory)
+        worker, ended = Worker(), threading.Event()
+        reporter = threading.Thread(target=self._report, args=(worker, ended), daemon=True)
+        reporter.start()
+        try:
+            receipt, digest = self.carrier.attempt(
+                self._job(split, message), Attempt(*message["attempt"]), worker
+            )
+            packed = b64encode(receipt.token).decode()
+            reply: dict[str, Any] = {"receipt": [packed, receipt.items, receipt.bytes, receipt.rows, digest]}
+        except CrossdockError as error:
+            reply = {"error": _pack_error(error)}
+        finally:
+            ended.set()
+            reporter.join()
+        _send(self.out, reply)
+
+    def _job(self, split: Split, message: dict[str, Any]) -> Job:
+        from .verify import new_digest
+
+        schema = None
+        if message["schema"] is not None:
+            import pyarrow as pa
+
+            schema = pa.ipc.read_schema(pa.py_buffer(b64decode(message["schema"])))
+        digest = new_digest(schema) if message["digest"] else None
+        apply = _map_by_first_batch(self.columns, split.unit) if self.columns else None
+        return Job(split, b64decode(message["handle"]), apply, 0, message["read_ahead"], digest, schema)
+
+    def _report(self, worker: Worker, ended: threading.Event) -> None:
+        while not ended.wait(0.2):
+            _send(self.out, {"progress": [worker.in_flight, worker.rows_in_flight]})
+
+
+def _map_by_first_batch(columns: dict[str, str], unit: str) -> Apply:
+    """The mapping, compiled from the first batch: asking for the schema again would cost a round trip."""
+    compiled: list[Apply | None] = []
+
+    def apply(batch: Any) -> Any:
+        if not compiled:
+            compiled.append(compile_mapping(batch.schema, columns, unit)[1])
+        return compiled[0](batch) if compiled[0] else batch
+
+    return apply
+
+
+def main() -> None:
+    """Entry point of a child process."""
+    # Drivers and plugins may print; standard output is the protocol's alone.
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    jobs: list[str] = []
+    arrived = threading.Condition()
+
+    def listen() -> None:
+        for line in sys.stdin:
+            with arrived:
+                jobs.append(line)
+                arrived.notify()
+        # The parent has gone or wants us gone, also in the middle of a driver's call.
+        os._exit(0)
+
+    threading.Thread(target=listen, daemon=True).start()
+    child: _Child | None = None
+    while True:
+        with arrived:
+            arrived.wait_for(lambda: jobs)
+            line = jobs.pop(0)
+        if child is None:
+            child = _Child(json.loads(line), out)
+        else:
+            child.answer(line)
+
+
+if __name__ == "__main__":
+    main()
