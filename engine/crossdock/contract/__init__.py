@@ -17,11 +17,14 @@ all the same, and fails the kit once it passes.
 
 from __future__ import annotations
 
+from pkgutil import iter_modules
+
 import pytest
 
 # Before the modules are imported, so that a failing check shows its values.
-pytest.register_assert_rewrite(__name__)
+pytest.register_assert_rewrite(*(f"{__name__}.{module.name}" for module in iter_modules(__path__)))
 
+# ruff: noqa: E402
 from .base import Contract
 from .format import FormatContract
 from .spec_checks import SpecContract, check_spec

@@ -6,6 +6,7 @@ import functools
 import inspect
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import pytest
@@ -13,6 +14,13 @@ import pytest
 from ..errors import CrossdockError
 from ..spi import ConnectorSpec
 from .elsewhere import elsewhere
+
+
+@dataclass
+class Refusal:
+    """What a connector answered to something that it may refuse: an error, or None where it did it."""
+
+    error: Exception | None = None
 
 
 class Contract:
@@ -33,9 +41,10 @@ class Contract:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         for key in cls.exempt:
-            check = getattr(cls, key.partition("[")[0], None)
+            name = key.partition("[")[0]
+            check = getattr(cls, name, None)
             if check is not None and not hasattr(check, "exemption"):
-                setattr(cls, check.__name__, _excused(check))
+                setattr(cls, name, _excused(name, check))
 
     @pytest.fixture(autouse=True)
     def _remember_name(self, request: pytest.FixtureRequest) -> None:
@@ -45,23 +54,33 @@ class Contract:
         for key, reason in self.exempt.items():
             name, _, case = key.partition("[")
             check = getattr(self, name, None)
-            assert name.startswith("test_") and callable(check), f"exempt: there is no check {name!r}"
+            assert name.startswith("test_"), f"exempt: {name!r} is not the name of a check"
+            assert callable(check), f"exempt: there is no check {name!r}"
             assert reason.strip(), f"exempt: {key!r} needs a reason"
             assert not case or f"[{case}" in _cases(check), f"exempt: {name!r} has no case [{case}"
+
+    @contextmanager
+    def may_raise(self, *kinds: type[CrossdockError]) -> Iterator[Refusal]:
+        """Allow one of these errors; what was raised is then the ``error`` of the yielded ``Refusal``."""
+        __tracebackhide__ = True
+        refusal = Refusal()
+        try:
+            yield refusal
+        except AssertionError:
+            raise
+        except Exception as error:
+            refusal.error = self.mapped(error)
+            if not isinstance(refusal.error, kinds):
+                raise AssertionError(f"expected success or {_names(kinds)}, got {error!r}") from error
 
     @contextmanager
     def raises(self, *kinds: type[CrossdockError]) -> Iterator[None]:
         """Expect one of these errors, raised as such or as a driver's that ``spec.classify`` maps to it."""
         __tracebackhide__ = True
-        wanted = " or ".join(kind.__name__ for kind in kinds)
-        try:
+        with self.may_raise(*kinds) as refusal:
             yield
-        except Exception as error:
-            found = self.mapped(error)
-            if not isinstance(found, kinds):
-                raise AssertionError(f"expected {wanted}, got {found!r}") from error
-            return
-        pytest.fail(f"expected {wanted}, nothing was raised")
+        if refusal.error is None:
+            pytest.fail(f"expected {_names(kinds)}, nothing was raised")
 
     def mapped(self, error: Exception) -> Exception:
         """The error as the engine sees it: driver errors go through ``spec.classify``."""
@@ -87,11 +106,11 @@ class Contract:
         pytest.fail("override the fixture `url`: a fresh, empty location for each test")
 
 
-def _excused(check: Callable[..., None]) -> Callable[..., None]:
+def _excused(name: str, check: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(check)
     def excused(self: Contract, *args: Any, **kwargs: Any) -> None:
         __tracebackhide__ = True
-        reason = self.exempt.get(self._name) or self.exempt.get(check.__name__)
+        reason = self.exempt.get(self._name) or self.exempt.get(name)
         if reason is None:
             return check(self, *args, **kwargs)
         outcome = "passes"
@@ -105,6 +124,10 @@ def _excused(check: Callable[..., None]) -> Callable[..., None]:
 
     excused.exemption = True  # type: ignore[attr-defined]
     return excused
+
+
+def _names(kinds: Sequence[type[CrossdockError]]) -> str:
+    return " or ".join(kind.__name__ for kind in kinds)
 
 
 def _cases(check: Callable[..., Any]) -> Sequence[str]:

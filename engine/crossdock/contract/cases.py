@@ -28,10 +28,10 @@ class TypeCase:
 
 _UTC = dt.timezone.utc  # noqa: UP017 - the alias reads worse in the table below
 _MOMENTS = (
-    dt.datetime(1970, 1, 1),  # noqa: DTZ001
-    dt.datetime(2024, 2, 29, 23, 59, 59, 123456),  # noqa: DTZ001
-    dt.datetime(1582, 10, 15, 1, 2, 3),  # noqa: DTZ001
-    dt.datetime(9999, 12, 31, 23, 59, 59),  # noqa: DTZ001
+    dt.datetime(1970, 1, 1),
+    dt.datetime(2024, 2, 29, 23, 59, 59, 123456),
+    dt.datetime(1582, 10, 15, 1, 2, 3),
+    dt.datetime(9999, 12, 31, 23, 59, 59),
 )
 _DAYS = (dt.date(1970, 1, 1), dt.date(1, 1, 1), dt.date(2024, 2, 29), dt.date(9999, 12, 31))
 _TEXTS = ("plain", "", " padded ", "NULL", "null", "x" * 70_000, "quote\"d 'x'", "a,b;c\td", "line\r\nbreak")

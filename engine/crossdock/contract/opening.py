@@ -1,4 +1,4 @@
-"""Opening a connector from its spec, options and address, as the engine does, and what other processes run."""
+"""Opening a connector from its spec, options and address; what the checks run in other processes."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def read_split_there(spec: ConnectorSpec, options: Options, url: str, split: Spl
         return list(items)
 
 
-def write_split_there(
+def write_split_there(  # noqa: PLR0917 - called by position, across processes
     spec: ConnectorSpec,
     options: Options,
     url: str,

@@ -58,7 +58,9 @@ class StoreBase(SpecContract):
             before += len(data)
         return pieces
 
-    def stage(self, store: ObjectStore, path: str, pieces: Sequence[Piece], *, overwrite: bool = False) -> bytes:
+    def stage(
+        self, store: ObjectStore, path: str, pieces: Sequence[Piece], *, overwrite: bool = False
+    ) -> bytes:
         """Begin an upload and write the pieces; returns the handle."""
         upload = store.open_upload(path, self.request(overwrite=overwrite))
         for block, data in pieces:

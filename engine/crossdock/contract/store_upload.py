@@ -108,8 +108,8 @@ class UploadChecks(StoreBase):
         assert self.get(store, "x") == data[: 2 * self.block_size]
 
     def test_blocks_appear_in_the_order_of_the_commit(self, store: ObjectStore) -> None:
-        data = noise(4 * self.block_size)
-        pieces = self.cut(data)
+        """The order of the list counts, not the number of the split."""
+        pieces = self.cut(*(noise(self.block_size, seed) for seed in range(4)))
         upload = self.stage(store, "x", pieces)
         order = [pieces[2], pieces[0], pieces[3], pieces[1]]
         store.commit(upload, [block for block, _ in order])

@@ -1,0 +1,11 @@
+"""Binary has a spec and no code: bytes are carried as they are."""
+
+from __future__ import annotations
+
+from crossdock_connectors.formats.binary import SPEC
+
+from crossdock.contract import SpecContract
+
+
+class TestBinary(SpecContract):
+    spec = SPEC
