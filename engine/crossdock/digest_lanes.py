@@ -56,8 +56,6 @@ def _simple(array: pa.Array) -> pa.Array:
         return _simple(pc.run_end_decode(array))
     if is_view(kind):
         return pc.cast(array, pa.large_binary())
-    if pt.is_list_view(kind) or pt.is_large_list_view(kind):
-        return pc.cast(array, pa.large_list(kind.value_type))
     return array
 
 

@@ -41,6 +41,8 @@ def nested_lane(array: pa.Array, prepare: Prepare) -> Lane:
         numbers = _struct(fields, len(array))
     elif pt.is_union(array.type):
         numbers = _union(array, number)
+    elif pt.is_list_view(array.type) or pt.is_large_list_view(array.type):
+        numbers = _list_views(array, number)
     else:
         bounds = _bounds(array)
         begin, count = int(bounds[0]), int(bounds[-1] - bounds[0])
@@ -72,6 +74,20 @@ def _elements(array: pa.Array, begin: int, count: int, number: Callable[[pa.Arra
     return _struct(sides, count)
 
 
+def _list_views(array: pa.Array, number: Callable[[pa.Array, str], U64]) -> U64:
+    """As lists, whose elements are first brought into the order of the rows."""
+    starts = np.asarray(array.offsets).astype(np.int64)
+    # Arrow lets the slot of a null point anywhere.
+    sizes = np.where(np.asarray(array.is_valid()), np.asarray(array.sizes), 0).astype(np.int64)
+    bounds = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
+    rows = np.repeat(starts - bounds[:-1], sizes) + np.arange(bounds[-1])
+    if not len(rows):
+        return _lists(np.empty(0, np.uint64), bounds)
+    begin = int(rows.min())
+    values = number(array.values.slice(begin, int(rows.max()) - begin + 1), "e")
+    return _lists(values[rows - begin], bounds)
+
+
 def _lists(elements: U64, bounds: npt.NDArray[np.int64]) -> U64:
     """Per list the sum over its elements, each mixed with its position, and its length."""
     lengths = np.diff(bounds)
@@ -85,13 +101,16 @@ def _lists(elements: U64, bounds: npt.NDArray[np.int64]) -> U64:
 
 
 def _union(array: pa.UnionArray, number: Callable[[pa.Array, str], U64]) -> U64:
-    codes = np.asarray(array.type_codes)
-    dense = array.type.mode == "dense"
+    # Not ``array.type_codes`` and ``array.offsets``: they take a slice for its beginning.
+    part = slice(array.offset, array.offset + len(array))
+    buffers = array.buffers()
+    codes = np.frombuffer(buffers[1], np.int8)[part]
+    places = np.frombuffer(buffers[2], np.int32)[part] if array.type.mode == "dense" else None
     value = np.empty(len(array), np.uint64)
     for index, code in enumerate(array.type.type_codes):
         rows = np.flatnonzero(codes == code)
         numbers = number(array.field(index), str(index))
-        value[rows] = numbers[np.asarray(array.offsets)[rows] if dense else rows]
+        value[rows] = numbers[rows if places is None else places[rows]]
     start, scratch = codes.astype(np.uint64), np.empty(len(array), np.uint64)
     chain(start, np.broadcast_to(_UNION, len(array)), _MIX, scratch)
     chain(start, value, _ELEMENT, scratch)
