@@ -67,8 +67,7 @@ def demo(
     kill_half_way(work, run_id, ["copy", "sqlite:///demo.db#flights", sink.name, "--run-id", run_id])
     say(f"At the sink: {'a file, although the copy was not complete!' if sink.exists() else 'nothing yet.'}")
     result = resume(run_id)
-    splits = result.splits_skipped + result.splits_done
-    say(f"It did not have to redo {result.splits_skipped} of {splits} splits.")
+    say(f"It did not have to redo {result.splits_skipped} of {result.splits_done} splits.")
     compare(work / "csv" / "flights.csv", sink)
 
     title(f"Done in {time.monotonic() - started:.0f} seconds. What next?")

