@@ -25,9 +25,9 @@ import typer
 import crossdock
 from crossdock import (
     ConfigError,
+    CrossdockError,
     InternalError,
     MissingDependencyError,
-    NotFoundError,
     VerificationError,
     api,
 )
@@ -140,10 +140,10 @@ def kill_half_way(work: Path, run_id: str, arguments: list[str]) -> None:
 
 
 def so_far(run_id: str) -> RunInfo | None:
-    """The run as its journal has it; None as long as there is no plan."""
+    """The run as its journal has it; None as long as there is no journal, or no plan in it."""
     try:
         run = api.show(run_id)
-    except NotFoundError:
+    except CrossdockError:
         return None
     return run if run.splits_total else None
 

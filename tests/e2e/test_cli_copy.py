@@ -72,12 +72,12 @@ class Shell:
 
     def wait_for_splits(self, process: subprocess.Popen[str], run_id: str, share: float) -> tuple[int, int]:
         """Wait until that share of the splits has a receipt; returns (done, total)."""
-        from crossdock import NotFoundError, api
+        from crossdock import CrossdockError, api
 
         while process.poll() is None:
             try:
                 run = api.show(run_id, home=self.folder / "home")
-            except NotFoundError:
+            except CrossdockError:  # not there yet, or just being made
                 continue
             if run.splits_total and run.splits_done >= share * run.splits_total:
                 return run.splits_done, run.splits_total
