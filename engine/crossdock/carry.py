@@ -10,7 +10,7 @@ import queue
 import random
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, Protocol, TypeVar
@@ -183,11 +183,13 @@ class Carrier:
     @contextmanager
     def _reserved(self, job: Job, worker: Worker) -> Iterator[None]:
         """Memory is taken before the source is opened, so that nothing has to be given back half-way."""
-        with ExitStack() as stack:
-            with worker.waits_for("budget"):
-                need = (job.split.memory or DEFAULT_MEMORY) + job.memory
-                stack.enter_context(self.budget.reserve(need, self.cancel))
+        worker.state, start = "budget", perf_counter()
+        taken = self.budget.take((job.split.memory or DEFAULT_MEMORY) + job.memory, self.cancel)
+        worker.seconds["budget"] += perf_counter() - start
+        try:
             yield
+        finally:
+            self.budget.give(taken)
 
     def _copy(self, job: Job, attempt: Attempt, worker: Worker) -> tuple[Receipt, str]:
         assert self.copier is not None  # noqa: S101 - the caller looked

@@ -181,23 +181,16 @@ class Journal:
 
     def begin(self, begun: Iterable[tuple[int, Begun, Sequence[Split]]]) -> None:
         """Store handles and plans of units, before any of their data moves."""
+        units, plans = [], []
+        for seq, b, splits in begun:
+            limits = json.dumps([b.max_writers, b.max_splits, b.block, b.min_split_bytes, b.memory])
+            units.append((b.handle, limits, seq))
+            plans += [(seq, s.index, s.token, s.weight, s.offset, s.length, s.memory) for s in splits]
         with self._transaction() as db:
-            for seq, start, splits in begun:
-                limits = [
-                    start.max_writers,
-                    start.max_splits,
-                    start.block,
-                    start.min_split_bytes,
-                    start.memory,
-                ]
-                db.execute(
-                    "UPDATE units SET state = 1, handle = ?, begun = ? WHERE seq = ?",
-                    (start.handle, json.dumps(limits), seq),
-                )
-                db.executemany(
-                    "INSERT INTO splits (seq, idx, token, weight, off, len, memory) VALUES (?,?,?,?,?,?,?)",
-                    [(seq, s.index, s.token, s.weight, s.offset, s.length, s.memory) for s in splits],
-                )
+            db.executemany("UPDATE units SET state = 1, handle = ?, begun = ? WHERE seq = ?", units)
+            db.executemany(
+                "INSERT INTO splits (seq, idx, token, weight, off, len, memory) VALUES (?,?,?,?,?,?,?)", plans
+            )
 
     def splits(self, row: UnitRow) -> list[SplitRow]:
         """The stored plan of a unit with its receipts, in order."""

@@ -42,22 +42,24 @@ class MemoryBudget:
         self._free = total
         self._changed = threading.Condition()
 
-    @contextmanager
-    def reserve(self, amount: int, cancel: threading.Event) -> Iterator[None]:
-        """Wait until ``amount`` is free. More than the whole budget waits for all of it: one at a time."""
+    def take(self, amount: int, cancel: threading.Event) -> int:
+        """Wait until ``amount`` is free and take it; returns what to give back.
+
+        More than the whole budget waits for all of it: such splits run one at a time.
+        """
         amount = min(amount, self.total)
         with self._changed:
             while self._free < amount:
                 if cancel.is_set():
-                    raise CancelledError("the run was cancelled")
+                    raise CancelledError("the run was interrupted")
                 self._changed.wait(0.2)
             self._free -= amount
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._free += amount
-                self._changed.notify_all()
+        return amount
+
+    def give(self, amount: int) -> None:
+        with self._changed:
+            self._free += amount
+            self._changed.notify_all()
 
 
 class Throttle:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,7 +35,7 @@ class BinarySource(Source[memoryview]):
         size, block = unit.size or 0, hint.block or DEFAULT_BLOCK
         if hint.max_splits:
             block = max(block, -(-size // hint.max_splits))
-        token = json.dumps([unit.token.decode(), size]).encode()
+        token = b"%d %b" % (size, unit.token)
         for index in range(max(1, -(-size // block))):
             offset = index * block
             length = min(block, size - offset)
@@ -62,8 +61,8 @@ class BinarySource(Source[memoryview]):
 
 def split_info(split: Split) -> ObjectInfo:
     """The version of the object that a binary split was planned for."""
-    token, size = json.loads(split.token)
-    return info_of(Unit(split.unit, size, token.encode()))
+    size, _, token = split.token.partition(b" ")
+    return info_of(Unit(split.unit, int(size), token))
 
 
 @dataclass
@@ -148,7 +147,7 @@ class BinarySink(Sink[memoryview], Copier, ReadBack[memoryview]):
     def commit(self, handle: bytes, receipts: Sequence[tuple[Split, Receipt]]) -> None:
         blocks: list[Block] = []
         for split, receipt in receipts:
-            attempt, lengths = json.loads(receipt.token)
+            attempt, *lengths = map(int, receipt.token.split())
             blocks += blocks_of(split.index, attempt, lengths, split.offset)
         self.store.commit(_upload(handle), blocks)
 
@@ -174,7 +173,7 @@ def _upload(handle: bytes) -> bytes:
 
 
 def _receipt(attempt: int, lengths: list[int]) -> Receipt:
-    return Receipt(json.dumps([attempt, lengths]).encode(), len(lengths), sum(lengths))
+    return Receipt(" ".join(map(str, (attempt, *lengths))).encode(), len(lengths), sum(lengths))
 
 
 class _BinaryWriter(Writer[memoryview]):

@@ -24,7 +24,7 @@ def split_wildcard(path: str) -> tuple[str, str]:
 
 
 def pattern_regex(pattern: str) -> re.Pattern[str]:
-    """A glob over ``/``-separated paths: ``*`` and ``?`` stay within a folder, ``**`` goes through folders."""
+    """A glob: ``*`` and ``?`` stay within a folder, ``**`` goes through folders."""
     out, at = "", 0
     while at < len(pattern):
         if pattern.startswith("**/", at):

@@ -100,7 +100,8 @@ class FormatSource(Source["pa.RecordBatch"]):
         infos = self._infos() if self.merge else iter([info_of(unit)])
         share = (unit.size or 0) // (4 * hint.parallel)
         target = max(hint.min_split_bytes, min(LARGEST_SPLIT, max(SMALLEST_SPLIT, share)))
-        index, group, weight, memory = 0, [], 0, 0
+        group: list[Any] = []
+        index = weight = memory = 0
         for path, piece in self._pieces(infos, hint, target):
             if group and weight + piece.weight > target and hint.max_splits != 1:
                 yield _split(unit, index, group, weight, memory)
