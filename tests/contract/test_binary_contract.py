@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from crossdock_connectors.formats.binary import SPEC
-
 from crossdock.contract import SpecContract
+from crossdock_connectors.formats.binary import SPEC
 
 
 class TestBinary(SpecContract):

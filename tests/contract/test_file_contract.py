@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
-from crossdock_connectors.stores.file import SPEC
 
 from crossdock.contract import StoreContract
+from crossdock_connectors.stores.file import SPEC
 
 
 class TestFileStore(StoreContract):
@@ -19,8 +20,8 @@ class TestFileStore(StoreContract):
         OSError(28, "No space left on device"),
         OSError(5, "Input/output error"),
     )
-    exempt = {
-        "test_hostile_paths_are_refused[newline]": "file names with line ends exist, and a copy must carry them"
+    exempt: ClassVar = {
+        "test_hostile_paths_are_refused[newline]": "files with such names exist and must be copied"
     }
 
     @pytest.fixture
@@ -34,7 +35,7 @@ class TestFileStore(StoreContract):
 class TestFileStoreByUrl(TestFileStore):
     """Addressed by URL, synchronous, and changed by a program that writes in place."""
 
-    options = {"sync": True}
+    options: ClassVar = {"sync": True}
 
     @pytest.fixture
     def url(self, tmp_path: Path) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from crossdock_connectors.formats.parquet import SPEC
-
 from crossdock.contract import FormatContract
+from crossdock_connectors.formats.parquet import SPEC
 
 
 class TestParquet(FormatContract):
