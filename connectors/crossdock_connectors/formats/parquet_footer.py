@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from crossdock import InternalError, Part
@@ -90,6 +90,75 @@ def join(parts: Sequence[Part]) -> bytes:
     middle = b"\x16" + _varint(rows << 1) + b"\x19" + _list_of_structs(groups)
     length = len(head) + len(middle) + len(body) + len(suffix)
     return b"".join((head, middle, body, suffix, struct.pack("<I", length), MAGIC))
+
+
+@dataclass(slots=True)
+class Chunk:
+    """What a footer says of a column chunk: values, encoded bytes, the longer of minimum and maximum."""
+
+    values: int = 0
+    size: int = 0
+    dictionary: bool = False
+    longest: int = 0
+
+
+def first_chunks(footer: bytes) -> list[Chunk]:
+    """The column chunks of the first row group.
+
+    The footer may be anybody's: IndexError or KeyError where it is not well-formed. Its nesting is
+    taken to be bounded, as it is in what pyarrow has parsed.
+    """
+    position, count = _list_header(footer, _take_apart(footer).groups_at)
+    if not count:
+        return []
+    for kind, field_id, at in _fields(footer, position):
+        if field_id == 1 and kind == _LIST:
+            return _chunks(footer, at)
+    return []
+
+
+def _chunks(footer: bytes, position: int) -> list[Chunk]:
+    chunks = []
+    position, count = _list_header(footer, position)
+    for _ in range(count):
+        chunk = Chunk()
+        for kind, field_id, at in _fields(footer, position):
+            if field_id == 3 and kind == _STRUCT:
+                _describe(chunk, footer, at)
+        chunks.append(chunk)
+        position = _skip(footer, position, _STRUCT)
+    return chunks
+
+
+def _describe(chunk: Chunk, footer: bytes, position: int) -> None:
+    """ColumnMetaData 5 num_values, 6 total_uncompressed_size, 11, 12 statistics (1, 2, 5, 6: its bounds)."""
+    for kind, field_id, at in _fields(footer, position):
+        if kind == _I64 and field_id in (5, 6, 11):
+            value = _read_varint(footer, at)[0] >> 1
+            if field_id == 5:
+                chunk.values = value
+            elif field_id == 6:
+                chunk.size = value
+            else:
+                chunk.dictionary = value > 0
+        elif kind == _STRUCT and field_id == 12:
+            bounds = [
+                _read_varint(footer, start)[0]
+                for inner, bound, start in _fields(footer, at)
+                if inner == _BINARY and bound in (1, 2, 5, 6)
+            ]
+            chunk.longest = max(bounds, default=0)
+
+
+def _fields(data: bytes, position: int) -> Iterator[tuple[int, int, int]]:
+    """Type, id and position of each field of a struct."""
+    field_id = 0
+    while True:
+        kind, field_id, position = _field(data, position, field_id)
+        if kind == _STOP:
+            return
+        yield kind, field_id, position
+        position = _skip(data, position, kind)
 
 
 @dataclass(frozen=True, slots=True)

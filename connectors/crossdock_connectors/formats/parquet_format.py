@@ -57,7 +57,7 @@ class ParquetFormat(FileFormat):
         self, file: io.RawIOBase, info: ObjectInfo, hint: PlanHint, target_bytes: int
     ) -> Iterator[Piece]:
         footer = self._footers.get(file, info)
-        sizes = [footer.group_bytes(index) for index in range(footer.groups)]
+        sizes = footer.sizes
         ranges = _cut(sizes, max(target_bytes, hint.min_split_bytes, 1), hint.max_splits)
         columns = self._config.columns
         reader = GroupReader(file, info, footer, footer.schema.names if columns is None else columns)
@@ -124,7 +124,7 @@ def _groups(token: bytes, footer: Footer, info: ObjectInfo) -> tuple[int, int]:
     if piece.get("v") != _TOKEN_VERSION:
         raise NotSupportedError("this copy was planned by another version of crossdock; start it anew")
     first, end = piece["groups"]
-    if end > footer.groups:
+    if end > len(footer.rows):
         raise SourceChangedError(f"{info.path} has fewer row groups than when it was planned; copy it anew")
     return first, end
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from crossdock import DataError
+from crossdock import DataError, InternalError
 
 from .parquet_footer import MAGIC, MAGIC_ENCRYPTED
+from .parquet_width import Leaf, leaves
 
 if TYPE_CHECKING:
     import io
@@ -27,7 +28,8 @@ _MAX_FOOTER = 256 << 20
 _MAX_STRING = 100 << 20
 _MAX_CONTAINER = 1_000_000
 # What pyarrow raises for a damaged file (OSError: an error of its Parquet library).
-_DAMAGE = (pa.ArrowException, OSError, ValueError, OverflowError)
+# The others: a footer that our own reader found to be damaged.
+_DAMAGE = (pa.ArrowException, OSError, ValueError, OverflowError, IndexError, KeyError, InternalError)
 
 _CACHE_FILES = 64
 _CACHE_BYTES = 32 << 20
@@ -35,24 +37,19 @@ _CACHE_BYTES = 32 << 20
 
 @dataclass(frozen=True, slots=True)
 class Footer:
-    """The parsed footer of one version of a file. ``starts`` has one offset more than row groups."""
+    """The parsed footer of one version of a file.
+
+    For each row group: its ``rows``, about its ``sizes`` in bytes of the file, its encoded bytes before
+    compression (``plain``). ``length`` is that of the footer itself.
+    """
 
     metadata: pq.FileMetaData
     schema: pa.Schema
-    starts: tuple[int, ...]
-    size: int
-
-    @property
-    def groups(self) -> int:
-        return len(self.starts) - 1
-
-    def group_bytes(self, index: int) -> int:
-        """Bytes of a row group in the file; an estimate where row groups are not in the file's order."""
-        size = self.starts[index + 1] - self.starts[index]
-        if size > 0:
-            return size
-        group = self.metadata.row_group(index)
-        return sum(group.column(c).total_compressed_size for c in range(group.num_columns))
+    rows: Sequence[int]
+    sizes: Sequence[int]
+    plain: Sequence[int]
+    leaves: Sequence[Leaf]
+    length: int
 
 
 class Footers:
@@ -74,9 +71,9 @@ class Footers:
         with self._lock:
             if key not in self._kept:
                 self._kept[key] = footer
-                self._bytes += footer.size
+                self._bytes += footer.length
             while len(self._kept) > 1 and (len(self._kept) > _CACHE_FILES or self._bytes > _CACHE_BYTES):
-                self._bytes -= self._kept.popitem(last=False)[1].size
+                self._bytes -= self._kept.popitem(last=False)[1].length
         return footer
 
 
@@ -141,11 +138,12 @@ def damage(info: ObjectInfo, file: WatchedFile | None = None) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if file is not None and file.error is not None:
-            raise file.error from None
-        if not isinstance(error, _DAMAGE):
+        own = file.error if file is not None else None
+        if own is error or not (own is not None or isinstance(error, _DAMAGE)):
             raise
-        if "crypt" in str(error).lower():
+        if own is not None:
+            raise own  # noqa: B904 - it came first, and keeps the cause that it has
+        if "decrypt" in str(error).lower():
             raise _encrypted(info, str(error)) from error
         raise _damaged(info, f"{type(error).__name__}: {error}") from error
 
@@ -160,9 +158,17 @@ def _parse(file: io.RawIOBase, info: ObjectInfo) -> Footer:
     alone = b"".join((MAGIC, raw, len(raw).to_bytes(4, "little"), MAGIC))
     with damage(info):
         opened = pq.ParquetFile(pa.BufferReader(alone), **limits)
-        metadata = opened.metadata
-        starts = _starts(metadata, size - len(raw) - _TAIL, info)
-    return Footer(metadata, opened.schema_arrow, starts, len(raw))
+        metadata, schema = opened.metadata, opened.schema_arrow
+        groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+        rows = [group.num_rows for group in groups]
+        plain = [max(0, group.total_byte_size) for group in groups]
+        found = leaves(metadata, raw)
+    if sum(rows) != metadata.num_rows or min(rows, default=0) < 0:
+        raise _damaged(info, f"{metadata.num_rows} rows in the file, {sum(rows)} in its row groups")
+    # pyarrow does not tell the compressed size of a row group; all are taken to compress equally well.
+    body, total = size - len(raw) - _TAIL, sum(plain) or 1
+    sizes = [own * body // total for own in plain]
+    return Footer(metadata, schema, rows, sizes, plain, found, len(raw))
 
 
 def _read_footer(file: io.RawIOBase, info: ObjectInfo) -> tuple[bytes, int]:
@@ -196,24 +202,6 @@ def _read_at(file: io.RawIOBase, offset: int, length: int) -> bytes:
         parts.append(data)
         length -= len(data)
     return b"".join(parts)
-
-
-def _starts(metadata: pq.FileMetaData, end: int, info: ObjectInfo) -> tuple[int, ...]:
-    """Where each row group begins, and where the last one ends."""
-    rows = 0
-    starts = []
-    for index in range(metadata.num_row_groups):
-        group = metadata.row_group(index)
-        rows += group.num_rows
-        first = group.column(0) if group.num_columns else None
-        # Some writers put 0 for "no dictionary".
-        start = (first.dictionary_page_offset or first.data_page_offset) if first else 0
-        if not 0 <= start <= end or group.num_rows < 0:
-            raise _damaged(info, f"row group {index} of {group.num_rows} rows begins at {start} of {end}")
-        starts.append(start)
-    if rows != metadata.num_rows:
-        raise _damaged(info, f"{metadata.num_rows} rows in the file, {rows} in its row groups")
-    return (*starts, end)
 
 
 def _damaged(info: ObjectInfo, detail: str) -> DataError:

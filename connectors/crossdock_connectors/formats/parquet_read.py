@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -12,6 +11,7 @@ import pyarrow.parquet as pq
 from crossdock import DataError, SchemaMismatchError
 
 from .parquet_meta import Footer, WatchedFile, damage
+from .parquet_width import selected
 
 if TYPE_CHECKING:
     import io
@@ -27,10 +27,6 @@ _RUN_BYTES = 8 << 20
 """Small row groups are fetched together up to this."""
 _PAGE_BYTES = 1 << 20
 _PROBE_ROWS = 64
-_CUT_STATISTICS = 64
-"""Some writers cut the minimum and maximum of strings at this length."""
-
-_WIDTHS = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 8, "FLOAT": 4, "DOUBLE": 8}
 
 
 class GroupReader:
@@ -41,19 +37,16 @@ class GroupReader:
         self._info = info
         self._footer = footer
         self._names = None if list(names) == footer.schema.names else list(names)
-        with damage(info):
-            self._leaves = _leaves(footer.metadata, self._names)
+        self._leaves = selected(footer.leaves, self._names)
 
     def memory(self, first: int, end: int) -> int:
         """About what ``batches`` needs: what is fetched, a page per column, two batches."""
         if first == end:
             return 0
-        largest = max(range(first, end), key=self._footer.group_bytes)
-        fetched = min(max(self._footer.group_bytes(largest), _RUN_BYTES), _FETCH_BYTES)
-        with damage(self._info):
-            width, _ = self._width(largest)
-            rows = self._rows(largest)
-        batch = min(BATCH_BYTES, int(width * min(rows, BATCH_ROWS)))
+        largest = max(range(first, end), key=self._footer.sizes.__getitem__)
+        fetched = min(max(self._footer.sizes[largest], _RUN_BYTES), _FETCH_BYTES)
+        rows = min(self._footer.rows[largest], BATCH_ROWS)
+        batch = min(BATCH_BYTES, int(self._width(largest) * rows))
         return fetched + len(self._leaves) * _PAGE_BYTES + 2 * batch
 
     def batches(self, first: int, end: int, schema: pa.Schema) -> Generator[pa.RecordBatch, None, None]:
@@ -63,7 +56,7 @@ class GroupReader:
         """
         width = 0.0
         for run in self._runs(first, end):
-            promised = sum(self._rows(index) for index in run)
+            promised = sum(self._footer.rows[index] for index in run)
             for batch in self._run(run, width):
                 promised -= batch.num_rows
                 width = max(width, batch.nbytes / max(1, batch.num_rows))
@@ -77,11 +70,10 @@ class GroupReader:
 
     def _run(self, run: Sequence[int], observed: float) -> Iterator[pa.RecordBatch]:
         """Row groups that are fetched together. ``observed``: bytes per row of earlier batches."""
-        whole = sum(self._footer.group_bytes(index) for index in run) <= _FETCH_BYTES
+        whole = sum(self._footer.sizes[index] for index in run) <= _FETCH_BYTES
         with damage(self._info, self._file):
-            widths = [self._width(index) for index in run]
-            width = max(observed, *(known for known, _ in widths))
-            if not observed and any(unsure for _, unsure in widths):
+            width = max(observed, *(self._width(index) for index in run))
+            if not observed and any(leaf.unsure for leaf in self._leaves):
                 width = max(width, self._probe(run[0]))
             rows = max(1, min(BATCH_ROWS, int(BATCH_BYTES / max(width, 1))))
             source = self._open(whole).iter_batches(rows, list(run), self._names, use_threads=False)
@@ -95,7 +87,7 @@ class GroupReader:
     def _runs(self, first: int, end: int) -> Iterator[Sequence[int]]:
         start, size = first, 0
         for index in range(first, end):
-            own = self._footer.group_bytes(index)
+            own = self._footer.sizes[index]
             if index > start and size + own > _RUN_BYTES:
                 yield range(start, index)
                 start, size = index, 0
@@ -114,27 +106,12 @@ class GroupReader:
             page_checksum_verification=True,
         )
 
-    def _rows(self, index: int) -> int:
-        return int(self._footer.metadata.row_group(index).num_rows)
-
-    def _width(self, index: int) -> tuple[float, bool]:
-        """Bytes of Arrow data per row, by the footer, and whether that may be far too little."""
-        group = self._footer.metadata.row_group(index)
-        rows = max(1, group.num_rows)
-        total, unsure = 0.0, False
-        for leaf in self._leaves:
-            if leaf.width and not leaf.repeated:
-                total += leaf.width
-                continue
-            chunk = group.column(leaf.index)
-            per_row = max(0, chunk.num_values) / rows
-            if leaf.width:
-                total += leaf.width * per_row
-                continue
-            length, doubtful = _string_length(chunk)
-            total += (length + 4) * per_row
-            unsure |= doubtful
-        return total, unsure
+    def _width(self, index: int) -> float:
+        """Bytes of Arrow data per row, by the footer."""
+        known = sum(leaf.width for leaf in self._leaves)
+        if self._names is None:
+            known = max(known, self._footer.plain[index] / max(1, self._footer.rows[index]))
+        return known
 
     def _probe(self, index: int) -> float:
         """Bytes per row of the first rows."""
@@ -174,46 +151,3 @@ class GroupReader:
                 f"to {wanted.type}",
                 detail=str(error),
             ) from error
-
-
-@dataclass(frozen=True, slots=True)
-class _Leaf:
-    """A primitive column. ``width``: bytes of a value in Arrow, 0 where values differ."""
-
-    index: int
-    width: int
-    repeated: bool
-
-
-def _leaves(metadata: pq.FileMetaData, names: Sequence[str] | None) -> list[_Leaf]:
-    found = []
-    prefixes = None if names is None else tuple(f"{name}." for name in names)
-    for index in range(metadata.num_columns):
-        column = metadata.schema.column(index)
-        if prefixes is not None and not f"{column.path}.".startswith(prefixes):
-            continue
-        width = _WIDTHS.get(column.physical_type, max(0, column.length))
-        if column.logical_type.type == "DECIMAL":
-            width = 16 if column.precision <= 38 else 32
-        found.append(_Leaf(index, width, column.max_repetition_level > 0))
-    return found
-
-
-def _string_length(chunk: pq.ColumnChunkMetaData) -> tuple[float, bool]:
-    """The length of this chunk's strings, and whether it is a guess.
-
-    A dictionary hides it: a thousand equal strings take the room of one. The minimum and maximum
-    are then the only samples, where the writer did not leave them out or cut them.
-    """
-    average = max(0, chunk.total_uncompressed_size) / max(1, chunk.num_values)
-    if not chunk.has_dictionary_page:
-        return average, False
-    statistics = chunk.statistics
-    if statistics is None or not statistics.has_min_max:
-        return average, True
-    sample = max(_length(statistics.min), _length(statistics.max))
-    return max(average, sample), sample >= _CUT_STATISTICS
-
-
-def _length(value: object) -> int:
-    return len(value) if isinstance(value, str | bytes) else 16

@@ -110,21 +110,31 @@ def open_writer(sink: Any, schema: pa.Schema, config: ParquetConfig) -> pq.Parqu
 def check_types(schema: pa.Schema, config: ParquetConfig) -> None:
     """Raise SchemaMismatchError for the first column that Parquet cannot hold.
 
-    pyarrow is asked by writing a null: it knows better than a list here which types it can write.
+    pyarrow is asked by writing no rows of each: it knows better than a list here what it can write.
     """
     if not schema.names:
         raise SchemaMismatchError("a Parquet file needs at least one column")
     for column in schema:
-        alone = pa.schema([column.with_nullable(True)])
+        alone = pa.schema([column])
         try:
             with open_writer(pa.BufferOutputStream(), alone, config) as writer:
-                writer.write_table(pa.table([pa.nulls(1, column.type)], schema=alone))
+                writer.write_table(alone.empty_table())
+            refused = "a dictionary of nested values" if _nested_dictionary(column.type) else ""
         except _REFUSED as error:
+            refused = str(error)
+        if refused:
             raise SchemaMismatchError(
                 f"column {column.name!r} has the type {column.type}, which Parquet cannot hold; "
                 "leave it out or convert it",
-                detail=str(error),
-            ) from error
+                detail=refused,
+            )
+
+
+def _nested_dictionary(kind: pa.DataType) -> bool:
+    """Whether there is a dictionary that pyarrow refuses to write only once it has rows."""
+    if pa.types.is_dictionary(kind):
+        return bool(pa.types.is_nested(kind.value_type))
+    return any(_nested_dictionary(kind.field(index).type) for index in range(kind.num_fields))
 
 
 def first_line(error: BaseException) -> str:
