@@ -87,11 +87,12 @@ def _alphabet() -> U64:
 
 def _long(data: Bytes, starts: Positions, lengths: Positions, out: U64) -> None:
     """Number the long strings one by one and set their length to 0: nothing is left to add."""
-    view = data.data
-    for row in np.flatnonzero(lengths > LONG).tolist():
-        start = int(starts[row])
-        out[row] = xxhash.xxh3_64_intdigest(view[start : start + int(lengths[row])])
-        lengths[row] = 0
+    rows = np.flatnonzero(lengths > LONG)
+    begins, ends = starts[rows].tolist(), (starts[rows] + lengths[rows]).tolist()
+    view, number = data.data, xxhash.xxh3_64_intdigest
+    found = [number(view[begin:end]) for begin, end in zip(begins, ends, strict=True)]
+    out[rows] = np.array(found, np.uint64)
+    lengths[rows] = 0
 
 
 def _stripe(
