@@ -1,0 +1,1 @@
+"""Data and servers that the benchmarks need, made on the spot."""
