@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import gzip
 import io
 import threading
 from collections.abc import Iterator
@@ -9,7 +11,7 @@ from contextlib import contextmanager
 
 import pyarrow as pa
 
-from crossdock import ByteSink
+from crossdock import ByteSink, DataError
 
 
 class RangeReader:
@@ -95,3 +97,47 @@ class SinkFile:
 
     def close(self) -> None:
         """The sink belongs to the caller."""
+
+
+class EncodedSink:
+    """A ByteSink of UTF-8 text in front of ``sink``: to another codec, then gzip, where asked for.
+
+    The text comes in whole characters. ``finish`` writes what gzip holds back.
+    """
+
+    def __init__(self, sink: ByteSink, encoding: str, compress: bool) -> None:
+        self._sink = sink
+        self._encoding = encoding
+        self._gzip = (
+            gzip.GzipFile(fileobj=_Appending(sink), mode="wb", compresslevel=6, mtime=0) if compress else None
+        )
+
+    def write(self, data: bytes | memoryview | pa.Buffer, /) -> int:
+        if self._encoding != "utf-8":
+            try:
+                data = codecs.encode(codecs.decode(memoryview(data), "utf-8"), self._encoding)
+            except UnicodeEncodeError as error:
+                what = error.object[error.start : error.end]
+                raise DataError(
+                    f"{what!r} cannot be written in {self._encoding}", hint="-k encoding=utf-8"
+                ) from error
+        if self._gzip:
+            return self._gzip.write(data)
+        return self._sink.write(data)
+
+    def finish(self) -> None:
+        if self._gzip:
+            self._gzip.close()
+
+
+class _Appending:
+    """What GzipFile needs of a file: ``write`` and ``flush``."""
+
+    def __init__(self, sink: ByteSink) -> None:
+        self._sink = sink
+
+    def write(self, data: bytes) -> int:
+        return self._sink.write(data)
+
+    def flush(self) -> None:
+        """Nothing is held back."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 import pyarrow as pa
 
-from crossdock import ConfigError
+from crossdock import ConfigError, SchemaMismatchError
 
 _SIMPLE = {
     "string": pa.string(),
@@ -78,3 +79,10 @@ def did_you_mean(name: str, known: Sequence[str]) -> str:
     """``; did you mean x?`` where something near is known, else nothing."""
     near = difflib.get_close_matches(name, known, 1)
     return f"; did you mean {near[0]}?" if near else ""
+
+
+def refuse_repeated(schema: pa.Schema) -> None:
+    """Raise SchemaMismatchError where two columns have one name."""
+    for name, times in Counter(schema.names).most_common(1):
+        if times > 1:
+            raise SchemaMismatchError(f"{times} columns are called {name!r}; their names must differ")

@@ -32,12 +32,14 @@ from crossdock import (
     PlanHint,
 )
 
+from .arrow_io import EncodedSink
 from .column_types import apply_types, parse_types
-from .delimited_cut import Scanner, cut_at_newlines
+from .delimited_cut import Scanner
 from .delimited_infer import infer_schema
 from .delimited_read import BLOCK, read_batches
 from .delimited_text import DelimitedFile, Dialect, find_layout, keeps_ascii
-from .delimited_write import DelimitedWriter, Encoder, Quoting, Style, check_types, header_line
+from .delimited_write import DelimitedWriter, Quoting, Style, check_columns, header_line
+from .newlines import cut_at_newlines
 
 _BY_EXTENSION = {".tsv": "\t", ".psv": "|"}
 _TOKEN_VERSION = 1
@@ -208,7 +210,7 @@ class DelimitedFormat(FileFormat):
 
     def writer(self, out: ByteSink, schema: pa.Schema) -> FormatWriter:
         dialect = self._dialect(self._path)
-        return DelimitedWriter(Encoder(out, dialect.encoding, dialect.gzip), schema, self._style(dialect))
+        return DelimitedWriter(EncodedSink(out, dialect.encoding, dialect.gzip), schema, self._style(dialect))
 
     def check(self, schema: pa.Schema) -> None:
         dialect = self._dialect(self._path)
@@ -216,8 +218,7 @@ class DelimitedFormat(FileFormat):
             raise NotSupportedError(f"delimited text in {dialect.encoding} can be read, not written")
         if dialect.escape or dialect.quote != '"':
             raise NotSupportedError('delimited text is written with the quote " doubled, no other way')
-        check_types(schema)
-        self.head(schema)
+        check_columns(schema, self._style(dialect))
 
     def head(self, schema: pa.Schema) -> bytes:
         dialect = self._dialect(self._path)

@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 CHUNK = 1 << 20
-_PROBE = 64 << 10
 _NEWLINE = 10
 
 
@@ -97,25 +96,3 @@ def _boundary(
             return None
         start = int(quotes[before]) + 1
     return None
-
-
-def cut_at_newlines(file: io.RawIOBase, end: int, targets: Sequence[int]) -> list[int]:
-    """Starts of lines at or behind the targets, each once: for files in which any newline ends a row."""
-    found: list[int] = []
-    for target in targets:
-        if found and found[-1] >= target:
-            continue
-        boundary = _next_line(file, target - 1, end)
-        if boundary < end:
-            found.append(boundary)
-    return found
-
-
-def _next_line(file: io.RawIOBase, position: int, end: int) -> int:
-    file.seek(position)
-    while position < end and (data := file.read(min(_PROBE, end - position))):
-        newline = data.find(b"\n")
-        if newline >= 0:
-            return position + newline + 1
-        position += len(data)
-    return end

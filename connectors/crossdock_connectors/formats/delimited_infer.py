@@ -17,6 +17,7 @@ _SPOTS = 8
 _INTEGER = r"^\s*-?(0|[1-9][0-9]*)\s*$"
 _LEADING_ZERO = r"^\s*[-+]?0[0-9]"
 _LONG_INTEGER = r"^\s*[-+]?[0-9]{16,}\s*$"
+_MICROSECONDS = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9:]{8}(\.[0-9]{1,6})?$"
 _NANOSECONDS = r"\.[0-9]{7,}"
 
 
@@ -110,7 +111,18 @@ def _refine(kind: pa.DataType, text: pa.ChunkedArray) -> pa.DataType:
         return pa.time64("us")
     if types.is_boolean(kind) or types.is_date(kind):
         return kind
-    return pa.string()
+    return pa.timestamp("us") if types.is_string(kind) and _far_moments(text) else pa.string()
+
+
+def _far_moments(text: pa.ChunkedArray) -> bool:
+    """Whether these are moments: Arrow infers text, as its nanoseconds do not reach the years 1 and 9999."""
+    if not _all(text, _MICROSECONDS):
+        return False
+    try:
+        pc.cast(text, pa.timestamp("us"))
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
 def _any(text: pa.ChunkedArray, pattern: str) -> bool:

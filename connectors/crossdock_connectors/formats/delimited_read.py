@@ -22,6 +22,7 @@ from .delimited_text import (
     numbered_rows,
     open_utf8,
     row_values,
+    unclosed_line,
 )
 
 BLOCK = 1 << 20
@@ -52,20 +53,24 @@ def read_batches(of: DelimitedFile, start: int, end: int | None, schema: pa.Sche
     if end is not None and start >= end:
         return
     block, done = BLOCK, 0
+    last: pa.RecordBatch | None = None
     while True:
         try:
             with closing(_stream(of, start, end, schema, block)) as batches:
                 skip = done
                 for batch in batches:
+                    last = batch.slice(batch.num_rows - 1) if batch.num_rows else last
                     if batch.num_rows > skip:
                         done += batch.num_rows - skip
                         yield batch.slice(skip) if skip else batch
                     skip = max(skip - batch.num_rows, 0)
+            if last is not None and of.dialect.quote:
+                _refuse_unclosed(of, (start, end), last)
             return
         except pa.ArrowInvalid as error:
             if "Empty CSV file" in str(error):
                 return
-            if _LONG_ROW not in str(error) or block > LARGEST_ROW:
+            if _LONG_ROW not in str(error) or block >= LARGEST_ROW:
                 raise failure(error, of, start, schema.names) from None
             block *= 4
 
@@ -79,6 +84,19 @@ def _stream(of: DelimitedFile, start: int, end: int | None, schema: pa.Schema, b
             convert_options=convert_options(of.dialect, {field.name: field.type for field in schema}),
         )
         yield from reader
+
+
+def _refuse_unclosed(of: DelimitedFile, span: tuple[int, int | None], last: pa.RecordBatch) -> None:
+    """Raise DataError where a quote that is never closed has made the rest of the file one value.
+
+    Arrow reads that without a word. It can only be where the last value of all holds a newline.
+    """
+    value = last.column(last.num_columns - 1)[0].as_py()
+    if not isinstance(value, str) or not ("\n" in value or "\r" in value):
+        return
+    line = unclosed_line(of, *span, last.num_columns)
+    if line is not None:
+        raise DataError(f"{of.path}, line {line}: a value goes on to the end of the file", hint=UNCLOSED)
 
 
 def failure(error: pa.ArrowInvalid, of: DelimitedFile, start: int, names: list[str]) -> DataError:

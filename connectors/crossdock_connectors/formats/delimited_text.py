@@ -42,9 +42,13 @@ class Dialect:
     skip_lines: int
     gzip: bool
     row: re.Pattern[bytes] = field(init=False, repr=False, compare=False)
+    closed_row: re.Pattern[bytes] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "row", _row_pattern(self.delimiter, self.quote, self.escape))
+        """``row`` also matches one whose last quote is never closed, as Arrow reads it."""
+        syntax = (self.delimiter, self.quote, self.escape)
+        object.__setattr__(self, "row", _row_pattern(syntax, rb"|\Z"))
+        object.__setattr__(self, "closed_row", _row_pattern(syntax, b""))
 
     @property
     def wide(self) -> bool:
@@ -94,16 +98,16 @@ def keeps_ascii(encoding: str) -> bool:
     return encoding in ("utf-8", "ascii") or encoding.startswith(("iso8859", "cp125", "koi8"))
 
 
-def _row_pattern(delimiter: str, quote: str, escape: str) -> re.Pattern[bytes]:
+def _row_pattern(syntax: tuple[str, str, str], unclosed: bytes) -> re.Pattern[bytes]:
     # The same rules as Arrow's parser: a quote counts only where a value starts; what follows the
     # closing quote belongs to the value as it is. Possessive, so that no input makes it backtrack.
-    d, q, e = (re.escape(c.encode()) if c else b"" for c in (delimiter, quote, escape))
+    d, q, e = (re.escape(c.encode()) if c else b"" for c in syntax)
     escaped = b"|" + e + b"(?s:.)" if e else b""
     plain = b"(?:[^" + d + b"\r\n" + e + b"]++" + escaped + b")*+"
     value = plain
     if q:
         value = b"(?:" + q + b"(?:[^" + q + e + b"]++|" + q + q + escaped + b")*+(?:" + q + plain
-        value += rb"|\Z)|" + plain + b")"
+        value += unclosed + b")|" + plain + b")"
     return re.compile(value + b"(?:" + d + value + rb")*+(?:\r\n|\r|\n|\Z)")
 
 
@@ -234,27 +238,49 @@ def row_values(row: bytes, dialect: Dialect, errors: str = "replace") -> list[st
     return [column[0].as_py() for column in table.columns]
 
 
-def numbered_rows(of: DelimitedFile, start: int, columns: int) -> Iterator[tuple[int, bytes]]:
+def numbered_rows(
+    of: DelimitedFile, start: int, columns: int, end: int | None = None
+) -> Iterator[tuple[int, bytes]]:
     """Each row from ``start`` with the number of its first line in the file, counted from 1.
 
     Slow: for error messages. Rows are counted as Arrow counts them. A row longer than LARGEST_ROW
     comes in part, as the last.
     """
     line = 1 + _lines_before(of, start)
-    with open_bytes(of, start) as stream:
-        rest, whole = b"", False
-        while not whole:
-            part = stream.read(max(4 * CHUNK, len(rest)))
-            data, whole, end = rest + part, not part, 0
-            for begin, end in _spans(data, 0, whole, of.dialect):
-                row = data[begin:end]
+    rest, left = b"", _length(start, end)
+    with open_bytes(of, start, end) as stream:
+        while True:
+            part = stream.read(min(max(4 * CHUNK, len(rest)), left))
+            left -= len(part)
+            data, done = rest + part, 0
+            for begin, done in _spans(data, 0, not part, of.dialect):
+                row = data[begin:done]
                 if columns == 1 or row.strip(b"\r\n"):
                     yield line, row
                 line += _lines(row)
-            rest = data[end:]
+            rest = data[done:]
             if len(rest) > LARGEST_ROW:
                 yield line, rest
+            if not part or len(rest) > LARGEST_ROW:
                 return
+
+
+def _length(start: int, end: int | None) -> int:
+    return 1 << 62 if end is None else end - start
+
+
+def unclosed_line(of: DelimitedFile, start: int, end: int | None, columns: int) -> int | None:
+    """The line of the last row of the range where a quote that opens in it is never closed, else None."""
+    quote = of.dialect.quote.encode()
+    count, left = 0, _length(start, end)
+    with open_bytes(of, start, end) as stream:
+        while left > 0 and (part := stream.read(min(CHUNK, left))):
+            count += part.count(quote)
+            left -= len(part)
+    if not count & 1 and not of.dialect.escape:
+        return None
+    *_, (line, row) = numbered_rows(of, start, columns, end)
+    return line if of.dialect.closed_row.fullmatch(row) is None else None
 
 
 def _lines(data: bytes) -> int:

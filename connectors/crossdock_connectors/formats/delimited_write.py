@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
-import gzip
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,9 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
-from crossdock import ByteSink, DataError, FormatWriter, SchemaMismatchError
+from crossdock import DataError, FormatWriter, SchemaMismatchError
 
-from .arrow_io import SinkFile
+from .arrow_io import EncodedSink, SinkFile
+from .column_types import refuse_repeated
 
 Quoting = Literal["needed", "all", "none"]
 
@@ -32,9 +31,11 @@ class Style:
     quoting: Quoting
 
 
-def check_types(schema: pa.Schema) -> None:
-    """Raise SchemaMismatchError for the first column that has no form as one text."""
+def check_columns(schema: pa.Schema, style: Style) -> None:
+    """Raise SchemaMismatchError for the first column that cannot be written, by its name or its type."""
+    refuse_repeated(schema)
     for field in schema:
+        _quoted(field.name, style)
         if not _has_text(field.type):
             raise SchemaMismatchError(
                 f"column {field.name!r}: delimited text cannot hold values of type {field.type}; "
@@ -69,51 +70,10 @@ def _quoted(name: str, style: Style) -> str:
     return '"' + name.replace('"', '""') + '"' if special or style.quoting == "all" else name
 
 
-class Encoder:
-    """Text as the bytes of a part, on the way to the sink: UTF-8 to another codec, then gzip."""
-
-    def __init__(self, sink: ByteSink, encoding: str, compress: bool) -> None:
-        self._sink = sink
-        self._encoding = encoding
-        self._gzip = (
-            gzip.GzipFile(fileobj=_Appending(sink), mode="wb", compresslevel=6, mtime=0) if compress else None
-        )
-
-    def write(self, data: bytes | memoryview | pa.Buffer, /) -> int:
-        if self._encoding != "utf-8":
-            try:
-                data = codecs.encode(codecs.decode(memoryview(data), "utf-8"), self._encoding)
-            except UnicodeEncodeError as error:
-                what = error.object[error.start : error.end]
-                raise DataError(
-                    f"{what!r} cannot be written in {self._encoding}", hint="-k encoding=utf-8"
-                ) from error
-        if self._gzip:
-            return self._gzip.write(data)
-        return self._sink.write(data)
-
-    def finish(self) -> None:
-        if self._gzip:
-            self._gzip.close()
-
-
-class _Appending:
-    """What GzipFile needs of a file: ``write`` and ``flush``."""
-
-    def __init__(self, sink: ByteSink) -> None:
-        self._sink = sink
-
-    def write(self, data: bytes) -> int:
-        return self._sink.write(data)
-
-    def flush(self) -> None:
-        """Nothing is held back."""
-
-
 class DelimitedWriter(FormatWriter):
     """One part: rows without a header."""
 
-    def __init__(self, out: Encoder, schema: pa.Schema, style: Style) -> None:
+    def __init__(self, out: EncodedSink, schema: pa.Schema, style: Style) -> None:
         self._out = out
         self._file = SinkFile(out)
         self._quoting = style.quoting

@@ -1,0 +1,163 @@
+"""Arrow columns as JSON text, without a Python object per value."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from crossdock import DataError, SchemaMismatchError
+
+_SHORT = {8: "\\b", 9: "\\t", 10: "\\n", 12: "\\f", 13: "\\r"}
+
+
+def check_type(kind: pa.DataType, column: str) -> None:
+    """Raise SchemaMismatchError for a type that has no form in JSON."""
+    types = pa.types
+    if types.is_dictionary(kind) or _is_list(kind):
+        check_type(kind.value_type, column)
+    elif types.is_struct(kind):
+        for field in kind:
+            check_type(field.type, f"{column}.{field.name}")
+    elif not (_is_text(kind) or _is_bare(kind) or _is_moment(kind)):
+        raise SchemaMismatchError(
+            f"column {column!r}: JSON lines cannot hold values of type {kind}; "
+            "leave the column out or choose a format that can (Parquet)"
+        )
+
+
+def rows_text(batch: pa.RecordBatch, non_finite: str) -> pa.Buffer:
+    """One JSON object and a newline per row, as UTF-8.
+
+    ``non_finite``: ``null`` writes NaN and the infinities as null, else they raise DataError.
+    """
+    text = _object(batch.columns, batch.schema.names, [""] * batch.num_columns, non_finite, "}\n")
+    offsets = np.frombuffer(text.buffers()[1], np.int32)[text.offset : text.offset + len(text) + 1]
+    return text.buffers()[2].slice(int(offsets[0]), int(offsets[-1] - offsets[0]))
+
+
+def _object(
+    columns: list[pa.Array], names: list[str], paths: list[str], non_finite: str, end: str
+) -> pa.StringArray:
+    """``{"name":value,...}`` of each row, followed by ``end``. ``paths`` stand before the names in errors."""
+    parts: list[pa.Array | pa.Scalar] = []
+    literal = "{"
+    for position, (name, path, column) in enumerate(zip(names, paths, columns, strict=True)):
+        text, quoted = _value(column, path + name, non_finite)
+        literal += ("," if position else "") + json.dumps(name, ensure_ascii=False) + ":"
+        if quoted and not text.null_count:
+            # The quotes go into the constant text between the columns: one pass less.
+            parts += [pa.scalar(literal + '"'), text]
+            literal = '"'
+        else:
+            parts += [pa.scalar(literal), _filled(text, quoted)]
+            literal = ""
+    parts.append(pa.scalar(literal + end))
+    if len(parts) == 1:
+        raise SchemaMismatchError("JSON lines need at least one column")
+    return pc.binary_join_element_wise(*parts, "")
+
+
+def _filled(text: pa.Array, quoted: bool) -> pa.Array:
+    if quoted:
+        text = pc.binary_join_element_wise(pa.scalar('"'), text, pa.scalar('"'), "")
+    return pc.fill_null(text, "null") if text.null_count else text
+
+
+def _value(column: pa.Array, path: str, non_finite: str) -> tuple[pa.Array, bool]:
+    """JSON of each value and whether it still needs quotes around; a null stays one."""
+    kind, types = column.type, pa.types
+    if types.is_dictionary(kind):
+        return _value(pc.cast(column, kind.value_type), path, non_finite)
+    if _is_text(kind):
+        return _escaped(pc.cast(column, pa.string())), True
+    if _is_moment(kind):
+        text = pc.cast(column, pa.string())
+        # "2024-01-31 10:00:00" as ISO 8601 has it; other moments have no space.
+        return pc.replace_substring(text, " ", "T", max_replacements=1), True
+    if types.is_struct(kind):
+        names = [field.name for field in kind]
+        text = _object(column.flatten(), names, [path + "."] * len(names), non_finite, "}")
+        return _with_nulls(text, column), False
+    if _is_list(kind):
+        return _array(column, path, non_finite), False
+    finite = _finite(column, path, non_finite) if types.is_floating(kind) else column
+    return pc.cast(finite, pa.string()), False
+
+
+def _array(column: pa.Array, path: str, non_finite: str) -> pa.StringArray:
+    values = _filled(*_value(column.flatten(), path, non_finite))
+    lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
+    offsets = np.zeros(len(column) + 1, np.int32)
+    np.cumsum(lengths, out=offsets[1:])
+    joined = pc.binary_join(pa.ListArray.from_arrays(pa.array(offsets), values), ",")
+    text = pc.binary_join_element_wise(pa.scalar("["), joined, pa.scalar("]"), "")
+    return _with_nulls(text, column)
+
+
+def _with_nulls(text: pa.Array, column: pa.Array) -> pa.Array:
+    return pc.if_else(column.is_valid(), text, None) if column.null_count else text
+
+
+def _finite(column: pa.Array, path: str, non_finite: str) -> pa.Array:
+    if pa.types.is_float16(column.type):
+        column = pc.cast(column, pa.float32())
+    finite = pc.is_finite(column)
+    if pc.all(finite).as_py() is not False:
+        return column
+    if non_finite != "null":
+        raise DataError(
+            f"column {path!r} holds NaN or an infinity, which JSON has no number for",
+            hint="-k non_finite=null writes null",
+        )
+    return pc.if_else(finite, column, None)
+
+
+def _escaped(text: pa.StringArray) -> pa.StringArray:
+    """Backslash, quote and control characters escaped; only those that occur cost a pass."""
+    found = _special(text)
+    # The backslash first: the others' replacements contain it.
+    for code in sorted(found, key=lambda code: code != ord("\\")):
+        replacement = "\\" + chr(code) if code >= 32 else _SHORT.get(code, f"\\u{code:04x}")
+        text = pc.replace_substring(text, chr(code), replacement)
+    return text
+
+
+def _special(text: pa.StringArray) -> list[int]:
+    _, offsets, data = text.buffers()
+    if data is None or not len(text):
+        return []
+    ends = np.frombuffer(offsets, np.int32)
+    used = np.frombuffer(data, np.uint8)[ends[text.offset] : ends[text.offset + len(text)]]
+    found = [code for code in (ord('"'), ord("\\")) if (used == code).any()]
+    controls = used[used < 32]
+    return found + [int(code) for code in np.unique(controls)] if len(controls) else found
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    types = pa.types
+    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    types = pa.types
+    return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
+
+
+def _is_moment(kind: pa.DataType) -> bool:
+    types = pa.types
+    return bool(types.is_date(kind) or types.is_time(kind) or types.is_timestamp(kind))
+
+
+def _is_bare(kind: pa.DataType) -> bool:
+    """Whether the text of a value is its JSON."""
+    types = pa.types
+    return bool(
+        types.is_boolean(kind)
+        or types.is_integer(kind)
+        or types.is_floating(kind)
+        or types.is_decimal(kind)
+        or types.is_null(kind)
+    )

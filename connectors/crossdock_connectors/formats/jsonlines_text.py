@@ -1,0 +1,211 @@
+"""The lines of a JSON lines file, how they become batches, and what is wrong with one that does not."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from typing import TypeAlias
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.json as pajson
+
+from crossdock import DataError
+
+from .arrow_io import arrow_range
+
+Range: TypeAlias = tuple[int, int | None]
+
+CHUNK = 1 << 20
+LARGEST_ROW = 64 << 20
+_CHANGED = re.compile(r"Column\(/?(.*?)\) changed from (\w+) to (\w+)")
+_VALUE = re.compile(r"Failed to convert JSON to (.*?), couldn't parse:\s?(.*)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class JsonFile:
+    """An open file. Offsets count bytes of the decompressed file; ``size`` is that of the object."""
+
+    file: io.RawIOBase
+    path: str
+    size: int
+    gzip: bool
+
+
+@contextmanager
+def open_text(of: JsonFile, start: int = 0, end: int | None = None) -> Iterator[pa.NativeFile]:
+    """The bytes of a range; a compressed file is one range."""
+    with arrow_range(of.file, start, end) as stream:
+        if not of.gzip:
+            yield stream
+            return
+        try:
+            yield pa.CompressedInputStream(stream, "gzip")
+        except OSError as error:
+            # What Arrow says about the stream has no error number; a store's error has one.
+            if error.errno is not None:
+                raise
+            raise DataError(f"{of.path} is not a complete gzip file", detail=str(error)) from error
+
+
+def read_up_to(stream: pa.NativeFile, size: int) -> bytes:
+    """``size`` bytes; fewer only at the end."""
+    parts = []
+    while size > 0 and (part := stream.read(size)):
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
+class Shape:
+    """The batches that are wanted: of ``schema``, other fields refused or ignored."""
+
+    def __init__(self, schema: pa.Schema, ignore_unexpected: bool) -> None:
+        self.schema = schema
+        self.parse_options = pajson.ParseOptions(
+            explicit_schema=pa.schema([(field.name, readable(field.type)) for field in schema]),
+            unexpected_field_behavior="ignore" if ignore_unexpected else "error",
+        )
+
+    def shaped(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """What the parser made, as ``schema``.
+
+        Raises ArrowInvalid for text that is no date or not UTF-8: the parser lets both pass.
+        """
+        batch.validate(full=True)
+        if batch.schema.equals(self.schema):
+            return batch
+        columns = [_cast(batch.column(field.name), field.type) for field in self.schema]
+        return pa.RecordBatch.from_arrays(columns, schema=self.schema)
+
+    def fault(self, line: bytes) -> str:
+        """What Arrow says about one line; nothing where it is fine."""
+        try:
+            for batch in parse(line, self.parse_options).to_batches():
+                self.shaped(batch)
+        except pa.ArrowInvalid as error:
+            return str(error)
+        return ""
+
+
+def _cast(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    if pa.types.is_time(kind):
+        # Arrow casts text to a timestamp, not to a time of day.
+        moment = pc.binary_join_element_wise(pa.scalar("1970-01-01T"), column, "")
+        column = pc.cast(moment, pa.timestamp(kind.unit))
+    return pc.cast(column, kind)
+
+
+def parse(lines: bytes, options: pajson.ParseOptions) -> pa.Table:
+    """All lines as one table."""
+    return pajson.read_json(
+        pa.BufferReader(lines),
+        read_options=pajson.ReadOptions(use_threads=False, block_size=len(lines) + 1),
+        parse_options=options,
+    )
+
+
+def readable(kind: pa.DataType) -> pa.DataType:
+    """The type that Arrow's JSON parser makes for ``kind``: it has no dates and times."""
+    return pa.string() if pa.types.is_date(kind) or pa.types.is_time(kind) else kind
+
+
+def numbered_lines(of: JsonFile, start: int) -> Iterator[tuple[int, bytes]]:
+    """The lines from ``start`` that are not blank, with their numbers in the file, counted from 1.
+
+    A line longer than LARGEST_ROW comes in part, as the last.
+    """
+    number, rest, before, ended = 1, b"", start, False
+    with open_text(of) as stream:
+        while before and (part := stream.read(min(CHUNK, before))):
+            number += part.count(b"\n")
+            before -= len(part)
+        while not ended:
+            part = stream.read(max(CHUNK, len(rest)))
+            ended = not part
+            lines = (rest + part).split(b"\n")
+            rest = b"" if ended else lines.pop()
+            for line in lines:
+                if line.strip():
+                    yield number, line
+                number += 1
+            if len(rest) > LARGEST_ROW:
+                yield number, rest
+                return
+
+
+def read_failure(error: pa.ArrowInvalid, of: JsonFile, span: Range, done: int, shape: Shape) -> DataError:
+    """The DataError for the first line behind ``done`` rows of the range that cannot be read."""
+    said = str(error)
+    for number, line in islice(numbered_lines(of, span[0]), done, None):
+        if len(line) > LARGEST_ROW:
+            message = f"{of.path}, line {number}: the line is longer than {LARGEST_ROW >> 20} MiB"
+            return DataError(message, detail=said[:500])
+        if fault := shape.fault(line):
+            return _explain(f"{of.path}, line {number}", fault, _unknown_field(line, shape.schema))
+    return _explain(of.path, said)
+
+
+def sample_failure(error: pa.ArrowInvalid, of: JsonFile, size: int) -> DataError:
+    """The DataError for the line among the first ``size`` bytes that does not fit those before it."""
+    lines: list[tuple[int, bytes]] = []
+    for number, line in numbered_lines(of, 0):
+        lines.append((number, line))
+        size -= len(line) + 1
+        if size <= 0:
+            break
+    said = _fault(lines)
+    if not said:
+        return _explain(of.path, str(error))
+    # The lines up to ``low`` can be read together, those up to ``high`` cannot.
+    low, high = 0, len(lines)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if fault := _fault(lines[:middle]):
+            high, said = middle, fault
+        else:
+            low = middle
+    return _explain(f"{of.path}, line {lines[low][0]}", said)
+
+
+def _fault(lines: list[tuple[int, bytes]]) -> str:
+    try:
+        parse(b"\n".join(line for _, line in lines), pajson.ParseOptions())
+    except pa.ArrowInvalid as error:
+        return str(error)
+    return ""
+
+
+def _unknown_field(line: bytes, schema: pa.Schema) -> str:
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return ""
+    return next((name for name in found if name not in schema.names), "") if isinstance(found, dict) else ""
+
+
+def _explain(where: str, said: str, field: str = "") -> DataError:
+    detail = said[:500]
+    if "unexpected field" in said:
+        which = f"the field {field!r}" if field else "a field of an object"
+        hint = f"-s types={field or 'COL'}:string adds it, -s unexpected_fields=ignore leaves it out"
+        message = f"{where}: {which} is not in the sample that columns are taken from"
+        return DataError(message, hint=hint, detail=detail)
+    if match := _CHANGED.search(said):
+        column = f", column {match[1]!r}" if match[1] else ""
+        return DataError(f"{where}{column}: {match[3]} where {match[2]} is expected", detail=detail)
+    if match := _VALUE.search(said):
+        hint = "-s types=COL:float64 or another type for that column"
+        message = f"{where}: {match[2][:60]} is not a value of type {match[1]}"
+        return DataError(message, hint=hint, detail=detail)
+    if match := re.search(r"Failed to parse string: '(?:1970-01-01T)?(.*)' as a scalar of type (.*)", said):
+        return DataError(f"{where}: {match[1][:60]!r} is not a value of type {match[2]}", detail=detail)
+    if "UTF8" in said:
+        return DataError(f"{where}: the text is not UTF-8", detail=detail)
+    reason = re.sub(r"^JSON parse error: |\.? in row \d+$", "", said)
+    return DataError(f"{where}: {reason[:200]}", detail=detail)
