@@ -6,6 +6,7 @@ on the order of the rows nor on how they are cut into batches or splits, so the 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,7 +75,8 @@ class TableDigest:
 
     ``schema`` says what the values are meant to be; batches may differ from it by types that hold the
     same values (see ``canonical``). A column of any other type is cast to the type in ``schema``
-    (a date that a sink keeps as text); VerificationError where that fails. Columns match by position.
+    (a date that a sink keeps as text); ``update`` or ``value`` raises VerificationError where that fails.
+    Columns match by position.
     """
 
     def __init__(self, schema: pa.Schema) -> None:
@@ -84,10 +86,13 @@ class TableDigest:
         self._workspace = Workspace()
         self._same_as_schema = schema
         self._value = TableValue()
+        self._small: list[pa.RecordBatch] = []
+        self._small_rows = 0
         self._hash, self._lane, self._scratch = (np.empty(BLOCK, np.uint64) for _ in range(3))
 
     @property
     def value(self) -> TableValue:
+        self._flush()
         return self._value
 
     def merge(self, other: TableDigest | TableValue) -> None:
@@ -95,7 +100,26 @@ class TableDigest:
         self._value += other.value if isinstance(other, TableDigest) else other
 
     def update(self, batch: pa.RecordBatch) -> None:
-        """Add the rows of ``batch``. Keeps no reference but to dictionaries."""
+        """Add the rows of ``batch``. Small batches are kept until they are worth the fixed cost."""
+        if batch.num_rows >= BLOCK // 2:
+            self._digest(batch)
+            return
+        if self._small and not batch.schema.equals(self._small[0].schema):
+            self._flush()
+        self._small.append(batch)
+        self._small_rows += batch.num_rows
+        if self._small_rows >= BLOCK:
+            self._flush()
+
+    def _flush(self) -> None:
+        small, self._small, self._small_rows = self._small, [], 0
+        if len(small) > 1:
+            with suppress(pa.ArrowException):  # Arrow cannot join every type
+                small = pa.Table.from_batches(small).combine_chunks().to_batches()
+        for batch in small:
+            self._digest(batch)
+
+    def _digest(self, batch: pa.RecordBatch) -> None:
         rows = batch.num_rows
         if not rows:
             return

@@ -343,14 +343,29 @@ def test_large_batches_are_cut_into_blocks() -> None:
     check(whole.slice(BLOCK - 20, 40), whole.slice(BLOCK + 20, 9))
 
 
+@pytest.mark.parametrize("name", SAMPLES)
+def test_small_batches_of_every_type(name: str) -> None:
+    array = SAMPLES[name]
+    check(*(batch_of(array.slice(at, 1)) for at in range(len(array))))
+
+
+def test_small_batches_without_columns_and_of_changing_types() -> None:
+    bare = pa.RecordBatch.from_struct_array(pa.array([{}, {}], pa.struct([])))
+    assert value_of(bare, bare) == value_of(bare) + value_of(bare)
+    digest = TableDigest(pa.schema([("c", pa.string())]))
+    for kind in (pa.string(), pa.large_string(), pa.large_string(), pa.dictionary(pa.int8(), pa.string())):
+        digest.update(batch_of(pa.array(["a", None], kind)))
+    assert digest.value == column(["a", None] * 4)
+
+
 def test_a_dictionary_is_not_taken_for_the_one_before() -> None:
     digest = TableDigest(pa.schema([("c", pa.dictionary(pa.int32(), pa.string()))]))
-    for values in (["a", "b"], ["c", "d"], ["c", "d"]):
-        digest.update(batch_of(pa.DictionaryArray.from_arrays(pa.array([0, 1], pa.int32()), values)))
     shared = pa.array(["e", "f", "g"])
-    for part in (shared.slice(0, 2), shared.slice(1, 2)):
-        digest.update(batch_of(pa.DictionaryArray.from_arrays(pa.array([0, 1], pa.int32()), part)))
-    assert digest.value == column(["a", "b", "c", "d", "c", "d", "e", "f", "f", "g"])
+    dictionaries = [pa.array(["a", "b"]), pa.array(["c", "d"]), shared.slice(0, 2), shared.slice(1, 2)]
+    for values in (*dictionaries, dictionaries[-1]):
+        digest.update(batch_of(pa.DictionaryArray.from_arrays(pa.array([0, 1], pa.int32()), values)))
+        assert digest.value  # small batches are joined; this digests each with its own dictionary
+    assert digest.value == column(["a", "b", "c", "d", "e", "f", "f", "g", "f", "g"])
 
 
 def test_nothing_and_no_columns() -> None:
