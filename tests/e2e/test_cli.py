@@ -152,7 +152,7 @@ def test_connectors_in_text_and_json_agree(environment: dict[str, str]) -> None:
     listed = json.loads(crossdock(environment, "connectors", "--output", "json").stdout)
     names = [connector["name"] for connector in listed["connectors"]]
     assert [line.split()[0] for line in text.stdout.splitlines()[1:]] == names
-    assert {"file", "binary", "parquet", "delimitedtext", "json", "sqlite"} <= set(names)
+    assert {"file", "binary", "parquet", "delimited", "jsonlines", "sqlite"} <= set(names)
     assert listed["faults"] == []
 
 
@@ -165,6 +165,13 @@ def test_every_option_of_every_connector_is_described(environment: dict[str, str
         for name, about in connector["config"].get("properties", {}).items():
             assert about.get("description"), f"{connector['name']}: {name} has no description"
             assert f"{name} " in page.stdout
+
+
+def test_a_connector_is_found_by_its_data_factory_type(environment: dict[str, str]) -> None:
+    assert (
+        crossdock(environment, "connectors", "DelimitedText").stdout
+        == crossdock(environment, "connectors", "delimited").stdout
+    )
 
 
 def test_a_plugin_adds_a_command(environment: dict[str, str], tmp_path: Path) -> None:
@@ -225,4 +232,4 @@ def test_completion_knows_commands_and_formats(environment: dict[str, str]) -> N
 
     assert complete("crossdock con", 1) == ["connectors"]
     assert complete("crossdock copy --sink-format par", 3) == ["parquet"]
-    assert complete("crossdock connectors del", 2) == ["delimitedtext"]
+    assert complete("crossdock connectors del", 2) == ["delimited"]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from . import describe, options
 from .copy import warn_of_faults
 from .session import Output
+
+if TYPE_CHECKING:
+    from ..plugins import Registry
+    from ..spi.spec import ConnectorSpec
 
 
 def add_command(app: typer.Typer) -> None:
@@ -19,6 +23,15 @@ def _names(incomplete: str) -> list[tuple[str, str]]:
     from ..plugins import registry
 
     return [(s.name, s.summary) for s in registry().specs.values() if s.name.startswith(incomplete)]
+
+
+def _find(known: Registry, name: str) -> ConnectorSpec:
+    """By the connector's name or one of its Data Factory type names."""
+    wanted = name.lower()
+    for spec in known.specs.values():
+        if wanted in (spec.name, *(kind.lower() for kind in spec.adf_types)):
+            return spec
+    return known.by_name(name)  # says what there is
 
 
 def connectors(
@@ -44,8 +57,7 @@ def connectors(
         else:
             session.show(describe.table(specs))
         return
-    # One whose extra is missing can be described too, so the checked look-up comes second.
-    spec = known.specs.get(name.lower()) or known.by_name(name)
+    spec = _find(known, name)
     if session.json:
         session.show_json(describe.as_json(spec))
     else:
