@@ -240,7 +240,9 @@ def test_a_large_row_group_is_not_fetched_whole(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(parquet_read, "_FETCH_BYTES", 1 << 20)
     monkeypatch.setattr(parquet_read, "BATCH_ROWS", 1000)
     numbers = pa.table({f"c{i}": range(i, 100_000 + i) for i in range(4)})
-    data, info = made(numbers, row_group_size=100_000, compression="none", use_dictionary=False)
+    data, info = made(
+        numbers, row_group_size=100_000, compression="none", use_dictionary=False, data_page_size=16_384
+    )
     fmt = form()
     (piece,) = fmt.plan(io.BytesIO(data), info, PlanHint(), 1 << 30)
     file = CountingFile(data)

@@ -224,3 +224,21 @@ def test_a_deeply_nested_schema_is_refused() -> None:
     footer = b"\x15\x02\x19\xfc\xa1\x9c\x01" + group * 20_000 + leaf + b"\x16\x00\x19\x0c\x00"
     with pytest.raises(DataError, match=r"in/bad\.parquet cannot be read as Parquet"):
         read_all(b"PAR1" + footer + len(footer).to_bytes(4, "little") + b"PAR1")
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        b"\x29\xf1\xff\xff\xff\xff\xff\xff\xff\x7f",  # a list of 2**62 bools
+        b"\x2b\xff\xff\xff\xff\xff\xff\xff\x7f\x33",  # a map of as many bytes
+        b"\x29\xfc\xff\xff\xff\xff\xff\xff\xff\x7f",  # a list of as many structs: the schema itself
+        b"\x16" + b"\xff" * 500_000,  # a number of some million bits
+        b"\x2c" + b"\x1c" * 500_000,  # a struct in a struct in a struct
+    ],
+    ids=["bools", "map", "structs", "number", "nested"],
+)
+@pytest.mark.timeout(10)
+def test_lengths_that_lie_cost_nothing(field: bytes) -> None:
+    footer = field + b"\x00" * 20
+    with pytest.raises(DataError, match=r"in/bad\.parquet cannot be read as Parquet"):
+        read_all(b"PAR1" + footer + len(footer).to_bytes(4, "little") + b"PAR1")

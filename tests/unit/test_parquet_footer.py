@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossdock import InternalError, Part
-from crossdock_connectors.formats import parquet_footer
+from crossdock_connectors.formats import parquet_footer, parquet_thrift
 from crossdock_connectors.formats.parquet import SPEC, ParquetConfig
 
 UTC = dt.UTC
@@ -198,7 +198,7 @@ def test_many_row_groups_join_fast() -> None:
 
 
 def varint(value: int) -> bytes:
-    return parquet_footer._varint(value << 1)
+    return parquet_thrift.varint(value << 1)
 
 
 def bare_footer(groups: int, after: bytes = b"") -> bytes:
@@ -212,12 +212,12 @@ def bare_footer(groups: int, after: bytes = b"") -> bytes:
 
 def ordinals_and_offsets(tail: bytes) -> tuple[list[int], list[int]]:
     footer, found = tail[:-8], parquet_footer._Found()
-    position, count = parquet_footer._list_header(footer, parquet_footer._take_apart(footer).groups_at)
+    position, count = parquet_thrift.list_header(footer, parquet_footer._take_apart(footer).groups_at)
     for _ in range(count):
         position = parquet_footer._walk(footer, position, parquet_footer._ROW_GROUP, found)
     assert footer[position:] == b"\x00"
-    ordinals = [parquet_footer._read_varint(footer, at + 1)[0] >> 1 for at in found.ordinals]
-    return ordinals, [parquet_footer._read_varint(footer, at)[0] >> 1 for at in found.offsets]
+    ordinals = [parquet_thrift.read_varint(footer, at + 1)[0] >> 1 for at in found.ordinals]
+    return ordinals, [parquet_thrift.read_varint(footer, at)[0] >> 1 for at in found.offsets]
 
 
 def test_ordinals_go_on_from_part_to_part() -> None:
@@ -300,6 +300,6 @@ def test_scanner_skips_every_type_and_shifts_every_offset() -> None:
     found = parquet_footer._Found()
     end = parquet_footer._walk(group, 0, parquet_footer._ROW_GROUP, found)
     assert end == len(group)
-    values = [parquet_footer._read_varint(group, at)[0] >> 1 for at in found.offsets]
+    values = [parquet_thrift.read_varint(group, at)[0] >> 1 for at in found.offsets]
     assert values == [4, 4, 150, 100, 10, 12, 20]
     assert found.ordinals == []

@@ -22,21 +22,18 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from crossdock import InternalError, Part
+
+from .parquet_thrift import LIST, STOP, list_header, list_of_structs, read_field, read_varint, skip, varint
 
 MAGIC = b"PAR1"
 MAGIC_ENCRYPTED = b"PARE"
 _VERSION = 1
 _TOKEN = struct.Struct("<BQQIIIIII")  # version, length, rows, groups, spans..., patches
 _MAX_ORDINAL = 0x7FFF
-
-# Compact protocol: the type nibble of a field header.
-_STOP, _TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT, _UUID = range(14)
-_VARINTS = frozenset((_I16, _I32, _I64))
-_FIXED = {_BYTE: 1, _DOUBLE: 8, _UUID: 16}
 
 # What ``_walk`` looks for: a struct's field id -> a number to patch, or the struct to look into.
 _OFFSET, _ORDINAL = "offset", "ordinal"
@@ -53,7 +50,7 @@ def strip(footer: bytes, length: int) -> bytes:
     """
     parts = _take_apart(footer)
     found = _Found()
-    position, count = _list_header(footer, parts.groups_at)
+    position, count = list_header(footer, parts.groups_at)
     groups_start = position
     for _ in range(count):
         position = _walk(footer, position, _ROW_GROUP, found)
@@ -87,78 +84,9 @@ def join(parts: Sequence[Part]) -> bytes:
         groups += token.groups
         shift += part.length
     # Field 3 (num_rows, i64) and field 4 (row_groups, list of structs), each one id after the last.
-    middle = b"\x16" + _varint(rows << 1) + b"\x19" + _list_of_structs(groups)
+    middle = b"\x16" + varint(rows << 1) + b"\x19" + list_of_structs(groups)
     length = len(head) + len(middle) + len(body) + len(suffix)
     return b"".join((head, middle, body, suffix, struct.pack("<I", length), MAGIC))
-
-
-@dataclass(slots=True)
-class Chunk:
-    """What a footer says of a column chunk: values, encoded bytes, the longer of minimum and maximum."""
-
-    values: int = 0
-    size: int = 0
-    dictionary: bool = False
-    longest: int = 0
-
-
-def first_chunks(footer: bytes) -> list[Chunk]:
-    """The column chunks of the first row group.
-
-    The footer may be anybody's: IndexError or KeyError where it is not well-formed. Its nesting is
-    taken to be bounded, as it is in what pyarrow has parsed.
-    """
-    position, count = _list_header(footer, _take_apart(footer).groups_at)
-    if not count:
-        return []
-    for kind, field_id, at in _fields(footer, position):
-        if field_id == 1 and kind == _LIST:
-            return _chunks(footer, at)
-    return []
-
-
-def _chunks(footer: bytes, position: int) -> list[Chunk]:
-    chunks = []
-    position, count = _list_header(footer, position)
-    for _ in range(count):
-        chunk = Chunk()
-        for kind, field_id, at in _fields(footer, position):
-            if field_id == 3 and kind == _STRUCT:
-                _describe(chunk, footer, at)
-        chunks.append(chunk)
-        position = _skip(footer, position, _STRUCT)
-    return chunks
-
-
-def _describe(chunk: Chunk, footer: bytes, position: int) -> None:
-    """ColumnMetaData 5 num_values, 6 total_uncompressed_size, 11, 12 statistics (1, 2, 5, 6: its bounds)."""
-    for kind, field_id, at in _fields(footer, position):
-        if kind == _I64 and field_id in (5, 6, 11):
-            value = _read_varint(footer, at)[0] >> 1
-            if field_id == 5:
-                chunk.values = value
-            elif field_id == 6:
-                chunk.size = value
-            else:
-                chunk.dictionary = value > 0
-        elif kind == _STRUCT and field_id == 12:
-            bounds = [
-                _read_varint(footer, start)[0]
-                for inner, bound, start in _fields(footer, at)
-                if inner == _BINARY and bound in (1, 2, 5, 6)
-            ]
-            chunk.longest = max(bounds, default=0)
-
-
-def _fields(data: bytes, position: int) -> Iterator[tuple[int, int, int]]:
-    """Type, id and position of each field of a struct."""
-    field_id = 0
-    while True:
-        kind, field_id, position = _field(data, position, field_id)
-        if kind == _STOP:
-            return
-        yield kind, field_id, position
-        position = _skip(data, position, kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,17 +125,17 @@ def _append_groups(body: bytearray, token: _Token, shift: int, ordinal: int) -> 
             last = _renumber(body, footer, position, ordinal)
             ordinal += 1
         else:
-            value, last = _read_varint(footer, position)
-            body += _varint(value + (shift << 1))  # zigzag of a number that is not negative
+            value, last = read_varint(footer, position)
+            body += varint(value + (shift << 1))  # zigzag of a number that is not negative
     body += footer[last : token.groups_end]
 
 
 def _renumber(body: bytearray, footer: bytes, position: int, ordinal: int) -> int:
     """Write the field ``ordinal`` whose header is at ``position``; returns where reading goes on."""
-    _, end = _read_varint(footer, position + 1)
+    _, end = read_varint(footer, position + 1)
     if ordinal <= _MAX_ORDINAL:
-        body += footer[position : position + 1] + _varint(ordinal << 1)
-    elif footer[end] != _STOP:
+        body += footer[position : position + 1] + varint(ordinal << 1)
+    elif footer[end] != STOP:
         # The field is optional and 16 bits wide; leaving it out must not change the ids that follow.
         raise InternalError(f"a Parquet file cannot have more than {_MAX_ORDINAL + 1} such row groups")
     return end
@@ -233,17 +161,17 @@ def _take_apart(footer: bytes) -> _Pieces:
     position = last_id = rows = head_end = 0
     while True:
         start = position
-        kind, last_id, position = _field(footer, position, last_id)
-        if kind == _STOP or last_id > 4:
+        kind, last_id, position = read_field(footer, position, last_id)
+        if kind == STOP or last_id > 4:
             raise InternalError("pyarrow wrote a Parquet footer without row_groups")
         if last_id == 3:
             head_end = start
-            rows = _read_varint(footer, position)[0] >> 1
+            rows = read_varint(footer, position)[0] >> 1
         elif last_id == 4:
             if not head_end or footer[start] != 0x19:
                 raise InternalError("pyarrow wrote the fields of a Parquet footer in an unknown order")
             return _Pieces(rows, head_end, position)
-        position = _skip(footer, position, kind)
+        position = skip(footer, position, kind)
 
 
 def _walk(data: bytes, position: int, wanted: _Wanted, found: _Found) -> int:
@@ -251,114 +179,24 @@ def _walk(data: bytes, position: int, wanted: _Wanted, found: _Found) -> int:
     field_id = 0
     while True:
         start = position
-        kind, field_id, position = _field(data, position, field_id)
-        if kind == _STOP:
+        kind, field_id, position = read_field(data, position, field_id)
+        if kind == STOP:
             return position
         want = wanted.get(field_id)
         if want is None:
-            position = _skip(data, position, kind)
+            position = skip(data, position, kind)
         elif want is _ORDINAL:
             if position == start + 1:
                 found.ordinals.append(start)
-            position = _skip(data, position, kind)
+            position = skip(data, position, kind)
         elif want is _OFFSET:
             # Zero says that there is none: nothing can stand where the magic does.
             if data[position]:
                 found.offsets.append(position)
-            position = _skip(data, position, kind)
-        elif kind == _LIST:
-            position, count = _list_header(data, position)
+            position = skip(data, position, kind)
+        elif kind == LIST:
+            position, count = list_header(data, position)
             for _ in range(count):
                 position = _walk(data, position, want, found)  # type: ignore[arg-type]
         else:
             position = _walk(data, position, want, found)  # type: ignore[arg-type]
-
-
-def _field(data: bytes, position: int, last_id: int) -> tuple[int, int, int]:
-    """Read a field header: its type, its id, the position of its value."""
-    byte = data[position]
-    kind, delta = byte & 0x0F, byte >> 4
-    if kind == _STOP:
-        return _STOP, last_id, position + 1
-    if delta:
-        return kind, last_id + delta, position + 1
-    raw, end = _read_varint(data, position + 1)
-    return kind, (raw >> 1) ^ -(raw & 1), end
-
-
-def _skip(data: bytes, position: int, kind: int) -> int:
-    """The position behind a value of that type."""
-    if kind in _VARINTS:
-        while data[position] & 0x80:
-            position += 1
-        return position + 1
-    if kind == _BINARY:
-        size, position = _read_varint(data, position)
-        return position + size
-    if kind in (_TRUE, _FALSE):  # the value of a bool field is its type
-        return position
-    if kind == _STRUCT:
-        while True:
-            inner, _, position = _field(data, position, 0)
-            if inner == _STOP:
-                return position
-            position = _skip(data, position, inner)
-    if kind in (_LIST, _SET, _MAP):
-        return _skip_container(data, position, kind)
-    return position + _FIXED[kind]
-
-
-def _skip_container(data: bytes, position: int, kind: int) -> int:
-    if kind == _MAP:
-        count, position = _read_varint(data, position)
-        if not count:
-            return position
-        kinds: tuple[int, ...] = (data[position] >> 4, data[position] & 0x0F)
-        position += 1
-    else:
-        kinds = (data[position] & 0x0F,)
-        position, count = _list_header(data, position)
-    return _skip_elements(data, position, count, kinds)
-
-
-def _skip_elements(data: bytes, position: int, count: int, kinds: tuple[int, ...]) -> int:
-    for _ in range(count):
-        for kind in kinds:  # a bool takes a byte here, unlike as a field
-            position = position + 1 if kind in (_TRUE, _FALSE) else _skip(data, position, kind)
-    return position
-
-
-def _list_header(data: bytes, position: int) -> tuple[int, int]:
-    """The position of the first element and the number of elements."""
-    count = data[position] >> 4
-    if count < 15:
-        return position + 1, count
-    count, position = _read_varint(data, position + 1)
-    return position, count
-
-
-def _list_of_structs(count: int) -> bytes:
-    return bytes([count << 4 | _STRUCT]) if count < 15 else bytes([0xF0 | _STRUCT]) + _varint(count)
-
-
-def _read_varint(data: bytes, position: int) -> tuple[int, int]:
-    byte = data[position]
-    if byte < 0x80:
-        return byte, position + 1
-    value, shift = byte & 0x7F, 7
-    while True:
-        position += 1
-        byte = data[position]
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position + 1
-        shift += 7
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)

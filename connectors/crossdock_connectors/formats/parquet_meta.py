@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from crossdock import DataError, InternalError
+from crossdock import DataError
 
 from .parquet_footer import MAGIC, MAGIC_ENCRYPTED
+from .parquet_scan import schema_depth
 from .parquet_width import Leaf, leaves
 
 if TYPE_CHECKING:
@@ -25,11 +26,12 @@ if TYPE_CHECKING:
 _TAIL = 8  # the footer's length, then the magic
 _FIRST_READ = 64 << 10
 _MAX_FOOTER = 256 << 20
+_MAX_DEPTH = 100  # as in pyarrow 26
 _MAX_STRING = 100 << 20
 _MAX_CONTAINER = 1_000_000
 # What pyarrow raises for a damaged file (OSError: an error of its Parquet library).
 # The others: a footer that our own reader found to be damaged.
-_DAMAGE = (pa.ArrowException, OSError, ValueError, OverflowError, IndexError, KeyError, InternalError)
+_DAMAGE = (pa.ArrowException, OSError, ValueError, OverflowError, IndexError, KeyError, RecursionError)
 
 _CACHE_FILES = 64
 _CACHE_BYTES = 32 << 20
@@ -157,6 +159,8 @@ def _parse(file: io.RawIOBase, info: ObjectInfo) -> Footer:
     # pyarrow parses a footer only at the end of a file, so it gets a file of nothing else.
     alone = b"".join((MAGIC, raw, len(raw).to_bytes(4, "little"), MAGIC))
     with damage(info):
+        if schema_depth(raw, _MAX_DEPTH) > _MAX_DEPTH:
+            raise _damaged(info, f"the schema is nested more than {_MAX_DEPTH} times")
         opened = pq.ParquetFile(pa.BufferReader(alone), **limits)
         metadata, schema = opened.metadata, opened.schema_arrow
         groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .parquet_footer import Chunk, first_chunks
+from .parquet_scan import Chunk, first_chunks
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
@@ -31,7 +31,7 @@ class Leaf:
 
 
 def leaves(metadata: pq.FileMetaData, footer: bytes) -> list[Leaf]:
-    """All primitive columns, in the file's order. Raises IndexError or KeyError for a damaged footer."""
+    """All primitive columns, in the file's order. Errors: see ``parquet_thrift``."""
     chunks = first_chunks(footer) if metadata.num_row_groups else []
     rows = metadata.row_group(0).num_rows if metadata.num_row_groups else 0
     found = []
