@@ -14,7 +14,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any, Literal
 
-from .errors import ConfigError, CrossdockError
+from .errors import ConfigError, CrossdockError, NotFoundError
 from .journal import Journal, is_running, remove
 from .limits import parse_rate, parse_size
 from .mapping import parse_map
@@ -74,8 +74,7 @@ def copy(
     run_id = _run_id(run_id)
     resolved = resolve(request)
     path = _path(run_id, home)
-    with closing(Journal.create(path)) as journal:
-        _remember(journal, request, resolved)
+    with closing(Journal.create(path, **_facts(request, resolved))) as journal:
         return _execute(run_id, request, resolved, journal, progress, dry_run=dry_run, cancel=cancel)
 
 
@@ -154,7 +153,7 @@ def _execute(
         journal.finish(state="succeeded", output=result.output())
     except CrossdockError as error:
         # A run that changed nothing and cannot be resumed leaves nothing.
-        keep = error.resumable or journal.totals().units_done > 0
+        keep = error.resumable or journal.has_traces()
         error.run_id = run_id if keep else None
         raise
     finally:
@@ -167,8 +166,19 @@ def _execute(
 def runs(home: Path | None = None) -> list[RunInfo]:
     """All runs that have a journal, newest first."""
     folder = _folder(home)
-    found = [show(path.stem, home) for path in folder.glob("*.db")] if folder.is_dir() else []
-    return sorted(found, key=lambda info: info.created, reverse=True)
+    found = [_seen(path, home) for path in folder.glob("*.db")] if folder.is_dir() else []
+    return sorted(filter(None, found), key=lambda info: info.created, reverse=True)
+
+
+def _seen(path: Path, home: Path | None) -> RunInfo | None:
+    """As ``show``: a journal that nobody can read does not hide the others, one without a run is none."""
+    try:
+        return show(path.stem, home)
+    except NotFoundError:
+        return None
+    except CrossdockError as error:
+        made = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        return RunInfo(path.stem, "failed", made, "", "", 0, 0, 0, 0, 0, None, str(error), None)
 
 
 def show(run_id: str, home: Path | None = None) -> RunInfo:
@@ -205,22 +215,25 @@ def forget(run_id: str, home: Path | None = None) -> None:
     remove(path)
 
 
-def _remember(journal: Journal, request: CopyRequest, resolved: Resolved) -> None:
+def _facts(request: CopyRequest, resolved: Resolved) -> dict[str, Any]:
+    """What a journal begins with."""
     from .resolve import without_secrets
 
     request, resolved = without_secrets(request, resolved)
-    journal.set(
-        request=request.model_dump(mode="json"),
-        resolved=resolved.model_dump(mode="json"),
-        created=datetime.now(UTC).isoformat(),
-        state="running",
-    )
+    return {
+        "request": request.model_dump(mode="json"),
+        "resolved": resolved.model_dump(mode="json"),
+        "created": datetime.now(UTC).isoformat(),
+        "state": "running",
+    }
 
 
 def _recall(journal: Journal, source: dict[str, str], sink: dict[str, str]) -> tuple[CopyRequest, Resolved]:
+    from .resolve import add_options
+
     request = CopyRequest.model_validate(journal.get("request"))
     resolved = Resolved.model_validate(journal.get("resolved"))
-    return request, resolved.with_options(source, sink)
+    return request, add_options(resolved, source, sink)
 
 
 def _mode(text: str) -> WriteMode:

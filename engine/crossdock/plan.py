@@ -34,12 +34,12 @@ class End:
         return self.format is not None and self.format.open_format is None
 
 
-def decide(source: End, sink: End, *, mapped: bool) -> Payload:
+def decide(source: End, sink: End, *, mapped: bool, merging: bool = False) -> Payload:
     """``binary`` when both ends are stores and nothing has to look into the files; else ``tabular``.
 
-    Files of the same format and extension are copied as they are unless columns are mapped or
-    format options ask for another encoding. Raises ConfigError where a format is needed and
-    nothing says which.
+    Files of the same format and extension are copied as they are unless columns are mapped, format
+    options ask for another encoding, or many files become one (``merging``). Raises ConfigError
+    where a format is needed and nothing says which.
     """
     if source.is_store and sink.is_store:
         if source.as_bytes or sink.as_bytes:
@@ -47,7 +47,7 @@ def decide(source: End, sink: End, *, mapped: bool) -> Payload:
             return "binary"
         same = source.format is sink.format or sink.format is None
         extension = not sink.extension or source.extension == sink.extension
-        if same and extension and not (mapped or source.shaped or sink.shaped):
+        if same and extension and not (mapped or source.shaped or sink.shaped or (merging and sink.format)):
             return "binary"
     for end, side, other in ((source, "source", sink), (sink, "sink", source)):
         if end.is_store and end.format is None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import unquote_plus
 
 from pydantic import BaseModel, ConfigDict
 
@@ -11,7 +12,14 @@ from .errors import ConfigError
 from .report import Payload
 from .spi.data import WriteMode
 
-_SECRET_QUERY = {"sig", "password", "pwd", "token", "secret", "key", "accesskey", "sharedaccesskey"}
+_URL = re.compile(
+    r"(?P<scheme>[^:/?#]+://)(?P<authority>[^/?#]*)(?P<path>[^?#]*)(?P<query>[^#]*)(?P<rest>.*)", re.S
+)
+_SECRET_QUERY = {
+    "sig", "signature", "password", "passwd", "pwd", "token", "secret", "key", "accesskey", "accountkey",
+    "apikey", "secretkey", "accesstoken", "clientsecret", "sharedaccesskey", "xamzsignature",
+    "xamzsecuritytoken", "xgoogsignature",
+}  # fmt: skip
 
 
 class CopyRequest(BaseModel):
@@ -54,7 +62,10 @@ class SourceEnd(BaseModel):
 
 
 class SinkEnd(BaseModel):
-    """A sink after resolving. ``name`` is one object; else units keep their names with ``extension``."""
+    """A sink after resolving. ``name`` is one object; else units keep their names.
+
+    ``extension`` then takes the place of ``replaces`` at their end, or is added where they end otherwise.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -65,6 +76,7 @@ class SinkEnd(BaseModel):
     format_options: dict[str, str] = {}
     name: str = ""
     extension: str = ""
+    replaces: str = ""
     block: int = 8 << 20
 
 
@@ -77,25 +89,22 @@ class Resolved(BaseModel):
     source: SourceEnd
     sink: SinkEnd
 
-    def with_options(self, source: dict[str, str], sink: dict[str, str]) -> Resolved:
-        """The same with more options on both ends (secrets that the journal does not keep)."""
-        return self.model_copy(update={"source": _with(self.source, source), "sink": _with(self.sink, sink)})
-
-
-def _with(end: Any, options: dict[str, str]) -> Any:
-    return end.model_copy(update={"options": end.options | options})
-
 
 def public_url(url: str) -> str:
-    """The address without secrets: no password, no signature."""
-    if "://" not in url:
+    """The address without secrets: no password, no signature. Nothing else of it changes."""
+    parts = _URL.fullmatch(url)
+    if parts is None:
         return url
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    user = parts.netloc.rpartition("@")[0].partition(":")[0]
-    query = [(k, "***" if k.lower() in _SECRET_QUERY else v) for k, v in parse_qsl(parts.query, True)]
-    netloc = f"{user}@{host}" if user else host
-    return urlunsplit((parts.scheme, netloc, parts.path, urlencode(query, safe="*/:"), parts.fragment))
+    user, at, host = parts["authority"].rpartition("@")
+    authority = f"{user.partition(':')[0]}{at}{host}"
+    query = "&".join(map(_without_secret, parts["query"].split("&")))
+    return parts["scheme"] + authority + parts["path"] + query + parts["rest"]
+
+
+def _without_secret(pair: str) -> str:
+    key, equals, _ = pair.partition("=")
+    name = re.sub(r"[^a-z0-9]", "", unquote_plus(key).lower())
+    return f"{key}=***" if equals and name in _SECRET_QUERY else pair
 
 
 def validate_options(model: type[BaseModel], options: dict[str, str], where: str) -> Any:
@@ -110,4 +119,5 @@ def validate_options(model: type[BaseModel], options: dict[str, str], where: str
         if first["type"] == "missing":
             raise ConfigError(f"{where} needs the option {key}; give it with {key}=...") from None
         message = first["msg"].removeprefix("Value error, ")
-        raise ConfigError(f"{where}: the option {key} is not valid: {message}") from None
+        what = f"the option {key} is" if key else "the options are"
+        raise ConfigError(f"{where}: {what} not valid: {message}") from None

@@ -6,7 +6,7 @@ import difflib
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlunsplit
+from urllib.parse import quote
 
 from .errors import ConfigError, NotFoundError
 from .files.binary import DEFAULT_BLOCK, BinarySink, BinarySource, FileTarget
@@ -23,18 +23,19 @@ from .spi.store import ObjectStore
 def resolve(request: CopyRequest) -> Resolved:
     """Decide how to copy. Asks the stores what exists; changes nothing. Raises UserError."""
     plugins = registry()
-    source = _Side(plugins, request.source, request.source_format, request.source_options, "source", "-s")
-    sink = _Side(plugins, request.sink, request.sink_format, request.sink_options, "sink", "-k")
+    source = _Side(plugins, request.source, request.source_format, request.source_options, "source")
+    sink = _Side(plugins, request.sink, request.sink_format, request.sink_options, "sink")
     found = source.find()
     placed = sink.place(source, found)
     source.sort_options()
     sink.sort_options()
-    payload = decide(source.end(), sink.end(), mapped=request.map is not None)
+    merging = source.spec.kind == "store" and not found.get("name") and "name" in placed
+    payload = decide(source.end(), sink.end(), mapped=request.map is not None, merging=merging)
     tabular = payload == "tabular"
     block = request.block_size or sink.spec.capabilities.best_block or DEFAULT_BLOCK
     _check_block(block, sink.spec)
     if tabular and sink.format and "name" not in placed:
-        placed["extension"] = sink.format.extensions[0]
+        placed |= {"extension": next(iter(sink.format.extensions), ""), "replaces": source.ending()}
     return _merge(
         Resolved(
             payload=payload,
@@ -53,7 +54,6 @@ class _Side:
     format_name: str | None
     given: dict[str, str]
     side: str
-    flag: str
 
     def __post_init__(self) -> None:
         if not self.address:
@@ -63,6 +63,7 @@ class _Side:
         self.path, self.pattern = self.location.path, ""
         if self.spec.kind == "store":
             self.path, self.pattern = split_wildcard(self.location.path)
+        self.sample = self.pattern or self.path
         self.format = self._format()
         self.options: dict[str, str] = {}
         self.format_options: dict[str, str] = {}
@@ -74,36 +75,28 @@ class _Side:
             return self.plugins.by_name(self.format_name, "format")
         if self.spec.kind != "store":
             return None
-        return self.plugins.by_extension(self.pattern or self.path)
+        return self.plugins.by_extension(self.sample)
 
     def sort_options(self) -> None:
         """Options go to the connector or to the format, whichever has the key."""
-        own = self.spec.config.model_fields
-        shape = self.format.config.model_fields if self.format else {}
-        for key in self.given:
-            if key not in own and key not in shape:
-                known = sorted({*own, *shape})
-                near = difflib.get_close_matches(key, known, 1)
-                hint = f"; did you mean {near[0]}?" if near else ""
-                raise ConfigError(
-                    f"{self.flag} {key}=...: the {self.side} has no option {key!r} "
-                    f"(known: {', '.join(known) or 'none'}){hint}"
-                )
-        self.options = {k: v for k, v in self.given.items() if k in own}
-        self.format_options = {k: v for k, v in self.given.items() if k in shape}
-        validate_options(self.spec.config, self.options, self.spec.name)
-        if self.format:
-            validate_options(self.format.config, self.format_options, self.format.name)
+        self.options, self.format_options = _sorted(self.given, self.spec, self.format, self.side)
 
     def end(self) -> End:
         return End(self.spec, self.format, self.extension(), bool(self.format_options))
 
     def extension(self) -> str:
         """The extension by which the file's name claims its format."""
-        last = (self.pattern or self.path).rpartition("/")[2].lower()
+        last = self.sample.rpartition("/")[2].lower()
         if self.format is None or self.spec.kind != "store":
             return ""
         return max((e for e in self.format.extensions if last.endswith(e)), key=len, default="")
+
+    def ending(self) -> str:
+        """What the files' names end with: an extension of the format, else any (``.txt``)."""
+        if self.spec.kind != "store":
+            return ""
+        _, dot, last = self.sample.rpartition("/")[2].lower().rpartition(".")
+        return self.extension() or (dot + last if last.isalnum() else "")
 
     def common(self, tabular: bool) -> dict[str, Any]:
         return {
@@ -116,8 +109,9 @@ class _Side:
     def with_path(self, path: str) -> str:
         if not self.location.scheme:
             return path or "."
-        parts = (self.location.scheme, self.location.authority, quote(path), self.location.query, "")
-        return urlunsplit(parts)
+        query = f"?{self.location.query}" if self.location.query else ""
+        quoted = quote(path, errors="surrogateescape")
+        return f"{self.location.scheme}://{self.location.authority}{quoted}{query}"
 
     def store(self, path: str) -> ObjectStore:
         own = self.spec.config.model_fields
@@ -130,7 +124,7 @@ class _Side:
             return {"root": self.address}
         folder, name = _parent(self.path)
         if self.pattern or not name or self._is_folder(folder, name):
-            self.format = self.format or self._common_format()
+            self._look_inside()
             return {"root": self.with_path(self.path), "pattern": self.pattern}
         return {"root": self.with_path(folder), "name": name}
 
@@ -144,21 +138,23 @@ class _Side:
                 raise NotFoundError(f"{public_url(self.address)} does not exist") from None
         return False
 
-    def _common_format(self) -> ConnectorSpec | None:
-        """The one format that the first objects of a folder have by their extensions."""
-        if self.format_name:
-            return None
+    def _look_inside(self) -> None:
+        """Where nothing says the format: the one that the first objects have by their extensions."""
+        if self.pattern and self.format:
+            return
         with closing(self.store(self.path)) as store:
-            page = next(Selection(store, self.address, pattern=self.pattern).pages())
+            page = next(Selection(store, public_url(self.address), pattern=self.pattern).pages())
         formats = [self.plugins.by_extension(info.path) for info in page]
-        return formats[0] if all(found is formats[0] for found in formats) else None
+        if self.format is None and all(found is formats[0] for found in formats):
+            self.format = formats[0]
+        self.sample = page[0].path
 
     def place(self, source: _Side, found: dict[str, Any]) -> dict[str, Any]:
         """What the address means as a sink: a folder if it says so, is one, or many objects come."""
         if self.spec.kind != "store":
             return {"root": self.address}
         if self.pattern:
-            raise ConfigError(f"the sink {self.address} has a wildcard; name a file or a folder")
+            raise ConfigError(f"the sink {public_url(self.address)} has a wildcard; name a file or a folder")
         folder, name = _parent(self.path)
         many = not found.get("name")
         if not name or (many and not self.extension()) or self._exists_as_folder(folder, name):
@@ -189,9 +185,8 @@ def _check_block(block: int, spec: ConnectorSpec) -> None:
 
 def _merge(resolved: Resolved) -> Resolved:
     """Many objects into one target become one unit; bytes of many objects cannot."""
-    sink = open_sink(resolved)
-    one = sink.one_target
-    sink.close()
+    with closing(open_sink(resolved)) as sink:
+        one = sink.one_target
     if not one or resolved.source.name:
         return resolved
     if resolved.payload == "binary":
@@ -232,7 +227,7 @@ def open_sink(resolved: Resolved) -> Sink[Any]:
             raise ConfigError(f"{spec.name} cannot be written to")
         return spec.open_sink(validate_options(spec.config, end.options, spec.name), Location.parse(end.root))
     store = open_store(spec, end.root, end.options)
-    target = FileTarget(store, public_url(end.root), end.name, end.extension)
+    target = FileTarget(store, public_url(end.root), end.name, end.extension, end.replaces)
     if resolved.payload == "binary":
         return BinarySink(store, target, end.block)
     return FormatSink(store, _open_format(end.format, end.format_options), target, end.block)
@@ -244,6 +239,43 @@ def _open_format(name: str, options: dict[str, str]) -> Any:
     return spec.open_format(validate_options(spec.config, options, spec.name))
 
 
+def add_options(resolved: Resolved, source: dict[str, str], sink: dict[str, str]) -> Resolved:
+    """The same with more options on both ends: secrets, which the journal does not keep."""
+    ends = [(resolved.source, source, "source"), (resolved.sink, sink, "sink")]
+    return resolved.model_copy(update={side: _add(end, given, side) for end, given, side in ends})
+
+
+def _add(end: Any, given: dict[str, str], side: str) -> Any:
+    plugins = registry()
+    file_format = plugins.by_name(end.format, "format") if end.format else None
+    old = end.options | end.format_options
+    options, shape = _sorted(old | given, plugins.by_name(end.connector), file_format, side)
+    return end.model_copy(update={"options": options, "format_options": shape})
+
+
+def _sorted(
+    given: dict[str, str], spec: ConnectorSpec, file_format: ConnectorSpec | None, side: str
+) -> tuple[dict[str, str], dict[str, str]]:
+    """The options of the connector and those of the format, each validated. Raises ConfigError."""
+    own = spec.config.model_fields
+    shape = file_format.config.model_fields if file_format else {}
+    for key in given:
+        if key not in own and key not in shape:
+            known = sorted({*own, *shape})
+            near = difflib.get_close_matches(key, known, 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise ConfigError(
+                f"{'-s' if side == 'source' else '-k'} {key}=...: the {side} has no option {key!r} "
+                f"(known: {', '.join(known) or 'none'}){hint}"
+            )
+    options = {k: v for k, v in given.items() if k in own}
+    format_options = {k: v for k, v in given.items() if k in shape}
+    validate_options(spec.config, options, spec.name)
+    if file_format:
+        validate_options(file_format.config, format_options, file_format.name)
+    return options, format_options
+
+
 def without_secrets(request: CopyRequest, resolved: Resolved) -> tuple[CopyRequest, Resolved]:
     """What a journal may keep: addresses without passwords, options without those typed as secret."""
     source, sink = resolved.source, resolved.sink
@@ -253,7 +285,8 @@ def without_secrets(request: CopyRequest, resolved: Resolved) -> tuple[CopyReque
         return {key: value for key, value in options.items() if key not in hidden}
 
     def end(side: Any) -> Any:
-        return side.model_copy(update={"root": public_url(side.root), "options": shown(side.options)})
+        kept = {"options": shown(side.options), "format_options": shown(side.format_options)}
+        return side.model_copy(update={"root": public_url(side.root), **kept})
 
     kept = request.model_copy(
         update={

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from ..errors import AlreadyExistsError, NotSupportedError, ShortReadError, SourceChangedError
+from ..errors import (
+    AlreadyExistsError,
+    ConfigError,
+    NotFoundError,
+    NotSupportedError,
+    ShortReadError,
+    SourceChangedError,
+    VerificationError,
+)
 from ..limits import BUFFERS
 from ..spi.data import Attempt, Begun, PlanHint, Receipt, Split, Target, Unit, UnitPage, WriteMode
 from ..spi.endpoints import Copier, ReadBack, Sink, Source, Writer
@@ -67,36 +75,48 @@ def split_info(split: Split) -> ObjectInfo:
 
 @dataclass
 class FileTarget:
-    """Where units go on a store: ``name`` for one object, else below the root with another extension."""
+    """Where units go on a store: ``name`` for one object, else below the root under their own names.
+
+    ``extension`` takes the place of ``replaces`` at the end of a name; other names get it added.
+    """
 
     store: ObjectStore
     where: str
     name: str = ""
     extension: str = ""
-    empty: bool = False
+    replaces: str = ""
+    _added: set[int] = field(default_factory=set)
 
     def path(self, unit: Unit) -> str:
         if self.name:
             return self.name
-        folder, slash, last = unit.name.rpartition("/")
-        if self.extension:
-            last = (
-                last.partition(".")[0] + self.extension if last.partition(".")[0] else last + self.extension
-            )
-        return folder + slash + last
+        return self._stem(unit.name) + self.extension
+
+    def _stem(self, name: str) -> str:
+        stem = name[: len(name) - len(self.replaces)]
+        ends = self.replaces and name.lower().endswith(self.replaces)
+        return stem if ends and stem and not stem.endswith("/") else name
 
     def check(self, unit: Unit, mode: WriteMode) -> None:
-        """Refuse a mode that objects do not have, and an existing object in mode ``error``."""
+        """Refuse a mode that objects do not have, an existing object in mode ``error``, two units for one."""
         if mode is WriteMode.APPEND:
             raise NotSupportedError("files cannot be appended to; use --mode overwrite or another name")
-        if mode is WriteMode.ERROR and not self.empty and self._exists(path := self.path(unit)):
+        if mode is WriteMode.ERROR and self._exists(path := self.path(unit)):
             raise AlreadyExistsError(
                 f"{path} exists already in {self.where}; use --mode overwrite to replace it"
             )
+        if self.replaces and not self.name:
+            self._refuse_double(unit)
+
+    def _refuse_double(self, unit: Unit) -> None:
+        """``a`` and ``a.csv`` would both become ``a.parquet``; listings have them in that order."""
+        stem = self._stem(unit.name)
+        if stem == unit.name:
+            self._added.add(hash(stem))
+        elif hash(stem) in self._added:
+            raise ConfigError(f"{stem} and {unit.name} would both become {self.path(unit)}; copy them apart")
 
     def _exists(self, path: str) -> bool:
-        from ..errors import NotFoundError
-
         try:
             self.store.stat(path)
         except NotFoundError:
@@ -141,7 +161,12 @@ class BinarySink(Sink[memoryview], Copier, ReadBack[memoryview]):
         length, offset = split.length or 0, split.offset or 0
         if length:
             block = Block(split.index, attempt.number, 0, 0, length, offset)
-            self.store.copy_block(source.store, split_info(split), offset, _upload(handle), block)
+            try:
+                self.store.copy_block(source.store, split_info(split), offset, _upload(handle), block)
+            except (NotFoundError, ShortReadError, SourceChangedError) as error:
+                # A sink that lost something says StageLostError.
+                error.side = "source"
+                raise
         return _receipt(attempt.number, [length] if length else [])
 
     def commit(self, handle: bytes, receipts: Sequence[tuple[Split, Receipt]]) -> None:
@@ -160,7 +185,7 @@ class BinarySink(Sink[memoryview], Copier, ReadBack[memoryview]):
         info = self.store.stat(handle.partition(b"\0")[0].decode())
         size = sum(receipt.bytes for _, receipt in receipts)
         if info.size != size:
-            raise SourceChangedError(f"{info.path} has {info.size:,} bytes; {size:,} were written")
+            raise VerificationError(f"{info.path} has {info.size:,} bytes; {size:,} were written")
         selection = Selection(self.store, info.path, info.path)
         return BinarySource(self.store, selection), Unit(info.path, info.size, version(info))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Sequence
@@ -100,10 +101,13 @@ class FormatSource(Source["pa.RecordBatch"]):
         infos = self._infos() if self.merge else iter([info_of(unit)])
         share = (unit.size or 0) // (4 * hint.parallel)
         target = max(hint.min_split_bytes, min(LARGEST_SPLIT, max(SMALLEST_SPLIT, share)))
+        last = sys.maxsize
+        if hint.max_splits:
+            last, target = hint.max_splits - 1, max(target, (unit.size or 0) // hint.max_splits)
         group: list[Any] = []
         index = weight = memory = 0
         for path, piece in self._pieces(infos, hint, target):
-            if group and weight + piece.weight > target and hint.max_splits != 1:
+            if group and weight + piece.weight > target and index < last:
                 yield _split(unit, index, group, weight, memory)
                 index, group, weight, memory = index + 1, [], 0, 0
             group.append([path, b64encode(piece.token).decode()])
@@ -163,8 +167,11 @@ class FormatSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"]):
 
     def check(self, unit: Unit, target: Target) -> None:
         if target.schema is not None:
-            self.format.check(target.schema)
+            self._format(self.target.path(unit)).check(target.schema)
         self.target.check(unit, target.mode)
+
+    def _format(self, path: str) -> FileFormat:
+        return self.format.for_path(path)
 
     def begin(self, unit: Unit, target: Target, run_id: str) -> Begun:
         assert target.schema is not None  # noqa: S101 - tabular units have one
@@ -172,26 +179,27 @@ class FormatSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"]):
         upload = self.store.open_upload(path, UploadRequest(run_id, target.mode is WriteMode.OVERWRITE))
         handle = _pack(path, upload, target.schema)
         memory = WRITER_MEMORY + self.block
-        if self.format.joinable:
+        if self._format(path).joinable:
             return Begun(handle, max_writers=MANY, block=self.block, memory=memory)
         return Begun(handle, max_writers=1, max_splits=1, block=self.block, memory=memory)
 
     def writer(self, handle: bytes, split: Split, attempt: Attempt) -> Writer[pa.RecordBatch]:
-        _, upload, schema = _unpack(handle)
+        path, upload, schema = _unpack(handle)
         stream = PartStream(self.store, upload, split.index, attempt.number, self.block)
-        return _FormatWriter(self.format, stream, schema, split.index, attempt.number)
+        return _FormatWriter(self._format(path), stream, schema, split.index, attempt.number)
 
     def commit(self, handle: bytes, receipts: Sequence[tuple[Split, Receipt]]) -> None:
-        _, upload, schema = _unpack(handle)
+        path, upload, schema = _unpack(handle)
+        file_format = self._format(path)
         blocks: list[Block] = []
         parts: list[Part] = []
         for split, receipt in receipts:
             attempt, lengths, size, token = json.loads(receipt.token)
             blocks += blocks_of(split.index, attempt, lengths)
             parts.append(Part(size, b64decode(token)))
-        tail = self.format.tail(schema, parts)
+        tail = file_format.tail(schema, parts)
         if not receipts:
-            tail = self.format.head(schema) + tail
+            tail = file_format.head(schema) + tail
         if tail:
             last = Block(receipts[-1][0].index + 1 if receipts else 0, 1, 0, 0, len(tail))
             self.store.write_block(upload, last, memoryview(tail))

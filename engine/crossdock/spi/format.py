@@ -90,6 +90,10 @@ class FileFormat(ABC):
     def writer(self, out: ByteSink, schema: pa.Schema) -> FormatWriter:
         """Write a part (``joinable``) or the whole file to ``out``."""
 
+    def for_path(self, path: str) -> FileFormat:
+        """For writing ``path``, whose extension may decide something (``.csv.gz``). Here: itself."""
+        return self
+
     def check(self, schema: pa.Schema) -> None:  # noqa: B027 - optional
         """Raise SchemaMismatchError where the format cannot hold a type. Called before any data."""
 
