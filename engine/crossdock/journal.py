@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import ConfigError, NotFoundError
+from .journal_errors import explained, refused
 from .spi.data import Begun, Receipt, Split, Unit
 
 VERSION = 1
@@ -33,6 +34,9 @@ CREATE TABLE splits (
     receipt BLOB, items INTEGER, bytes INTEGER, rows INTEGER, digest TEXT, PRIMARY KEY (seq, idx)
 ) WITHOUT ROWID;
 """
+
+
+_TAKEN = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 class UnitState(IntEnum):
@@ -86,24 +90,43 @@ class Journal:
         self.path = path
         self._mutex = threading.Lock()
         self._lock = _hold(path) if lock else None
-        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        self._db.execute("PRAGMA busy_timeout = 5000")
+        with explained(path):
+            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+            self._db.execute("PRAGMA busy_timeout = 5000")
+            # A killed process loses nothing; after a power failure at most the last receipts are missing.
+            self._db.execute("PRAGMA synchronous = NORMAL")
 
     @classmethod
-    def create(cls, path: Path) -> Journal:
-        """Start a journal. Raises ConfigError when the run id is taken."""
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if path.exists():
-            raise ConfigError(
-                f"the run id {path.stem!r} is taken; resume it with: crossdock runs resume {path.stem}"
-            )
+    def create(cls, path: Path, **facts: Any) -> Journal:
+        """Start a journal with these facts of the run. Raises ConfigError when the run id is taken."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise refused(path, error.strerror or str(error)) from error
         journal = cls(path, lock=True)
-        journal._db.execute("PRAGMA journal_mode = WAL")
-        # A killed process loses nothing; after a power failure at most the last receipts are missing.
-        journal._db.execute("PRAGMA synchronous = NORMAL")
-        journal._db.executescript(_SCHEMA)
-        journal._db.execute(f"PRAGMA user_version = {VERSION}")
+        try:
+            journal._make(facts)
+        except BaseException:
+            journal.close()
+            raise
         return journal
+
+    def _make(self, facts: dict[str, Any]) -> None:
+        with explained(self.path):
+            if self._version():
+                run = self.path.stem
+                raise ConfigError(f"the run id {run!r} is taken; resume it with: crossdock runs resume {run}")
+            self._db.execute("PRAGMA journal_mode = WAL")
+        # In one step: a process that is killed here leaves a journal without a version, which is none.
+        with self._transaction() as db:
+            for statement in _SCHEMA.split(";"):
+                db.execute(statement)
+            _store(db, facts)
+            db.execute(f"PRAGMA user_version = {VERSION}")
+
+    def _version(self) -> int:
+        version: int = self._db.execute("PRAGMA user_version").fetchone()[0]
+        return version
 
     @classmethod
     def open(cls, path: Path, *, lock: bool = True) -> Journal:
@@ -112,40 +135,44 @@ class Journal:
             raise NotFoundError(f"there is no run {path.stem!r}; crossdock runs lists them")
         journal = cls(path, lock=lock)
         try:
-            (version,) = journal._db.execute("PRAGMA user_version").fetchone()
-        except sqlite3.DatabaseError as error:
+            journal._check_version()
+        except BaseException:
             journal.close()
-            raise ConfigError(f"the journal {path} cannot be read: {error}") from error
-        if version != VERSION:
-            journal.close()
-            raise ConfigError(
-                f"the journal of run {path.stem!r} has version {version}, this crossdock reads {VERSION}; "
-                "resume it with the release that began it"
-            )
-        journal._db.execute("PRAGMA synchronous = NORMAL")
+            raise
         return journal
+
+    def _check_version(self) -> None:
+        with explained(self.path):
+            version = self._version()
+        if not version:
+            raise NotFoundError(f"the run {self.path.stem!r} ended before it began; copy again")
+        if version != VERSION:
+            raise ConfigError(
+                f"the journal of run {self.path.stem!r} has version {version}, this crossdock reads "
+                f"{VERSION}; resume it with the release that began it"
+            )
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._mutex:
+        with self._mutex, explained(self.path):
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
+                self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                # After some errors (a full disk) SQLite has rolled back already.
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
                 raise
-            self._db.execute("COMMIT")
 
     def _query(self, sql: str, *args: Any) -> list[Any]:
-        with self._mutex:
+        with self._mutex, explained(self.path):
             return self._db.execute(sql, args).fetchall()
 
     def set(self, **values: Any) -> None:
         """Store facts of the run (JSON values)."""
         with self._transaction() as db:
-            db.executemany(
-                "INSERT OR REPLACE INTO run VALUES (?, ?)", [(k, json.dumps(v)) for k, v in values.items()]
-            )
+            _store(db, values)
 
     def get(self, key: str, default: Any = None) -> Any:
         rows = self._query("SELECT value FROM run WHERE key = ?", key)
@@ -218,10 +245,14 @@ class Journal:
             )
 
     def forget_splits(self, seq: int) -> None:
-        """Staged data of a unit is lost: its receipts and its handle count no more."""
+        """Staged data of a unit is lost: its receipts and its handle count no more.
+
+        A unit that is visible already stays as it is.
+        """
         with self._transaction() as db:
-            db.execute("DELETE FROM splits WHERE seq = ?", (seq,))
-            db.execute("UPDATE units SET state = 0, handle = NULL, begun = NULL WHERE seq = ?", (seq,))
+            staged = "UPDATE units SET state = 0, handle = NULL, begun = NULL WHERE seq = ? AND state < 2"
+            if db.execute(staged, (seq,)).rowcount:
+                db.execute("DELETE FROM splits WHERE seq = ?", (seq,))
 
     def set_state(self, seqs: Iterable[int], state: UnitState) -> None:
         with self._transaction() as db:
@@ -231,10 +262,15 @@ class Journal:
         """Units that were begun and not committed: what a run that is given up has to clean up."""
         return self._query("SELECT seq, handle FROM units WHERE state = 1")
 
+    def has_traces(self) -> bool:
+        """Whether the run has left anything at the sink: something visible or something staged."""
+        return bool(self._query("SELECT 1 FROM units WHERE state IN (1, 2, 3) LIMIT 1"))
+
     def finish(self, **facts: Any) -> None:
         """The run has succeeded: store its facts and drop the plan."""
         self.set(**facts)
-        with self._mutex:
+        # Only tidies up: a full disk is no reason to call the run a failure.
+        with suppress(sqlite3.Error), self._mutex:
             self._db.executescript("DELETE FROM splits; DELETE FROM units; PRAGMA wal_checkpoint(TRUNCATE)")
 
     def skipped(self, limit: int = 1000) -> list[str]:
@@ -263,15 +299,23 @@ def _begun(handle: bytes | None, limits: str | None) -> Begun | None:
     return None if handle is None or limits is None else Begun(handle, *json.loads(limits))
 
 
+def _store(db: sqlite3.Connection, facts: dict[str, Any]) -> None:
+    rows = [(key, json.dumps(value)) for key, value in facts.items()]
+    db.executemany("INSERT OR REPLACE INTO run VALUES (?, ?)", rows)
+
+
 def _hold(path: Path) -> sqlite3.Connection:
-    lock = sqlite3.connect(
-        path.with_suffix(".lock"), timeout=0, isolation_level=None, check_same_thread=False
-    )
-    try:
-        lock.execute("BEGIN EXCLUSIVE")
-    except sqlite3.OperationalError as error:
-        lock.close()
-        raise ConfigError(f"the run {path.stem!r} is being worked on by another process") from error
+    with explained(path):
+        lock = sqlite3.connect(
+            path.with_suffix(".lock"), timeout=0, isolation_level=None, check_same_thread=False
+        )
+        try:
+            lock.execute("BEGIN EXCLUSIVE")
+        except sqlite3.Error as error:
+            lock.close()
+            if error.sqlite_errorcode & 0xFF not in _TAKEN:
+                raise
+            raise ConfigError(f"the run {path.stem!r} is being worked on by another process") from error
     return lock
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -34,6 +35,7 @@ from .spi.endpoints import Copier, ReadBack
 from .units import Counts, Units
 from .worker import ChildPool
 
+log = logging.getLogger(__name__)
 Progress = Callable[[Snapshot], None]
 RESUMABLE = (CancelledError, TransientError, InternalError, AuthError, AccessDeniedError, NoSpaceError)
 
@@ -192,16 +194,30 @@ class Run:
         context = self.context
         error.run_id = context.run_id
         error.resumable = isinstance(error, RESUMABLE) and self._units_total is not None
-        if not error.resumable or isinstance(error, NoSpaceError):
-            context.handles.update(context.journal.begun_handles())
-            for seq, handle in context.handles.items():
+        full = isinstance(error, NoSpaceError) and error.side == "sink"
+        try:
+            if not error.resumable or full:
+                self._remove_staged()
+            context.journal.set(
+                state="interrupted" if isinstance(error, CancelledError) else "failed",
+                error=str(error),
+                resumable=error.resumable,
+            )
+        except CrossdockError as later:
+            # The journal's disk is full, say: what went wrong first is what the user has to know.
+            log.warning("giving up %s: %s", context.run_id, later)
+
+    def _remove_staged(self) -> None:
+        """A unit that cannot be cleaned up now stays in the journal, for ``crossdock runs forget``."""
+        context = self.context
+        context.handles.update(context.journal.begun_handles())
+        for seq, handle in context.handles.items():
+            try:
                 context.ask_sink(lambda h=handle: context.sink.cleanup(h))  # type: ignore[misc]
-                context.journal.forget_splits(seq)
-        context.journal.set(
-            state="interrupted" if isinstance(error, CancelledError) else "failed",
-            error=str(error),
-            resumable=error.resumable,
-        )
+            except CrossdockError as error:
+                log.warning("staged data is left at the sink: %s", error)
+                continue
+            context.journal.forget_splits(seq)
 
     # -- reporting --------------------------------------------------------------------------------
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from .carry import Job, Worker
 from .context import KEPT_SCHEMAS, Context, is_missing_source
 from .dispatch import Dispatcher, UnitTask
 from .errors import CrossdockError, StageLostError
 from .journal import UnitRow, UnitState
-from .mapping import Apply
 from .spi.data import PlanHint, Receipt, Split, Target
 from .spi.endpoints import ReadBack
 from .verify import compare, new_digest
@@ -53,8 +51,8 @@ class Units:
                 fresh.append((row.seq, task.begun, splits))
         if fresh:
             self.context.journal.begin(fresh)
-        small = [task for task in tasks if task.splits <= 1]
-        self._carry_small(small, worker)
+        if small := [task for task in tasks if task.splits <= 1]:
+            self._carry_small(small, worker)
         for task in tasks:
             if task.splits > 1:
                 self._continue(task, worker)
@@ -65,29 +63,36 @@ class Units:
         else:
             self._complete([task], worker)
 
+    def _may_skip(self, error: CrossdockError) -> bool:
+        """One of many objects has vanished since it was listed."""
+        return is_missing_source(error) and self.dispatcher.total > 1
+
     def _skip(self, row: UnitRow, error: CrossdockError) -> None:
-        if not is_missing_source(error) or self.dispatcher.total == 1:
+        if not self._may_skip(error):
             raise error
-        handle = self.context.handles.pop(row.seq, None)
-        if handle is not None:
+        handle = self.context.handles.pop(row.seq, None) or (row.begun and row.begun.handle)
+        if handle:
             self.context.ask_sink(lambda: self.context.sink.cleanup(handle))
+            self.context.journal.forget_splits(row.seq)
         self.context.journal.set_state([row.seq], UnitState.SKIPPED)
         self.counts.units += 1
 
     def _open(self, row: UnitRow) -> tuple[UnitTask, list[Split] | None]:
         """The task of a unit and, when it is new, its plan for the journal."""
-        schema, apply = self.context.mapped(row.unit)
-        if row.begun is not None:
-            stored = self.context.journal.splits(row)
-            done = {s.split.index: (s.split, s.receipt, s.digest) for s in stored if s.receipt is not None}
-            pending = deque(s.split for s in stored if s.receipt is None)
-            committed = row.state >= UnitState.COMMITTED
-            task = UnitTask(row, row.begun, apply, schema, len(stored), pending, done, committed=committed)
-            return task, None
-        return self._open_new(row, schema, apply)
+        if row.begun is None:
+            return self._open_new(row)
+        stored = self.context.journal.splits(row)
+        done = {s.split.index: (s.split, s.receipt, s.digest) for s in stored if s.receipt is not None}
+        pending = deque(s.split for s in stored if s.receipt is None)
+        committed = row.state >= UnitState.COMMITTED
+        # What is all staged ends well also when the source has gone since.
+        needed = pending or self.context.request.verify
+        schema, apply = self.context.mapped(row.unit) if needed else (None, None)
+        return UnitTask(row, row.begun, apply, schema, len(stored), pending, done, committed=committed), None
 
-    def _open_new(self, row: UnitRow, schema: Any, apply: Apply | None) -> tuple[UnitTask, list[Split]]:
+    def _open_new(self, row: UnitRow) -> tuple[UnitTask, list[Split]]:
         context = self.context
+        schema, apply = context.mapped(row.unit)
         target = Target(context.request.mode, schema)
         if schema is not None and row.seq > KEPT_SCHEMAS:
             # Planning has checked the others with their schema already.
@@ -133,9 +138,15 @@ class Units:
             else:
                 result = self._carry(task, split, worker)
                 self.context.journal.add_receipts([(task.row.seq, *result)])
+        except CrossdockError as error:
+            if not self._may_skip(error):
+                raise
+            self.dispatcher.drop(task, error)
         finally:
             last = self.dispatcher.finished(task, split, result)
-        if not last or result is None or len(task.done) < task.splits:
+        if last and task.missing:
+            self._skip(task.row, task.missing)
+        if not last or len(task.done) < task.splits:
             return
         if task.read_back is not None:
             self._verified(task, worker)
@@ -171,16 +182,22 @@ class Units:
     def _commit(self, tasks: Sequence[UnitTask], worker: Worker) -> None:
         context = self.context
         done = []
-        for task in tasks:
-            if not task.committed:
+        lost = []
+        try:
+            for task in tasks:
                 try:
-                    with worker.waits_for("sink"):
-                        context.ask_sink(lambda t=task: context.sink.commit(t.begun.handle, t.receipts()))  # type: ignore[misc]
+                    if not task.committed:
+                        with worker.waits_for("sink"):
+                            context.ask_sink(lambda t=task: context.sink.commit(t.begun.handle, t.receipts()))  # type: ignore[misc]
                 except StageLostError as error:
-                    self._start_over(task, error, worker)
-                    continue
-            done.append(task)
-        context.journal.set_state([task.row.seq for task in done], UnitState.COMMITTED)
+                    lost.append((task, error))
+                else:
+                    done.append(task)
+        finally:
+            # What is visible counts, also when a later one failed: giving up forgets what is only staged.
+            context.journal.set_state([task.row.seq for task in done], UnitState.COMMITTED)
+        for task, reason in lost:
+            self._start_over(task, reason, worker)
         if self._verifies("after_commit"):
             done = [task for task in done if self._verify(task, worker)]
         self._clean(done)
