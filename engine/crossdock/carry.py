@@ -22,7 +22,7 @@ from .errors import (
     ThrottledError,
     TransientError,
 )
-from .limits import MemoryBudget, Throttle
+from .limits import MemoryBudget, NoThrottle, Throttle
 from .mapping import Apply
 from .spi.data import Attempt, Receipt, Split
 from .spi.endpoints import Copier, Sink, Source, Writer
@@ -47,7 +47,9 @@ class Digest(Protocol):
 class Children(Protocol):
     """Child processes that carry splits of connectors which hold the interpreter lock."""
 
-    def attempt(self, job: Job, attempt: Attempt, worker: Worker) -> tuple[Receipt, str]: ...
+    def attempt(
+        self, job: Job, attempt: Attempt, worker: Worker, pace: Callable[[int, Worker], None] | None
+    ) -> tuple[Receipt, str]: ...
     def close(self) -> None: ...
 
 
@@ -161,7 +163,8 @@ class Carrier:
         """One try, here or in a child process."""
         with self._reserved(job, worker):
             if self.children is not None:
-                return self.children.attempt(job, attempt, worker)
+                pace = None if isinstance(self.throttle, NoThrottle) else self._throttled
+                return self.children.attempt(job, attempt, worker, pace)
             if self.copier is None:
                 return self._stream(job, attempt, worker)
             receipt = self._copy(job, attempt, worker)
