@@ -80,7 +80,7 @@ class ChildPool:
             elif "error" in answer:
                 raise _unpack_error(answer["error"])
             else:
-                token, items, size, rows, digest = answer["receipt"]
+                token, items, size, rows, digest, worker.in_flight = answer["receipt"]
                 return Receipt(b64decode(token), items, size, rows), digest
         child.kill()
         status = child.wait()
@@ -230,7 +230,8 @@ class _Child:
                 self._job(split, message), Attempt(*message["attempt"]), worker
             )
             packed = b64encode(receipt.token).decode()
-            reply: dict[str, Any] = {"receipt": [packed, receipt.items, receipt.bytes, receipt.rows, digest]}
+            fields = [packed, receipt.items, receipt.bytes, receipt.rows, digest, worker.in_flight]
+            reply: dict[str, Any] = {"receipt": fields}
         except Exception as error:  # noqa: BLE001 - the parent decides
             reply = _failure(error)
         finally:
