@@ -55,7 +55,10 @@ class Children(Protocol):
 
 @dataclass
 class Worker:
-    """What one worker does now and has done; read by the progress display without a lock."""
+    """What one worker does now and has done; read by the progress display without a lock.
+
+    ``in_flight`` are the bytes of the attempt that goes on, ``taken`` those of the last one that ended.
+    """
 
     state: str = "queue"
     seconds: dict[str, float] = field(
@@ -63,6 +66,7 @@ class Worker:
     )
     in_flight: int = 0
     rows_in_flight: int = 0
+    taken: int = 0
     retries: int = 0
     throttled: int = 0
 
@@ -298,7 +302,7 @@ def again(
                 raise
             pause(error, number, cancel, worker)
         finally:
-            worker.in_flight = worker.rows_in_flight = 0
+            worker.taken, worker.in_flight, worker.rows_in_flight = worker.in_flight, 0, 0
     raise AssertionError
 
 

@@ -12,7 +12,7 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ VERSION = 1
 _SCHEMA = """
 CREATE TABLE run (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE units (
-    seq INTEGER PRIMARY KEY, name TEXT, size INTEGER, token BLOB, state INTEGER DEFAULT 0,
+    seq INTEGER PRIMARY KEY, name BLOB, size INTEGER, token BLOB, state INTEGER DEFAULT 0,
     handle BLOB, begun TEXT
 );
 CREATE INDEX units_open ON units (seq) WHERE state < 3;
@@ -89,7 +89,8 @@ class Journal:
     def __init__(self, path: Path, *, lock: bool) -> None:
         self.path = path
         self._mutex = threading.Lock()
-        self._lock = _hold(path) if lock else None
+        # Whoever looks whether a run is alive has its lock for a moment.
+        self._lock = _hold(path, wait=1) if lock else None
         with explained(path):
             self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
             self._db.execute("PRAGMA busy_timeout = 5000")
@@ -185,13 +186,18 @@ class Journal:
         return epoch
 
     def add_units(self, units: Sequence[Unit], cursor: str | None) -> None:
-        """Append a page of the plan, and where listing goes on."""
+        """Append a page of the plan, and where listing goes on (None: the page is the last)."""
         with self._transaction() as db:
             db.executemany(
                 "INSERT INTO units (name, size, token) VALUES (?, ?, ?)",
-                [(unit.name, unit.size, unit.token) for unit in units],
+                [(_encode(unit.name), unit.size, unit.token) for unit in units],
             )
-            db.execute("INSERT OR REPLACE INTO run VALUES ('cursor', ?)", (json.dumps(cursor),))
+            _store(db, {"cursor": cursor, "planned": cursor is None})
+
+    def unlist(self) -> None:
+        """Forget all units, so that listing can start again. Only while none has begun."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM units")
 
     def open_units(self, after: int, limit: int) -> list[UnitRow]:
         """Units that are not finished, in order, behind ``after``."""
@@ -202,7 +208,7 @@ class Journal:
             limit,
         )
         return [
-            UnitRow(seq, Unit(name, size, token), UnitState(state), _begun(handle, begun))
+            UnitRow(seq, Unit(_decode(name), size, token), UnitState(state), _begun(handle, begun))
             for seq, name, size, token, state, handle, begun in rows
         ]
 
@@ -239,9 +245,9 @@ class Journal:
         """Store proofs, with the digest of what was read from the source (empty: none)."""
         with self._transaction() as db:
             db.executemany(
-                "UPDATE splits SET receipt = ?, items = ?, bytes = ?, rows = ?, digest = ?"
+                "UPDATE splits SET receipt = ?, items = ?, bytes = ?, rows = ?, digest = ?, len = ?"
                 " WHERE seq = ? AND idx = ?",
-                [(r.token, r.items, r.bytes, r.rows, d, seq, s.index) for seq, s, r, d in done],
+                [(r.token, r.items, r.bytes, r.rows, d, s.length, seq, s.index) for seq, s, r, d in done],
             )
 
     def forget_splits(self, seq: int) -> None:
@@ -259,28 +265,30 @@ class Journal:
             db.executemany("UPDATE units SET state = ? WHERE seq = ?", [(int(state), s) for s in seqs])
 
     def begun_handles(self) -> list[tuple[int, bytes]]:
-        """Units that were begun and not committed: what a run that is given up has to clean up."""
-        return self._query("SELECT seq, handle FROM units WHERE state = 1")
+        """Units that were begun and not cleaned up: what is left to do for a run that is given up."""
+        return self._query("SELECT seq, handle FROM units WHERE state IN (1, 2)")
 
     def has_traces(self) -> bool:
         """Whether the run has left anything at the sink: something visible or something staged."""
         return bool(self._query("SELECT 1 FROM units WHERE state IN (1, 2, 3) LIMIT 1"))
 
     def finish(self, **facts: Any) -> None:
-        """The run has succeeded: store its facts and drop the plan."""
-        self.set(**facts)
+        """The run has succeeded: store its facts and totals and drop the plan."""
+        self.set(**facts, totals=asdict(self.totals()))
         # Only tidies up: a full disk is no reason to call the run a failure.
         with suppress(sqlite3.Error), self._mutex:
             self._db.executescript("DELETE FROM splits; DELETE FROM units; PRAGMA wal_checkpoint(TRUNCATE)")
 
     def skipped(self, limit: int = 1000) -> list[str]:
         """Names of skipped units."""
-        return [r[0] for r in self._query("SELECT name FROM units WHERE state = 4 LIMIT ?", limit)]
+        return [_decode(r[0]) for r in self._query("SELECT name FROM units WHERE state = 4 LIMIT ?", limit)]
 
     def totals(self) -> Totals:
+        if stored := self.get("totals"):
+            return Totals(**stored)
         units = self._query("SELECT count(*), sum(state >= 3), sum(state = 4), sum(size) FROM units")[0]
         splits = self._query(
-            "SELECT count(*), count(receipt), sum(CASE WHEN receipt IS NULL THEN 0 ELSE len END),"
+            "SELECT count(*), count(receipt), sum(CASE WHEN receipt NOT NULL THEN coalesce(len, bytes) END),"
             " sum(bytes), sum(rows) FROM splits"
         )[0]
         return Totals(
@@ -295,6 +303,15 @@ class Journal:
             self._lock = None
 
 
+def _encode(name: str) -> bytes:
+    """Names of files may not be UTF-8, which SQLite's texts have to be."""
+    return name.encode("utf-8", "surrogateescape")
+
+
+def _decode(name: bytes) -> str:
+    return name.decode("utf-8", "surrogateescape")
+
+
 def _begun(handle: bytes | None, limits: str | None) -> Begun | None:
     return None if handle is None or limits is None else Begun(handle, *json.loads(limits))
 
@@ -304,10 +321,10 @@ def _store(db: sqlite3.Connection, facts: dict[str, Any]) -> None:
     db.executemany("INSERT OR REPLACE INTO run VALUES (?, ?)", rows)
 
 
-def _hold(path: Path) -> sqlite3.Connection:
+def _hold(path: Path, wait: float = 0) -> sqlite3.Connection:
     with explained(path):
         lock = sqlite3.connect(
-            path.with_suffix(".lock"), timeout=0, isolation_level=None, check_same_thread=False
+            path.with_suffix(".lock"), timeout=wait, isolation_level=None, check_same_thread=False
         )
         try:
             lock.execute("BEGIN EXCLUSIVE")

@@ -39,18 +39,21 @@ class Units:
         """Begin units. Those of at most one split are carried here, as one group in the journal."""
         tasks: list[UnitTask] = []
         fresh = []
-        for row in rows:
-            self.context.stop_if_cancelled()
-            try:
-                task, splits = self._open(row)
-            except CrossdockError as error:
-                self._skip(row, error)
-                continue
-            tasks.append(task)
-            if splits is not None:
-                fresh.append((row.seq, task.begun, splits))
-        if fresh:
-            self.context.journal.begin(fresh)
+        try:
+            for row in rows:
+                self.context.stop_if_cancelled()
+                try:
+                    task, splits = self._open(row)
+                except CrossdockError as error:
+                    self._skip(row, error)
+                    continue
+                tasks.append(task)
+                if splits is not None:
+                    fresh.append((row.seq, task.begun, splits))
+        finally:
+            # Also when a later one failed: what has begun is known to whoever cleans up.
+            if fresh:
+                self.context.journal.begin(fresh)
         if small := [task for task in tasks if task.splits <= 1]:
             self._carry_small(small, worker)
         for task in tasks:
@@ -106,7 +109,13 @@ class Units:
             begun.block,
             context.source_spec.capabilities.cheap_scan,
         )
-        splits = context.ask_source(lambda: list(context.source.plan(row.unit, hint)))
+        try:
+            splits = context.ask_source(lambda: list(context.source.plan(row.unit, hint)))
+        except CrossdockError:
+            # Without a plan the journal cannot have it, so nobody else would clean it up.
+            context.ask_sink(lambda: context.sink.cleanup(begun.handle))
+            del context.handles[row.seq]
+            raise
         return UnitTask(row, begun, apply, schema, len(splits), deque(splits), {}), splits
 
     def _job(self, task: UnitTask, split: Split) -> Job:
@@ -124,8 +133,11 @@ class Units:
 
     def _carry(self, task: UnitTask, split: Split, worker: Worker) -> tuple[Split, Receipt, str]:
         receipt, digest = self.context.carrier.carry(self._job(task, split), worker)
+        if split.length is None:
+            # The source could not say how much it would be.
+            split = replace(split, length=worker.taken)
         self.counts.splits += 1
-        self.counts.bytes += split.length if split.length is not None else receipt.bytes
+        self.counts.bytes += split.length or 0
         self.counts.rows += receipt.rows or 0
         return split, receipt, digest
 
@@ -139,13 +151,14 @@ class Units:
                 result = self._carry(task, split, worker)
                 self.context.journal.add_receipts([(task.row.seq, *result)])
         except CrossdockError as error:
-            if not self._may_skip(error):
+            if task.read_back is not None or not (self._may_skip(error) or isinstance(error, StageLostError)):
                 raise
             self.dispatcher.drop(task, error)
         finally:
             last = self.dispatcher.finished(task, split, result)
-        if last and task.missing:
-            self._skip(task.row, task.missing)
+        if last and task.broken is not None:
+            self._end_early(task, task.broken, worker)
+            return
         if not last or len(task.done) < task.splits:
             return
         if task.read_back is not None:
@@ -153,8 +166,16 @@ class Units:
         else:
             self._complete([task], worker)
 
+    def _end_early(self, task: UnitTask, error: CrossdockError, worker: Worker) -> None:
+        """Nobody works on this unit any more: carry it again when staged data is lost, else skip it."""
+        if isinstance(error, StageLostError):
+            self._start_over(task, error, worker)
+        else:
+            self._skip(task.row, error)
+
     def _carry_small(self, tasks: list[UnitTask], worker: Worker) -> None:
         carried: list[UnitTask] = []
+        broken: list[tuple[UnitTask, CrossdockError]] = []
         fresh = []
         try:
             for task in tasks:
@@ -164,13 +185,17 @@ class Units:
                         task.done[split.index] = result
                         fresh.append((task.row.seq, *result))
                 except CrossdockError as error:
-                    self._skip(task.row, error)
-                    continue
-                carried.append(task)
+                    if not self._may_skip(error) and not isinstance(error, StageLostError):
+                        raise
+                    broken.append((task, error))
+                else:
+                    carried.append(task)
         finally:
             # What is durable counts, also when a later one failed.
             if fresh:
                 self.context.journal.add_receipts(fresh)
+        for task, reason in broken:
+            self._end_early(task, reason, worker)
         self._complete(carried, worker)
 
     def _complete(self, tasks: Sequence[UnitTask], worker: Worker) -> None:
@@ -209,6 +234,8 @@ class Units:
         self._lost.add(task.row.seq)
         self.context.ask_sink(lambda: self.context.sink.cleanup(task.begun.handle))
         self.context.journal.forget_splits(task.row.seq)
+        # No attempt may have the number of an earlier one, whose staged data somebody may still hold.
+        self.context.carrier.epoch = self.context.journal.next_epoch()
         self.begin([replace(task.row, state=UnitState.PLANNED, begun=None)], worker)
 
     def _clean(self, tasks: Iterable[UnitTask]) -> None:
