@@ -100,6 +100,11 @@ def test_sentence_for_a_log() -> None:
     )
 
 
+def test_a_source_that_does_not_count_bytes() -> None:
+    text = summary.sentence(result(bytes_read=0, bytes_written=6_000_000, files_read=0, files_written=5))
+    assert "400,000 rows, 5 files, 6.00 MB in 2.00 s (3.00 MB/s, 200,000 rows/s)" in text
+
+
 def test_sentence_names_what_is_out_of_the_ordinary() -> None:
     text = summary.sentence(
         result(verified=True, splits_done=10, splits_skipped=6, retries=1, throttled=1, rows_skipped=2)
