@@ -249,7 +249,7 @@ def test_page_of_a_connector() -> None:
     text = rendered(describe.page(SPEC))
     for part in (
         "demo (table): A table store",
-        "demo:// a path",
+        "a path, demo://",
         "DemoTable, DemoSource",
         "pip install 'crossdock[demo]'",
         "write modes: append, error",
@@ -273,8 +273,8 @@ def test_undeclared_capabilities_are_not_claimed() -> None:
 def test_table_has_the_install_line_only_where_something_is_missing() -> None:
     ready = replace(SPEC, name="ready", requires=())
     lines = rendered(describe.table([ready, SPEC]), 200).splitlines()
-    assert re.search(r"ready +table +demo:// a path +yes +A table store", lines[1])
-    assert re.search(r"demo +table +demo:// a path +pip install 'crossdock\[demo\]' +A table store", lines[2])
+    assert re.search(r"ready +table +a path, demo:// +yes +A table store", lines[1])
+    assert re.search(r"demo +table +a path, demo:// +pip install 'crossdock\[demo\]' +A table store", lines[2])
 
 
 def test_json_of_a_connector() -> None:
