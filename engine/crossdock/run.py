@@ -324,8 +324,15 @@ def _open(
     plugins = registry()
     source_spec = plugins.by_name(resolved.source.connector)
     sink_spec = plugins.by_name(resolved.sink.connector)
-    source, sink = open_source(resolved), open_sink(resolved)
+    source = open_source(resolved)
+    try:
+        sink = open_sink(resolved)
+    except BaseException:
+        source.close()
+        raise
     if request.verify and not (isinstance(sink, ReadBack) and sink_spec.capabilities.read_back != "no"):
+        source.close()
+        sink.close()
         raise NotSupportedError(f"--verify: what was written to {sink_spec.name} cannot be read back")
     parallel = request.parallel_copies or automatic_parallel()
     carrier = Carrier(
