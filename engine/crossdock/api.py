@@ -27,8 +27,8 @@ Options = Mapping[str, str]
 
 
 def copy(
-    source: str,
-    sink: str,
+    source: str | Path,
+    sink: str | Path,
     *,
     source_format: str | None = None,
     sink_format: str | None = None,
@@ -78,7 +78,7 @@ def copy(
         return _execute(run_id, request, resolved, journal, progress, dry_run=dry_run, cancel=cancel)
 
 
-async def acopy(source: str, sink: str, **options: Any) -> CopyResult:
+async def acopy(source: str | Path, sink: str | Path, **options: Any) -> CopyResult:
     """``copy`` for async code: runs in a worker thread and takes the same options.
 
     Cancelling the task interrupts the run and waits until it has stopped; it can then be resumed.

@@ -186,13 +186,13 @@ class Journal:
         return epoch
 
     def add_units(self, units: Sequence[Unit], cursor: str | None) -> None:
-        """Append a page of the plan, and where listing goes on (None: the page is the last)."""
+        """Append a page of the plan, and where listing goes on (None: only from the start)."""
         with self._transaction() as db:
             db.executemany(
                 "INSERT INTO units (name, size, token) VALUES (?, ?, ?)",
                 [(_encode(unit.name), unit.size, unit.token) for unit in units],
             )
-            _store(db, {"cursor": cursor, "planned": cursor is None})
+            _store(db, {"cursor": cursor})
 
     def unlist(self) -> None:
         """Forget all units, so that listing can start again. Only while none has begun."""
