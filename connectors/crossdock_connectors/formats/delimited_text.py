@@ -227,13 +227,14 @@ def row_values(row: bytes, dialect: Dialect, errors: str = "replace") -> list[st
     text = row.decode(dialect.byte_codec, errors).encode()
     if not text.endswith((b"\n", b"\r")):
         text += b"\n"
+    most = text.count(dialect.delimiter.encode()) + 1
     table = pacsv.read_csv(
         pa.BufferReader(text),
         read_options=pacsv.ReadOptions(
             use_threads=False, autogenerate_column_names=True, block_size=len(text) + 1
         ),
         parse_options=dialect.parse_options(0),
-        convert_options=pacsv.ConvertOptions(default_column_type=pa.string()),
+        convert_options=pacsv.ConvertOptions(column_types={f"f{i}": pa.string() for i in range(most)}),
     )
     return [column[0].as_py() for column in table.columns]
 
