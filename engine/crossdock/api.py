@@ -163,8 +163,8 @@ def _execute(
         result = run.execute(progress)
         journal.finish(state="succeeded", output=result.output())
     except CrossdockError as error:
-        # A run that changed nothing and cannot be resumed leaves nothing.
-        keep = error.resumable or journal.has_traces()
+        # A new run that changed nothing and cannot be resumed leaves nothing.
+        keep = resumed or error.resumable or journal.has_traces()
         error.run_id = run_id if keep else None
         raise
     finally:

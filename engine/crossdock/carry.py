@@ -154,11 +154,18 @@ class Carrier:
         self, end: tuple[Source[Any], Classify, str], split: Split, make: Callable[[], Digest], worker: Worker
     ) -> str:
         source, classify, where = end
-        job, digest = Job(split, b"", digest=make), make()
+        digest = make()
         try:
-            with self._reserved(job, worker), source.read(split) as items:
-                for _ in self._watched(items, job, worker, digest, _Input()):
-                    pass
+            # Neither throttled nor counted: it is not what the user asked to move.
+            with (
+                self._reserved(Job(split, b""), worker),
+                worker.waits_for("source"),
+                source.read(split) as items,
+            ):
+                for item in items:
+                    digest.update(item)
+                    if self.cancel.is_set():
+                        raise CancelledError("the run was interrupted")
         except Exception as error:
             raise classified(error, classify, where) from error
         return digest.text()

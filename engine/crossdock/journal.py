@@ -11,7 +11,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -337,11 +337,14 @@ def _hold(path: Path, wait: float = 0) -> sqlite3.Connection:
 
 
 def is_running(path: Path) -> bool:
-    """Whether a live process holds the run."""
-    try:
-        _hold(path).close()
-    except ConfigError:
-        return True
+    """Whether a live process holds the run. Asking does not keep anybody from taking it."""
+    with explained(path), closing(sqlite3.connect(path.with_suffix(".lock"), timeout=0)) as lock:
+        try:
+            lock.execute("SELECT 1 FROM sqlite_master").fetchall()
+        except sqlite3.Error as error:
+            if error.sqlite_errorcode & 0xFF not in _TAKEN:
+                raise
+            return True
     return False
 
 

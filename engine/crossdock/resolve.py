@@ -5,9 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import quote
 
 from .carry import classified
 from .errors import ConfigError, NotFoundError
@@ -62,8 +61,9 @@ class _Side:
     def __post_init__(self) -> None:
         if not self.address:
             raise ConfigError(f"the {self.side} is empty; give a path or a URL")
-        self.location = Location.parse(self.address)
-        self.spec = self.plugins.by_scheme(self.location.scheme)
+        location = Location.parse(self.address)
+        self.spec = self.plugins.by_scheme(location.scheme)
+        self.location = self.spec.absolute(location)
         self.path, self.pattern = self.location.path, ""
         if self.spec.kind == "store":
             self.path, self.pattern = split_wildcard(self.location.path)
@@ -111,11 +111,8 @@ class _Side:
         }
 
     def with_path(self, path: str) -> str:
-        if not self.location.scheme:
-            return path or "."
-        query = f"?{self.location.query}" if self.location.query else ""
-        quoted = quote(path, errors="surrogateescape")
-        return f"{self.location.scheme}://{self.location.authority}{quoted}{query}"
+        # A store has no use for a fragment, which is part of its file names.
+        return replace(self.location, fragment="").with_path(path).url
 
     def store(self, path: str) -> ObjectStore:
         own = self.spec.config.model_fields
@@ -125,7 +122,7 @@ class _Side:
     def find(self) -> dict[str, Any]:
         """What the address means as a source: root, and an object's name or a pattern."""
         if self.spec.kind != "store":
-            return {"root": self.address}
+            return {"root": self.location.url}
         folder, name = _parent(self.path)
         if self.pattern or not name or self._is_folder(folder, name):
             self._look_inside()
@@ -147,7 +144,7 @@ class _Side:
         if self.pattern and self.format:
             return
         with closing(self.store(self.path)) as store:
-            page = next(Selection(store, public_url(self.address), pattern=self.pattern).pages())
+            page = next(Selection(store, public_url(self.location.url), pattern=self.pattern).pages())
         formats = [self.plugins.by_extension(info.path) for info in page]
         if self.format is None and all(found is formats[0] for found in formats):
             self.format = formats[0]
@@ -156,7 +153,7 @@ class _Side:
     def place(self, source: _Side, found: dict[str, Any]) -> dict[str, Any]:
         """What the address means as a sink: a folder if it says so, is one, or many objects come."""
         if self.spec.kind != "store":
-            return {"root": self.address}
+            return {"root": self.location.url}
         if self.pattern:
             raise ConfigError(f"the sink {public_url(self.address)} has a wildcard; name a file or a folder")
         folder, name = _parent(self.path)
