@@ -65,9 +65,9 @@ def copy(
         sink_options=dict(sink_options or {}),
         map=parse_map(map),
         parallel_copies=_parallel(parallel_copies),
-        block_size=None if block_size is None else parse_size(block_size),
-        memory=parse_size(memory),
-        bandwidth=None if bandwidth is None else parse_rate(bandwidth),
+        block_size=None if block_size is None else parse_size(block_size, "--block-size"),
+        memory=parse_size(memory, "--memory"),
+        bandwidth=None if bandwidth is None else parse_rate(bandwidth, "--bandwidth"),
         mode=_mode(mode),
         verify=verify,
     )

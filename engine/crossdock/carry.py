@@ -269,11 +269,10 @@ class Carrier:
                     digest.update(item)
                 now = perf_counter()
                 seconds["source"] += now - last
-                size = item.nbytes
-                self._throttled(size, worker)
-                worker.in_flight = (
-                    worker.in_flight + size if limit is None else min(limit, worker.in_flight + size)
-                )
+                before, size = worker.in_flight, item.nbytes
+                # Bytes of the source where it says how many: batches in memory are larger than files.
+                worker.in_flight = before + size if limit is None else min(limit, before + size)
+                self._throttled(worker.in_flight - before, worker)
                 worker.rows_in_flight += getattr(item, "num_rows", 0)
                 worker.state, last = "sink", perf_counter()
                 yield item

@@ -33,7 +33,8 @@ def resolve(request: CopyRequest) -> Resolved:
     source.sort_options()
     sink.sort_options()
     merging = source.spec.kind == "store" and not found.get("name") and "name" in placed
-    payload = decide(source.end(), sink.end(), mapped=request.map is not None, merging=merging)
+    ends = source.end(found.get("name", "")), sink.end(placed.get("name", ""))
+    payload = decide(*ends, mapped=request.map is not None, merging=merging)
     tabular = payload == "tabular"
     block = request.block_size or sink.spec.capabilities.best_block or DEFAULT_BLOCK
     _check_block(block, sink.spec)
@@ -85,8 +86,8 @@ class _Side:
         """Options go to the connector or to the format, whichever has the key."""
         self.options, self.format_options = _sorted(self.given, self.spec, self.format, self.side)
 
-    def end(self) -> End:
-        return End(self.spec, self.format, self.extension(), bool(self.format_options))
+    def end(self, name: str) -> End:
+        return End(self.spec, self.format, self.extension(), bool(self.format_options), name)
 
     def extension(self) -> str:
         """The extension by which the file's name claims its format."""
