@@ -60,6 +60,7 @@ _ERRORS = (
 )
 _SPI = (
     "Attempt",
+    "Attributes",
     "Begun",
     "Block",
     "ByteSink",
@@ -71,6 +72,7 @@ _SPI = (
     "FileFormat",
     "FormatWriter",
     "Location",
+    "ObjectAttributes",
     "ObjectInfo",
     "ObjectReader",
     "ObjectStore",

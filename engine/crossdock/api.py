@@ -229,7 +229,7 @@ def forget(run_id: str, home: Path | None = None, *, sink_options: Options | Non
 
 def _facts(request: CopyRequest, resolved: Resolved) -> dict[str, Any]:
     """What a journal begins with."""
-    from .resolve import without_secrets
+    from .options import without_secrets
 
     request, resolved = without_secrets(request, resolved)
     return {
@@ -241,7 +241,7 @@ def _facts(request: CopyRequest, resolved: Resolved) -> dict[str, Any]:
 
 
 def _recall(journal: Journal, source: dict[str, str], sink: dict[str, str]) -> tuple[CopyRequest, Resolved]:
-    from .resolve import add_options
+    from .options import add_options
 
     request = CopyRequest.model_validate(journal.get("request"))
     resolved = Resolved.model_validate(journal.get("resolved"))

@@ -9,6 +9,7 @@ from urllib.parse import unquote_plus
 from pydantic import BaseModel, ConfigDict
 
 from .errors import ConfigError
+from .files.settings import StoreReadSettings, StoreWriteSettings
 from .report import Payload
 from .spi.data import WriteMode
 
@@ -46,7 +47,7 @@ class SourceEnd(BaseModel):
     """A source after resolving: opens the same way in every process.
 
     ``root`` is the address of the store's root or of the table; ``name`` one object, else
-    ``pattern``; ``merge``: all objects are one unit.
+    ``pattern`` or what the settings choose; ``merge``: all objects are one unit.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -59,6 +60,7 @@ class SourceEnd(BaseModel):
     name: str = ""
     pattern: str = ""
     merge: bool = False
+    settings: StoreReadSettings = StoreReadSettings()
 
 
 class SinkEnd(BaseModel):
@@ -78,6 +80,7 @@ class SinkEnd(BaseModel):
     extension: str = ""
     replaces: str = ""
     block: int = 8 << 20
+    settings: StoreWriteSettings = StoreWriteSettings()
 
 
 class Resolved(BaseModel):

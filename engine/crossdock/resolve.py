@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -11,8 +10,14 @@ from typing import Any
 from .carry import classified
 from .errors import ConfigError, NotFoundError
 from .files.binary import DEFAULT_BLOCK, BinarySink, BinarySource, FileTarget
-from .files.listing import Selection, split_wildcard
+from .files.listing import split_wildcard
+from .files.merging import MergedSource
+from .files.names import merged
+from .files.partitions import Partitions
+from .files.selecting import check_address, parent, rooted, select
+from .files.settings import StoreReadSettings
 from .files.tabular import FormatSink, FormatSource
+from .options import given_settings, sort_options
 from .plan import End, decide
 from .plugins import Registry, registry
 from .request import CopyRequest, Resolved, SinkEnd, SourceEnd, public_url, validate_options
@@ -36,6 +41,7 @@ def resolve(request: CopyRequest) -> Resolved:
     ends = source.end(found.get("name", "")), sink.end(placed.get("name", ""))
     payload = decide(*ends, mapped=request.map is not None, merging=merging)
     tabular = payload == "tabular"
+    _check_payload(source.settings, tabular=tabular)
     block = request.block_size or sink.spec.capabilities.best_block or DEFAULT_BLOCK
     _check_block(block, sink.spec)
     if tabular and sink.format and "name" not in placed:
@@ -70,6 +76,7 @@ class _Side:
             self.path, self.pattern = split_wildcard(self.location.path)
         self.sample = self.pattern or self.path
         self.format = self._format()
+        self.settings = given_settings(self.given, self.spec, self.side)
         self.options: dict[str, str] = {}
         self.format_options: dict[str, str] = {}
 
@@ -84,10 +91,11 @@ class _Side:
 
     def sort_options(self) -> None:
         """Options go to the connector or to the format, whichever has the key."""
-        self.options, self.format_options = _sorted(self.given, self.spec, self.format, self.side)
+        self.options, self.format_options = sort_options(self.given, self.spec, self.format, self.side)
 
     def end(self, name: str) -> End:
-        return End(self.spec, self.format, self.extension(), bool(self.format_options), name)
+        discovering = isinstance(self.settings, StoreReadSettings) and self.settings.enable_partition_discovery
+        return End(self.spec, self.format, self.extension(), bool(self.format_options) or discovering, name)
 
     def extension(self) -> str:
         """The extension by which the file's name claims its format."""
@@ -109,6 +117,7 @@ class _Side:
             "options": self.options,
             "format": self.format.name if self.format and tabular else "",
             "format_options": self.format_options if tabular else {},
+            **({} if self.settings is None else {"settings": self.settings}),
         }
 
     def with_path(self, path: str) -> str:
@@ -120,15 +129,21 @@ class _Side:
         options = {k: v for k, v in self.given.items() if k in own}
         return open_store(self.spec, self.with_path(path), options)
 
+    def open_folder(self, path: str) -> ObjectStore:
+        return self.store(path or self.path)
+
     def find(self) -> dict[str, Any]:
         """What the address means as a source: root, and an object's name or a pattern."""
         if self.spec.kind != "store":
             return {"root": self.location.url}
-        folder, name = _parent(self.path)
-        if self.pattern or not name or self._is_folder(folder, name):
-            self._look_inside()
-            return {"root": self.with_path(self.path), "pattern": self.pattern}
-        return {"root": self.with_path(folder), "name": name}
+        folder, name = parent(self.path)
+        single = not self.pattern and name and not self._is_folder(folder, name)
+        check_address(public_url(self.address), self.pattern, name if single else "", self.settings)
+        if single:
+            return {"root": self.with_path(folder), "name": name}
+        self.path, self.settings = rooted(self.path, self.settings)
+        self._look_inside()
+        return {"root": self.with_path(self.path), "pattern": self.pattern}
 
     def _is_folder(self, folder: str, name: str) -> bool:
         with closing(self.store(folder)) as store:
@@ -144,8 +159,9 @@ class _Side:
         """Where nothing says the format: the one that the first objects have by their extensions."""
         if self.pattern and self.format:
             return
+        where, any_time = public_url(self.location.url), self.settings.any_time()
         with closing(self.store(self.path)) as store:
-            page = next(Selection(store, public_url(self.location.url), pattern=self.pattern).pages())
+            page = next(select(store, where, any_time, self.open_folder, pattern=self.pattern).pages())
         formats = [self.plugins.by_extension(info.path) for info in page]
         if self.format is None and all(found is formats[0] for found in formats):
             self.format = formats[0]
@@ -157,23 +173,47 @@ class _Side:
             return {"root": self.location.url}
         if self.pattern:
             raise ConfigError(f"the sink {public_url(self.address)} has a wildcard; name a file or a folder")
-        folder, name = _parent(self.path)
+        folder, name = parent(self.path)
         many = not found.get("name")
-        if not name or (many and not self.extension()) or self._exists_as_folder(folder, name):
+        merging = many and self.settings.copy_behavior == "MergeFiles"
+        if merging and source.spec.kind != "store":
+            raise ConfigError("copy_behavior=MergeFiles merges files, and the source has tables")
+        is_folder = not name or self._exists_as_folder(folder, name)
+        if merging and (is_folder or "." not in name) and self.format is None and source.as_table:
+            self.format = source.format
+        if is_folder and merging:
+            return {"root": self.with_path(self.path), "name": self._merged_name(source)}
+        if is_folder or (many and not merging and not self.extension()):
             return {"root": self.with_path(self.path)}
         return {"root": self.with_path(folder), "name": name}
+
+    @property
+    def as_table(self) -> bool:
+        return self.format is not None and self.format.open_format is not None
+
+    def _merged_name(self, source: _Side) -> str:
+        """What the file is called that all go into: as the source's folder."""
+        ending = source.ending()
+        if self.format is not None and self.as_table and self.format is not source.format:
+            ending = next(iter(self.format.extensions), "")
+        self.sample = merged(source.path, ending)
+        return self.sample
 
     def _exists_as_folder(self, folder: str, name: str) -> bool:
         with closing(self.store(folder)) as store:
             return store.is_folder(name)
 
 
-def _parent(path: str) -> tuple[str, str]:
-    """Folder and last name; the name is empty where the path says that it is a folder."""
-    folder, _, name = path.rpartition("/")
-    if name in ("", ".", ".."):
-        return path, ""
-    return folder or ("/" if path.startswith("/") else ""), name
+def _check_payload(settings: StoreReadSettings | None, *, tabular: bool) -> None:
+    if settings is None:
+        return
+    if tabular and settings.delete_files_after_completion:
+        raise ConfigError(
+            "delete_files_after_completion needs a binary copy, and this one has tables; both --source-format "
+            "binary and --sink-format binary make it one"
+        )
+    if not tabular and settings.enable_partition_discovery:
+        raise ConfigError("enable_partition_discovery adds columns, which a binary copy does not have")
 
 
 def _check_block(block: int, spec: ConnectorSpec) -> None:
@@ -191,9 +231,13 @@ def _merge(resolved: Resolved) -> Resolved:
         one = sink.one_target
     if not one or resolved.source.name:
         return resolved
-    if resolved.payload == "binary":
-        raise ConfigError("several files cannot go into one file byte for byte; name a folder as the sink")
-    source = resolved.source.model_copy(update={"merge": bool(resolved.source.format)})
+    binary = resolved.payload == "binary"
+    if binary and resolved.sink.settings.copy_behavior != "MergeFiles":
+        raise ConfigError(
+            "several files cannot go into one file byte for byte; name a folder as the sink, or append "
+            "them to each other with -k copy_behavior=MergeFiles"
+        )
+    source = resolved.source.model_copy(update={"merge": binary or bool(resolved.source.format)})
     return resolved.model_copy(update={"source": source})
 
 
@@ -226,12 +270,23 @@ def _open_source(resolved: Resolved) -> Source[Any]:
         return spec.open_source(
             validate_options(spec.config, end.options, spec.name), Location.parse(end.root)
         )
-    store = open_store(spec, end.root, end.options)
+    location = Location.parse(end.root)
+
+    def open_folder(path: str) -> ObjectStore:
+        return open_store(spec, location.with_path(path).url if path else end.root, end.options)
+
+    store, settings = open_folder(""), end.settings
     where = f"{public_url(end.root).rstrip('/')}/{end.name or end.pattern}"
-    selection = Selection(store, where, end.name, end.pattern)
+    selection = select(
+        store, where, settings, open_folder, name=end.name, pattern=end.pattern, as_listed=end.merge
+    )
     if resolved.payload == "binary":
-        return BinarySource(store, selection)
-    return FormatSource(store, _open_format(end.format, end.format_options), selection, end.merge)
+        return MergedSource(store, selection) if end.merge else BinarySource(store, selection)
+    partitions = None
+    if settings.enable_partition_discovery:
+        partitions = Partitions.between(location.path, settings.partition_root_path)
+    file_format = _open_format(end.format, end.format_options)
+    return FormatSource(store, file_format, selection, end.merge, partitions=partitions)
 
 
 def open_sink(resolved: Resolved) -> Sink[Any]:
@@ -249,6 +304,7 @@ def _open_sink(resolved: Resolved) -> Sink[Any]:
         return spec.open_sink(validate_options(spec.config, end.options, spec.name), Location.parse(end.root))
     store = open_store(spec, end.root, end.options)
     target = FileTarget(store, public_url(end.root), end.name, end.extension, end.replaces)
+    target.flat = end.settings.copy_behavior == "FlattenHierarchy"
     if resolved.payload == "binary":
         return BinarySink(store, target, end.block)
     return FormatSink(store, _open_format(end.format, end.format_options), target, end.block)
@@ -258,68 +314,3 @@ def _open_format(name: str, options: dict[str, str]) -> Any:
     spec = registry().by_name(name, "format")
     assert spec.open_format is not None  # noqa: S101 - plan.decide saw to it
     return spec.open_format(validate_options(spec.config, options, spec.name))
-
-
-def add_options(resolved: Resolved, source: dict[str, str], sink: dict[str, str]) -> Resolved:
-    """The same with more options on both ends: secrets, which the journal does not keep."""
-    ends = [(resolved.source, source, "source"), (resolved.sink, sink, "sink")]
-    return resolved.model_copy(update={side: _add(end, given, side) for end, given, side in ends})
-
-
-def _add(end: Any, given: dict[str, str], side: str) -> Any:
-    plugins = registry()
-    file_format = plugins.by_name(end.format, "format") if end.format else None
-    old = end.options | end.format_options
-    options, shape = _sorted(old | given, plugins.by_name(end.connector), file_format, side)
-    return end.model_copy(update={"options": options, "format_options": shape})
-
-
-def _sorted(
-    given: dict[str, str], spec: ConnectorSpec, file_format: ConnectorSpec | None, side: str
-) -> tuple[dict[str, str], dict[str, str]]:
-    """The options of the connector and those of the format, each validated. Raises ConfigError."""
-    own = spec.config.model_fields
-    shape = file_format.config.model_fields if file_format else {}
-    for key in given:
-        if key not in own and key not in shape:
-            known = sorted({*own, *shape})
-            near = difflib.get_close_matches(key, known, 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise ConfigError(
-                f"{'-s' if side == 'source' else '-k'} {key}=...: the {side} has no option {key!r} "
-                f"(known: {', '.join(known) or 'none'}){hint}"
-            )
-    options = {k: v for k, v in given.items() if k in own}
-    format_options = {k: v for k, v in given.items() if k in shape}
-    validate_options(spec.config, options, spec.name)
-    if file_format:
-        validate_options(file_format.config, format_options, file_format.name)
-    return options, format_options
-
-
-def without_secrets(request: CopyRequest, resolved: Resolved) -> tuple[CopyRequest, Resolved]:
-    """What a journal may keep: addresses without passwords, options without those typed as secret."""
-    source, sink = resolved.source, resolved.sink
-    hidden = _secret_keys(source.connector, source.format) | _secret_keys(sink.connector, sink.format)
-
-    def shown(options: dict[str, str]) -> dict[str, str]:
-        return {key: value for key, value in options.items() if key not in hidden}
-
-    def end(side: Any) -> Any:
-        kept = {"options": shown(side.options), "format_options": shown(side.format_options)}
-        return side.model_copy(update={"root": public_url(side.root), **kept})
-
-    kept = request.model_copy(
-        update={
-            "source": public_url(request.source),
-            "sink": public_url(request.sink),
-            "source_options": shown(request.source_options),
-            "sink_options": shown(request.sink_options),
-        }
-    )
-    return kept, resolved.model_copy(update={"source": end(source), "sink": end(sink)})
-
-
-def _secret_keys(*connectors: str) -> set[str]:
-    fields = (f for name in connectors if name for f in registry().by_name(name).config.model_fields.items())
-    return {name for name, field in fields if "Secret" in str(field.annotation)}

@@ -20,6 +20,7 @@ from ..spi.data import Attempt, Begun, PlanHint, Receipt, Split, Target, Unit, U
 from ..spi.endpoints import Copier, ReadBack, Sink, Source, Writer
 from ..spi.store import Block, ObjectInfo, ObjectStore, RangeCopier, UploadRequest
 from .listing import Selection, info_of, version
+from .names import flattened
 from .objectfile import blocks_of
 
 DEFAULT_BLOCK = 8 << 20
@@ -63,6 +64,10 @@ class BinarySource(Source[memoryview]):
             raise ShortReadError(f"{split.unit} ended after {(split.offset or 0) + got:,} bytes")
         yield buffer
 
+    def objects(self, splits: Iterator[Split]) -> Iterator[ObjectInfo]:
+        """The objects of a whole plan, each once."""
+        return (split_info(split) for split in splits if not split.index)
+
     def close(self) -> None:
         self.store.close()
 
@@ -78,6 +83,7 @@ class FileTarget:
     """Where units go on a store: ``name`` for one object, else below the root under their own names.
 
     ``extension`` takes the place of ``replaces`` at the end of a name; other names get it added.
+    ``flat``: all go into one folder.
     """
 
     store: ObjectStore
@@ -85,12 +91,14 @@ class FileTarget:
     name: str = ""
     extension: str = ""
     replaces: str = ""
+    flat: bool = False
     _added: set[int] = field(default_factory=set)
 
     def path(self, unit: Unit) -> str:
         if self.name:
             return self.name
-        return self._stem(unit.name) + self.extension
+        name = self._stem(unit.name) + self.extension
+        return flattened(name) if self.flat else name
 
     def _stem(self, name: str) -> str:
         stem = name[: len(name) - len(self.replaces)]
@@ -141,7 +149,7 @@ class BinarySink(Sink[memoryview], Copier, ReadBack[memoryview]):
 
     def begin(self, unit: Unit, target: Target, run_id: str) -> Begun:
         path = self.target.path(unit)
-        request = UploadRequest(run_id, target.mode is WriteMode.OVERWRITE, unit.size)
+        request = UploadRequest(run_id, target.mode is WriteMode.OVERWRITE, unit.size, target.attributes)
         upload = self.store.open_upload(path, request)
         return Begun(
             path.encode(errors="surrogateescape") + b"\0" + upload, max_writers=MANY, block=self.block

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from ..errors import ConfigError, NotFoundError
 from ..spi.data import Unit, UnitPage
 from ..spi.store import ObjectInfo, ObjectStore
+from . import filters
+from .file_list import FileList
+from .settings import StoreReadSettings
 
 _MAGIC = re.compile(r"[*?\[]")
 
@@ -60,36 +63,60 @@ def _character_class(body: str) -> str:
 
 @dataclass(frozen=True)
 class Selection:
-    """Objects of one store: ``name`` is one object; else all that match ``pattern`` (empty: all)."""
+    """Objects of one store: ``name`` is one object; else what ``listed`` names, what matches ``pattern``,
+    or (without either) what the settings choose. ``settings`` filter by time in any case.
+    """
 
     store: ObjectStore
     where: str
     name: str = ""
     pattern: str = ""
+    settings: StoreReadSettings = field(default_factory=StoreReadSettings)
+    listed: FileList | None = None
 
     @cached_property
     def _matches(self) -> re.Pattern[str]:
-        return pattern_regex(self.pattern or "**")
+        return pattern_regex(self.pattern) if self.pattern else filters.chosen(self.settings)
 
     @cached_property
     def _prefix(self) -> str:
         """What all matches start with: the store lists no more than that."""
-        return _MAGIC.split(self.pattern, maxsplit=1)[0]
+        return _MAGIC.split(self.pattern, maxsplit=1)[0] if self.pattern else filters.prefix_of(self.settings)
 
     def pages(self, after: str | None = None) -> Iterator[list[ObjectInfo]]:
-        """Pages of matching objects, ordered by path. Raises NotFoundError where nothing matches."""
+        """Pages of matching objects, ordered by path but where a list says otherwise.
+
+        Raises NotFoundError where nothing matches; that none was modified in the wanted time is fine.
+        """
+        found = after is not None
+        for page in self._found(after):
+            found = found or bool(page)
+            if infos := [info for info in page if self.settings.within(info.modified)]:
+                yield infos
+        if not found:
+            way = self.settings.chooses
+            given = f" with {way}={getattr(self.settings, way)}" if way else ""
+            raise NotFoundError(f"no file matches {self.where}{given}")
+
+    def _found(self, after: str | None) -> Iterator[list[ObjectInfo]]:
         if self.name:
             if after is None:
                 yield [self.store.stat(self.name)]
-            return
-        found = after is not None
-        for page in self.store.list(self._prefix, after):
-            infos = [info for info in page if self._matches.fullmatch(info.path)]
-            if infos:
-                found = True
-                yield infos
-        if not found:
-            raise NotFoundError(f"no file matches {self.where}")
+        elif self.listed is not None:
+            yield from self.listed.pages(after)
+        else:
+            for page in self.store.list(self._prefix, after):
+                yield [info for info in page if self._matches.fullmatch(info.path)]
+
+    def infos(self) -> Iterator[ObjectInfo]:
+        return (info for page in self.pages() for info in page)
+
+    def merged(self, after: bytes | None) -> Iterator[UnitPage]:
+        """One unit of all objects; none where there is no object."""
+        if after is None:
+            sizes = [info.size for info in self.infos()]
+            name = self.name or self.where.rstrip("/*").rpartition("/")[2] or "all"
+            yield UnitPage((Unit(name, sum(sizes)),) if sizes else ())
 
     def units(self, after: bytes | None) -> Iterator[UnitPage]:
         """One unit per object; its token is the version."""

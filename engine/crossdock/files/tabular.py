@@ -19,6 +19,7 @@ from ..spi.store import Block, ObjectInfo, ObjectStore, UploadRequest
 from .binary import DEFAULT_BLOCK, MANY, FileTarget
 from .listing import Selection, info_of, version
 from .objectfile import ObjectFile, PartStream, blocks_of
+from .partitions import Keys, Partitions, with_keys, without_keys
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,6 +35,7 @@ class FormatSource(Source["pa.RecordBatch"]):
     """Record batches of the selected files: a unit per file, or with ``merge`` one unit of all.
 
     ``fixed`` is the schema to read with where it is known (reading back); else the format finds it.
+    ``partitions`` add columns to it.
     """
 
     store: ObjectStore
@@ -41,23 +43,23 @@ class FormatSource(Source["pa.RecordBatch"]):
     selection: Selection
     merge: bool = False
     fixed: pa.Schema | None = None
+    partitions: Partitions | None = None
     _schemas: dict[str, pa.Schema] = field(default_factory=dict)
     _mutex: threading.Lock = field(default_factory=threading.Lock)
 
     def units(self, after: bytes | None = None) -> Iterator[UnitPage]:
-        if not self.merge:
-            yield from self.selection.units(after)
-        elif after is None:
-            size = sum(info.size for page in self.selection.pages() for info in page)
-            name = self.selection.name or self.selection.where.rstrip("/*").rpartition("/")[2] or "all"
-            yield UnitPage((Unit(name, size),))
+        return self.selection.merged(after) if self.merge else self.selection.units(after)
 
     def schema(self, unit: Unit) -> pa.Schema:
         if self.fixed is not None:
             return self.fixed
         if not self.merge:
-            return self._schema_of(info_of(unit))
+            return self._with_partitions(info_of(unit))
         return self._merged_schema()
+
+    def _with_partitions(self, info: ObjectInfo) -> pa.Schema:
+        schema = self._schema_of(info)
+        return schema if self.partitions is None else self.partitions.extend(schema, info.path)
 
     def _schema_of(self, info: ObjectInfo) -> pa.Schema:
         key = f"{info.path} {info.etag}"
@@ -78,10 +80,10 @@ class FormatSource(Source["pa.RecordBatch"]):
 
         if (known := self._schemas.get("")) is not None:
             return known
-        infos = [info for _, info in zip(range(SCHEMA_FILES), self._infos(), strict=False)]
-        merged = self._schema_of(infos[0])
+        infos = [info for _, info in zip(range(SCHEMA_FILES), self.selection.infos(), strict=False)]
+        merged = self._with_partitions(infos[0])
         for info in infos[1:]:
-            other = self._schema_of(info)
+            other = self._with_partitions(info)
             if other.names != merged.names:
                 raise SchemaMismatchError(
                     f"{info.path} has other columns than {infos[0].path}, so they cannot go into one "
@@ -94,11 +96,8 @@ class FormatSource(Source["pa.RecordBatch"]):
         self._schemas[""] = merged
         return merged
 
-    def _infos(self) -> Iterator[ObjectInfo]:
-        return (info for page in self.selection.pages() for info in page)
-
     def plan(self, unit: Unit, hint: PlanHint) -> Iterator[Split]:
-        infos = self._infos() if self.merge else iter([info_of(unit)])
+        infos = self.selection.infos() if self.merge else iter([info_of(unit)])
         share = (unit.size or 0) // (4 * hint.parallel)
         target = max(hint.min_split_bytes, min(LARGEST_SPLIT, max(SMALLEST_SPLIT, share)))
         last = sys.maxsize
@@ -128,12 +127,17 @@ class FormatSource(Source["pa.RecordBatch"]):
     def _batches(self, group: list[Any]) -> Iterator[pa.RecordBatch]:
         for place, token in group:
             info = ObjectInfo(*place)
-            schema = self.fixed or (self._merged_schema() if self.merge else self._schema_of(info))
+            keys = {} if self.partitions is None else self.partitions.of(info.path)
+            schema = self.fixed or self._own_schema(info, keys)
             with (
                 ObjectFile(self.store.open_read(info.path, info)) as file,
                 self.format.read(file, info, b64decode(token), schema) as batches,
             ):
-                yield from batches
+                yield from (with_keys(batch, keys) for batch in batches) if keys else batches
+
+    def _own_schema(self, info: ObjectInfo, keys: Keys) -> pa.Schema:
+        """What the file is read with: its part of the merged schema, or its own."""
+        return without_keys(self._merged_schema(), keys) if self.merge else self._schema_of(info)
 
     def close(self) -> None:
         self.store.close()
@@ -176,7 +180,8 @@ class FormatSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"]):
     def begin(self, unit: Unit, target: Target, run_id: str) -> Begun:
         assert target.schema is not None  # noqa: S101 - tabular units have one
         path = self.target.path(unit)
-        upload = self.store.open_upload(path, UploadRequest(run_id, target.mode is WriteMode.OVERWRITE))
+        overwrite = target.mode is WriteMode.OVERWRITE
+        upload = self.store.open_upload(path, UploadRequest(run_id, overwrite, attributes=target.attributes))
         handle = _pack(path, upload, target.schema)
         memory = WRITER_MEMORY + self.block
         if self._format(path).joinable:

@@ -4,10 +4,20 @@ from .data import Attempt, Begun, PlanHint, Receipt, Split, Target, Unit, UnitPa
 from .endpoints import Cancellable, Copier, ReadBack, Sink, Source, Writer
 from .format import ByteSink, FileFormat, FormatWriter, Part, Piece
 from .spec import Capabilities, ConnectorConfig, ConnectorSpec, Location
-from .store import Block, ObjectInfo, ObjectReader, ObjectStore, RangeCopier, UploadRequest
+from .store import (
+    Attributes,
+    Block,
+    ObjectAttributes,
+    ObjectInfo,
+    ObjectReader,
+    ObjectStore,
+    RangeCopier,
+    UploadRequest,
+)
 
 __all__ = [
     "Attempt",
+    "Attributes",
     "Begun",
     "Block",
     "ByteSink",
@@ -19,6 +29,7 @@ __all__ = [
     "FileFormat",
     "FormatWriter",
     "Location",
+    "ObjectAttributes",
     "ObjectInfo",
     "ObjectReader",
     "ObjectStore",

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from .store import ObjectAttributes
+
 
 class WriteMode(StrEnum):
     """What to do about a target that may exist."""
@@ -91,10 +93,14 @@ class PlanHint:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """How a unit shall be written. ``schema`` is the *mapped* schema, None for bytes."""
+    """How a unit shall be written. ``schema`` is the *mapped* schema, None for bytes.
+
+    ``attributes`` are what its object shall have beside the bytes; for stores only.
+    """
 
     mode: WriteMode
     schema: pa.Schema | None = None
+    attributes: ObjectAttributes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
+
+from ..errors import NotFoundError, SourceChangedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +42,34 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
+class ObjectAttributes:
+    """What an object has beside its bytes; None and empty where it has not.
+
+    ``headers`` are content headers under the names ``content_type``, ``content_language``,
+    ``content_encoding``, ``content_disposition`` and ``cache_control``; ``metadata`` is the user's own.
+    ``modified_ns``: nanoseconds since 1970. ``mode``: POSIX permissions. The others are the stores' own texts.
+    """
+
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    modified_ns: int | None = None
+    mode: int | None = None
+    acl: str | None = None
+    owner: str | None = None
+    group: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class UploadRequest:
-    """What an upload is told when it begins. ``size`` in bytes where it is known."""
+    """What an upload is told when it begins. ``size`` in bytes where it is known.
+
+    ``attributes`` is None but for stores with the ability ``Attributes``, and then has no more than they keep.
+    """
 
     run_id: str
     overwrite: bool = False
     size: int | None = None
+    attributes: ObjectAttributes | None = None
 
 
 class ObjectReader(ABC):
@@ -121,12 +145,37 @@ class ObjectStore(ABC):
     def delete(self, path: str) -> None:
         """Remove the object; one that does not exist is fine."""
 
+    def delete_version(self, info: ObjectInfo) -> None:
+        """Remove the object if it is still that version; one that does not exist is fine.
+
+        Another version raises SourceChangedError. Here: looks first, and somebody who replaces the object in
+        between loses; stores that can do both at once override this.
+        """
+        try:
+            found = self.stat(info.path)
+        except NotFoundError:
+            return
+        if found.etag != info.etag:
+            raise SourceChangedError(f"{info.path} is no longer the version that was listed")
+        self.delete(info.path)
+
     def is_folder(self, path: str) -> bool:
         """Whether ``path`` is a folder. Here: something lies below it; stores with real folders ask."""
         return next(iter(self.list(path.rstrip("/") + "/")), None) is not None
 
     def close(self) -> None:  # noqa: B027 - optional
         """Let go of connections. May be called twice."""
+
+
+class Attributes(ABC):
+    """Ability of a store: objects have attributes, which can be read and given to an upload."""
+
+    keeps: frozenset[str]
+    """The fields of ObjectAttributes that its objects have; ``attributes`` fills no others."""
+
+    @abstractmethod
+    def attributes(self, info: ObjectInfo) -> ObjectAttributes:
+        """The attributes of that version. Raises NotFoundError, SourceChangedError."""
 
 
 class RangeCopier(ABC):

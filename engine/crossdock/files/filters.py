@@ -1,0 +1,79 @@
+"""The store settings that choose files by name, as regular expressions over paths."""
+
+from __future__ import annotations
+
+import re
+
+from ..errors import ConfigError
+from .settings import StoreReadSettings
+
+
+def chosen(settings: StoreReadSettings) -> re.Pattern[str]:
+    """What the whole path of a wanted file matches.
+
+    A folder's wildcards say where to begin; whether files of deeper folders count says ``recursive``.
+    """
+    deeper = "(?:.*/)?" if settings.recursive else ""
+    if settings.prefix:
+        rest = ".*" if settings.recursive else "[^/]*"
+        return re.compile(re.escape(settings.prefix) + rest, re.DOTALL)
+    folder = settings.wildcard_folder_path.strip("/")
+    start = _regex(folder) + "/" if folder else ""
+    name = _regex(settings.wildcard_file_name) if settings.wildcard_file_name else "[^/]+"
+    return re.compile(start + deeper + name, re.DOTALL)
+
+
+def prefix_of(settings: StoreReadSettings) -> str:
+    """What the paths of all wanted files start with: the store lists no more than that."""
+    if settings.prefix:
+        return settings.prefix
+    folder = settings.wildcard_folder_path.strip("/")
+    if not folder:
+        return "" if settings.recursive else _literal(settings.wildcard_file_name)
+    literal = _literal(folder)
+    return folder_prefix(literal) if literal == _plain(folder) else literal
+
+
+def folder_prefix(folder: str) -> str:
+    return folder.rstrip("/") + "/"
+
+
+def check(settings: StoreReadSettings) -> None:
+    """Refuse wildcards that mean nothing. Raises ConfigError."""
+    if "/" in settings.wildcard_file_name:
+        raise ConfigError("wildcard_file_name names files, without folders; those go to wildcard_folder_path")
+    for name in ("wildcard_folder_path", "wildcard_file_name"):
+        if re.fullmatch(r"(?:[^^]|\^.)*\^", getattr(settings, name), re.DOTALL):
+            raise ConfigError(f"{name} ends with ^, which needs a character behind it")
+
+
+def _tokens(pattern: str) -> list[tuple[str, bool]]:
+    """Characters, each with whether it is a wildcard."""
+    found, at = [], 0
+    while at < len(pattern):
+        if pattern[at] == "^" and at + 1 < len(pattern):
+            found.append((pattern[at + 1], False))
+            at += 2
+        else:
+            found.append((pattern[at], pattern[at] in "*?"))
+            at += 1
+    return found
+
+
+def _regex(pattern: str) -> str:
+    wild = {"*": "[^/]*", "?": "[^/]"}
+    return "".join(wild[char] if special else re.escape(char) for char, special in _tokens(pattern))
+
+
+def _literal(pattern: str) -> str:
+    """The characters before the first wildcard."""
+    out = ""
+    for char, special in _tokens(pattern):
+        if special:
+            break
+        out += char
+    return out
+
+
+def _plain(pattern: str) -> str:
+    return "".join(char for char, _ in _tokens(pattern))

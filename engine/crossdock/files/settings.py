@@ -1,0 +1,170 @@
+"""Store settings: which files of a store are read, and how a store is written.
+
+They are options of every store, beside the connector's own; the words are Data Factory's
+``storeSettings`` in snake_case. A connector's own option of the same name comes first.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from ..spi.spec import ConnectorConfig
+
+CopyBehavior = Literal["PreserveHierarchy", "FlattenHierarchy", "MergeFiles"]
+Kept = Literal["Attributes", "ACL", "Owner", "Group"]
+LAST_MODIFIED = "$$LASTMODIFIED"
+
+
+def _utc(value: Any) -> Any:
+    """A time without a zone is UTC."""
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value.strip())
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
+
+
+Moment = Annotated[datetime, BeforeValidator(_utc)]
+
+
+class StoreReadSettings(ConnectorConfig):
+    """What every store takes as a source."""
+
+    recursive: bool = Field(
+        True, description="Whether files of the folders below count too. An address with wildcards says it itself"
+    )
+    wildcard_folder_path: str = Field(
+        "",
+        description="Folders below the address, with `*` and `?` within a folder's name; `^` before a character "
+        "means that character",
+    )
+    wildcard_file_name: str = Field("", description="Names of files, with the same wildcards")
+    prefix: str = Field(
+        "",
+        description="What the paths below the address start with; the folders of the prefix are not "
+        "repeated at the sink",
+    )
+    file_list_path: str = Field(
+        "",
+        description="A text file in the same store (below the address, or from the store's root with a leading "
+        "`/`) with one path below the address per line: exactly these are read",
+    )
+    modified_datetime_start: Moment | None = Field(
+        None, description="Only files modified then or later; UTC unless the time says otherwise"
+    )
+    modified_datetime_end: Moment | None = Field(None, description="Only files modified before then")
+    enable_partition_discovery: bool = Field(
+        False, description="Folders named `key=value` become columns of text; for tables, not for bytes"
+    )
+    partition_root_path: str = Field(
+        "",
+        description="The folder whose `key=value` folders count: below the address, or with a leading `/` from the "
+        "store's root. Default: the address up to its first wildcard",
+    )
+    delete_files_after_completion: bool = Field(
+        False,
+        description="Delete each file once its copy is committed and verified; binary copies only. A file "
+        "that changed meanwhile is kept",
+    )
+    max_concurrent_connections: int | None = Field(
+        None, ge=1, description="At most so many workers at once for this side"
+    )
+
+    @property
+    def wildcards(self) -> bool:
+        return bool(self.wildcard_folder_path or self.wildcard_file_name)
+
+    @property
+    def chooses(self) -> str:
+        """The first setting that says which files of a folder are meant; empty where none does."""
+        ways = ("file_list_path", "prefix", "wildcard_folder_path", "wildcard_file_name")
+        return next((way for way in ways if getattr(self, way)), "")
+
+    def within(self, moment: float) -> bool:
+        """Whether a file modified then (seconds since 1970) is wanted."""
+        start, end = self.modified_datetime_start, self.modified_datetime_end
+        return (start is None or moment >= start.timestamp()) and (end is None or moment < end.timestamp())
+
+    def any_time(self) -> StoreReadSettings:
+        """The same files, whenever they were modified."""
+        return self.model_copy(update={"modified_datetime_start": None, "modified_datetime_end": None})
+
+    @model_validator(mode="after")
+    def _fit(self) -> StoreReadSettings:
+        start, end = self.modified_datetime_start, self.modified_datetime_end
+        if start and end and start >= end:
+            raise ValueError("modified_datetime_start is not before modified_datetime_end")
+        if self.prefix and self.wildcards:
+            raise ValueError("prefix and wildcards exclude each other")
+        if self.file_list_path:
+            others = ("prefix", "wildcard_folder_path", "wildcard_file_name", "modified_datetime_start")
+            for other in (*others, "modified_datetime_end"):
+                if getattr(self, other):
+                    raise ValueError(f"file_list_path and {other} exclude each other")
+            if not self.recursive:
+                raise ValueError("file_list_path and recursive=false exclude each other")
+        if self.partition_root_path and not self.enable_partition_discovery:
+            raise ValueError("partition_root_path needs enable_partition_discovery=true")
+        return self
+
+
+class MetadataItem(ConnectorConfig):
+    """One name and value of an object's own metadata."""
+
+    name: str = Field(min_length=1, description="The name")
+    value: str = Field(description="The value; `$$LASTMODIFIED` is when the source file was modified")
+
+
+def _items(value: Any) -> Any:
+    """``a=1,b=2`` or Data Factory's JSON list."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        return json.loads(value)
+    pairs = [item.partition("=") for item in value.split(",") if item.strip()]
+    if any(not equals for _, equals, _ in pairs):
+        raise ValueError("write name=value,name=value or a JSON list of objects with name and value")
+    return [{"name": name.strip(), "value": value} for name, _, value in pairs]
+
+
+def _words(value: Any) -> Any:
+    return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
+
+
+class StoreWriteSettings(ConnectorConfig):
+    """What every store takes as a sink."""
+
+    copy_behavior: CopyBehavior = Field(
+        "PreserveHierarchy",
+        description="PreserveHierarchy keeps the paths below the source folder. FlattenHierarchy writes all into one "
+        "folder, `/` in a path becoming `~1` and `~` becoming `~0`, so that no two names meet. MergeFiles makes one "
+        "file of all, in the order of the listing: rows of tables, else bytes; it has the source folder's name "
+        "unless the sink names one",
+    )
+    max_concurrent_connections: int | None = Field(
+        None, ge=1, description="At most so many workers at once for this side"
+    )
+    metadata: Annotated[tuple[MetadataItem, ...], BeforeValidator(_items)] = Field(
+        (),
+        description="Names and values for each object, where the store has them: `a=1,b=2` or a JSON list; the "
+        "value `$$LASTMODIFIED` is when the source file was modified",
+    )
+    preserve: Annotated[tuple[Kept, ...], BeforeValidator(_words)] = Field(
+        (),
+        description="What else to take over from the source's files, where both stores have it: Attributes are "
+        "metadata and content headers, or permissions and modification time; and ACL, Owner, Group",
+    )
+
+    @model_validator(mode="after")
+    def _fit(self) -> StoreWriteSettings:
+        names = [item.name.lower() for item in self.metadata]
+        if len(set(names)) < len(names):
+            raise ValueError("metadata has a name twice")
+        if self.copy_behavior == "MergeFiles":
+            if self.preserve:
+                raise ValueError("a file made of many cannot preserve what each had")
+            if any(item.value == LAST_MODIFIED for item in self.metadata):
+                raise ValueError(f"a file made of many has no single {LAST_MODIFIED}")
+        return self
