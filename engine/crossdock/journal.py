@@ -194,9 +194,12 @@ class Journal:
 
         From then on processes with a smaller one can write to the journal no more: CancelledError.
         """
-        epoch: int = self.get("epoch", 0) + 1
-        self.set(epoch=epoch)
-        self._epoch = epoch
+        with self._transaction() as db:
+            row = db.execute("SELECT value FROM run WHERE key = 'epoch'").fetchone()
+            epoch = int(row[0]) + 1 if row else 1
+            _store(db, {"epoch": epoch})
+            # While no other thread of this process can write.
+            self._epoch = epoch
         return epoch
 
     def add_units(self, units: Sequence[Unit], cursor: str | None) -> None:
