@@ -1,4 +1,4 @@
-"""A copy in a process of its own that fails where it is told to. One JSON argument, one JSON line as answer.
+"""A copy in a process of its own that fails where it is told to; it answers with one line of JSON.
 
 Nothing in the product knows of this: real methods are wrapped, and SIGKILL is what a power switch
 is to a process. A point is written ``name:before:3`` or ``name:after:3``: at the third call. The name
@@ -193,8 +193,3 @@ def main(given: dict[str, Any]) -> int:
     answer |= {"retries": result.retries, "bytes_read": result.bytes_read, "rows": result.rows_copied}
     print(json.dumps(answer), flush=True)
     return result.exit_code
-
-
-if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parent))
-    sys.exit(main(json.loads(sys.argv[1])))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 from pathlib import Path
@@ -33,11 +32,11 @@ def test_a_run_has_one_process(bench: Bench) -> None:
     """Also while that process is stopped: it may go on at any time."""
     payload = OneBinary(bench.folder)
     first = under_way(bench, payload)
-    os.kill(first.process.pid, signal.SIGSTOP)
+    first.send(signal.SIGSTOP)
     assert refused(bench.resume())
     assert refused(bench.copy(payload))
     payload.visible()
-    os.kill(first.process.pid, signal.SIGCONT)
+    first.send(signal.SIGCONT)
     assert first.finish().answer["status"] == "Succeeded"
     payload.check()
 
@@ -147,7 +146,7 @@ def test_a_process_that_wakes_up_when_all_is_over(bench: Bench, kind: type[Paylo
     payload = kind(bench.folder)
     zombie = bench.start("copy", payload, pause=0.1, options={"mode": mode})
     wait_for(lambda: bench.state() != "" and bench.info().splits_done >= 3)
-    os.kill(zombie.process.pid, signal.SIGSTOP)
+    zombie.send(signal.SIGSTOP)
     done = bench.receipts()
     for path in (bench.home / "runs").glob("*.lock*"):
         path.unlink()
@@ -155,7 +154,7 @@ def test_a_process_that_wakes_up_when_all_is_over(bench: Bench, kind: type[Paylo
     assert ended.answer["status"] == "Succeeded"
     assert ended.carried.isdisjoint(done)
     assert payload.visible()
-    os.kill(zombie.process.pid, signal.SIGCONT)
+    zombie.send(signal.SIGCONT)
     assert fenced(zombie.finish())
     payload.check()
 
@@ -165,12 +164,12 @@ def test_an_older_attempt_that_ends_late(bench: Bench, kind: type[Payload]) -> N
     """As above, but the older process goes on while the newer one is at work: both write the same unit."""
     payload = kind(bench.folder)
     older = under_way(bench, payload, pause=0.06)
-    os.kill(older.process.pid, signal.SIGSTOP)
+    older.send(signal.SIGSTOP)
     for path in (bench.home / "runs").glob("*.lock*"):
         path.unlink()
     newer = bench.start("resume", pause=0.06)
     wait_for(lambda: bench.fact("epoch") == 2)
-    os.kill(older.process.pid, signal.SIGCONT)
+    older.send(signal.SIGCONT)
     assert fenced(older.finish())
     assert newer.finish().answer.get("status") == "Succeeded"
     payload.check()
