@@ -79,11 +79,10 @@ class TestSources:
         assert Path(found.source.root) == here
         assert found.sink.root == f"sqlite:///{here}/x.db#t"
 
-    @pytest.mark.parametrize("source", ["gone", "gone/a.csv", "gone/*.csv", "many/*.xml"])
+    @pytest.mark.parametrize("source", ["gone", "gone/a.csv", "gone/"])
     def test_nothing_there(self, source: str) -> None:
         with pytest.raises(NotFoundError):
-            found = resolved(source, "out/", source_format="csv")
-            next(open_source(found).units())
+            resolved(source, "out/", source_format="csv")
 
 
 @pytest.mark.usefixtures("here")
