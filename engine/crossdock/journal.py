@@ -17,7 +17,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
-from .errors import ConfigError, NotFoundError
+from .errors import CancelledError, ConfigError, NotFoundError
 from .journal_errors import explained, refused
 from .spi.data import Begun, Receipt, Split, Unit
 
@@ -88,14 +88,15 @@ class Journal:
 
     def __init__(self, path: Path, *, lock: bool) -> None:
         self.path = path
+        self._epoch = 0
         self._mutex = threading.Lock()
         # Whoever looks whether a run is alive has its lock for a moment.
         self._lock = _hold(path, wait=1) if lock else None
-        with explained(path):
-            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-            self._db.execute("PRAGMA busy_timeout = 5000")
-            # A killed process loses nothing; after a power failure at most the last receipts are missing.
-            self._db.execute("PRAGMA synchronous = NORMAL")
+        try:
+            self._db = _connect(path)
+        except BaseException:
+            self._unlock()
+            raise
 
     @classmethod
     def create(cls, path: Path, **facts: Any) -> Journal:
@@ -158,6 +159,7 @@ class Journal:
         with self._mutex, explained(self.path):
             self._db.execute("BEGIN IMMEDIATE")
             try:
+                self._check_epoch()
                 yield self._db
                 self._db.execute("COMMIT")
             except BaseException:
@@ -165,6 +167,14 @@ class Journal:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
+
+    def _check_epoch(self) -> None:
+        """A process that slept while another one went on (its lock was lost) may not write any more."""
+        if not self._epoch:
+            return
+        ((epoch,),) = self._db.execute("SELECT value FROM run WHERE key = 'epoch'").fetchall()
+        if int(epoch) != self._epoch:
+            raise CancelledError(f"another process has taken over the run {self.path.stem!r}")
 
     def _query(self, sql: str, *args: Any) -> list[Any]:
         with self._mutex, explained(self.path):
@@ -180,9 +190,16 @@ class Journal:
         return json.loads(rows[0][0]) if rows else default
 
     def next_epoch(self) -> int:
-        """A number that grows with every process that works on this run; attempts are counted from it."""
-        epoch: int = self.get("epoch", 0) + 1
-        self.set(epoch=epoch)
+        """A number that grows with every process that works on this run; attempts are counted from it.
+
+        From then on processes with a smaller one can write to the journal no more: CancelledError.
+        """
+        with self._transaction() as db:
+            row = db.execute("SELECT value FROM run WHERE key = 'epoch'").fetchone()
+            epoch = int(row[0]) + 1 if row else 1
+            _store(db, {"epoch": epoch})
+            # While no other thread of this process can write.
+            self._epoch = epoch
         return epoch
 
     def add_units(self, units: Sequence[Unit], cursor: str | None) -> None:
@@ -298,9 +315,25 @@ class Journal:
 
     def close(self) -> None:
         self._db.close()
+        self._unlock()
+
+    def _unlock(self) -> None:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    with explained(path):
+        db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        try:
+            db.execute("PRAGMA busy_timeout = 5000")
+            # A killed process loses nothing; after a power failure at most the last receipts are missing.
+            db.execute("PRAGMA synchronous = NORMAL")
+        except BaseException:
+            db.close()
+            raise
+    return db
 
 
 def _encode(name: str) -> bytes:

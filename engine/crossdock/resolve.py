@@ -109,7 +109,7 @@ class _Side:
         if self.spec.kind != "store":
             return ""
         _, dot, last = self.sample.rpartition("/")[2].lower().rpartition(".")
-        return self.extension() or (dot + last if last.isalnum() else "")
+        return self.extension() or (dot + last if dot and last.isalnum() else "")
 
     def common(self, tabular: bool) -> dict[str, Any]:
         return {
