@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import Any, Protocol, TypeVar
 
 from .errors import (
@@ -22,12 +22,14 @@ from .errors import (
     ThrottledError,
     TransientError,
 )
+from .gate import Gate, NoGate
 from .limits import MemoryBudget, NoThrottle, Throttle
 from .mapping import Apply
 from .spi.data import Attempt, Receipt, Split
 from .spi.endpoints import Copier, Sink, Source, Writer
 
 ATTEMPTS = 5
+THROTTLED_ATTEMPTS = 12
 FIRST_WAIT = 0.5
 LONGEST_WAIT = 60.0
 DEFAULT_MEMORY = 32 << 20
@@ -133,6 +135,7 @@ class Carrier:
     epoch: int
     copier: Copier | None = None
     children: Children | None = None
+    gate: Gate = field(default_factory=NoGate)
 
     def carry(self, job: Job, worker: Worker) -> tuple[Receipt, str]:
         """Carry the split, again after transient errors; returns its receipt and the digest's text."""
@@ -140,7 +143,7 @@ class Carrier:
         def attempt(number: int) -> tuple[Receipt, str]:
             return self.attempt(job, Attempt(self.run_id, self.epoch * 1000 + number), worker)
 
-        return again(attempt, self.cancel, worker)
+        return again(attempt, self.cancel, worker, self.gate)
 
     def digest(self, source: Source[Any], split: Split, make: Callable[[], Digest], worker: Worker) -> str:
         """Read a split of what was written, again after transient errors; returns its digest's text."""
@@ -148,7 +151,7 @@ class Carrier:
         def attempt(number: int) -> str:
             return self._digest((source, self.sink_classify, "sink"), split, make, worker)
 
-        return again(attempt, self.cancel, worker)
+        return again(attempt, self.cancel, worker, self.gate)
 
     def _digest(
         self, end: tuple[Source[Any], Classify, str], split: Split, make: Callable[[], Digest], worker: Worker
@@ -297,19 +300,39 @@ class Carrier:
 
 
 def again(
-    attempt: Callable[[int], Result], cancel: threading.Event, worker: Worker, first: int = 1
+    attempt: Callable[[int], Result], cancel: threading.Event, worker: Worker, gate: Gate, first: int = 1
 ) -> Result:
-    """Call ``attempt(number)`` again after each TransientError, ``ATTEMPTS`` times at most."""
-    for number in range(first, ATTEMPTS + 1):
+    """Call ``attempt(number)`` again after each TransientError, as often as ``attempts`` says."""
+    number = first
+    while True:
+        make_way(gate, worker, cancel)
+        began = monotonic()
         try:
-            return attempt(number)
+            result = attempt(number)
         except TransientError as error:
-            if number == ATTEMPTS:
+            if number >= attempts(error):
                 raise
+            gate.failed(error, began)
             pause(error, number, cancel, worker)
+        else:
+            gate.faster()
+            return result
         finally:
             worker.taken, worker.in_flight, worker.rows_in_flight = worker.in_flight, 0, 0
-    raise AssertionError
+        number += 1
+
+
+def attempts(error: TransientError) -> int:
+    """How many tries there are: more where the server only wants fewer requests."""
+    return THROTTLED_ATTEMPTS if isinstance(error, ThrottledError) else ATTEMPTS
+
+
+def make_way(gate: Gate, worker: Worker, cancel: threading.Event) -> None:
+    """Between two calls, when fewer workers may work than do: leave, and wait to enter again."""
+    if gate.crowded():
+        gate.leave()
+        with worker.waits_for("throttle"):
+            gate.enter(cancel)
 
 
 def pause(error: TransientError, number: int, cancel: threading.Event, worker: Worker) -> None:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any, TypeVar
 
-from .carry import Carrier, Classify, Worker, again, classified, pause
+from .carry import Carrier, Classify, Worker, again, classified, make_way, pause
 from .errors import CancelledError, CrossdockError, TransientError
+from .gate import NoGate
 from .journal import Journal
 from .mapping import Apply, compile_mapping
 from .request import CopyRequest, Resolved
 from .spi.data import Unit
 from .spi.endpoints import Sink, Source
 from .spi.spec import ConnectorSpec
+from .spi.store import ObjectAttributes
 
 KEPT_SCHEMAS = 1000
+_OPEN = NoGate()
 Result = TypeVar("Result")
 
 
@@ -25,7 +30,8 @@ class Context:
     """One run in one process.
 
     ``handles`` are the units begun here and not finished. ``asking`` counts the retries of all calls
-    but those that carry splits.
+    outside of workers. ``attributes`` says what a unit's object gets beside its bytes. ``notes`` are for
+    the report.
     """
 
     run_id: str
@@ -41,6 +47,9 @@ class Context:
     cancel: threading.Event
     handles: dict[int, bytes] = field(default_factory=dict)
     asking: Worker = field(default_factory=Worker)
+    attributes: Callable[[Unit], ObjectAttributes] | None = None
+    notes: list[str] = field(default_factory=list)
+    _working: threading.local = field(default_factory=threading.local)
     _schemas: dict[str, tuple[Any, Apply | None]] = field(default_factory=dict)
 
     def ask_source(self, call: Callable[[], Result]) -> Result:
@@ -52,20 +61,45 @@ class Context:
         return self._ask(call, self.sink_spec.classify, "sink")
 
     def _ask(self, call: Callable[[], Result], classify: Classify, where: str) -> Result:
+        worker: Worker | None = getattr(self._working, "worker", None)
+        # Who is in no gate cannot make way.
+        gate = self.carrier.gate if worker else _OPEN
+        worker = worker or self.asking
+
         def attempt(number: int) -> Result:
             try:
                 return call()
             except Exception as error:
                 raise classified(error, classify, where) from error
 
+        began = monotonic()
         try:
+            make_way(gate, worker, self.cancel)
             return attempt(1)
         except TransientError as error:
             # One of the other side, asked within this call, has been tried again already.
             if error.side != where:
                 raise
-            pause(error, 1, self.cancel, self.asking)
-        return again(attempt, self.cancel, self.asking, first=2)
+            gate.failed(error, began)
+            pause(error, 1, self.cancel, worker)
+        return again(attempt, self.cancel, worker, gate, first=2)
+
+    @contextmanager
+    def working(self, worker: Worker) -> Iterator[None]:
+        """This thread works for that worker, within the gate."""
+        if not self.carrier.gate.try_enter():
+            with worker.waits_for("throttle"):
+                self.carrier.gate.enter(self.cancel)
+        self._working.worker = worker
+        try:
+            yield
+        finally:
+            self._working.worker = None
+            self.carrier.gate.leave()
+
+    def given_attributes(self, unit: Unit) -> ObjectAttributes | None:
+        give = self.attributes
+        return None if give is None else self.ask_source(lambda: give(unit))
 
     def mapped(self, unit: Unit) -> tuple[Any, Apply | None]:
         """The mapped schema of a unit and what maps its batches; (None, None) for bytes."""

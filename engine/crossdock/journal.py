@@ -21,14 +21,14 @@ from .errors import CancelledError, ConfigError, NotFoundError
 from .journal_errors import explained, refused
 from .spi.data import Begun, Receipt, Split, Unit
 
-VERSION = 1
+VERSION = 2
 _SCHEMA = """
 CREATE TABLE run (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE units (
     seq INTEGER PRIMARY KEY, name BLOB, size INTEGER, token BLOB, state INTEGER DEFAULT 0,
     handle BLOB, begun TEXT
 );
-CREATE INDEX units_open ON units (seq) WHERE state < 3;
+CREATE INDEX units_open ON units (seq) WHERE state < 4;
 CREATE TABLE splits (
     seq INTEGER, idx INTEGER, token BLOB, weight INTEGER, off INTEGER, len INTEGER, memory INTEGER,
     receipt BLOB, items INTEGER, bytes INTEGER, rows INTEGER, digest TEXT, PRIMARY KEY (seq, idx)
@@ -40,13 +40,17 @@ _TAKEN = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 class UnitState(IntEnum):
-    """How far a unit has come. States below DONE are worked on again after a resume."""
+    """How far a unit has come. States below DONE are worked on again after a resume.
+
+    VERIFIED, which is also COMMITTED, is stored only where something follows that is not to be undone.
+    """
 
     PLANNED = 0
     BEGUN = 1
     COMMITTED = 2
-    DONE = 3
-    SKIPPED = 4
+    VERIFIED = 3
+    DONE = 4
+    SKIPPED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +224,7 @@ class Journal:
         """Units that are not finished, in order, behind ``after``."""
         rows = self._query(
             "SELECT seq, name, size, token, state, handle, begun FROM units INDEXED BY units_open"
-            " WHERE state < 3 AND seq > ? ORDER BY seq LIMIT ?",
+            " WHERE state < 4 AND seq > ? ORDER BY seq LIMIT ?",
             after,
             limit,
         )
@@ -283,11 +287,11 @@ class Journal:
 
     def begun_handles(self) -> list[tuple[int, bytes]]:
         """Units that were begun and not cleaned up: what is left to do for a run that is given up."""
-        return self._query("SELECT seq, handle FROM units WHERE state IN (1, 2)")
+        return self._query("SELECT seq, handle FROM units WHERE state IN (1, 2, 3)")
 
     def has_traces(self) -> bool:
         """Whether the run has left anything at the sink: something visible or something staged."""
-        return bool(self._query("SELECT 1 FROM units WHERE state IN (1, 2, 3) LIMIT 1"))
+        return bool(self._query("SELECT 1 FROM units WHERE state IN (1, 2, 3, 4) LIMIT 1"))
 
     def finish(self, **facts: Any) -> None:
         """The run has succeeded: store its facts and totals and drop the plan."""
@@ -298,12 +302,12 @@ class Journal:
 
     def skipped(self, limit: int = 1000) -> list[str]:
         """Names of skipped units."""
-        return [_decode(r[0]) for r in self._query("SELECT name FROM units WHERE state = 4 LIMIT ?", limit)]
+        return [_decode(r[0]) for r in self._query("SELECT name FROM units WHERE state = 5 LIMIT ?", limit)]
 
     def totals(self) -> Totals:
         if stored := self.get("totals"):
             return Totals(**stored)
-        units = self._query("SELECT count(*), sum(state >= 3), sum(state = 4), sum(size) FROM units")[0]
+        units = self._query("SELECT count(*), sum(state >= 4), sum(state = 5), sum(size) FROM units")[0]
         splits = self._query(
             "SELECT count(*), count(receipt), sum(CASE WHEN receipt NOT NULL THEN coalesce(len, bytes) END),"
             " sum(bytes), sum(rows) FROM splits"

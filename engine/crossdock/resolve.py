@@ -13,8 +13,7 @@ from .files.binary import DEFAULT_BLOCK, BinarySink, BinarySource, FileTarget
 from .files.listing import split_wildcard
 from .files.merging import MergedSource
 from .files.names import merged
-from .files.partitions import Partitions
-from .files.selecting import check_address, parent, rooted, select
+from .files.selecting import check_address, discovered, parent, rooted, select
 from .files.settings import StoreReadSettings
 from .files.tabular import FormatSink, FormatSource
 from .options import given_settings, sort_options
@@ -94,7 +93,9 @@ class _Side:
         self.options, self.format_options = sort_options(self.given, self.spec, self.format, self.side)
 
     def end(self, name: str) -> End:
-        discovering = isinstance(self.settings, StoreReadSettings) and self.settings.enable_partition_discovery
+        discovering = (
+            isinstance(self.settings, StoreReadSettings) and self.settings.enable_partition_discovery
+        )
         return End(self.spec, self.format, self.extension(), bool(self.format_options) or discovering, name)
 
     def extension(self) -> str:
@@ -209,8 +210,8 @@ def _check_payload(settings: StoreReadSettings | None, *, tabular: bool) -> None
         return
     if tabular and settings.delete_files_after_completion:
         raise ConfigError(
-            "delete_files_after_completion needs a binary copy, and this one has tables; both --source-format "
-            "binary and --sink-format binary make it one"
+            "delete_files_after_completion needs a binary copy, and this one has tables; --source-format "
+            "binary with --sink-format binary makes it one"
         )
     if not tabular and settings.enable_partition_discovery:
         raise ConfigError("enable_partition_discovery adds columns, which a binary copy does not have")
@@ -282,9 +283,7 @@ def _open_source(resolved: Resolved) -> Source[Any]:
     )
     if resolved.payload == "binary":
         return MergedSource(store, selection) if end.merge else BinarySource(store, selection)
-    partitions = None
-    if settings.enable_partition_discovery:
-        partitions = Partitions.between(location.path, settings.partition_root_path)
+    partitions = discovered(location.path, settings)
     file_format = _open_format(end.format, end.format_options)
     return FormatSource(store, file_format, selection, end.merge, partitions=partitions)
 

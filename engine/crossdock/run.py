@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from .carry import Carrier, Worker, classified
+from .carry import Worker, classified
 from .context import KEPT_SCHEMAS, Context, is_missing_source
 from .dispatch import Dispatcher
 from .errors import (
@@ -22,29 +22,18 @@ from .errors import (
     CrossdockError,
     InternalError,
     NoSpaceError,
-    NotSupportedError,
     TransientError,
 )
 from .journal import Journal
-from .limits import MemoryBudget, NoThrottle, Throttle
-from .plugins import registry
+from .prepare import open_run
 from .report import CopyResult, Phase, Side, Snapshot
 from .request import CopyRequest, Resolved, public_url
-from .resolve import open_sink, open_source
 from .spi.data import Target, UnitPage
-from .spi.endpoints import Copier, ReadBack
 from .units import Counts, Units
-from .worker import ChildPool
 
 log = logging.getLogger(__name__)
 Progress = Callable[[Snapshot], None]
 RESUMABLE = (CancelledError, TransientError, InternalError, AuthError, AccessDeniedError, NoSpaceError)
-
-
-def automatic_parallel() -> int:
-    """Default number of parallel copies: the cores this process may use, 2 at least, 32 at most."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(2, min(32, cores or 2))
 
 
 class Run:
@@ -69,7 +58,7 @@ class Run:
         self._bytes_total: int | None = None
         self._skipped_splits = 0
         self._planning = 0.0
-        self.context = _open(run_id, request, resolved, journal, cancel)
+        self.context = open_run(run_id, request, resolved, journal, cancel)
 
     @property
     def elapsed(self) -> float:
@@ -189,10 +178,11 @@ class Run:
         try:
             while (work := self._dispatcher.next(worker)) is not None:
                 try:
-                    if isinstance(work, list):
-                        units.begin(work, worker)
-                    else:
-                        units.split(*work, worker)
+                    with self.context.working(worker):
+                        if isinstance(work, list):
+                            units.begin(work, worker)
+                        else:
+                            units.split(*work, worker)
                 finally:
                     self._dispatcher.done()
         except BaseException as error:  # noqa: BLE001 - the run must end, whatever it was
@@ -298,7 +288,8 @@ class Run:
     def _result(self, status: str) -> CopyResult:
         context, totals = self.context, self.context.journal.totals()
         tabular = context.resolved.payload == "tabular"
-        seconds = {key: round(sum(w.seconds[key] for w in self.workers), 3) for key in Worker().seconds}
+        everyone = (*self.workers, context.asking)
+        seconds = {key: round(sum(w.seconds[key] for w in everyone), 3) for key in Worker().seconds}
         stores = [spec.kind == "store" for spec in (context.source_spec, context.sink_spec)]
         files = totals.units - totals.units_skipped
         return CopyResult(
@@ -321,8 +312,8 @@ class Run:
             peak_memory=_peak_memory(),
             splits_done=totals.splits_done,
             splits_skipped=self._skipped_splits,
-            retries=sum(worker.retries for worker in (*self.workers, context.asking)),
-            throttled=sum(worker.throttled for worker in (*self.workers, context.asking)),
+            retries=sum(worker.retries for worker in everyone),
+            throttled=sum(worker.throttled for worker in everyone),
             verified=True if context.request.verify and status == "Succeeded" else None,
             seconds=seconds,
             notes=list(dict.fromkeys(_notes(context))),
@@ -330,49 +321,15 @@ class Run:
         )
 
 
-def _open(
-    run_id: str, request: CopyRequest, resolved: Resolved, journal: Journal, cancel: threading.Event
-) -> Context:
-    plugins = registry()
-    source_spec = plugins.by_name(resolved.source.connector)
-    sink_spec = plugins.by_name(resolved.sink.connector)
-    source = open_source(resolved)
-    try:
-        sink = open_sink(resolved)
-    except BaseException:
-        source.close()
-        raise
-    if request.verify and not (isinstance(sink, ReadBack) and sink_spec.capabilities.read_back != "no"):
-        source.close()
-        sink.close()
-        raise NotSupportedError(f"--verify: what was written to {sink_spec.name} cannot be read back")
-    parallel = request.parallel_copies or automatic_parallel()
-    carrier = Carrier(
-        source,
-        sink,
-        source_spec.classify,
-        sink_spec.classify,
-        # Half of the memory is for buffers that the splits announce; the rest is for everything else.
-        MemoryBudget(max(64 << 20, request.memory // 2)),
-        Throttle(request.bandwidth) if request.bandwidth else NoThrottle(),
-        cancel,
-        run_id,
-        journal.next_epoch(),
-        sink if isinstance(sink, Copier) and sink.can_copy(source) else None,
-        ChildPool(resolved, request.map, cancel)
-        if source_spec.capabilities.gil_bound or sink_spec.capabilities.gil_bound
-        else None,
-    )
-    return Context(
-        run_id, request, resolved, journal, source, sink, source_spec, sink_spec, carrier, parallel, cancel
-    )
-
-
 def _side(end: Any, url: str) -> Side:
     return Side(end.connector, end.format or "", public_url(url))
 
 
 def _notes(context: Context) -> Iterator[str]:
+    gate = context.carrier.gate
+    if gate.lowest < gate.most:
+        yield f"a server throttled the copy: for a while only {gate.lowest} of {gate.most} workers worked"
+    yield from context.notes
     for end in (context.source, context.sink):
         file_format = getattr(end, "format", None)
         if file_format is not None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from .carry import Job, Worker
 from .context import KEPT_SCHEMAS, Context, is_missing_source
 from .dispatch import Dispatcher, UnitTask
 from .errors import CrossdockError, StageLostError
+from .files.deleting import delete_copied
 from .journal import UnitRow, UnitState
 from .spi.data import PlanHint, Receipt, Split, Target
 from .spi.endpoints import ReadBack
@@ -96,7 +97,8 @@ class Units:
     def _open_new(self, row: UnitRow) -> tuple[UnitTask, list[Split]]:
         context = self.context
         schema, apply = context.mapped(row.unit)
-        target = Target(context.request.mode, schema)
+        attributes = context.given_attributes(row.unit)
+        target = Target(context.request.mode, schema, attributes)
         if schema is not None and row.seq > KEPT_SCHEMAS:
             # Planning has checked the others with their schema already.
             context.ask_sink(lambda: context.sink.check(row.unit, target))
@@ -200,6 +202,9 @@ class Units:
 
     def _complete(self, tasks: Sequence[UnitTask], worker: Worker) -> None:
         """All splits have receipts: verify before or after the commit, as the sink can."""
+        if verified := [task for task in tasks if task.row.state >= UnitState.VERIFIED]:
+            self._clean(verified)
+            tasks = [task for task in tasks if task.row.state < UnitState.VERIFIED]
         if self._verifies("before_commit"):
             tasks = [task for task in tasks if task.committed or self._verify(task, worker)]
         self._commit(tasks, worker)
@@ -238,13 +243,23 @@ class Units:
         self.context.carrier.epoch = self.context.journal.next_epoch()
         self.begin([replace(task.row, state=UnitState.PLANNED, begun=None)], worker)
 
-    def _clean(self, tasks: Iterable[UnitTask]) -> None:
-        tasks = list(tasks)
+    def _clean(self, tasks: Sequence[UnitTask]) -> None:
+        if self.context.resolved.source.settings.delete_files_after_completion:
+            self._delete_sources(tasks)
         for task in tasks:
             self.context.ask_sink(lambda t=task: self.context.sink.cleanup(t.begun.handle))  # type: ignore[misc]
             self.context.handles.pop(task.row.seq, None)
         self.context.journal.set_state([task.row.seq for task in tasks], UnitState.DONE)
         self.counts.units += len(tasks)
+
+    def _delete_sources(self, tasks: Sequence[UnitTask]) -> None:
+        """Delete what the units were read from. From here on nothing of them is read or verified again."""
+        context = self.context
+        if context.request.verify:
+            context.journal.set_state([task.row.seq for task in tasks], UnitState.VERIFIED)
+        for task in tasks:
+            splits = [split for split, _ in task.receipts()]
+            context.notes += delete_copied(context.source, splits, context.ask_source)
 
     # -- verification -----------------------------------------------------------------------------
 
@@ -256,7 +271,8 @@ class Units:
         sink = self.context.sink
         assert isinstance(sink, ReadBack)  # noqa: S101 - the run refused others
         source, unit = self.context.ask_sink(lambda: sink.written(task.begun.handle, task.receipts()))
-        hint = PlanHint(self.context.parallel, block=task.begun.block, cheap_scan=True)
+        limit = task.begun.max_splits if task.schema is None else None
+        hint = PlanHint(self.context.parallel, limit, block=task.begun.block, cheap_scan=True)
         splits = self.context.ask_sink(lambda: list(source.plan(unit, hint)))
         back = UnitTask(task.row, replace(task.begun, max_writers=len(splits) + 1), None, task.schema,
                         len(splits), deque(splits), {}, read_back=(source, task))  # fmt: skip

@@ -9,7 +9,8 @@ import pytest
 
 from crossdock import ConfigError, MissingDependencyError, NotFoundError
 from crossdock.request import CopyRequest, Resolved
-from crossdock.resolve import add_options, open_sink, open_source, resolve, without_secrets
+from crossdock.options import add_options, without_secrets
+from crossdock.resolve import open_sink, open_source, resolve
 
 
 @pytest.fixture

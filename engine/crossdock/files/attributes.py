@@ -24,7 +24,11 @@ class GivenAttributes:
     """The attributes of each unit's object."""
 
     def __init__(
-        self, settings: StoreWriteSettings, source: ObjectStore | None, sink: ObjectStore, names: tuple[str, str]
+        self,
+        settings: StoreWriteSettings,
+        source: ObjectStore | None,
+        sink: ObjectStore,
+        names: tuple[str, str],
     ) -> None:
         """``source`` is the store of a binary copy, else None. ``names`` are the connectors'.
 
@@ -46,7 +50,8 @@ class GivenAttributes:
         ends = [(self._source, names[0]), (sink, names[1])]
         common = set(_FIELDS[word])
         for store, name in ends:
-            has = store.keeps & set(_FIELDS[word]) if isinstance(store, Attributes) else set()
+            keeps: frozenset[str] = store.keeps if isinstance(store, Attributes) else frozenset()
+            has = keeps & set(_FIELDS[word])
             if not has:
                 raise NotSupportedError(f"preserve={word}: {name} has none")
             common &= has
@@ -54,16 +59,15 @@ class GivenAttributes:
             raise NotSupportedError(f"preserve={word}: {names[0]} and {names[1]} have none in common")
         yield from common
 
-    def __call__(self, unit: Unit) -> ObjectAttributes | None:
-        """None where nothing was asked for. May raise what ``Attributes.attributes`` does."""
+    def __call__(self, unit: Unit) -> ObjectAttributes:
+        """May raise what ``Attributes.attributes`` does."""
         kept = ObjectAttributes()
         if self._fields:
             assert isinstance(self._source, Attributes)  # noqa: S101 - made sure of above
             found = self._source.attributes(info_of(unit))
             kept = ObjectAttributes(**{name: getattr(found, name) for name in self._fields})
-        elif not self._metadata:
-            return None
-        return replace(kept, metadata={**kept.metadata, **{i.name: self._value(i.value, unit) for i in self._metadata}})
+        own = {item.name: self._value(item.value, unit) for item in self._metadata}
+        return replace(kept, metadata={**kept.metadata, **own})
 
     def _value(self, text: str, unit: Unit) -> str:
         if text != LAST_MODIFIED:

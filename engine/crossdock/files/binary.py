@@ -64,7 +64,7 @@ class BinarySource(Source[memoryview]):
             raise ShortReadError(f"{split.unit} ended after {(split.offset or 0) + got:,} bytes")
         yield buffer
 
-    def objects(self, splits: Iterator[Split]) -> Iterator[ObjectInfo]:
+    def objects(self, splits: Sequence[Split]) -> Iterator[ObjectInfo]:
         """The objects of a whole plan, each once."""
         return (split_info(split) for split in splits if not split.index)
 

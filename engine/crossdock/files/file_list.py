@@ -58,4 +58,6 @@ class FileList:
         try:
             return self.store.stat(path)
         except NotFoundError as error:
-            raise NotFoundError(f"{path}, which {self.name} lists, does not exist", detail=str(error)) from error
+            raise NotFoundError(
+                f"{path}, which {self.name} lists, does not exist", detail=str(error)
+            ) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 from ..errors import ConfigError, NotFoundError
@@ -14,6 +14,7 @@ from . import filters
 from .file_list import FileList
 from .settings import StoreReadSettings
 
+EVERYTHING = StoreReadSettings()
 _MAGIC = re.compile(r"[*?\[]")
 
 
@@ -71,7 +72,7 @@ class Selection:
     where: str
     name: str = ""
     pattern: str = ""
-    settings: StoreReadSettings = field(default_factory=StoreReadSettings)
+    settings: StoreReadSettings = EVERYTHING
     listed: FileList | None = None
 
     @cached_property

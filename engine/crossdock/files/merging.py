@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -82,7 +82,7 @@ class MergedSource(Source[memoryview]):
         if fill:
             yield buffer
 
-    def objects(self, splits: Iterator[Split]) -> Iterator[ObjectInfo]:
+    def objects(self, splits: Sequence[Split]) -> Iterator[ObjectInfo]:
         """The objects of a whole plan, each once."""
         return (info for split in splits for info, at, _ in _pieces_of(split) if not at)
 

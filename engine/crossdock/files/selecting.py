@@ -9,6 +9,7 @@ from ..spi.store import ObjectStore
 from . import filters
 from .file_list import CONNECTIONS, FileList
 from .listing import Selection
+from .partitions import Partitions
 from .settings import StoreReadSettings
 
 
@@ -24,16 +25,30 @@ def rooted(path: str, settings: StoreReadSettings) -> tuple[str, StoreReadSettin
     """The folder to list and the settings below it: the folders of a prefix belong to the root."""
     filters.check(settings)
     folder, slash, rest = settings.prefix.lstrip("/").rpartition("/")
-    if not settings.prefix:
+    if not slash:
         return path, settings
-    return f"{path.rstrip('/')}/{folder}" if slash else path, settings.model_copy(update={"prefix": rest})
+    changed, root = {"prefix": rest}, path.rstrip("/")
+    if settings.partition_root_path and not settings.partition_root_path.startswith("/"):
+        changed["partition_root_path"] = f"/{root.lstrip('/')}/{settings.partition_root_path}"
+    return f"{root}/{folder}", settings.model_copy(update=changed)
+
+
+def discovered(root: str, settings: StoreReadSettings) -> Partitions | None:
+    """Where partitions count from, for a store whose root has the path ``root``; None where they do not."""
+    if not settings.enable_partition_discovery:
+        return None
+    if settings.partition_root_path:
+        return Partitions.between(root, settings.partition_root_path)
+    return Partitions(below=filters.prefix_of(settings).rpartition("/")[0] if settings.wildcards else "")
 
 
 def check_address(shown: str, pattern: str, name: str, settings: StoreReadSettings) -> None:
     """Refuse an address and settings that both say which files are meant. Raises ConfigError."""
     if (pattern or name) and settings.chooses:
         what = "has a wildcard" if pattern else "is one file"
-        raise ConfigError(f"{shown} {what}, so {settings.chooses} makes no sense; give the folder as the address")
+        raise ConfigError(
+            f"{shown} {what}, so {settings.chooses} makes no sense; give the folder as the address"
+        )
     if "**" in pattern and not settings.recursive:
         raise ConfigError(f"{shown} goes through folders (**), and recursive=false forbids it")
 

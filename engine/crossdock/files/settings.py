@@ -33,43 +33,46 @@ class StoreReadSettings(ConnectorConfig):
     """What every store takes as a source."""
 
     recursive: bool = Field(
-        True, description="Whether files of the folders below count too. An address with wildcards says it itself"
+        default=True,
+        description="Whether files of deeper folders count too. An address with wildcards says it itself",
     )
     wildcard_folder_path: str = Field(
-        "",
-        description="Folders below the address, with `*` and `?` within a folder's name; `^` before a character "
-        "means that character",
+        default="",
+        description="Folders below the address, with `*` and `?` within a folder's name; `^` before a "
+        "character means that character",
     )
-    wildcard_file_name: str = Field("", description="Names of files, with the same wildcards")
+    wildcard_file_name: str = Field(default="", description="Names of files, with the same wildcards")
     prefix: str = Field(
-        "",
+        default="",
         description="What the paths below the address start with; the folders of the prefix are not "
         "repeated at the sink",
     )
     file_list_path: str = Field(
-        "",
-        description="A text file in the same store (below the address, or from the store's root with a leading "
-        "`/`) with one path below the address per line: exactly these are read",
+        default="",
+        description="A text file in the same store (below the address, or from the store's root with a "
+        "leading `/`) with one path below the address per line: exactly these are read",
     )
     modified_datetime_start: Moment | None = Field(
-        None, description="Only files modified then or later; UTC unless the time says otherwise"
+        default=None, description="Only files modified then or later; UTC unless the time says otherwise"
     )
-    modified_datetime_end: Moment | None = Field(None, description="Only files modified before then")
+    modified_datetime_end: Moment | None = Field(default=None, description="Only files modified before then")
     enable_partition_discovery: bool = Field(
-        False, description="Folders named `key=value` become columns of text; for tables, not for bytes"
+        default=False,
+        description="Folders named `key=value` become columns of text; for tables, not for bytes",
     )
     partition_root_path: str = Field(
-        "",
-        description="The folder whose `key=value` folders count: below the address, or with a leading `/` from the "
-        "store's root. Default: the address up to its first wildcard",
+        default="",
+        description="The folder whose `key=value` folders count: below the address, or from the store's "
+        "root with a leading `/`. Default: the address, and the folders of wildcard_folder_path before its "
+        "first wildcard",
     )
     delete_files_after_completion: bool = Field(
-        False,
+        default=False,
         description="Delete each file once its copy is committed and verified; binary copies only. A file "
         "that changed meanwhile is kept",
     )
     max_concurrent_connections: int | None = Field(
-        None, ge=1, description="At most so many workers at once for this side"
+        default=None, ge=1, description="At most so many workers at once for this side"
     )
 
     @property
@@ -137,24 +140,24 @@ class StoreWriteSettings(ConnectorConfig):
     """What every store takes as a sink."""
 
     copy_behavior: CopyBehavior = Field(
-        "PreserveHierarchy",
-        description="PreserveHierarchy keeps the paths below the source folder. FlattenHierarchy writes all into one "
-        "folder, `/` in a path becoming `~1` and `~` becoming `~0`, so that no two names meet. MergeFiles makes one "
-        "file of all, in the order of the listing: rows of tables, else bytes; it has the source folder's name "
-        "unless the sink names one",
+        default="PreserveHierarchy",
+        description="PreserveHierarchy keeps the paths below the source folder. FlattenHierarchy writes all "
+        "into one folder; `/` in a path becomes `~1` and `~` becomes `~0`, so that no two names meet. "
+        "MergeFiles makes one file of all, in the order of the listing: rows of tables, else bytes; it has "
+        "the source folder's name unless the sink names one",
     )
     max_concurrent_connections: int | None = Field(
-        None, ge=1, description="At most so many workers at once for this side"
+        default=None, ge=1, description="At most so many workers at once for this side"
     )
     metadata: Annotated[tuple[MetadataItem, ...], BeforeValidator(_items)] = Field(
-        (),
-        description="Names and values for each object, where the store has them: `a=1,b=2` or a JSON list; the "
-        "value `$$LASTMODIFIED` is when the source file was modified",
+        default=(),
+        description="Names and values for each object, where the store has them: `a=1,b=2` or a JSON list; "
+        "the value `$$LASTMODIFIED` is when the source file was modified",
     )
     preserve: Annotated[tuple[Kept, ...], BeforeValidator(_words)] = Field(
-        (),
-        description="What else to take over from the source's files, where both stores have it: Attributes are "
-        "metadata and content headers, or permissions and modification time; and ACL, Owner, Group",
+        default=(),
+        description="What else to take over from the source's files, where both stores have it: Attributes "
+        "are metadata and content headers, or permissions and modification time; and ACL, Owner, Group",
     )
 
     @model_validator(mode="after")

@@ -48,7 +48,7 @@ class ObjectAttributes:
 
     ``headers`` are content headers under the names ``content_type``, ``content_language``,
     ``content_encoding``, ``content_disposition`` and ``cache_control``; ``metadata`` is the user's own.
-    ``modified_ns``: nanoseconds since 1970. ``mode``: POSIX permissions. The others are the stores' own texts.
+    ``modified_ns``: nanoseconds since 1970. ``mode``: POSIX permissions. The others are texts of the stores.
     """
 
     metadata: Mapping[str, str] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class ObjectAttributes:
 class UploadRequest:
     """What an upload is told when it begins. ``size`` in bytes where it is known.
 
-    ``attributes`` is None but for stores with the ability ``Attributes``, and then has no more than they keep.
+    ``attributes``: only for stores with the ability ``Attributes``, and then no more than they keep.
     """
 
     run_id: str

@@ -1,0 +1,90 @@
+"""Before a run: both ends opened, the limits set, and refusals of what they cannot do."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Any
+
+from .carry import Carrier
+from .context import Context
+from .errors import NotSupportedError
+from .files.attributes import GivenAttributes
+from .files.binary import BinarySink, BinarySource
+from .files.merging import MergedSource
+from .files.tabular import FormatSink
+from .gate import Gate, NoGate
+from .journal import Journal
+from .limits import MemoryBudget, NoThrottle, Throttle
+from .plugins import registry
+from .request import CopyRequest, Resolved
+from .resolve import open_sink, open_source
+from .spi.endpoints import Copier, ReadBack, Sink, Source
+from .worker import ChildPool
+
+
+def automatic_parallel() -> int:
+    """Default number of parallel copies: the cores this process may use, 2 at least, 32 at most."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(2, min(32, cores or 2))
+
+
+def open_run(
+    run_id: str, request: CopyRequest, resolved: Resolved, journal: Journal, cancel: threading.Event
+) -> Context:
+    """All that a run needs, opened. Refuses what the ends cannot do; changes nothing at the sink."""
+    plugins = registry()
+    source_spec = plugins.by_name(resolved.source.connector)
+    sink_spec = plugins.by_name(resolved.sink.connector)
+    source = open_source(resolved)
+    try:
+        sink = open_sink(resolved)
+    except BaseException:
+        source.close()
+        raise
+    try:
+        if request.verify and not (isinstance(sink, ReadBack) and sink_spec.capabilities.read_back != "no"):
+            raise NotSupportedError(f"--verify: what was written to {sink_spec.name} cannot be read back")
+        attributes = _attributes(source, sink, resolved)
+    except BaseException:
+        source.close()
+        sink.close()
+        raise
+    parallel = _parallel(request, resolved)
+    carrier = Carrier(
+        source,
+        sink,
+        source_spec.classify,
+        sink_spec.classify,
+        # Half of the memory is for buffers that the splits announce; the rest is for everything else.
+        MemoryBudget(max(64 << 20, request.memory // 2)),
+        Throttle(request.bandwidth) if request.bandwidth else NoThrottle(),
+        cancel,
+        run_id,
+        journal.next_epoch(),
+        sink if isinstance(sink, Copier) and sink.can_copy(source) else None,
+        ChildPool(resolved, request.map, cancel)
+        if source_spec.capabilities.gil_bound or sink_spec.capabilities.gil_bound
+        else None,
+        Gate(parallel) if parallel > 1 else NoGate(),
+    )
+    return Context(
+        run_id, request, resolved, journal, source, sink, source_spec, sink_spec, carrier, parallel, cancel,
+        attributes=attributes,
+    )  # fmt: skip
+
+
+def _parallel(request: CopyRequest, resolved: Resolved) -> int:
+    """Workers: as asked for or automatic, and no more than either side may have connections."""
+    limits = (end.settings.max_concurrent_connections for end in (resolved.source, resolved.sink))
+    return min([request.parallel_copies or automatic_parallel(), *filter(None, limits)])
+
+
+def _attributes(source: Source[Any], sink: Sink[Any], resolved: Resolved) -> GivenAttributes | None:
+    settings = resolved.sink.settings
+    if not (settings.metadata or settings.preserve):
+        return None
+    assert isinstance(sink, BinarySink | FormatSink)  # noqa: S101 - tables take no store settings
+    store = source.store if isinstance(source, BinarySource | MergedSource) else None
+    names = (resolved.source.connector, resolved.sink.connector)
+    return GivenAttributes(settings, store, sink.store, names)
