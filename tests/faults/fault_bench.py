@@ -113,6 +113,11 @@ class Child:
     def send(self, number: signal.Signals) -> None:
         self._nursery.signal(self.pid, number)
 
+    def is_stopped(self) -> bool:
+        """Whether a signal has stopped it."""
+        status = Path(f"/proc/{self.pid}/stat").read_text()
+        return status.rpartition(")")[2].split()[0] == "T"
+
     def end(self) -> None:
         self.send(signal.SIGKILL)
         self._nursery.wait(self.pid)
