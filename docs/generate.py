@@ -80,12 +80,15 @@ def _connectors(specs: list[ConnectorSpec]) -> Iterator[str]:
         ("connector", "kind", "chosen by", "Data Factory types"),
         ((f"[{s.name}](#{s.name})", s.kind, _chosen_by(s), _code(s.adf_types)) for s in specs),
     )
+    yield from _settings(specs)
     for spec in specs:
         yield f"### {spec.name}\n"
         yield f"{spec.summary}.\n"
         if spec.extra:
             yield f"Needs an extra: `pip install '{spec.extra}'`.\n"
         yield from _options(spec)
+        if spec.kind == "store":
+            yield "And the [store settings](#store-settings).\n"
         abilities = list(describe.abilities(spec))
         if abilities:
             yield "\n".join(f"- {ability}" for ability in abilities) + "\n"
@@ -98,11 +101,24 @@ def _chosen_by(spec: ConnectorSpec) -> str:
     return ", ".join([*schemes, *(f"`{ending}`" for ending in spec.extensions)]) or "its name"
 
 
+def _settings(specs: list[ConnectorSpec]) -> Iterator[str]:
+    """The same for every store."""
+    yield "### Store settings\n"
+    yield "Every store takes these beside its own options; they are Data Factory's, in snake_case.\n"
+    for side, model in describe.settings_of(next(s for s in specs if s.kind == "store")).items():
+        yield f"#### At the {side}: `{'-s' if side == 'source' else '-k'} key=value`\n"
+        yield from _field_table(describe.fields_of(model))
+
+
 def _options(spec: ConnectorSpec) -> Iterator[str]:
     fields = describe.config_fields(spec)
     if not fields:
         yield "It takes no options.\n"
         return
+    yield from _field_table(fields)
+
+
+def _field_table(fields: list[describe.Field]) -> Iterator[str]:
     yield from _table(
         ("option", "type", "default", "description"),
         (

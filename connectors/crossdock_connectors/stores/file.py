@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from pydantic import Field
 
 from crossdock import (
+    Attributes,
     Block,
     Capabilities,
     ConfigError,
@@ -25,6 +26,7 @@ from crossdock import (
     Location,
     NotFoundError,
     NotSupportedError,
+    ObjectAttributes,
     ObjectInfo,
     ObjectReader,
     ObjectStore,
@@ -87,8 +89,10 @@ class FileReader(ObjectReader):
             os.close(fd)
 
 
-class FileStore(ObjectStore, RangeCopier):
+class FileStore(ObjectStore, RangeCopier, Attributes):
     """The files below the folder ``root``, which need not exist yet."""
+
+    keeps = frozenset({"mode", "modified_ns"})
 
     def __init__(self, root: str, *, sync: bool = False) -> None:
         self._root = os.path.realpath(root)
@@ -119,6 +123,11 @@ class FileStore(ObjectStore, RangeCopier):
             raise _read_fault(error, full) from error
         return _regular(path, full, found)
 
+    def attributes(self, info: ObjectInfo) -> ObjectAttributes:
+        with self.open_read(info.path, info) as reader:
+            found = os.fstat(reader.fd)
+        return ObjectAttributes(modified_ns=found.st_mtime_ns, mode=found.st_mode & 0o777)
+
     def is_folder(self, path: str) -> bool:
         path = path.rstrip("/")
         return os.path.isdir(self._path(path)) if path else os.path.isdir(self._root)
@@ -145,9 +154,7 @@ class FileStore(ObjectStore, RangeCopier):
             raise ConfigError(f"the run id {request.run_id!r} may hold letters, digits and . _ - only")
         try:
             folder, missing = self._place(os.path.dirname(full))
-            upload = Upload.new(
-                full, folder, request.run_id, overwrite=request.overwrite, sync=self._sync, missing=missing
-            )
+            upload = Upload.new(full, folder, request, sync=self._sync, missing=missing)
             # Here and not with the first block: a block that finds it gone then knows that data was lost.
             os.close(create(upload.data))
             if self._sync:

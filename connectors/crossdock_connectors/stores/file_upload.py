@@ -20,12 +20,20 @@ from functools import cache
 from hashlib import blake2b
 from itertools import groupby
 
-from crossdock import AlreadyExistsError, Block, ConfigError, InternalError, StageLostError
+from crossdock import (
+    AlreadyExistsError,
+    Block,
+    ConfigError,
+    InternalError,
+    ObjectAttributes,
+    StageLostError,
+    UploadRequest,
+)
 
 from .file_bytes import BINARY, copy_range, sync_folder
 from .file_list import RESERVED
 
-_VERSION = "1"
+_VERSION = "2"
 _TRIES = 100
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL)
 
@@ -46,7 +54,8 @@ class Upload:
 
     ``final``: the target's absolute path. ``stem``: what the staged names start with. ``boot``: staged
     data is trusted only until the machine restarts (empty: longer). ``missing``: how many folders
-    above the target did not exist before this run.
+    above the target did not exist before this run. ``mode`` and ``modified_ns`` are what the file gets (None:
+    what the system gives).
     """
 
     final: str
@@ -54,14 +63,16 @@ class Upload:
     overwrite: bool
     boot: str
     missing: int
+    mode: int | None = None
+    modified_ns: int | None = None
 
     @classmethod
-    def new(
-        cls, final: str, folder: str, run_id: str, *, overwrite: bool, sync: bool, missing: int
-    ) -> Upload:
+    def new(cls, final: str, folder: str, request: UploadRequest, *, sync: bool, missing: int) -> Upload:
         digest = blake2b(os.fsencode(final), digest_size=12).hexdigest()
-        stem = f"{folder}/{RESERVED}{run_id}-{digest}"
-        return cls(final, stem, overwrite, "" if sync else boot_id(), missing)
+        stem = f"{folder}/{RESERVED}{request.run_id}-{digest}"
+        kept = request.attributes or ObjectAttributes()
+        boot = "" if sync else boot_id()
+        return cls(final, stem, request.overwrite, boot, missing, kept.mode, kept.modified_ns)
 
     def encode(self) -> bytes:
         # No path holds a NUL; this costs a tenth of JSON.
@@ -72,16 +83,18 @@ class Upload:
             "1" if self.overwrite else "",
             self.boot,
             str(self.missing),
+            *("" if number is None else str(number) for number in (self.mode, self.modified_ns)),
         )
         return os.fsencode("\0".join(fields))
 
     @classmethod
     def decode(cls, handle: bytes) -> Upload:
         version, *fields = os.fsdecode(handle).split("\0")
-        if version != _VERSION or len(fields) != 5:
+        if version != _VERSION or len(fields) != 7:
             raise ConfigError("the upload was begun by another version of crossdock; start the copy anew")
-        final, stem, overwrite, boot, missing = fields
-        return cls(final, stem, bool(overwrite), boot, int(missing))
+        final, stem, overwrite, boot, missing, *kept = fields
+        mode, modified_ns = (int(number) if number else None for number in kept)
+        return cls(final, stem, bool(overwrite), boot, int(missing), mode, modified_ns)
 
     @property
     def data(self) -> str:
@@ -135,6 +148,7 @@ def commit(upload: Upload, blocks: Sequence[Block], *, sync: bool) -> None:
     if upload.boot and upload.boot != boot_id():
         raise upload.lost("the machine was restarted, and without sync=true the disk may lack some of it")
     _assemble(upload, found.st_size, lengths, sync=sync)
+    _keep(upload, staged)
     _publish(upload, staged)
     if sync:
         folder = upload.final
@@ -181,6 +195,14 @@ def _assemble(upload: Upload, size: int, lengths: Sequence[tuple[str, int]], *, 
             os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def _keep(upload: Upload, staged: str) -> None:
+    """Give the staged file what the source's had; last, because every write changes it."""
+    if upload.modified_ns is not None:
+        os.utime(staged, ns=(upload.modified_ns, upload.modified_ns))
+    if upload.mode is not None:
+        os.chmod(staged, upload.mode)
 
 
 def _append(upload: Upload, path: str, length: int, target: int, at: int) -> None:

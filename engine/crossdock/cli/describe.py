@@ -11,8 +11,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ..options import settings_model
 from ..plugins import missing_modules
-from ..spi.spec import Capabilities, ConnectorSpec
+from ..spi.spec import Capabilities, ConnectorConfig, ConnectorSpec
 from . import figures
 from .session import one_line
 
@@ -41,7 +42,17 @@ class Field:
 
 def config_fields(spec: ConnectorSpec) -> list[Field]:
     """The options of a connector, in the order in which its config has them."""
-    schema = spec.config.model_json_schema()
+    return fields_of(spec.config)
+
+
+def settings_of(spec: ConnectorSpec) -> dict[str, type[ConnectorConfig]]:
+    """The store settings by side: what every store takes beside its own options. Others have none."""
+    found = {side: settings_model(spec, side) for side in ("source", "sink")}
+    return {side: model for side, model in found.items() if model is not None}
+
+
+def fields_of(config: type[ConnectorConfig]) -> list[Field]:
+    schema = config.model_json_schema()
     required = schema.get("required", ())
     return [
         Field(
@@ -72,7 +83,7 @@ def _type(about: dict[str, Any], definitions: dict[str, Any]) -> str:
 
 def _default(about: dict[str, Any]) -> str:
     value = about.get("default")
-    if value is None:
+    if value is None or value == []:
         return ""
     return str(value).lower() if isinstance(value, bool) else value if isinstance(value, str) else repr(value)
 
@@ -101,6 +112,7 @@ def as_json(spec: ConnectorSpec) -> dict[str, Any]:
         "installed": not missing_modules(spec),
         "install": install_line(spec),
         "config": spec.config.model_json_schema(),
+        "storeSettings": {side: model.model_json_schema() for side, model in settings_of(spec).items()},
         "capabilities": {f.name: _plain(getattr(spec.capabilities, f.name)) for f in fields(Capabilities)},
         "example": spec.example,
     }
@@ -138,6 +150,9 @@ def page(spec: ConnectorSpec) -> RenderableType:
         Text(),
         _options(spec),
     ]
+    for side, model in settings_of(spec).items():
+        title = f"\nStore settings of the {side} ({'-s' if side == 'source' else '-k'})"
+        parts += [Text(title, style="bold"), _option_table(fields_of(model))]
     if able := list(abilities(spec)):
         parts += [Text("\nCapabilities", style="bold"), *(Text(f"  {line}") for line in able)]
     if spec.example:
@@ -164,6 +179,11 @@ def _options(spec: ConnectorSpec) -> RenderableType:
     options = config_fields(spec)
     if not options:
         return Text("It takes no options.")
+    title = Text("Options (-s at the source, -k at the sink)", style="bold")
+    return Group(title, _option_table(options))
+
+
+def _option_table(options: Iterable[Field]) -> Table:
     found = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for heading in ("OPTION", "TYPE", "DEFAULT", "DESCRIPTION"):
         found.add_column(heading, no_wrap=heading == "OPTION")
@@ -172,7 +192,7 @@ def _options(spec: ConnectorSpec) -> RenderableType:
         found.add_row(
             Text(option.name, style="cyan"), Text(option.type), default, Text(one_line(option.description))
         )
-    return Group(Text("Options (-s at the source, -k at the sink)", style="bold"), found)
+    return found
 
 
 def abilities(spec: ConnectorSpec) -> Iterable[str]:
