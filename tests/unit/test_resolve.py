@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from crossdock import ConfigError, MissingDependencyError, NotFoundError
-from crossdock.request import CopyRequest, Resolved
 from crossdock.options import add_options, without_secrets
+from crossdock.request import CopyRequest, Resolved
 from crossdock.resolve import open_sink, open_source, resolve
 
 

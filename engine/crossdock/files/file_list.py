@@ -20,7 +20,7 @@ CONNECTIONS = 16
 class FileList:
     """Paths in ``store``, one a line, in the file ``name`` of the store that ``open`` opens.
 
-    ``as_listed`` keeps the order of the lines; else paths are sorted. Lines of blanks and repeated
+    ``as_listed`` keeps the order of the lines; else paths are sorted. Empty lines and repeated
     ones count for nothing. ``connections``: how many files are looked up at once.
     """
 
@@ -44,12 +44,12 @@ class FileList:
     def _paths(self) -> list[str]:
         try:
             with closing(self.open()) as store, ObjectFile(store.open_read(self.name)) as file:
-                lines = io.TextIOWrapper(io.BufferedReader(file), encoding="utf-8-sig").read().splitlines()
+                text = io.TextIOWrapper(io.BufferedReader(file), encoding="utf-8-sig").read()
         except UnicodeDecodeError as error:
             raise ConfigError(f"the file list {self.name} is not UTF-8 text") from error
         except NotFoundError as error:
             raise NotFoundError(f"the file list {self.name} does not exist", detail=str(error)) from error
-        paths = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
+        paths = list(filter(None, dict.fromkeys(text.split("\n"))))
         if not paths:
             raise ConfigError(f"the file list {self.name} is empty")
         return paths if self.as_listed else sorted(paths)

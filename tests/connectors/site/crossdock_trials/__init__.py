@@ -1,6 +1,7 @@
 """Third-party connectors for the engine's tests: small, real, and failing on request.
 
-``rows://`` generates rows; ``shelf://`` keeps tables in a folder; ``hooked://`` is a folder of files.
+``rows://`` generates rows; ``shelf://`` keeps tables in a folder; ``hooked://`` is a folder of files,
+``kept://`` one with attributes and ``limited://`` one behind a server that throttles.
 The other names are the same with other capabilities.
 """
 
@@ -8,9 +9,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from crossdock import Capabilities, ConnectorSpec, WriteMode, hookimpl
+from crossdock import Capabilities, ConnectorConfig, ConnectorSpec, WriteMode, hookimpl
 
 from .files import HookedConfig, open_hooked
+from .kept import open_kept
+from .limited import LimitedConfig, open_limited
 from .rows import RowsConfig, RowsSource
 from .shelf import ShelfConfig, ShelfSink
 from .switch import classify
@@ -61,4 +64,6 @@ def crossdock_connectors() -> list[ConnectorSpec]:
             shelf, name="blindshelf", schemes=("blindshelf",), capabilities=replace(late, read_back="no")
         ),
         hooked,
+        replace(hooked, name="kept", schemes=("kept",), config=ConnectorConfig, open_store=open_kept),
+        replace(hooked, name="limited", schemes=("limited",), config=LimitedConfig, open_store=open_limited),
     ]
