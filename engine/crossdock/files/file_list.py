@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -44,12 +43,12 @@ class FileList:
     def _paths(self) -> list[str]:
         try:
             with closing(self.open()) as store, ObjectFile(store.open_read(self.name)) as file:
-                text = io.TextIOWrapper(io.BufferedReader(file), encoding="utf-8-sig").read()
+                text = file.read().decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise ConfigError(f"the file list {self.name} is not UTF-8 text") from error
         except NotFoundError as error:
             raise NotFoundError(f"the file list {self.name} does not exist", detail=str(error)) from error
-        paths = list(filter(None, dict.fromkeys(text.split("\n"))))
+        paths = list(filter(None, dict.fromkeys(text.replace("\r\n", "\n").split("\n"))))
         if not paths:
             raise ConfigError(f"the file list {self.name} is empty")
         return paths if self.as_listed else sorted(paths)
