@@ -250,7 +250,8 @@ def _open_sink(resolved: Resolved) -> Sink[Any]:
     store = open_store(spec, end.root, end.options)
     target = FileTarget(store, public_url(end.root), end.name, end.extension, end.replaces)
     if resolved.payload == "binary":
-        return BinarySink(store, target, end.block)
+        able = spec.capabilities
+        return BinarySink(store, target, end.block, able.max_blocks, (able.block_range or (1, None))[1])
     return FormatSink(store, _open_format(end.format, end.format_options), target, end.block)
 
 

@@ -177,6 +177,52 @@ class TestCancel:
         assert journals(home) == []
         assert not shelf.exists()
 
+    @pytest.mark.parametrize("side", ["source", "sink"])
+    def test_a_blocked_call_is_ended(
+        self, shelf: Path, source_record: Record, sink_record: Record, side: str
+    ) -> None:
+        """By the connector, from another thread; what the call then raises is not what the run says."""
+        cancel, asked = threading.Event(), []
+        blocked = {"cancellable": "true", "fail": "batch:wait" if side == "source" else "take:wait"}
+        record = source_record if side == "source" else sink_record
+
+        def watch(snapshot: crossdock.Snapshot) -> None:
+            if record.count("failed") and not asked:
+                asked.append(time.monotonic())
+                cancel.set()
+
+        with pytest.raises(crossdock.CancelledError) as caught:
+            crossdock.copy(
+                "rows://here",
+                f"shelf://{shelf}",
+                source_options=source_record.options | (blocked if side == "source" else {}),
+                sink_options=sink_record.options | (blocked if side == "sink" else {}),
+                parallel_copies=2,
+                cancel=cancel,
+                progress=watch,
+                run_id="r",
+            )
+        assert time.monotonic() - asked[0] < 3
+        assert record.count("cancelled") >= 1
+        assert caught.value.resumable
+        api.resume("r")
+        assert read_shelf(shelf) == expected_rows(ROWS)
+
+    def test_an_error_elsewhere_ends_a_blocked_call_too(
+        self, shelf: Path, source_record: Record, sink_record: Record
+    ) -> None:
+        with pytest.raises(crossdock.DataError):
+            crossdock.copy(
+                "rows://here",
+                f"shelf://{shelf}",
+                source_options=source_record.options
+                | {"fail": "batch:bad value", "fail_split": "1", "fail_after": "3", "slow": "0.1"},
+                sink_options=sink_record.options
+                | {"cancellable": "true", "fail": "take:wait", "fail_split": "0"},
+                parallel_copies=2,
+            )
+        assert sink_record.count("cancelled") >= 1
+
     def test_while_waiting_for_a_retry(self, shelf: Path, source_record: Record) -> None:
         from crossdock import carry
 
