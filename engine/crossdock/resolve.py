@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -41,8 +42,7 @@ def resolve(request: CopyRequest) -> Resolved:
     payload = decide(*ends, mapped=request.map is not None, merging=merging)
     tabular = payload == "tabular"
     _check_payload(source.settings, tabular=tabular)
-    block = request.block_size or sink.spec.capabilities.best_block or DEFAULT_BLOCK
-    _check_block(block, sink.spec)
+    block = _block(request.block_size, sink.spec)
     if tabular and sink.format and "name" not in placed:
         placed |= {"extension": next(iter(sink.format.extensions), ""), "replaces": source.ending()}
     return _merge(
@@ -217,13 +217,17 @@ def _check_payload(settings: StoreReadSettings | None, *, tabular: bool) -> None
         raise ConfigError("enable_partition_discovery adds columns, which a binary copy does not have")
 
 
-def _check_block(block: int, spec: ConnectorSpec) -> None:
-    limits = spec.capabilities.block_range
-    if spec.kind == "store" and limits and not limits[0] <= block <= limits[1]:
+def _block(wanted: int | None, spec: ConnectorSpec) -> int:
+    """The block size as asked for, else what suits the store."""
+    smallest, largest = spec.capabilities.block_range or (1, sys.maxsize)
+    if wanted is None:
+        return min(max(spec.capabilities.best_block or DEFAULT_BLOCK, smallest), largest)
+    if spec.kind == "store" and not smallest <= wanted <= largest:
         raise ConfigError(
-            f"a block size of {block:,} bytes is outside what {spec.name} takes "
-            f"({limits[0]:,} to {limits[1]:,} bytes)"
+            f"a block size of {wanted:,} bytes is outside what {spec.name} takes "
+            f"({smallest:,} to {largest:,} bytes)"
         )
+    return wanted
 
 
 def _merge(resolved: Resolved) -> Resolved:
@@ -305,7 +309,8 @@ def _open_sink(resolved: Resolved) -> Sink[Any]:
     target = FileTarget(store, public_url(end.root), end.name, end.extension, end.replaces)
     target.flat = end.settings.copy_behavior == "FlattenHierarchy"
     if resolved.payload == "binary":
-        return BinarySink(store, target, end.block)
+        able = spec.capabilities
+        return BinarySink(store, target, end.block, able.max_blocks, (able.block_range or (1, None))[1])
     return FormatSink(store, _open_format(end.format, end.format_options), target, end.block)
 
 

@@ -271,8 +271,7 @@ class Units:
         sink = self.context.sink
         assert isinstance(sink, ReadBack)  # noqa: S101 - the run refused others
         source, unit = self.context.ask_sink(lambda: sink.written(task.begun.handle, task.receipts()))
-        limit = task.begun.max_splits if task.schema is None else None
-        hint = PlanHint(self.context.parallel, limit, block=task.begun.block, cheap_scan=True)
+        hint = PlanHint(self.context.parallel, block=task.begun.block, cheap_scan=True)
         splits = self.context.ask_sink(lambda: list(source.plan(unit, hint)))
         back = UnitTask(task.row, replace(task.begun, max_writers=len(splits) + 1), None, task.schema,
                         len(splits), deque(splits), {}, read_back=(source, task))  # fmt: skip

@@ -10,7 +10,7 @@ from fault_payloads import CsvToParquet, ManyBinary, OneBinary, ParquetToCsv, Pa
 
 
 @pytest.mark.parametrize("kind", [OneBinary, CsvToParquet])
-@pytest.mark.parametrize("point", ["journal.add_receipts:after:5", "sink.commit:before:1"])
+@pytest.mark.parametrize("point", ["journal.add_receipts:after:5", "sink.commit:before:1", "os.link:after:1"])
 def test_power_failure(bench: Bench, kind: type[Payload], point: str) -> None:
     """Without ``sync`` what was written before the machine restarted may not be on the disk."""
     payload = kind(bench.folder)
@@ -36,9 +36,11 @@ def test_power_failure_with_sync(bench: Bench, kind: type[Payload]) -> None:
     payload.check()
 
 
-def test_power_failure_after_some_were_visible(bench: Bench) -> None:
+@pytest.mark.parametrize("parallel", [1, 4])
+def test_power_failure_after_some_were_visible(bench: Bench, parallel: int) -> None:
     payload = ManyBinary(bench.folder)
-    assert bench.copy(payload, kill="os.replace:after:200").killed
+    options = {"parallel_copies": parallel}
+    assert bench.copy(payload, kill="os.replace:after:200", options=options).killed
     ended = bench.resume(boot_id="another")
     assert ended.answer.get("status") == "Succeeded", ended
     payload.check()

@@ -113,11 +113,11 @@ class Selection:
         return (info for page in self.pages() for info in page)
 
     def merged(self, after: bytes | None) -> Iterator[UnitPage]:
-        """One unit of all objects; none where there is no object."""
+        """One unit of all objects, their number its token; none where there is no object."""
         if after is None:
             sizes = [info.size for info in self.infos()]
             name = self.name or self.where.rstrip("/*").rpartition("/")[2] or "all"
-            yield UnitPage((Unit(name, sum(sizes)),) if sizes else ())
+            yield UnitPage((Unit(name, sum(sizes), b"%d" % len(sizes)),) if sizes else ())
 
     def units(self, after: bytes | None) -> Iterator[UnitPage]:
         """One unit per object; its token is the version."""

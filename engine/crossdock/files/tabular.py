@@ -34,6 +34,8 @@ WRITER_MEMORY = 48 << 20
 class FormatSource(Source["pa.RecordBatch"]):
     """Record batches of the selected files: a unit per file, or with ``merge`` one unit of all.
 
+    The token of that one is the number of files.
+
     ``fixed`` is the schema to read with where it is known (reading back); else the format finds it.
     ``partitions`` add columns to it.
     """

@@ -14,7 +14,7 @@ from crossdock import Capabilities, ConnectorConfig, ConnectorSpec, WriteMode, h
 from .files import HookedConfig, open_hooked
 from .kept import open_kept
 from .limited import LimitedConfig, open_limited
-from .rows import RowsConfig, RowsSource
+from .rows import RowsConfig, open_rows
 from .shelf import ShelfConfig, ShelfSink
 from .switch import classify
 
@@ -27,7 +27,7 @@ def crossdock_connectors() -> list[ConnectorSpec]:
         kind="table",
         config=RowsConfig,
         schemes=("rows",),
-        open_source=RowsSource,
+        open_source=open_rows,
         classify=classify,
     )
     shelf = ConnectorSpec(
@@ -66,4 +66,10 @@ def crossdock_connectors() -> list[ConnectorSpec]:
         hooked,
         replace(hooked, name="kept", schemes=("kept",), config=ConnectorConfig, open_store=open_kept),
         replace(hooked, name="limited", schemes=("limited",), config=LimitedConfig, open_store=open_limited),
+        replace(
+            hooked,
+            name="fewblocks",
+            schemes=("fewblocks",),
+            capabilities=replace(hooked.capabilities, block_range=(16, 1 << 20), max_blocks=4),
+        ),
     ]
