@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 import secrets
 import shlex
 import shutil
@@ -52,29 +53,32 @@ def demo(
     """Copy real data: CSV to SQLite to Parquet, then kill a copy half-way and resume it."""
     started = time.monotonic()
     work = working_folder(folder)
-    say(f"Working in {work}")
-    unpack_tables(work / "csv")
+    prompt(f"$ cd {shlex.quote(str(work))}")
+    os.chdir(work)
+    unpack_tables(Path("csv"))
 
     title("1. Five CSV files become five tables of a SQLite database")
-    command(work, "copy", "csv/*.csv", "sqlite:///demo.db", "-s", "null_value=NA")
+    command("copy", "csv/*.csv", "sqlite:///demo.db", "-s", "null_value=NA")
 
     title("2. The tables become Parquet files, in parallel, and are read back to prove it")
-    command(work, "copy", "sqlite:///demo.db", "parquet/", "--sink-format", "parquet", "--verify")
+    command("copy", "sqlite:///demo.db", "parquet/", "--sink-format", "parquet", "--verify")
 
     title("3. A copy is killed half-way, and goes on where it was")
     run_id = f"demo-{secrets.token_hex(3)}"
-    sink = work / "flights.parquet"
-    kill_half_way(work, run_id, ["copy", "sqlite:///demo.db#flights", sink.name, "--run-id", run_id])
-    say(f"At the sink: {'a file, although the copy was not complete!' if sink.exists() else 'nothing yet.'}")
+    sink = Path("flights.parquet")
+    kill_half_way(run_id, ["copy", "sqlite:///demo.db#flights", str(sink), "--run-id", run_id])
+    if sink.exists():
+        raise VerificationError(f"{sink} can be seen although the copy is not complete")
+    say(f"{sink} does not exist yet: what is not complete is not visible.")
     result = resume(run_id)
     say(f"It did not have to redo {result.splits_skipped} of {result.splits_done} splits.")
-    compare(work / "csv" / "flights.csv", sink)
+    compare(Path("csv", "flights.csv"), sink)
 
     title(f"Done in {time.monotonic() - started:.0f} seconds. What next?")
-    say(f"cd {shlex.quote(str(work))}            the database and the files are still there")
-    say("crossdock runs                   what has run on this machine")
-    say("crossdock connectors             what can be copied from and to")
-    say("crossdock copy --help            every option; start with a file of your own")
+    say(f"The database and the files stay in {work}; look around, or delete it.")
+    say("crossdock runs           what has run on this machine")
+    say("crossdock connectors     what can be copied from and to")
+    say("crossdock copy --help    every option; then try a file of your own")
 
 
 def working_folder(folder: Path | None) -> Path:
@@ -103,10 +107,10 @@ def unpack_tables(csv: Path) -> None:
             shutil.copyfile(data / f"{table}.csv", csv / f"{table}.csv")
 
 
-def command(work: Path, *arguments: str) -> None:
+def command(*arguments: str) -> None:
     """Run ``crossdock`` as a shell would, on this terminal; a failure ends the demo."""
     prompt(f"$ crossdock {shlex.join(arguments)}")
-    done = subprocess.run(crossdock_command(*arguments), cwd=work, check=False)
+    done = subprocess.run(crossdock_command(*arguments), check=False)
     if done.returncode:
         raise InternalError(f"crossdock {arguments[0]} ended with the exit code {done.returncode}")
 
@@ -116,13 +120,12 @@ def crossdock_command(*arguments: str) -> list[str]:
     return [sys.executable, "-P", "-m", "crossdock", *arguments]
 
 
-def kill_half_way(work: Path, run_id: str, arguments: list[str]) -> None:
+def kill_half_way(run_id: str, arguments: list[str]) -> None:
     """Start a copy, slow enough to be caught, and end it without warning when half of it is done."""
     arguments = [*arguments, "--bandwidth", "8MB/s"]
     prompt(f"$ crossdock {shlex.join(arguments)} &")
     victim = subprocess.Popen(
         crossdock_command(*arguments),
-        cwd=work,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -131,8 +134,11 @@ def kill_half_way(work: Path, run_id: str, arguments: list[str]) -> None:
         while (run := so_far(run_id)) is None or 2 * run.splits_done < run.splits_total:
             if victim.poll() is not None:
                 raise InternalError(f"the copy ended before it could be killed: {victim.communicate()[1]}")
+            if run:
+                tick(f"{run.splits_done} of {run.splits_total} splits done")
             time.sleep(0.02)
     finally:
+        tick("")
         victim.kill()
         victim.communicate()
     prompt(f"$ kill -9 {victim.pid}")
@@ -152,12 +158,11 @@ def resume(run_id: str) -> CopyResult:
     """Go on with a run. ``progress`` is called about ten times a second, from another thread."""
 
     def progress(now: Snapshot) -> None:
-        if sys.stdout.isatty():
-            typer.echo(f"\r  {now.phase}: {now.rows_done:,} rows ", nl=False)
+        tick(f"{now.phase}: {now.rows_done:,} rows")
 
     prompt(f'>>> result = crossdock.resume("{run_id}")')
     result = crossdock.resume(run_id, progress=progress)
-    typer.echo("\r" if sys.stdout.isatty() else "", nl=False)
+    tick("")
     return result
 
 
@@ -194,6 +199,12 @@ def title(text: str) -> None:
 def prompt(text: str) -> None:
     typer.secho(f"\n{text}", fg="cyan")
     sys.stdout.flush()
+
+
+def tick(text: str) -> None:
+    """Replace the line that is being written; only where somebody is watching."""
+    if sys.stdout.isatty():
+        typer.echo(f"\r  {text:40}\r", nl=False)
 
 
 def say(text: str) -> None:

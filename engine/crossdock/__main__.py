@@ -8,7 +8,10 @@ from . import __version__
 
 
 def main() -> None:
-    """Run the command line and exit: 0 done, 1 failed, 2 wrong request, 3 some skipped, 130 interrupted."""
+    """Run the command line and exit.
+
+    0 done, 1 failed, 2 wrong request, 3 some skipped, 130 interrupted, 143 terminated.
+    """
     if sys.argv[1:] == ["--version"]:
         sys.stdout.write(f"crossdock {__version__}\n")
         return

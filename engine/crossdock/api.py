@@ -27,8 +27,8 @@ Options = Mapping[str, str]
 
 
 def copy(
-    source: str,
-    sink: str,
+    source: str | Path,
+    sink: str | Path,
     *,
     source_format: str | None = None,
     sink_format: str | None = None,
@@ -78,30 +78,34 @@ def copy(
         return _execute(run_id, request, resolved, journal, progress, dry_run=dry_run, cancel=cancel)
 
 
-async def acopy(source: str, sink: str, **options: Any) -> CopyResult:
-    """``copy`` for async code: runs in a worker thread; cancelling the task interrupts the run.
+async def acopy(source: str | Path, sink: str | Path, **options: Any) -> CopyResult:
+    """``copy`` for async code: runs in a worker thread and takes the same options.
 
-    Takes the options of ``copy``.
+    Cancelling the task interrupts the run and waits until it has stopped; it can then be resumed.
     """
     import anyio
 
-    cancel, ended = threading.Event(), anyio.Event()
+    cancel: threading.Event = options.pop("cancel", None) or threading.Event()
+    ended = anyio.Event()
     outcome: list[CopyResult | BaseException] = []
 
-    async def interrupt() -> None:
-        try:
-            await ended.wait()
-        finally:
-            cancel.set()
+    async def work() -> None:
+        # Shielded, in a task of its own: a cancelled task would leave its thread behind.
+        with anyio.CancelScope(shield=True):
+            try:
+                call = partial(copy, source, sink, cancel=cancel, **options)
+                outcome.append(await anyio.to_thread.run_sync(call))
+            except Exception as error:  # noqa: BLE001 - raised below, outside the group
+                outcome.append(error)
+            ended.set()
 
     async with anyio.create_task_group() as group:
-        group.start_soon(interrupt)
+        group.start_soon(work)
         try:
-            call = partial(copy, source, sink, cancel=cancel, **options)
-            outcome.append(await anyio.to_thread.run_sync(call))
-        except Exception as error:  # noqa: BLE001 - raised below, outside the group
-            outcome.append(error)
-        ended.set()
+            await ended.wait()
+        except BaseException:
+            cancel.set()
+            raise
     if isinstance(outcome[0], BaseException):
         raise outcome[0]
     return outcome[0]
@@ -114,6 +118,7 @@ def resume(
     sink_options: Options | None = None,
     progress: Progress | None = None,
     home: Path | None = None,
+    cancel: threading.Event | None = None,
 ) -> CopyResult:
     """Go on with an interrupted run: at most the splits that were in flight are carried again.
 
@@ -128,7 +133,7 @@ def resume(
             raise ConfigError(f"the run {run_id!r} cannot be resumed; begin it anew with crossdock copy")
         request, resolved = _recall(journal, dict(source_options or {}), dict(sink_options or {}))
         journal.set(state="running", error="", resumable=True)
-        return _execute(run_id, request, resolved, journal, progress)
+        return _execute(run_id, request, resolved, journal, progress, resumed=True, cancel=cancel)
 
 
 def _execute(
@@ -139,13 +144,19 @@ def _execute(
     progress: Progress | None,
     *,
     dry_run: bool = False,
+    resumed: bool = False,
     cancel: threading.Event | None = None,
 ) -> CopyResult:
     from .run import Run
 
     keep = True
     try:
-        run = Run(run_id, request, resolved, journal, cancel or threading.Event())
+        try:
+            run = Run(run_id, request, resolved, journal, cancel or threading.Event())
+        except CrossdockError as error:
+            # A resumed run that cannot start (a password was not given again) stays as it was.
+            error.resumable = resumed
+            raise
         if dry_run:
             keep = False
             return run.rehearse()
@@ -197,19 +208,20 @@ def show(run_id: str, home: Path | None = None) -> RunInfo:
         )  # fmt: skip
 
 
-def forget(run_id: str, home: Path | None = None) -> None:
+def forget(run_id: str, home: Path | None = None, *, sink_options: Options | None = None) -> None:
     """Remove what an unfinished run has staged at the sink, then its journal.
 
+    ``sink_options`` are added to those of the run (secrets, which a journal does not keep).
     Raises NotFoundError, and ConfigError when the run is being worked on.
     """
-    from .resolve import open_sink
+    from .resolve import blaming, open_sink
 
     path = _path(run_id, home)
     with closing(Journal.open(path)) as journal:
         handles = journal.begun_handles()
         if handles:
-            _, resolved = _recall(journal, {}, {})
-            with closing(open_sink(resolved)) as sink:
+            _, resolved = _recall(journal, {}, dict(sink_options or {}))
+            with closing(open_sink(resolved)) as sink, blaming(resolved.sink.connector, "sink"):
                 for _, handle in handles:
                     sink.cleanup(handle)
     remove(path)

@@ -22,7 +22,7 @@ from .errors import (
     ThrottledError,
     TransientError,
 )
-from .limits import MemoryBudget, Throttle
+from .limits import MemoryBudget, NoThrottle, Throttle
 from .mapping import Apply
 from .spi.data import Attempt, Receipt, Split
 from .spi.endpoints import Copier, Sink, Source, Writer
@@ -47,13 +47,18 @@ class Digest(Protocol):
 class Children(Protocol):
     """Child processes that carry splits of connectors which hold the interpreter lock."""
 
-    def attempt(self, job: Job, attempt: Attempt, worker: Worker) -> tuple[Receipt, str]: ...
+    def attempt(
+        self, job: Job, attempt: Attempt, worker: Worker, pace: Callable[[int, Worker], None] | None
+    ) -> tuple[Receipt, str]: ...
     def close(self) -> None: ...
 
 
 @dataclass
 class Worker:
-    """What one worker does now and has done; read by the progress display without a lock."""
+    """What one worker does now and has done; read by the progress display without a lock.
+
+    ``in_flight`` are the bytes of the attempt that goes on, ``taken`` those of the last one that ended.
+    """
 
     state: str = "queue"
     seconds: dict[str, float] = field(
@@ -61,6 +66,7 @@ class Worker:
     )
     in_flight: int = 0
     rows_in_flight: int = 0
+    taken: int = 0
     retries: int = 0
     throttled: int = 0
 
@@ -89,10 +95,11 @@ class Job:
 
 
 @dataclass
-class _Fault:
-    """Where an error came from: bulk loaders wrap what their input raises, and the sink was blamed."""
+class _Input:
+    """How reading went, whatever the sink says: bulk loaders wrap or swallow what their input raises."""
 
-    source: BaseException | None = None
+    failed: BaseException | None = None
+    ended: bool = False
 
 
 def classified(error: BaseException, classify: Classify, where: str) -> CrossdockError:
@@ -133,52 +140,43 @@ class Carrier:
         def attempt(number: int) -> tuple[Receipt, str]:
             return self.attempt(job, Attempt(self.run_id, self.epoch * 1000 + number), worker)
 
-        return self._again(attempt, worker)
+        return again(attempt, self.cancel, worker)
 
     def digest(self, source: Source[Any], split: Split, make: Callable[[], Digest], worker: Worker) -> str:
         """Read a split of what was written, again after transient errors; returns its digest's text."""
 
         def attempt(number: int) -> str:
-            job, fault = Job(split, b"", digest=make), _Fault()
-            digest = make()
-            try:
-                with self._reserved(job, worker), source.read(split) as items:
-                    for _ in self._watched(items, job, worker, digest, fault):
-                        pass
-            except Exception as error:
-                raise classified(error, self.sink_classify, "sink") from error
-            return digest.text()
+            return self._digest((source, self.sink_classify, "sink"), split, make, worker)
 
-        return self._again(attempt, worker)
+        return again(attempt, self.cancel, worker)
 
-    def _again(self, attempt: Callable[[int], Result], worker: Worker) -> Result:
-        for number in range(1, ATTEMPTS + 1):
-            try:
-                return attempt(number)
-            except TransientError as error:
-                if number == ATTEMPTS:
-                    raise
-                worker.retries += 1
-                worker.throttled += isinstance(error, ThrottledError)
-                self._pause(error, number, worker)
-            finally:
-                worker.in_flight = worker.rows_in_flight = 0
-        raise AssertionError
-
-    def _pause(self, error: TransientError, number: int, worker: Worker) -> None:
-        wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (number - 1)) * random.uniform(0.5, 1)  # noqa: S311
-        with worker.waits_for("throttle"):
-            if self.cancel.wait(max(wait, error.retry_after or 0)):
-                raise CancelledError("the run was cancelled") from error
+    def _digest(
+        self, end: tuple[Source[Any], Classify, str], split: Split, make: Callable[[], Digest], worker: Worker
+    ) -> str:
+        source, classify, where = end
+        job, digest = Job(split, b"", digest=make), make()
+        try:
+            with self._reserved(job, worker), source.read(split) as items:
+                for _ in self._watched(items, job, worker, digest, _Input()):
+                    pass
+        except Exception as error:
+            raise classified(error, classify, where) from error
+        return digest.text()
 
     def attempt(self, job: Job, attempt: Attempt, worker: Worker) -> tuple[Receipt, str]:
         """One try, here or in a child process."""
         with self._reserved(job, worker):
             if self.children is not None:
-                return self.children.attempt(job, attempt, worker)
-            if self.copier is not None:
-                return self._copy(job, attempt, worker)
-            return self._stream(job, attempt, worker)
+                pace = None if isinstance(self.throttle, NoThrottle) else self._throttled
+                return self.children.attempt(job, attempt, worker, pace)
+            if self.copier is None:
+                return self._stream(job, attempt, worker)
+            receipt = self._copy(job, attempt, worker)
+        if job.digest is None:
+            return receipt, ""
+        # The bytes did not pass through here: for a digest they are read once more.
+        end = (self.source, self.source_classify, "source")
+        return receipt, self._digest(end, job.split, job.digest, worker)
 
     @contextmanager
     def _reserved(self, job: Job, worker: Worker) -> Iterator[None]:
@@ -191,46 +189,48 @@ class Carrier:
         finally:
             self.budget.give(taken)
 
-    def _copy(self, job: Job, attempt: Attempt, worker: Worker) -> tuple[Receipt, str]:
+    def _copy(self, job: Job, attempt: Attempt, worker: Worker) -> Receipt:
         assert self.copier is not None  # noqa: S101 - the caller looked
         self._throttled(job.split.length or 0, worker)
         try:
             with worker.waits_for("sink"):
-                receipt = self.copier.copy(self.source, job.handle, job.split, attempt)
+                return self.copier.copy(self.source, job.handle, job.split, attempt)
         except Exception as error:
             raise classified(error, self.sink_classify, "sink") from error
-        # The bytes did not pass through here: for a digest they are read once more.
-        return receipt, self.digest(self.source, job.split, job.digest, worker) if job.digest else ""
 
     def _stream(self, job: Job, attempt: Attempt, worker: Worker) -> tuple[Receipt, str]:
-        fault = _Fault()
+        reading = _Input()
         digest = job.digest() if job.digest else None
         try:
             writer: Writer[Any] = self.sink.writer(job.handle, job.split, attempt)
         except Exception as error:
             raise classified(error, self.sink_classify, "sink") from error
         try:
-            with self._opened(job, fault) as items:
-                writer.consume(self._watched(items, job, worker, digest, fault))
+            with self._opened(job, reading) as items:
+                writer.consume(self._watched(items, job, worker, digest, reading))
+                if not reading.ended:
+                    # A loader that takes an error of its input for the end would lose rows.
+                    raise reading.failed or InternalError("the sink stopped before the end of its input")
             with worker.waits_for("sink"):
                 receipt = writer.finish()
         except BaseException as error:
-            writer.abort()
-            if fault.source is not None:
-                raise classified(fault.source, self.source_classify, "source") from fault.source
+            with suppress(Exception):
+                writer.abort()
+            if reading.failed is not None:
+                raise classified(reading.failed, self.source_classify, "source") from reading.failed
             if not isinstance(error, Exception):
                 raise
             raise classified(error, self.sink_classify, "sink") from error
         return receipt, digest.text() if digest else ""
 
     @contextmanager
-    def _opened(self, job: Job, fault: _Fault) -> Iterator[Iterator[Any]]:
+    def _opened(self, job: Job, reading: _Input) -> Iterator[Iterator[Any]]:
         """The split's items; errors of opening and of closing are the source's."""
-        opened = self.source.read(job.split)
         try:
+            opened = self.source.read(job.split)
             items = opened.__enter__()
         except BaseException as error:
-            fault.source = error
+            reading.failed = error
             raise
         try:
             if job.read_ahead:
@@ -239,16 +239,17 @@ class Carrier:
             else:
                 yield items
         except BaseException as error:
-            opened.__exit__(type(error), error, error.__traceback__)
+            with suppress(Exception):  # what went wrong first is what counts
+                opened.__exit__(type(error), error, error.__traceback__)
             raise
         try:
             opened.__exit__(None, None, None)
         except BaseException as error:
-            fault.source = error
+            reading.failed = error
             raise
 
     def _watched(
-        self, items: Iterator[Any], job: Job, worker: Worker, digest: Digest | None, fault: _Fault
+        self, items: Iterator[Any], job: Job, worker: Worker, digest: Digest | None, reading: _Input
     ) -> Iterator[Any]:
         """The only place where an item changes hands."""
         seconds, apply, limit = worker.seconds, job.apply, job.split.length
@@ -275,8 +276,9 @@ class Carrier:
         except GeneratorExit:
             raise
         except BaseException as error:
-            fault.source = error
+            reading.failed = error
             raise
+        reading.ended = True
         seconds["source"] += perf_counter() - last
 
     def _throttled(self, size: int, worker: Worker) -> None:
@@ -286,6 +288,32 @@ class Carrier:
                 self.cancel.wait(delay)
         if self.cancel.is_set():
             raise CancelledError("the run was cancelled")
+
+
+def again(
+    attempt: Callable[[int], Result], cancel: threading.Event, worker: Worker, first: int = 1
+) -> Result:
+    """Call ``attempt(number)`` again after each TransientError, ``ATTEMPTS`` times at most."""
+    for number in range(first, ATTEMPTS + 1):
+        try:
+            return attempt(number)
+        except TransientError as error:
+            if number == ATTEMPTS:
+                raise
+            pause(error, number, cancel, worker)
+        finally:
+            worker.taken, worker.in_flight, worker.rows_in_flight = worker.in_flight, 0, 0
+    raise AssertionError
+
+
+def pause(error: TransientError, number: int, cancel: threading.Event, worker: Worker) -> None:
+    """Wait before the next try: twice as long each time, with jitter, and as long as the server wishes."""
+    worker.retries += 1
+    worker.throttled += isinstance(error, ThrottledError)
+    wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (number - 1)) * random.uniform(0.5, 1)  # noqa: S311
+    with worker.waits_for("throttle"):
+        if cancel.wait(max(wait, error.retry_after or 0)):
+            raise CancelledError("the run was interrupted") from error
 
 
 @contextmanager

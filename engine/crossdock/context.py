@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from .carry import Carrier, classified
-from .errors import CancelledError, CrossdockError
+from .carry import Carrier, Classify, Worker, again, classified, pause
+from .errors import CancelledError, CrossdockError, TransientError
 from .journal import Journal
 from .mapping import Apply, compile_mapping
 from .request import CopyRequest, Resolved
@@ -22,7 +22,11 @@ Result = TypeVar("Result")
 
 @dataclass
 class Context:
-    """One run in one process. ``handles`` are the units begun here and not finished."""
+    """One run in one process.
+
+    ``handles`` are the units begun here and not finished. ``asking`` counts the retries of all calls
+    but those that carry splits.
+    """
 
     run_id: str
     request: CopyRequest
@@ -36,21 +40,32 @@ class Context:
     parallel: int
     cancel: threading.Event
     handles: dict[int, bytes] = field(default_factory=dict)
+    asking: Worker = field(default_factory=Worker)
     _schemas: dict[str, tuple[Any, Apply | None]] = field(default_factory=dict)
 
     def ask_source(self, call: Callable[[], Result]) -> Result:
-        """Call the source's connector; its errors come out classified."""
-        try:
-            return call()
-        except Exception as error:
-            raise classified(error, self.source_spec.classify, "source") from error
+        """Call the source's connector, again after its transient errors; errors come out classified."""
+        return self._ask(call, self.source_spec.classify, "source")
 
     def ask_sink(self, call: Callable[[], Result]) -> Result:
-        """Call the sink's connector; its errors come out classified."""
+        """Call the sink's connector, again after its transient errors; errors come out classified."""
+        return self._ask(call, self.sink_spec.classify, "sink")
+
+    def _ask(self, call: Callable[[], Result], classify: Classify, where: str) -> Result:
+        def attempt(number: int) -> Result:
+            try:
+                return call()
+            except Exception as error:
+                raise classified(error, classify, where) from error
+
         try:
-            return call()
-        except Exception as error:
-            raise classified(error, self.sink_spec.classify, "sink") from error
+            return attempt(1)
+        except TransientError as error:
+            # One of the other side, asked within this call, has been tried again already.
+            if error.side != where:
+                raise
+            pause(error, 1, self.cancel, self.asking)
+        return again(attempt, self.cancel, self.asking, first=2)
 
     def mapped(self, unit: Unit) -> tuple[Any, Apply | None]:
         """The mapped schema of a unit and what maps its batches; (None, None) for bytes."""

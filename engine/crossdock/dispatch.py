@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .carry import Worker
+from .errors import CrossdockError
 from .journal import Journal, UnitRow
 from .mapping import Apply
 from .spi.data import Begun, Receipt, Split
@@ -21,13 +22,14 @@ BUNDLE = 128
 PAGE = 1000
 
 
-@dataclass
+@dataclass(eq=False)
 class UnitTask:
     """A unit that is being worked on.
 
     ``splits`` counts its whole plan, ``pending`` are those nobody has taken yet, ``done`` maps the
     index of a carried split to its receipt and digest. ``read_back``: the splits belong to the
-    given source and are read for verification of the other task.
+    given source and are read for verification of the other task. ``broken``: why it cannot go on (its
+    object has vanished, what was staged is gone).
     """
 
     row: UnitRow
@@ -40,6 +42,7 @@ class UnitTask:
     committed: bool = False
     active: int = 0
     read_back: tuple[Source[Any], UnitTask] | None = None
+    broken: CrossdockError | None = None
 
     def receipts(self) -> list[tuple[Split, Receipt]]:
         return [(split, receipt) for _, (split, receipt, _) in sorted(self.done.items())]
@@ -108,6 +111,12 @@ class Dispatcher:
             if task not in self._open:
                 self._open.append(task)
             self._changed.notify_all()
+
+    def drop(self, task: UnitTask, error: CrossdockError) -> None:
+        """Hand out no more of this unit; whoever has a split of it still calls ``finished``."""
+        with self._changed:
+            task.pending.clear()
+            task.broken = task.broken or error
 
     def finished(self, task: UnitTask, split: Split, result: tuple[Split, Receipt, str] | None) -> bool:
         """Note a split's result; True for exactly one caller when it was the last one."""

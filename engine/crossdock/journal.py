@@ -12,19 +12,20 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
 from .errors import ConfigError, NotFoundError
+from .journal_errors import explained, refused
 from .spi.data import Begun, Receipt, Split, Unit
 
 VERSION = 1
 _SCHEMA = """
 CREATE TABLE run (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE units (
-    seq INTEGER PRIMARY KEY, name TEXT, size INTEGER, token BLOB, state INTEGER DEFAULT 0,
+    seq INTEGER PRIMARY KEY, name BLOB, size INTEGER, token BLOB, state INTEGER DEFAULT 0,
     handle BLOB, begun TEXT
 );
 CREATE INDEX units_open ON units (seq) WHERE state < 3;
@@ -33,6 +34,9 @@ CREATE TABLE splits (
     receipt BLOB, items INTEGER, bytes INTEGER, rows INTEGER, digest TEXT, PRIMARY KEY (seq, idx)
 ) WITHOUT ROWID;
 """
+
+
+_TAKEN = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 class UnitState(IntEnum):
@@ -85,25 +89,45 @@ class Journal:
     def __init__(self, path: Path, *, lock: bool) -> None:
         self.path = path
         self._mutex = threading.Lock()
-        self._lock = _hold(path) if lock else None
-        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        self._db.execute("PRAGMA busy_timeout = 5000")
+        # Whoever looks whether a run is alive has its lock for a moment.
+        self._lock = _hold(path, wait=1) if lock else None
+        with explained(path):
+            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+            self._db.execute("PRAGMA busy_timeout = 5000")
+            # A killed process loses nothing; after a power failure at most the last receipts are missing.
+            self._db.execute("PRAGMA synchronous = NORMAL")
 
     @classmethod
-    def create(cls, path: Path) -> Journal:
-        """Start a journal. Raises ConfigError when the run id is taken."""
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if path.exists():
-            raise ConfigError(
-                f"the run id {path.stem!r} is taken; resume it with: crossdock runs resume {path.stem}"
-            )
+    def create(cls, path: Path, **facts: Any) -> Journal:
+        """Start a journal with these facts of the run. Raises ConfigError when the run id is taken."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise refused(path, error.strerror or str(error)) from error
         journal = cls(path, lock=True)
-        journal._db.execute("PRAGMA journal_mode = WAL")
-        # A killed process loses nothing; after a power failure at most the last receipts are missing.
-        journal._db.execute("PRAGMA synchronous = NORMAL")
-        journal._db.executescript(_SCHEMA)
-        journal._db.execute(f"PRAGMA user_version = {VERSION}")
+        try:
+            journal._make(facts)
+        except BaseException:
+            journal.close()
+            raise
         return journal
+
+    def _make(self, facts: dict[str, Any]) -> None:
+        with explained(self.path):
+            if self._version():
+                run = self.path.stem
+                raise ConfigError(f"the run id {run!r} is taken; resume it with: crossdock runs resume {run}")
+            self._db.execute("PRAGMA journal_mode = WAL")
+        # In one step: a process that is killed here leaves a journal without a version, which is none.
+        with self._transaction() as db:
+            for statement in _SCHEMA.split(";"):
+                db.execute(statement)
+            _store(db, facts)
+            db.execute(f"PRAGMA user_version = {VERSION}")
+
+    def _version(self) -> int:
+        version: int = self._db.execute("PRAGMA user_version").fetchone()[0]
+        return version
 
     @classmethod
     def open(cls, path: Path, *, lock: bool = True) -> Journal:
@@ -112,40 +136,44 @@ class Journal:
             raise NotFoundError(f"there is no run {path.stem!r}; crossdock runs lists them")
         journal = cls(path, lock=lock)
         try:
-            (version,) = journal._db.execute("PRAGMA user_version").fetchone()
-        except sqlite3.DatabaseError as error:
+            journal._check_version()
+        except BaseException:
             journal.close()
-            raise ConfigError(f"the journal {path} cannot be read: {error}") from error
-        if version != VERSION:
-            journal.close()
-            raise ConfigError(
-                f"the journal of run {path.stem!r} has version {version}, this crossdock reads {VERSION}; "
-                "resume it with the release that began it"
-            )
-        journal._db.execute("PRAGMA synchronous = NORMAL")
+            raise
         return journal
+
+    def _check_version(self) -> None:
+        with explained(self.path):
+            version = self._version()
+        if not version:
+            raise NotFoundError(f"the run {self.path.stem!r} ended before it began; copy again")
+        if version != VERSION:
+            raise ConfigError(
+                f"the journal of run {self.path.stem!r} has version {version}, this crossdock reads "
+                f"{VERSION}; resume it with the release that began it"
+            )
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._mutex:
+        with self._mutex, explained(self.path):
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
+                self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                # After some errors (a full disk) SQLite has rolled back already.
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
                 raise
-            self._db.execute("COMMIT")
 
     def _query(self, sql: str, *args: Any) -> list[Any]:
-        with self._mutex:
+        with self._mutex, explained(self.path):
             return self._db.execute(sql, args).fetchall()
 
     def set(self, **values: Any) -> None:
         """Store facts of the run (JSON values)."""
         with self._transaction() as db:
-            db.executemany(
-                "INSERT OR REPLACE INTO run VALUES (?, ?)", [(k, json.dumps(v)) for k, v in values.items()]
-            )
+            _store(db, values)
 
     def get(self, key: str, default: Any = None) -> Any:
         rows = self._query("SELECT value FROM run WHERE key = ?", key)
@@ -158,13 +186,18 @@ class Journal:
         return epoch
 
     def add_units(self, units: Sequence[Unit], cursor: str | None) -> None:
-        """Append a page of the plan, and where listing goes on."""
+        """Append a page of the plan, and where listing goes on (None: only from the start)."""
         with self._transaction() as db:
             db.executemany(
                 "INSERT INTO units (name, size, token) VALUES (?, ?, ?)",
-                [(unit.name, unit.size, unit.token) for unit in units],
+                [(_encode(unit.name), unit.size, unit.token) for unit in units],
             )
-            db.execute("INSERT OR REPLACE INTO run VALUES ('cursor', ?)", (json.dumps(cursor),))
+            _store(db, {"cursor": cursor})
+
+    def unlist(self) -> None:
+        """Forget all units, so that listing can start again. Only while none has begun."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM units")
 
     def open_units(self, after: int, limit: int) -> list[UnitRow]:
         """Units that are not finished, in order, behind ``after``."""
@@ -175,7 +208,7 @@ class Journal:
             limit,
         )
         return [
-            UnitRow(seq, Unit(name, size, token), UnitState(state), _begun(handle, begun))
+            UnitRow(seq, Unit(_decode(name), size, token), UnitState(state), _begun(handle, begun))
             for seq, name, size, token, state, handle, begun in rows
         ]
 
@@ -212,39 +245,50 @@ class Journal:
         """Store proofs, with the digest of what was read from the source (empty: none)."""
         with self._transaction() as db:
             db.executemany(
-                "UPDATE splits SET receipt = ?, items = ?, bytes = ?, rows = ?, digest = ?"
+                "UPDATE splits SET receipt = ?, items = ?, bytes = ?, rows = ?, digest = ?, len = ?"
                 " WHERE seq = ? AND idx = ?",
-                [(r.token, r.items, r.bytes, r.rows, d, seq, s.index) for seq, s, r, d in done],
+                [(r.token, r.items, r.bytes, r.rows, d, s.length, seq, s.index) for seq, s, r, d in done],
             )
 
     def forget_splits(self, seq: int) -> None:
-        """Staged data of a unit is lost: its receipts and its handle count no more."""
+        """Staged data of a unit is lost: its receipts and its handle count no more.
+
+        A unit that is visible already stays as it is.
+        """
         with self._transaction() as db:
-            db.execute("DELETE FROM splits WHERE seq = ?", (seq,))
-            db.execute("UPDATE units SET state = 0, handle = NULL, begun = NULL WHERE seq = ?", (seq,))
+            staged = "UPDATE units SET state = 0, handle = NULL, begun = NULL WHERE seq = ? AND state < 2"
+            if db.execute(staged, (seq,)).rowcount:
+                db.execute("DELETE FROM splits WHERE seq = ?", (seq,))
 
     def set_state(self, seqs: Iterable[int], state: UnitState) -> None:
         with self._transaction() as db:
             db.executemany("UPDATE units SET state = ? WHERE seq = ?", [(int(state), s) for s in seqs])
 
     def begun_handles(self) -> list[tuple[int, bytes]]:
-        """Units that were begun and not committed: what a run that is given up has to clean up."""
-        return self._query("SELECT seq, handle FROM units WHERE state = 1")
+        """Units that were begun and not cleaned up: what is left to do for a run that is given up."""
+        return self._query("SELECT seq, handle FROM units WHERE state IN (1, 2)")
+
+    def has_traces(self) -> bool:
+        """Whether the run has left anything at the sink: something visible or something staged."""
+        return bool(self._query("SELECT 1 FROM units WHERE state IN (1, 2, 3) LIMIT 1"))
 
     def finish(self, **facts: Any) -> None:
-        """The run has succeeded: store its facts and drop the plan."""
-        self.set(**facts)
-        with self._mutex:
+        """The run has succeeded: store its facts and totals and drop the plan."""
+        self.set(**facts, totals=asdict(self.totals()))
+        # Only tidies up: a full disk is no reason to call the run a failure.
+        with suppress(sqlite3.Error), self._mutex:
             self._db.executescript("DELETE FROM splits; DELETE FROM units; PRAGMA wal_checkpoint(TRUNCATE)")
 
     def skipped(self, limit: int = 1000) -> list[str]:
         """Names of skipped units."""
-        return [r[0] for r in self._query("SELECT name FROM units WHERE state = 4 LIMIT ?", limit)]
+        return [_decode(r[0]) for r in self._query("SELECT name FROM units WHERE state = 4 LIMIT ?", limit)]
 
     def totals(self) -> Totals:
+        if stored := self.get("totals"):
+            return Totals(**stored)
         units = self._query("SELECT count(*), sum(state >= 3), sum(state = 4), sum(size) FROM units")[0]
         splits = self._query(
-            "SELECT count(*), count(receipt), sum(CASE WHEN receipt IS NULL THEN 0 ELSE len END),"
+            "SELECT count(*), count(receipt), sum(CASE WHEN receipt NOT NULL THEN coalesce(len, bytes) END),"
             " sum(bytes), sum(rows) FROM splits"
         )[0]
         return Totals(
@@ -259,19 +303,36 @@ class Journal:
             self._lock = None
 
 
+def _encode(name: str) -> bytes:
+    """Names of files may not be UTF-8, which SQLite's texts have to be."""
+    return name.encode("utf-8", "surrogateescape")
+
+
+def _decode(name: bytes) -> str:
+    return name.decode("utf-8", "surrogateescape")
+
+
 def _begun(handle: bytes | None, limits: str | None) -> Begun | None:
     return None if handle is None or limits is None else Begun(handle, *json.loads(limits))
 
 
-def _hold(path: Path) -> sqlite3.Connection:
-    lock = sqlite3.connect(
-        path.with_suffix(".lock"), timeout=0, isolation_level=None, check_same_thread=False
-    )
-    try:
-        lock.execute("BEGIN EXCLUSIVE")
-    except sqlite3.OperationalError as error:
-        lock.close()
-        raise ConfigError(f"the run {path.stem!r} is being worked on by another process") from error
+def _store(db: sqlite3.Connection, facts: dict[str, Any]) -> None:
+    rows = [(key, json.dumps(value)) for key, value in facts.items()]
+    db.executemany("INSERT OR REPLACE INTO run VALUES (?, ?)", rows)
+
+
+def _hold(path: Path, wait: float = 0) -> sqlite3.Connection:
+    with explained(path):
+        lock = sqlite3.connect(
+            path.with_suffix(".lock"), timeout=wait, isolation_level=None, check_same_thread=False
+        )
+        try:
+            lock.execute("BEGIN EXCLUSIVE")
+        except sqlite3.Error as error:
+            lock.close()
+            if error.sqlite_errorcode & 0xFF not in _TAKEN:
+                raise
+            raise ConfigError(f"the run {path.stem!r} is being worked on by another process") from error
     return lock
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from .carry import classified
 from .errors import ConfigError, NotFoundError
 from .files.binary import DEFAULT_BLOCK, BinarySink, BinarySource, FileTarget
 from .files.listing import Selection, split_wildcard
@@ -25,8 +27,10 @@ def resolve(request: CopyRequest) -> Resolved:
     plugins = registry()
     source = _Side(plugins, request.source, request.source_format, request.source_options, "source")
     sink = _Side(plugins, request.sink, request.sink_format, request.sink_options, "sink")
-    found = source.find()
-    placed = sink.place(source, found)
+    with blaming(source.spec.name, "source"):
+        found = source.find()
+    with blaming(sink.spec.name, "sink"):
+        placed = sink.place(source, found)
     source.sort_options()
     sink.sort_options()
     merging = source.spec.kind == "store" and not found.get("name") and "name" in placed
@@ -195,6 +199,15 @@ def _merge(resolved: Resolved) -> Resolved:
     return resolved.model_copy(update={"source": source})
 
 
+@contextmanager
+def blaming(connector: str, side: str) -> Iterator[None]:
+    """Errors of a connector that is asked outside a run come out classified."""
+    try:
+        yield
+    except Exception as error:
+        raise classified(error, registry().by_name(connector).classify, side) from error
+
+
 def open_store(spec: ConnectorSpec, url: str, options: dict[str, str]) -> ObjectStore:
     assert spec.open_store is not None  # noqa: S101 - check_spec demands it of stores
     return spec.open_store(validate_options(spec.config, options, spec.name), Location.parse(url))
@@ -202,6 +215,11 @@ def open_store(spec: ConnectorSpec, url: str, options: dict[str, str]) -> Object
 
 def open_source(resolved: Resolved) -> Source[Any]:
     """Open the source of a resolved copy, in any process."""
+    with blaming(resolved.source.connector, "source"):
+        return _open_source(resolved)
+
+
+def _open_source(resolved: Resolved) -> Source[Any]:
     end, plugins = resolved.source, registry()
     spec = plugins.by_name(end.connector)
     if spec.kind == "table":
@@ -220,6 +238,11 @@ def open_source(resolved: Resolved) -> Source[Any]:
 
 def open_sink(resolved: Resolved) -> Sink[Any]:
     """Open the sink of a resolved copy, in any process. Changes nothing."""
+    with blaming(resolved.sink.connector, "sink"):
+        return _open_sink(resolved)
+
+
+def _open_sink(resolved: Resolved) -> Sink[Any]:
     end, plugins = resolved.sink, registry()
     spec = plugins.by_name(end.connector)
     if spec.kind == "table":

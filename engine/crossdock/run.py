@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -11,12 +12,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from .carry import Carrier, Worker, classified
-from .context import KEPT_SCHEMAS, Context
+from .context import KEPT_SCHEMAS, Context, is_missing_source
 from .dispatch import Dispatcher
 from .errors import (
     AccessDeniedError,
     AuthError,
     CancelledError,
+    ConfigError,
     CrossdockError,
     InternalError,
     NoSpaceError,
@@ -34,6 +36,7 @@ from .spi.endpoints import Copier, ReadBack
 from .units import Counts, Units
 from .worker import ChildPool
 
+log = logging.getLogger(__name__)
 Progress = Callable[[Snapshot], None]
 RESUMABLE = (CancelledError, TransientError, InternalError, AuthError, AccessDeniedError, NoSpaceError)
 
@@ -61,6 +64,7 @@ class Run:
         self.counts = Counts()
         self._error: CrossdockError | None = None
         self._mutex = threading.Lock()
+        self._at_work, self._ended = 0, threading.Event()
         self._units_total: int | None = None
         self._bytes_total: int | None = None
         self._skipped_splits = 0
@@ -106,6 +110,8 @@ class Run:
         try:
             if not journal.get("planned", False):
                 context.ask_source(self._list)
+                journal.set(planned=True)
+                self.counts.units = 0
         except KeyboardInterrupt:
             raise CancelledError("the run was interrupted") from None
         self._planning = self.elapsed
@@ -116,22 +122,33 @@ class Run:
         self.counts.rows = totals.rows or 0
 
     def _list(self) -> None:
-        context, count = self.context, 0
-        cursor = context.journal.get("cursor")
-        for page in context.source.units(cursor.encode("latin-1") if cursor else None):
+        context, journal = self.context, self.context.journal
+        cursor = journal.get("cursor")
+        if cursor is None:
+            journal.unlist()
+        count = journal.totals().units
+        for page in context.source.units(None if cursor is None else cursor.encode("latin-1")):
             context.stop_if_cancelled()
             self._check(page, count)
             count += len(page.units)
-            context.journal.add_units(page.units, page.cursor.decode("latin-1") if page.cursor else None)
+            journal.add_units(page.units, None if page.cursor is None else page.cursor.decode("latin-1"))
             self.counts.units = count
-        context.journal.set(planned=True)
-        self.counts.units = 0
 
     def _check(self, page: UnitPage, before: int) -> None:
         context = self.context
+        if context.sink.one_target and before + len(page.units) > 1:
+            names = f"{page.units[0].name} and {page.units[-1].name}"
+            raise ConfigError(
+                f"{names} cannot both go into {public_url(context.request.sink)}; name a folder"
+            )
         for number, unit in enumerate(page.units, before):
             # Looking into each of a million files would take longer than copying them.
-            schema = context.mapped(unit)[0] if number < KEPT_SCHEMAS else None
+            try:
+                schema = context.mapped(unit)[0] if number < KEPT_SCHEMAS else None
+            except CrossdockError as error:
+                if not is_missing_source(error):
+                    raise
+                continue  # it has vanished since it was listed, and is skipped when its turn comes
             target = Target(context.request.mode, schema)
             context.ask_sink(lambda u=unit, t=target: context.sink.check(u, t))  # type: ignore[misc]
 
@@ -147,12 +164,13 @@ class Run:
             threading.Thread(target=self._work, args=(units, worker), name=f"crossdock-{n}", daemon=True)
             for n, worker in enumerate(self.workers)
         ]
+        self._at_work = len(threads)
         for thread in threads:
             thread.start()
-        while any(thread.is_alive() for thread in threads):
+        # Not Thread.join: interrupted by a signal, it takes a thread that still works for an ended one.
+        while self._at_work:
             try:
-                for thread in threads:
-                    thread.join(0.2)
+                self._ended.wait(0.2)
                 if context.cancel.is_set():
                     # Somebody cancelled from outside; without this the first worker to notice would.
                     self.stop(CancelledError("the run was interrupted"))
@@ -163,6 +181,8 @@ class Run:
                 self.stop(CancelledError("the run was interrupted"))
         if self._error is not None:
             raise self._error
+        if context.journal.open_units(0, 1):
+            raise InternalError("the workers stopped before all was copied")
         self.phase = "done"
 
     def _work(self, units: Units, worker: Worker) -> None:
@@ -175,8 +195,13 @@ class Run:
                         units.split(*work, worker)
                 finally:
                     self._dispatcher.done()
-        except Exception as error:  # noqa: BLE001 - the run must end, whatever it was
+        except BaseException as error:  # noqa: BLE001 - the run must end, whatever it was
             self.stop(classified(error, lambda _: None, "engine"))
+        finally:
+            with self._mutex:
+                self._at_work -= 1
+                if not self._at_work:
+                    self._ended.set()
 
     def stop(self, error: CrossdockError) -> None:
         """End the run early. The first error is reported; that others were cancelled is its consequence."""
@@ -192,16 +217,30 @@ class Run:
         context = self.context
         error.run_id = context.run_id
         error.resumable = isinstance(error, RESUMABLE) and self._units_total is not None
-        if not error.resumable or isinstance(error, NoSpaceError):
-            context.handles.update(context.journal.begun_handles())
-            for seq, handle in context.handles.items():
+        full = isinstance(error, NoSpaceError) and error.side == "sink"
+        try:
+            if not error.resumable or full:
+                self._remove_staged()
+            context.journal.set(
+                state="interrupted" if isinstance(error, CancelledError) else "failed",
+                error=str(error),
+                resumable=error.resumable,
+            )
+        except CrossdockError as later:
+            # The journal's disk is full, say: what went wrong first is what the user has to know.
+            log.warning("giving up %s: %s", context.run_id, later)
+
+    def _remove_staged(self) -> None:
+        """A unit that cannot be cleaned up now stays in the journal, for ``crossdock runs forget``."""
+        context = self.context
+        context.handles.update(context.journal.begun_handles())
+        for seq, handle in context.handles.items():
+            try:
                 context.ask_sink(lambda h=handle: context.sink.cleanup(h))  # type: ignore[misc]
-                context.journal.forget_splits(seq)
-        context.journal.set(
-            state="interrupted" if isinstance(error, CancelledError) else "failed",
-            error=str(error),
-            resumable=error.resumable,
-        )
+            except CrossdockError as error:
+                log.warning("staged data is left at the sink: %s", error)
+                continue
+            context.journal.forget_splits(seq)
 
     # -- reporting --------------------------------------------------------------------------------
 
@@ -270,8 +309,8 @@ class Run:
             peak_memory=_peak_memory(),
             splits_done=totals.splits_done,
             splits_skipped=self._skipped_splits,
-            retries=sum(worker.retries for worker in self.workers),
-            throttled=sum(worker.throttled for worker in self.workers),
+            retries=sum(worker.retries for worker in (*self.workers, context.asking)),
+            throttled=sum(worker.throttled for worker in (*self.workers, context.asking)),
             verified=True if context.request.verify and status == "Succeeded" else None,
             seconds=seconds,
             notes=list(dict.fromkeys(_notes(context))),
@@ -285,8 +324,15 @@ def _open(
     plugins = registry()
     source_spec = plugins.by_name(resolved.source.connector)
     sink_spec = plugins.by_name(resolved.sink.connector)
-    source, sink = open_source(resolved), open_sink(resolved)
+    source = open_source(resolved)
+    try:
+        sink = open_sink(resolved)
+    except BaseException:
+        source.close()
+        raise
     if request.verify and not (isinstance(sink, ReadBack) and sink_spec.capabilities.read_back != "no"):
+        source.close()
+        sink.close()
         raise NotSupportedError(f"--verify: what was written to {sink_spec.name} cannot be read back")
     parallel = request.parallel_copies or automatic_parallel()
     carrier = Carrier(

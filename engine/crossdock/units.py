@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from .carry import Job, Worker
 from .context import KEPT_SCHEMAS, Context, is_missing_source
 from .dispatch import Dispatcher, UnitTask
 from .errors import CrossdockError, StageLostError
 from .journal import UnitRow, UnitState
-from .mapping import Apply
 from .spi.data import PlanHint, Receipt, Split, Target
 from .spi.endpoints import ReadBack
 from .verify import compare, new_digest
@@ -41,20 +39,23 @@ class Units:
         """Begin units. Those of at most one split are carried here, as one group in the journal."""
         tasks: list[UnitTask] = []
         fresh = []
-        for row in rows:
-            self.context.stop_if_cancelled()
-            try:
-                task, splits = self._open(row)
-            except CrossdockError as error:
-                self._skip(row, error)
-                continue
-            tasks.append(task)
-            if splits is not None:
-                fresh.append((row.seq, task.begun, splits))
-        if fresh:
-            self.context.journal.begin(fresh)
-        small = [task for task in tasks if task.splits <= 1]
-        self._carry_small(small, worker)
+        try:
+            for row in rows:
+                self.context.stop_if_cancelled()
+                try:
+                    task, splits = self._open(row)
+                except CrossdockError as error:
+                    self._skip(row, error)
+                    continue
+                tasks.append(task)
+                if splits is not None:
+                    fresh.append((row.seq, task.begun, splits))
+        finally:
+            # Also when a later one failed: what has begun is known to whoever cleans up.
+            if fresh:
+                self.context.journal.begin(fresh)
+        if small := [task for task in tasks if task.splits <= 1]:
+            self._carry_small(small, worker)
         for task in tasks:
             if task.splits > 1:
                 self._continue(task, worker)
@@ -65,29 +66,36 @@ class Units:
         else:
             self._complete([task], worker)
 
+    def _may_skip(self, error: CrossdockError) -> bool:
+        """One of many objects has vanished since it was listed."""
+        return is_missing_source(error) and self.dispatcher.total > 1
+
     def _skip(self, row: UnitRow, error: CrossdockError) -> None:
-        if not is_missing_source(error) or self.dispatcher.total == 1:
+        if not self._may_skip(error):
             raise error
-        handle = self.context.handles.pop(row.seq, None)
-        if handle is not None:
+        handle = self.context.handles.pop(row.seq, None) or (row.begun and row.begun.handle)
+        if handle:
             self.context.ask_sink(lambda: self.context.sink.cleanup(handle))
+            self.context.journal.forget_splits(row.seq)
         self.context.journal.set_state([row.seq], UnitState.SKIPPED)
         self.counts.units += 1
 
     def _open(self, row: UnitRow) -> tuple[UnitTask, list[Split] | None]:
         """The task of a unit and, when it is new, its plan for the journal."""
-        schema, apply = self.context.mapped(row.unit)
-        if row.begun is not None:
-            stored = self.context.journal.splits(row)
-            done = {s.split.index: (s.split, s.receipt, s.digest) for s in stored if s.receipt is not None}
-            pending = deque(s.split for s in stored if s.receipt is None)
-            committed = row.state >= UnitState.COMMITTED
-            task = UnitTask(row, row.begun, apply, schema, len(stored), pending, done, committed=committed)
-            return task, None
-        return self._open_new(row, schema, apply)
+        if row.begun is None:
+            return self._open_new(row)
+        stored = self.context.journal.splits(row)
+        done = {s.split.index: (s.split, s.receipt, s.digest) for s in stored if s.receipt is not None}
+        pending = deque(s.split for s in stored if s.receipt is None)
+        committed = row.state >= UnitState.COMMITTED
+        # What is all staged ends well also when the source has gone since.
+        needed = pending or self.context.request.verify
+        schema, apply = self.context.mapped(row.unit) if needed else (None, None)
+        return UnitTask(row, row.begun, apply, schema, len(stored), pending, done, committed=committed), None
 
-    def _open_new(self, row: UnitRow, schema: Any, apply: Apply | None) -> tuple[UnitTask, list[Split]]:
+    def _open_new(self, row: UnitRow) -> tuple[UnitTask, list[Split]]:
         context = self.context
+        schema, apply = context.mapped(row.unit)
         target = Target(context.request.mode, schema)
         if schema is not None and row.seq > KEPT_SCHEMAS:
             # Planning has checked the others with their schema already.
@@ -101,7 +109,13 @@ class Units:
             begun.block,
             context.source_spec.capabilities.cheap_scan,
         )
-        splits = context.ask_source(lambda: list(context.source.plan(row.unit, hint)))
+        try:
+            splits = context.ask_source(lambda: list(context.source.plan(row.unit, hint)))
+        except CrossdockError:
+            # Without a plan the journal cannot have it, so nobody else would clean it up.
+            context.ask_sink(lambda: context.sink.cleanup(begun.handle))
+            del context.handles[row.seq]
+            raise
         return UnitTask(row, begun, apply, schema, len(splits), deque(splits), {}), splits
 
     def _job(self, task: UnitTask, split: Split) -> Job:
@@ -119,8 +133,11 @@ class Units:
 
     def _carry(self, task: UnitTask, split: Split, worker: Worker) -> tuple[Split, Receipt, str]:
         receipt, digest = self.context.carrier.carry(self._job(task, split), worker)
+        if split.length is None:
+            # The source could not say how much it would be.
+            split = replace(split, length=worker.taken)
         self.counts.splits += 1
-        self.counts.bytes += split.length if split.length is not None else receipt.bytes
+        self.counts.bytes += split.length or 0
         self.counts.rows += receipt.rows or 0
         return split, receipt, digest
 
@@ -133,17 +150,32 @@ class Units:
             else:
                 result = self._carry(task, split, worker)
                 self.context.journal.add_receipts([(task.row.seq, *result)])
+        except CrossdockError as error:
+            if task.read_back is not None or not (self._may_skip(error) or isinstance(error, StageLostError)):
+                raise
+            self.dispatcher.drop(task, error)
         finally:
             last = self.dispatcher.finished(task, split, result)
-        if not last or result is None or len(task.done) < task.splits:
+        if last and task.broken is not None:
+            self._end_early(task, task.broken, worker)
+            return
+        if not last or len(task.done) < task.splits:
             return
         if task.read_back is not None:
             self._verified(task, worker)
         else:
             self._complete([task], worker)
 
+    def _end_early(self, task: UnitTask, error: CrossdockError, worker: Worker) -> None:
+        """Nobody works on this unit any more: carry it again when staged data is lost, else skip it."""
+        if isinstance(error, StageLostError):
+            self._start_over(task, error, worker)
+        else:
+            self._skip(task.row, error)
+
     def _carry_small(self, tasks: list[UnitTask], worker: Worker) -> None:
         carried: list[UnitTask] = []
+        broken: list[tuple[UnitTask, CrossdockError]] = []
         fresh = []
         try:
             for task in tasks:
@@ -153,13 +185,17 @@ class Units:
                         task.done[split.index] = result
                         fresh.append((task.row.seq, *result))
                 except CrossdockError as error:
-                    self._skip(task.row, error)
-                    continue
-                carried.append(task)
+                    if not self._may_skip(error) and not isinstance(error, StageLostError):
+                        raise
+                    broken.append((task, error))
+                else:
+                    carried.append(task)
         finally:
             # What is durable counts, also when a later one failed.
             if fresh:
                 self.context.journal.add_receipts(fresh)
+        for task, reason in broken:
+            self._end_early(task, reason, worker)
         self._complete(carried, worker)
 
     def _complete(self, tasks: Sequence[UnitTask], worker: Worker) -> None:
@@ -171,16 +207,22 @@ class Units:
     def _commit(self, tasks: Sequence[UnitTask], worker: Worker) -> None:
         context = self.context
         done = []
-        for task in tasks:
-            if not task.committed:
+        lost = []
+        try:
+            for task in tasks:
                 try:
-                    with worker.waits_for("sink"):
-                        context.ask_sink(lambda t=task: context.sink.commit(t.begun.handle, t.receipts()))  # type: ignore[misc]
+                    if not task.committed:
+                        with worker.waits_for("sink"):
+                            context.ask_sink(lambda t=task: context.sink.commit(t.begun.handle, t.receipts()))  # type: ignore[misc]
                 except StageLostError as error:
-                    self._start_over(task, error, worker)
-                    continue
-            done.append(task)
-        context.journal.set_state([task.row.seq for task in done], UnitState.COMMITTED)
+                    lost.append((task, error))
+                else:
+                    done.append(task)
+        finally:
+            # What is visible counts, also when a later one failed: giving up forgets what is only staged.
+            context.journal.set_state([task.row.seq for task in done], UnitState.COMMITTED)
+        for task, reason in lost:
+            self._start_over(task, reason, worker)
         if self._verifies("after_commit"):
             done = [task for task in done if self._verify(task, worker)]
         self._clean(done)
@@ -192,6 +234,8 @@ class Units:
         self._lost.add(task.row.seq)
         self.context.ask_sink(lambda: self.context.sink.cleanup(task.begun.handle))
         self.context.journal.forget_splits(task.row.seq)
+        # No attempt may have the number of an earlier one, whose staged data somebody may still hold.
+        self.context.carrier.epoch = self.context.journal.next_epoch()
         self.begin([replace(task.row, state=UnitState.PLANNED, begun=None)], worker)
 
     def _clean(self, tasks: Iterable[UnitTask]) -> None:

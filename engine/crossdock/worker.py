@@ -1,7 +1,8 @@
 """Child processes that carry splits: for connectors that hold the interpreter lock while they work.
 
 The parent writes one JSON line per job to the child's standard input and reads JSON lines from its
-standard output: progress, then a receipt or an error. Nothing secret is on the command line. A
+standard output: progress, then a receipt or an error. Where bandwidth is limited the child asks
+before each item, so that all children share one limit. Nothing secret is on the command line. A
 child ends when its input does, so none outlives its parent; one that crashes costs one attempt.
 """
 
@@ -9,16 +10,18 @@ from __future__ import annotations
 
 import json
 import os
+import queue
+import signal
 import subprocess
 import sys
 import threading
 from base64 import b64decode, b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Any
 
 from . import errors
-from .carry import Carrier, Job, Worker
+from .carry import Carrier, Job, Worker, classified
 from .errors import CancelledError, CrossdockError, InternalError, TransientError
 from .limits import MemoryBudget, NoThrottle
 from .mapping import Apply, compile_mapping
@@ -43,32 +46,47 @@ class ChildPool:
         self._all: list[subprocess.Popen[str]] = []
         self._mutex = threading.Lock()
 
-    def attempt(self, job: Job, attempt: Attempt, worker: Worker) -> tuple[Receipt, str]:
-        """Carry one attempt in a child. A child that dies is a TransientError: the split is tried again."""
-        with self._borrow() as child:
-            _send(child.stdin, _pack(job, attempt))
-            with worker.waits_for("source"):
-                return self._answer(child, job, worker)
+    def attempt(
+        self, job: Job, attempt: Attempt, worker: Worker, pace: Callable[[int, Worker], None] | None = None
+    ) -> tuple[Receipt, str]:
+        """Carry one attempt in a child. A child that dies is a TransientError: the split is tried again.
 
-    def _answer(self, child: subprocess.Popen[str], job: Job, worker: Worker) -> tuple[Receipt, str]:
-        ended = threading.Event()
-        threading.Thread(target=self._kill_when_cancelled, args=(child, ended), daemon=True).start()
-        try:
-            assert child.stdout is not None  # noqa: S101 - it is a pipe
-            for line in child.stdout:
-                answer = json.loads(line)
-                if "progress" in answer:
-                    worker.in_flight, worker.rows_in_flight = answer["progress"]
-                elif "error" in answer:
-                    raise _unpack_error(answer["error"])
-                else:
-                    token, items, size, rows, digest = answer["receipt"]
-                    return Receipt(b64decode(token), items, size, rows), digest
-        finally:
-            ended.set()
+        ``pace`` waits until that many bytes may pass (None: they may).
+        """
+        with self._borrow() as child:
+            _send(child.stdin, _pack(job, attempt) | {"paced": pace is not None})
+            ended = threading.Event()
+            threading.Thread(target=self._kill_when_cancelled, args=(child, ended), daemon=True).start()
+            try:
+                with worker.waits_for("source"):
+                    return self._answer(child, job, worker, pace)
+            finally:
+                ended.set()
+
+    def _answer(
+        self,
+        child: subprocess.Popen[str],
+        job: Job,
+        worker: Worker,
+        pace: Callable[[int, Worker], None] | None,
+    ) -> tuple[Receipt, str]:
+        for answer in _answers(child):
+            if "progress" in answer:
+                worker.in_flight, worker.rows_in_flight = answer["progress"]
+            elif "asks" in answer:
+                if pace is not None:
+                    pace(answer["asks"], worker)
+                _send(child.stdin, {"go": True})
+            elif "error" in answer:
+                raise _unpack_error(answer["error"])
+            else:
+                token, items, size, rows, digest, worker.in_flight = answer["receipt"]
+                return Receipt(b64decode(token), items, size, rows), digest
+        child.kill()
+        status = child.wait()
         if self._cancel.is_set():
             raise CancelledError("the run was interrupted")
-        raise TransientError(f"the process that carried {job.split.unit} ended with status {child.wait()}")
+        raise TransientError(f"the process that carried {job.split.unit} ended with status {status}")
 
     def _kill_when_cancelled(self, child: subprocess.Popen[str], ended: threading.Event) -> None:
         while not ended.wait(0.1):
@@ -84,6 +102,10 @@ class ChildPool:
             child = self._start()
         try:
             yield child
+        except CancelledError:
+            # It may be waiting for an answer, or have one left to give.
+            child.kill()
+            raise
         finally:
             with self._mutex:
                 self._idle.append(child)
@@ -112,6 +134,15 @@ class ChildPool:
                 if pipe is not None:
                     with suppress(OSError):
                         pipe.close()
+
+
+def _answers(child: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
+    assert child.stdout is not None  # noqa: S101 - it is a pipe
+    for line in child.stdout:
+        # A child that is killed may leave half a line.
+        if not line.endswith("\n"):
+            return
+        yield json.loads(line)
 
 
 def _send(pipe: IO[str] | None, message: dict[str, Any]) -> None:
@@ -168,12 +199,14 @@ class _Child:
 
         resolved, plugins = Resolved.model_validate(hello["resolved"]), registry()
         self.columns, self.out = hello["map"], out
+        self.paced = _ParentsThrottle(self.send)
+        self._mutex = threading.Lock()
         self.carrier = Carrier(
             open_source(resolved),
             open_sink(resolved),
             plugins.by_name(resolved.source.connector).classify,
             plugins.by_name(resolved.sink.connector).classify,
-            # The parent has reserved the memory and paces the bytes.
+            # The parent has reserved the memory.
             MemoryBudget(1 << 62),
             NoThrottle(),
             threading.Event(),
@@ -181,25 +214,30 @@ class _Child:
             0,
         )
 
-    def answer(self, line: str) -> None:
-        message = json.loads(line)
+    def send(self, message: dict[str, Any]) -> None:
+        with self._mutex:
+            _send(self.out, message)
+
+    def answer(self, message: dict[str, Any]) -> None:
         unit, index, token, weight, offset, length, memory = message["split"]
         split = Split(unit, index, b64decode(token), weight, offset, length, memory)
         worker, ended = Worker(), threading.Event()
         reporter = threading.Thread(target=self._report, args=(worker, ended), daemon=True)
         reporter.start()
         try:
+            self.carrier.throttle = self.paced if message["paced"] else NoThrottle()
             receipt, digest = self.carrier.attempt(
                 self._job(split, message), Attempt(*message["attempt"]), worker
             )
             packed = b64encode(receipt.token).decode()
-            reply: dict[str, Any] = {"receipt": [packed, receipt.items, receipt.bytes, receipt.rows, digest]}
-        except CrossdockError as error:
-            reply = {"error": _pack_error(error)}
+            fields = [packed, receipt.items, receipt.bytes, receipt.rows, digest, worker.in_flight]
+            reply: dict[str, Any] = {"receipt": fields}
+        except Exception as error:  # noqa: BLE001 - the parent decides
+            reply = _failure(error)
         finally:
             ended.set()
             reporter.join()
-        _send(self.out, reply)
+        self.send(reply)
 
     def _job(self, split: Split, message: dict[str, Any]) -> Job:
         from .verify import new_digest
@@ -215,7 +253,25 @@ class _Child:
 
     def _report(self, worker: Worker, ended: threading.Event) -> None:
         while not ended.wait(0.2):
-            _send(self.out, {"progress": [worker.in_flight, worker.rows_in_flight]})
+            self.send({"progress": [worker.in_flight, worker.rows_in_flight]})
+
+
+class _ParentsThrottle(NoThrottle):
+    """Asks the parent, which waits before it answers."""
+
+    def __init__(self, send: Callable[[dict[str, Any]], None]) -> None:
+        super().__init__()
+        self._send = send
+        self.go: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+    def delay(self, amount: int) -> float:
+        self._send({"asks": amount})
+        self.go.get()
+        return 0.0
+
+
+def _failure(error: Exception) -> dict[str, Any]:
+    return {"error": _pack_error(classified(error, lambda _: None, "engine"))}
 
 
 def _map_by_first_batch(columns: dict[str, str], unit: str) -> Apply:
@@ -232,30 +288,36 @@ def _map_by_first_batch(columns: dict[str, str], unit: str) -> Apply:
 
 def main() -> None:
     """Entry point of a child process."""
+    # Ctrl-C reaches the whole group; it is the parent that decides what becomes of its children.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Drivers and plugins may print; standard output is the protocol's alone.
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    jobs: list[str] = []
-    arrived = threading.Condition()
+    hello = json.loads(sys.stdin.readline())
+    child: _Child | None = None
+    try:
+        child = _Child(hello, out)
+    except Exception as error:  # noqa: BLE001 - the parent decides
+        refusal = _failure(error)
+    jobs: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
 
     def listen() -> None:
         for line in sys.stdin:
-            with arrived:
-                jobs.append(line)
-                arrived.notify()
+            message = json.loads(line)
+            if "go" not in message:
+                jobs.put(message)
+            elif child is not None:
+                child.paced.go.put(None)
         # The parent has gone or wants us gone, also in the middle of a driver's call.
         os._exit(0)
 
     threading.Thread(target=listen, daemon=True).start()
-    child: _Child | None = None
     while True:
-        with arrived:
-            arrived.wait_for(lambda: jobs)
-            line = jobs.pop(0)
+        job = jobs.get()
         if child is None:
-            child = _Child(json.loads(line), out)
+            _send(out, refusal)
         else:
-            child.answer(line)
+            child.answer(job)
 
 
 if __name__ == "__main__":

@@ -112,7 +112,8 @@ def test_json_is_one_object_with_data_factory_names(crossdock: Shell, numbers: P
     )
     assert answer["status"] == "Succeeded"
     assert answer["rowsCopied"] == answer["rowsRead"] == ROWS
-    assert answer["dataRead"] == numbers.stat().st_size
+    # The line with the names is read once, for the schema, and is no data.
+    assert answer["dataRead"] == numbers.stat().st_size - len("id,word\n")
     assert answer["usedParallelCopies"] == 2
     assert answer["dataConsistencyVerification"]["VerificationResult"] == "Verified"
     with closing(sqlite3.connect(crossdock.folder / "numbers.db")) as database:

@@ -10,7 +10,12 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
+
+from crossdock import VerificationError
+from crossdock_connectors.demo import compare
 
 COUNTS = {"airlines": 16, "airports": 1458, "planes": 3322, "weather": 26_115, "flights": 336_776}
 
@@ -35,11 +40,27 @@ def test_demo(tmp_path: Path) -> None:
     for table, rows in COUNTS.items():
         assert pq.read_metadata(folder / "parquet" / f"{table}.parquet").num_rows == rows
     assert pq.read_metadata(folder / "flights.parquet").num_rows == COUNTS["flights"]
-    assert "At the sink: nothing yet." in done.stdout
+    assert "flights.parquet does not exist yet" in done.stdout
     assert "They are the same." in done.stdout
     redone = re.search(r"did not have to redo (\d+) of (\d+) splits", done.stdout)
     assert redone
     assert 2 * int(redone[1]) >= int(redone[2]) > 1
+
+
+def test_the_comparison_notices_one_value_and_one_row(tmp_path: Path) -> None:
+    csv, parquet = tmp_path / "a.csv", tmp_path / "a.parquet"
+    csv.write_text("n,word\n1,one\n2,NA\n")
+    same = pa.table({"n": [2, 1], "word": [None, "one"]})
+    pq.write_table(same, parquet)
+    compare(csv, parquet)
+    for other in (
+        pa.table({"n": [2, 1], "word": ["NA", "one"]}),
+        pa.table({"n": [1], "word": ["one"]}),
+        pa.table({"n": [1, 2, 2], "word": ["one", None, None]}),
+    ):
+        pq.write_table(other, parquet)
+        with pytest.raises(VerificationError):
+            compare(csv, parquet)
 
 
 def test_demo_leaves_a_folder_with_content_alone(tmp_path: Path) -> None:

@@ -100,6 +100,11 @@ def test_sentence_for_a_log() -> None:
     )
 
 
+def test_a_source_that_does_not_count_bytes() -> None:
+    text = summary.sentence(result(bytes_read=0, bytes_written=6_000_000, files_read=0, files_written=5))
+    assert "400,000 rows, 5 files, 6.00 MB in 2.00 s (3.00 MB/s, 200,000 rows/s)" in text
+
+
 def test_sentence_names_what_is_out_of_the_ordinary() -> None:
     text = summary.sentence(
         result(verified=True, splits_done=10, splits_skipped=6, retries=1, throttled=1, rows_skipped=2)
@@ -244,7 +249,7 @@ def test_page_of_a_connector() -> None:
     text = rendered(describe.page(SPEC))
     for part in (
         "demo (table): A table store",
-        "demo:// a path",
+        "a path, demo://",
         "DemoTable, DemoSource",
         "pip install 'crossdock[demo]'",
         "write modes: append, error",
@@ -268,8 +273,8 @@ def test_undeclared_capabilities_are_not_claimed() -> None:
 def test_table_has_the_install_line_only_where_something_is_missing() -> None:
     ready = replace(SPEC, name="ready", requires=())
     lines = rendered(describe.table([ready, SPEC]), 200).splitlines()
-    assert re.search(r"ready +table +demo:// a path +yes +A table store", lines[1])
-    assert re.search(r"demo +table +demo:// a path +pip install 'crossdock\[demo\]' +A table store", lines[2])
+    assert re.search(r"ready +table +a path, demo:// +yes +A table store", lines[1])
+    assert re.search(r"demo +table +a path, demo:// +pip install 'crossdock\[demo\]' +A table store", lines[2])
 
 
 def test_json_of_a_connector() -> None:

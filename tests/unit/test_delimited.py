@@ -13,7 +13,16 @@ import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
-from crossdock import ConfigError, DataError, FileFormat, InternalError, ObjectInfo, PlanHint, ShortReadError
+from crossdock import (
+    ConfigError,
+    DataError,
+    FileFormat,
+    InternalError,
+    ObjectInfo,
+    PlanHint,
+    SchemaMismatchError,
+    ShortReadError,
+)
 from crossdock_connectors.formats.delimited import SPEC
 
 HINT = PlanHint(parallel=2, cheap_scan=True)
@@ -76,6 +85,10 @@ def column(*values: str, **options: Any) -> str:
         (("2024-01-31 10:00:00.0", "2024-01-32 10:00:00.0"), "string"),
         (("2024-01-31 10:00:00Z",), "timestamp[us, tz=UTC]"),
         (("10:00:00",), "time64[us]"),
+        (("10:00:00.5", ""), "time64[us]"),
+        (("25:00:00.5",), "string"),
+        (("1234567890123456789.5", "1"), "string"),
+        (("0.12345678901234567890", "1"), "double"),
         (("", ""), "string"),
         (("x", "1"), "string"),
     ],
@@ -343,6 +356,28 @@ def test_a_reader_that_is_left_early_lets_go_of_the_file() -> None:
     file.seek(0)
     assert file.read(3) == b"a,b"
     assert file.tell() == 3
+
+
+def test_a_file_whose_columns_are_in_another_order_is_not_read() -> None:
+    fmt, data = opened(), b"b,a\n1,2\n"
+    (piece,) = fmt.plan(io.BytesIO(data), info(data), HINT, 1 << 20)
+    schema = pa.schema([("a", pa.int64()), ("b", pa.int64())])
+    with (
+        pytest.raises(SchemaMismatchError, match=r"a\.csv does not have the columns a, b in this order"),
+        fmt.read(io.BytesIO(data), info(data), piece.token, schema),
+    ):
+        pass
+
+
+def test_a_file_that_ends_before_its_size_is_a_short_read() -> None:
+    fmt, data = opened(), b"a,b\n" + b"1,2\n" * 1000
+    (piece,) = fmt.plan(io.BytesIO(data), info(data), HINT, 1 << 20)
+    schema = fmt.schema(io.BytesIO(data), info(data))
+    with (
+        fmt.read(io.BytesIO(data[:-500]), info(data), piece.token, schema) as batches,
+        pytest.raises(ShortReadError, match="500 bytes too early"),
+    ):
+        list(batches)
 
 
 def test_a_plan_of_another_version_is_refused() -> None:

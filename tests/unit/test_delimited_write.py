@@ -23,7 +23,8 @@ from crossdock import (
     PlanHint,
     SchemaMismatchError,
 )
-from crossdock_connectors.formats.delimited import SPEC, DelimitedConfig, DelimitedFormat
+from crossdock_connectors.formats.delimited import SPEC, DelimitedConfig
+from crossdock_connectors.formats.delimited_format import DelimitedFormat
 
 
 def opened(**options: Any) -> FileFormat:

@@ -11,21 +11,22 @@ from contextlib import contextmanager
 
 import pyarrow as pa
 
-from crossdock import ByteSink, DataError
+from crossdock import ByteSink, DataError, ShortReadError
 
 
 class RangeReader:
     """A byte range of ``file`` as the sequential stream that Arrow reads from, on a thread of its own.
 
     Takes over the position of ``file`` until ``close``, which waits for a read that is under way;
-    afterwards the range is at its end. ``error`` is the exception that ``file`` raised.
+    afterwards the range is at its end. ``error`` is the exception that ``file`` raised, or ShortReadError
+    where it ended before the range did.
     """
 
     closed = False
 
-    def __init__(self, file: io.RawIOBase, start: int, end: int | None) -> None:
+    def __init__(self, file: io.RawIOBase, start: int, end: int) -> None:
         self._file = file
-        self._left = (1 << 62) if end is None else end - start
+        self._left = end - start
         self._lock = threading.Lock()
         self.error: BaseException | None = None
         file.seek(start)
@@ -47,11 +48,13 @@ class RangeReader:
                 return b""
             buffer = pa.allocate_buffer(size)
             try:
-                count = self._file.readinto(memoryview(buffer).cast("B")) or 0
+                count = self._file.readinto(memoryview(buffer).cast("B"))
+                if not count:
+                    raise ShortReadError(f"the file ended {self._left} bytes too early")
             except BaseException as error:
                 self.error = error
                 raise
-            self._left = self._left - count if count else 0
+            self._left -= count
             return buffer if count == size else buffer.slice(0, count)
 
     def close(self) -> None:
@@ -60,7 +63,7 @@ class RangeReader:
 
 
 @contextmanager
-def arrow_range(file: io.RawIOBase, start: int, end: int | None) -> Iterator[pa.NativeFile]:
+def arrow_range(file: io.RawIOBase, start: int, end: int) -> Iterator[pa.NativeFile]:
     """The range as an Arrow stream. An exception of ``file`` leaves as itself, whatever Arrow made of it."""
     reader = RangeReader(file, start, end)
     try:

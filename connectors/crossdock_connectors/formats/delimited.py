@@ -7,43 +7,16 @@ empty text. In a file of one column an empty line is therefore a row; in other f
 from __future__ import annotations
 
 import codecs
-import gzip
-import io
-import json
-import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from itertools import pairwise
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import pyarrow as pa
 from pydantic import Field, field_validator, model_validator
 
-from crossdock import (
-    ByteSink,
-    ConnectorConfig,
-    ConnectorSpec,
-    FileFormat,
-    FormatWriter,
-    InternalError,
-    NotSupportedError,
-    ObjectInfo,
-    Piece,
-    PlanHint,
-)
+from crossdock import ConnectorConfig, ConnectorSpec
 
-from .arrow_io import EncodedSink
-from .column_types import apply_types, parse_types
-from .delimited_cut import Scanner
-from .delimited_infer import infer_schema
-from .delimited_read import BLOCK, read_batches
-from .delimited_text import DelimitedFile, Dialect, find_layout, keeps_ascii
-from .delimited_write import DelimitedWriter, Quoting, Style, check_columns, header_line
-from .newlines import cut_at_newlines
+if TYPE_CHECKING:
+    from crossdock import FileFormat
 
-_BY_EXTENSION = {".tsv": "\t", ".psv": "|"}
-_TOKEN_VERSION = 1
-_READ_MEMORY = 16 * BLOCK
+Quoting = Literal["needed", "all", "none"]
 
 
 class DelimitedConfig(ConnectorConfig):
@@ -106,6 +79,8 @@ class DelimitedConfig(ConnectorConfig):
     @field_validator("types")
     @classmethod
     def _types(cls, value: str) -> str:
+        from .column_types import parse_types  # imports pyarrow
+
         parse_types(value)
         return value
 
@@ -119,162 +94,9 @@ class DelimitedConfig(ConnectorConfig):
         return self
 
 
-class DelimitedFormat(FileFormat):
-    """Delimited text. Types come from a sample, so that every piece of a file has the same schema."""
+def _open(config: Any) -> FileFormat:
+    from .delimited_format import DelimitedFormat  # imports pyarrow.csv
 
-    joinable = True
-
-    def __init__(self, config: DelimitedConfig, path: str = "") -> None:
-        self._config = config
-        self._path = path
-        self._types = parse_types(config.types)
-        self._uncut: dict[str, list[str]] = {}
-
-    def for_path(self, path: str) -> DelimitedFormat:
-        """The same options for writing ``path``, whose extension decides what they leave open."""
-        return DelimitedFormat(self._config, path)
-
-    def schema(self, file: io.RawIOBase, info: ObjectInfo) -> pa.Schema:
-        of = self._file(file, info)
-        layout = find_layout(of)
-        if self._config.infer:
-            schema = infer_schema(of, layout, self._config.sample_bytes)
-        else:
-            schema = pa.schema([(name, pa.string()) for name in layout.names])
-        return apply_types(schema, self._types, info.path)
-
-    def plan(
-        self, file: io.RawIOBase, info: ObjectInfo, hint: PlanHint, target_bytes: int
-    ) -> Iterator[Piece]:
-        of = self._file(file, info)
-        start = find_layout(of).data_start
-        bounds = [start, *self._boundaries(of, start, hint, target_bytes)]
-        if len(bounds) == 1:
-            yield Piece(_token(start, None), max(info.size, 1), _READ_MEMORY)
-            return
-        for begin, end in pairwise([*bounds, info.size]):
-            yield Piece(_token(begin, end), end - begin, _READ_MEMORY)
-
-    def _boundaries(self, of: DelimitedFile, start: int, hint: PlanHint, target_bytes: int) -> Sequence[int]:
-        """Where the pieces behind the first start; none where the file stays in one piece."""
-        size = of.size - start
-        step = max(target_bytes, hint.min_split_bytes, math.ceil(size / (hint.max_splits or size or 1)), 1)
-        count = math.ceil(size / step)
-        if count <= 1:
-            return ()
-        any_newline = not of.dialect.quote or self._config.multiline == "false"
-        if hint.parallel == 1 and not any_newline:
-            return ()
-        reason = self._why_whole(of.dialect, any_newline or hint.cheap_scan)
-        if reason:
-            return self._whole(of, reason)
-        targets = [start + size * i // count for i in range(1, count)]
-        if any_newline:
-            found = cut_at_newlines(of.file, of.size, targets)
-        else:
-            scanner = Scanner(of.dialect.delimiter, of.dialect.quote)
-            scanner.scan(of.file, start, of.size, targets)
-            if scanner.stray is not None:
-                return self._whole(of, "it has a quote in a value that does not start with one")
-            found = scanner.boundaries
-        return found or self._whole(of, "no newline in it is known to end a row")
-
-    def _why_whole(self, dialect: Dialect, can_look: bool) -> str:
-        if dialect.gzip:
-            return "it is compressed"
-        if not keeps_ascii(dialect.encoding):
-            return f"rows cannot be found from the middle of a file in {dialect.encoding}"
-        if dialect.escape:
-            return "rows cannot be found from the middle of a file with escaped characters"
-        if can_look:
-            return ""
-        return (
-            "its values may hold newlines and looking through it would be a second transfer; "
-            "-s multiline=false lets it be split"
-        )
-
-    def _whole(self, of: DelimitedFile, reason: str) -> Sequence[int]:
-        self._uncut.setdefault(reason, []).append(of.path)
-        return ()
-
-    @contextmanager
-    def read(
-        self, file: io.RawIOBase, info: ObjectInfo, token: bytes, schema: pa.Schema
-    ) -> Iterator[Iterator[pa.RecordBatch]]:
-        start, end = _range(token)
-        batches = read_batches(self._file(file, info), start, end, schema)
-        try:
-            yield batches
-        finally:
-            batches.close()
-
-    def writer(self, out: ByteSink, schema: pa.Schema) -> FormatWriter:
-        dialect = self._dialect(self._path)
-        return DelimitedWriter(EncodedSink(out, dialect.encoding, dialect.gzip), schema, self._style(dialect))
-
-    def check(self, schema: pa.Schema) -> None:
-        dialect = self._dialect(self._path)
-        if dialect.wide:
-            raise NotSupportedError(f"delimited text in {dialect.encoding} can be read, not written")
-        if dialect.escape or dialect.quote != '"':
-            raise NotSupportedError('delimited text is written with the quote " doubled, no other way')
-        check_columns(schema, self._style(dialect))
-
-    def head(self, schema: pa.Schema) -> bytes:
-        dialect = self._dialect(self._path)
-        if not dialect.header:
-            return b""
-        line = header_line(schema.names, self._style(dialect))
-        head = line.encode(dialect.encoding)
-        # gzip members behind each other are one gzip file.
-        return gzip.compress(head, mtime=0) if dialect.gzip else head
-
-    def notes(self) -> Sequence[str]:
-        return [_note(reason, list(paths)) for reason, paths in list(self._uncut.items())]
-
-    def _style(self, dialect: Dialect) -> Style:
-        eol = "\r\n" if self._config.line_ending == "crlf" else "\n"
-        return Style(dialect.delimiter, eol, dialect.nulls[0], self._config.quoting)
-
-    def _file(self, file: io.RawIOBase, info: ObjectInfo) -> DelimitedFile:
-        return DelimitedFile(file, self._dialect(info.path), info.path, info.size)
-
-    def _dialect(self, path: str) -> Dialect:
-        config = self._config
-        lower = path.lower()
-        zipped = lower.endswith(".gz")
-        extension = lower.removesuffix(".gz")[-4:]
-        return Dialect(
-            delimiter=config.delimiter or _BY_EXTENSION.get(extension, ","),
-            quote=config.quote,
-            escape=config.escape,
-            header=config.header,
-            encoding=config.encoding,
-            nulls=tuple(config.null_value.split("|")),
-            skip_lines=config.skip_lines,
-            gzip=config.compression == "gzip" or (config.compression == "auto" and zipped),
-        )
-
-
-def _note(reason: str, paths: list[str]) -> str:
-    more = f" (and {len(paths) - 1} more files)" if len(paths) > 1 else ""
-    return f"{paths[0]}{more} was read by one worker because {reason}"
-
-
-def _token(start: int, end: int | None) -> bytes:
-    return json.dumps({"v": _TOKEN_VERSION, "start": start, "end": end}).encode()
-
-
-def _range(token: bytes) -> tuple[int, int | None]:
-    fields: dict[str, Any] = json.loads(token)
-    if fields.get("v") != _TOKEN_VERSION:
-        raise InternalError(
-            f"a plan of version {fields.get('v')} for delimited text; this is {_TOKEN_VERSION}"
-        )
-    return fields["start"], fields["end"]
-
-
-def _open(config: DelimitedConfig) -> DelimitedFormat:
     return DelimitedFormat(config)
 
 
@@ -286,5 +108,5 @@ SPEC = ConnectorSpec(
     extensions=(".csv", ".tsv", ".psv", ".txt", ".csv.gz", ".tsv.gz"),
     adf_types=("DelimitedText", "DelimitedTextSource", "DelimitedTextSink"),
     open_format=_open,
-    example="crossdock copy orders.csv orders.parquet -s types=id:int64,total:decimal(10,2)",
+    example="crossdock copy orders.csv orders.parquet -s 'types=id:int64,total:decimal(10,2)'",
 )

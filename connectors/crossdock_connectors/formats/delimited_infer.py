@@ -1,7 +1,7 @@
 """The schema of a delimited file from a sample of its rows.
 
-A type is only taken where the text survives it: ``00501`` stays text, so does an integer that neither
-64 bits nor a float hold exactly.
+A type is only taken where the text survives it: ``00501`` stays text, so does a number so large
+that a float does not hold it exactly.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from .delimited_text import LARGEST_ROW, DelimitedFile, Dialect, Layout, keeps_a
 _SPOTS = 8
 _INTEGER = r"^\s*-?(0|[1-9][0-9]*)\s*$"
 _LEADING_ZERO = r"^\s*[-+]?0[0-9]"
-_LONG_INTEGER = r"^\s*[-+]?[0-9]{16,}\s*$"
+_LARGE = r"^\s*[-+]?[0-9]{16,}"
 _MICROSECONDS = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9:]{8}(\.[0-9]{1,6})?$"
+_FRACTION_OF_DAY = r"^([01][0-9]|2[0-3])(:[0-5][0-9]){2}(\.[0-9]{1,6})?$"
 _NANOSECONDS = r"\.[0-9]{7,}"
 
 
@@ -102,7 +103,7 @@ def _refine(kind: pa.DataType, text: pa.ChunkedArray) -> pa.DataType:
     if types.is_int64(kind):
         return kind if _all(text, _INTEGER) else pa.string()
     if types.is_float64(kind):
-        lossy = _any(text, _LEADING_ZERO) or _any(text, _LONG_INTEGER)
+        lossy = _any(text, _LEADING_ZERO) or _any(text, _LARGE)
         return pa.string() if lossy else kind
     if types.is_timestamp(kind):
         # A sample without fractions of a second says nothing about the rest of the file.
@@ -111,11 +112,18 @@ def _refine(kind: pa.DataType, text: pa.ChunkedArray) -> pa.DataType:
         return pa.time64("us")
     if types.is_boolean(kind) or types.is_date(kind):
         return kind
-    return pa.timestamp("us") if types.is_string(kind) and _far_moments(text) else pa.string()
+    return _text_kind(text) if types.is_string(kind) else pa.string()
+
+
+def _text_kind(text: pa.ChunkedArray) -> pa.DataType:
+    """The type of what Arrow infers to be text: it knows no time with a fraction and no moment far away."""
+    if _all(text, _FRACTION_OF_DAY):
+        return pa.time64("us")
+    return pa.timestamp("us") if _far_moments(text) else pa.string()
 
 
 def _far_moments(text: pa.ChunkedArray) -> bool:
-    """Whether these are moments: Arrow infers text, as its nanoseconds do not reach the years 1 and 9999."""
+    """Whether these are moments with a fraction, in years that Arrow's nanoseconds do not reach."""
     if not _all(text, _MICROSECONDS):
         return False
     try:

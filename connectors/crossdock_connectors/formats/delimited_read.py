@@ -76,14 +76,27 @@ def read_batches(of: DelimitedFile, start: int, end: int | None, schema: pa.Sche
 
 
 def _stream(of: DelimitedFile, start: int, end: int | None, schema: pa.Schema, block: int) -> Batches:
+    types = {field.name: _readable(field.type) for field in schema}
     with open_utf8(of, start, end) as stream:
         reader = pacsv.open_csv(
             stream,
             read_options=pacsv.ReadOptions(use_threads=False, block_size=block, column_names=schema.names),
             parse_options=of.dialect.parse_options(len(schema)),
-            convert_options=convert_options(of.dialect, {field.name: field.type for field in schema}),
+            convert_options=convert_options(of.dialect, types),
         )
-        yield from reader
+        for batch in reader:
+            yield batch if batch.schema.equals(schema) else batch.cast(schema)
+
+
+def _readable(kind: pa.DataType) -> pa.DataType:
+    """The type to have Arrow's parser make where ``kind`` is wanted, which it may not know."""
+    types = pa.types
+    if types.is_dictionary(kind):
+        return _readable(kind.value_type)
+    if types.is_float16(kind):
+        return pa.float32()
+    unknown = types.is_string_view(kind) or (types.is_decimal(kind) and not types.is_decimal128(kind))
+    return pa.string() if unknown else kind
 
 
 def _refuse_unclosed(of: DelimitedFile, span: tuple[int, int | None], last: pa.RecordBatch) -> None:

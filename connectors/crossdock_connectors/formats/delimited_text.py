@@ -116,10 +116,10 @@ def open_bytes(of: DelimitedFile, start: int = 0, end: int | None = None) -> Ite
     """The bytes that offsets count, from ``start``."""
     dialect = of.dialect
     if not (dialect.gzip or dialect.wide):
-        with arrow_range(of.file, start, end) as stream:
+        with arrow_range(of.file, start, of.size if end is None else end) as stream:
             yield stream
         return
-    with arrow_range(of.file, 0, None) as stream, _decoding(of):
+    with arrow_range(of.file, 0, of.size) as stream, _decoding(of):
         text = pa.CompressedInputStream(stream, "gzip") if dialect.gzip else stream
         if dialect.wide:
             text = pa.transcoding_input_stream(text, dialect.encoding, "utf-8")
@@ -153,7 +153,7 @@ def _decoding(of: DelimitedFile) -> Iterator[None]:
 def read_start(of: DelimitedFile, size: int, start: int = 0) -> bytes:
     """Up to ``size`` bytes from ``start``; fewer only at the end."""
     parts: list[bytes] = []
-    with open_bytes(of, start, start + size) as stream:
+    with open_bytes(of, start, min(start + size, of.size)) as stream:
         while size > 0 and (part := stream.read(size)):
             parts.append(part)
             size -= len(part)
@@ -227,13 +227,14 @@ def row_values(row: bytes, dialect: Dialect, errors: str = "replace") -> list[st
     text = row.decode(dialect.byte_codec, errors).encode()
     if not text.endswith((b"\n", b"\r")):
         text += b"\n"
+    most = text.count(dialect.delimiter.encode()) + 1
     table = pacsv.read_csv(
         pa.BufferReader(text),
         read_options=pacsv.ReadOptions(
             use_threads=False, autogenerate_column_names=True, block_size=len(text) + 1
         ),
         parse_options=dialect.parse_options(0),
-        convert_options=pacsv.ConvertOptions(default_column_type=pa.string()),
+        convert_options=pacsv.ConvertOptions(column_types={f"f{i}": pa.string() for i in range(most)}),
     )
     return [column[0].as_py() for column in table.columns]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,7 +14,8 @@ from crossdock import DataError, FormatWriter, SchemaMismatchError
 from .arrow_io import EncodedSink, SinkFile
 from .column_types import refuse_repeated
 
-Quoting = Literal["needed", "all", "none"]
+if TYPE_CHECKING:
+    from .delimited import Quoting
 
 _ROWS_AT_ONCE = 8192
 """1 to 2 MiB of usual rows per write: fastest of 1,024 to 65,536."""

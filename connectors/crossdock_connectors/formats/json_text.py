@@ -10,13 +10,15 @@ import pyarrow.compute as pc
 
 from crossdock import DataError, SchemaMismatchError
 
+from .jsonlines_types import is_list, list_offsets
+
 _SHORT = {8: "\\b", 9: "\\t", 10: "\\n", 12: "\\f", 13: "\\r"}
 
 
 def check_type(kind: pa.DataType, column: str) -> None:
     """Raise SchemaMismatchError for a type that has no form in JSON."""
     types = pa.types
-    if types.is_dictionary(kind) or _is_list(kind):
+    if types.is_dictionary(kind) or is_list(kind):
         check_type(kind.value_type, column)
     elif types.is_struct(kind):
         for field in kind:
@@ -81,18 +83,15 @@ def _value(column: pa.Array, path: str, non_finite: str) -> tuple[pa.Array, bool
         names = [field.name for field in kind]
         text = _object(column.flatten(), names, [path + "."] * len(names), non_finite, "}")
         return _with_nulls(text, column), False
-    if _is_list(kind):
+    if is_list(kind):
         return _array(column, path, non_finite), False
-    finite = _finite(column, path, non_finite) if types.is_floating(kind) else column
-    return pc.cast(finite, pa.string()), False
+    text = _float(column, path, non_finite) if types.is_floating(kind) else pc.cast(column, pa.string())
+    return text, False
 
 
 def _array(column: pa.Array, path: str, non_finite: str) -> pa.StringArray:
     values = _filled(*_value(column.flatten(), path, non_finite))
-    lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
-    offsets = np.zeros(len(column) + 1, np.int32)
-    np.cumsum(lengths, out=offsets[1:])
-    joined = pc.binary_join(pa.ListArray.from_arrays(pa.array(offsets), values), ",")
+    joined = pc.binary_join(pa.ListArray.from_arrays(list_offsets(column), values), ",")
     text = pc.binary_join_element_wise(pa.scalar("["), joined, pa.scalar("]"), "")
     return _with_nulls(text, column)
 
@@ -113,6 +112,16 @@ def _finite(column: pa.Array, path: str, non_finite: str) -> pa.Array:
             hint="-k non_finite=null writes null",
         )
     return pc.if_else(finite, column, None)
+
+
+def _float(column: pa.Array, path: str, non_finite: str) -> pa.StringArray:
+    """Numbers with a point or an exponent: Arrow writes 1.0 as ``1``, which readers take for an integer."""
+    column = _finite(column, path, non_finite)
+    text = pc.cast(column, pa.string())
+    if not pc.any(pc.equal(column, pc.trunc(column))).as_py():
+        return text
+    whole = pc.match_substring_regex(text, "^-?[0-9]+$")
+    return pc.binary_join_element_wise(text, pc.if_else(whole, ".0", ""), "")
 
 
 def _escaped(text: pa.StringArray) -> pa.StringArray:
@@ -139,11 +148,6 @@ def _special(text: pa.StringArray) -> list[int]:
 def _is_text(kind: pa.DataType) -> bool:
     types = pa.types
     return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
-
-
-def _is_list(kind: pa.DataType) -> bool:
-    types = pa.types
-    return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
 
 
 def _is_moment(kind: pa.DataType) -> bool:

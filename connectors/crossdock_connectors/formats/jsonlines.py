@@ -5,39 +5,14 @@ Text stays text: dates and times are read as such only where ``types`` says so.
 
 from __future__ import annotations
 
-import io
-import json
-import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import pyarrow as pa
 from pydantic import Field, field_validator
 
-from crossdock import (
-    ByteSink,
-    ConnectorConfig,
-    ConnectorSpec,
-    FileFormat,
-    FormatWriter,
-    InternalError,
-    ObjectInfo,
-    Piece,
-    PlanHint,
-)
+from crossdock import ConnectorConfig, ConnectorSpec
 
-from .arrow_io import EncodedSink
-from .column_types import parse_types, refuse_repeated
-from .json_text import check_type, rows_text
-from .jsonlines_read import BLOCK, infer_schema, read_batches
-from .jsonlines_text import JsonFile
-from .newlines import cut_at_newlines
-
-_TOKEN_VERSION = 1
-_READ_MEMORY = 16 * BLOCK
-_ROWS_AT_ONCE = 8192
-_BYTES_AT_ONCE = 8 << 20
+if TYPE_CHECKING:
+    from crossdock import FileFormat
 
 
 class JsonLinesConfig(ConnectorConfig):
@@ -61,106 +36,15 @@ class JsonLinesConfig(ConnectorConfig):
     @field_validator("types")
     @classmethod
     def _types(cls, value: str) -> str:
+        from .column_types import parse_types  # imports pyarrow
+
         parse_types(value)
         return value
 
 
-class JsonLinesFormat(FileFormat):
-    """JSON lines. A newline always ends a row, so a file is cut without looking through it."""
+def _open(config: Any) -> FileFormat:
+    from .jsonlines_format import JsonLinesFormat  # imports pyarrow.json
 
-    joinable = True
-
-    def __init__(self, config: JsonLinesConfig, path: str = "") -> None:
-        self._config = config
-        self._path = path
-        self._types = parse_types(config.types)
-        self._uncut: list[str] = []
-
-    def for_path(self, path: str) -> JsonLinesFormat:
-        """The same options for writing ``path``, whose extension decides what they leave open."""
-        return JsonLinesFormat(self._config, path)
-
-    def schema(self, file: io.RawIOBase, info: ObjectInfo) -> pa.Schema:
-        return infer_schema(self._file(file, info), self._types, self._config.sample_bytes)
-
-    def plan(
-        self, file: io.RawIOBase, info: ObjectInfo, hint: PlanHint, target_bytes: int
-    ) -> Iterator[Piece]:
-        size = info.size
-        step = max(target_bytes, hint.min_split_bytes, math.ceil(size / (hint.max_splits or size or 1)), 1)
-        count = math.ceil(size / step)
-        bounds = [0]
-        if count > 1 and self._zipped(info.path):
-            self._uncut.append(info.path)
-        elif count > 1:
-            bounds += cut_at_newlines(file, size, [size * i // count for i in range(1, count)])
-        for begin, end in zip(bounds, [*bounds[1:], None], strict=True):
-            yield Piece(_token(begin, end), max((size if end is None else end) - begin, 1), _READ_MEMORY)
-
-    @contextmanager
-    def read(
-        self, file: io.RawIOBase, info: ObjectInfo, token: bytes, schema: pa.Schema
-    ) -> Iterator[Iterator[pa.RecordBatch]]:
-        start, end = _range(token)
-        ignore = self._config.unexpected_fields == "ignore"
-        batches = read_batches(self._file(file, info), (start, end), schema, ignore)
-        try:
-            yield batches
-        finally:
-            batches.close()
-
-    def writer(self, out: ByteSink, schema: pa.Schema) -> FormatWriter:
-        return JsonLinesWriter(EncodedSink(out, "utf-8", self._zipped(self._path)), self._config.non_finite)
-
-    def check(self, schema: pa.Schema) -> None:
-        refuse_repeated(schema)
-        for field in schema:
-            check_type(field.type, field.name)
-
-    def notes(self) -> Sequence[str]:
-        if not self._uncut:
-            return []
-        more = f" (and {len(self._uncut) - 1} more files)" if len(self._uncut) > 1 else ""
-        return [f"{self._uncut[0]}{more} was read by one worker because it is compressed"]
-
-    def _zipped(self, path: str) -> bool:
-        wanted = self._config.compression
-        return wanted == "gzip" or (wanted == "auto" and path.lower().endswith(".gz"))
-
-    def _file(self, file: io.RawIOBase, info: ObjectInfo) -> JsonFile:
-        return JsonFile(file, info.path, info.size, self._zipped(info.path))
-
-
-class JsonLinesWriter(FormatWriter):
-    """One part: a line per row, nulls written as null."""
-
-    def __init__(self, out: EncodedSink, non_finite: str) -> None:
-        self._out = out
-        self._non_finite = non_finite
-
-    def write(self, batch: pa.RecordBatch) -> None:
-        width = max(batch.nbytes // max(batch.num_rows, 1), 1)
-        rows = max(1, min(_ROWS_AT_ONCE, _BYTES_AT_ONCE // width))
-        for start in range(0, batch.num_rows, rows):
-            self._out.write(rows_text(batch.slice(start, rows), self._non_finite))
-
-    def finish(self) -> bytes:
-        self._out.finish()
-        return b""
-
-
-def _token(start: int, end: int | None) -> bytes:
-    return json.dumps({"v": _TOKEN_VERSION, "start": start, "end": end}).encode()
-
-
-def _range(token: bytes) -> tuple[int, int | None]:
-    fields: dict[str, Any] = json.loads(token)
-    if fields.get("v") != _TOKEN_VERSION:
-        raise InternalError(f"a plan of version {fields.get('v')} for JSON lines; this is {_TOKEN_VERSION}")
-    return fields["start"], fields["end"]
-
-
-def _open(config: JsonLinesConfig) -> JsonLinesFormat:
     return JsonLinesFormat(config)
 
 
@@ -172,5 +56,5 @@ SPEC = ConnectorSpec(
     extensions=(".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz"),
     adf_types=("Json", "JsonSource", "JsonSink"),
     open_format=_open,
-    example="crossdock copy events.jsonl events.parquet -s types=at:timestamp,price:decimal(10,2)",
+    example="crossdock copy events.jsonl events.parquet -s 'types=at:timestamp,price:decimal(10,2)'",
 )

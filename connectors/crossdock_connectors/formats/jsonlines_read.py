@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
+from decimal import Decimal
 from typing import Any, TypeAlias
 
 import pyarrow as pa
@@ -22,14 +23,17 @@ from .jsonlines_text import (
     parse,
     read_failure,
     read_up_to,
-    readable,
     sample_failure,
 )
+from .jsonlines_types import readable
 
 BLOCK = 1 << 20
 _SPOTS = 8
+_BLANK = b" \t\r\n\xef\xbb\xbf"
 _LONG_ROW = "straddling object"
 _LARGE_NUMBER = re.compile(rb"[0-9]{16}")
+_SAFE = 10**15
+"""Below this a float is as exact as people expect of one."""
 
 Batches: TypeAlias = Generator[pa.RecordBatch, None, None]
 
@@ -39,11 +43,11 @@ def infer_schema(of: JsonFile, types: dict[str, pa.DataType], sample_bytes: int)
     sample = b"".join(_sample(of, sample_bytes))
     found = _parsed_schema(of, sample, types)
     if _LARGE_NUMBER.search(sample) and any(_has_double(field.type) for field in found):
-        rows = [json.loads(line) for line in sample.splitlines() if line.strip()]
+        rows = [json.loads(line, parse_float=Decimal) for line in sample.splitlines() if line.strip()]
         found = pa.schema([f.with_type(_exact(f.type, [r.get(f.name) for r in rows])) for f in found])
     fields = {field.name: _plain(field.type) for field in found} | types
-    if not fields:
-        raise DataError(f"{of.path} is empty: it has no row that names a column")
+    if not fields and sample.strip(_BLANK):
+        raise DataError(f"{of.path} has no row that names a column")
     return pa.schema(list(fields.items()))
 
 
@@ -71,7 +75,7 @@ def _sample(of: JsonFile, size: int) -> Iterator[bytes]:
 
 
 def _parsed_schema(of: JsonFile, sample: bytes, types: dict[str, pa.DataType]) -> pa.Schema:
-    if not sample.strip(b" \t\r\n\xef\xbb\xbf"):
+    if not sample.strip(_BLANK):
         return pa.schema([])
     known = pa.schema([(name, readable(kind)) for name, kind in types.items()])
     try:
@@ -90,15 +94,20 @@ def _has_double(kind: pa.DataType) -> bool:
 
 
 def _exact(kind: pa.DataType, values: Iterable[Any]) -> pa.DataType:
-    """A decimal in place of a double where Arrow took one for integers beyond 64 bits."""
+    """A decimal in place of a double that does not hold the large numbers it was taken for."""
     present = [value for value in values if value is not None]
     if pa.types.is_list(kind):
         return pa.list_(_exact(kind.value_type, [item for value in present for item in value]))
     if pa.types.is_struct(kind):
         return pa.struct([(f.name, _exact(f.type, [value.get(f.name) for value in present])) for f in kind])
-    if pa.types.is_float64(kind) and all(isinstance(value, int) for value in present):
-        return pa.decimal128(38, 0) if all(abs(value) < 10**38 for value in present) else kind
-    return kind
+    if not pa.types.is_float64(kind):
+        return kind
+    numbers = [Decimal(value) for value in present]
+    if not any(abs(number) >= _SAFE and Decimal(float(number)) != number for number in numbers):
+        return kind
+    scale = max(-int(number.as_tuple().exponent) for number in numbers)
+    digits = max(scale, 0) + max(number.adjusted() for number in numbers) + 1
+    return pa.decimal128(38, max(scale, 0)) if digits <= 38 else kind
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:

@@ -5,24 +5,25 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import TypeAlias
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.json as pajson
 
 from crossdock import DataError
 
 from .arrow_io import arrow_range
+from .jsonlines_types import convert, readable
 
 Range: TypeAlias = tuple[int, int | None]
 
 CHUNK = 1 << 20
 LARGEST_ROW = 64 << 20
+_GROUP = 4096
 _CHANGED = re.compile(r"Column\(/?(.*?)\) changed from (\w+) to (\w+)")
 _VALUE = re.compile(r"Failed to convert JSON to (.*?), couldn't parse:\s?(.*)", re.DOTALL)
 
@@ -40,7 +41,7 @@ class JsonFile:
 @contextmanager
 def open_text(of: JsonFile, start: int = 0, end: int | None = None) -> Iterator[pa.NativeFile]:
     """The bytes of a range; a compressed file is one range."""
-    with arrow_range(of.file, start, end) as stream:
+    with arrow_range(of.file, start, of.size if end is None else min(end, of.size)) as stream:
         if not of.gzip:
             yield stream
             return
@@ -80,25 +81,17 @@ class Shape:
         batch.validate(full=True)
         if batch.schema.equals(self.schema):
             return batch
-        columns = [_cast(batch.column(field.name), field.type) for field in self.schema]
+        columns = [convert(batch.column(field.name), field.type) for field in self.schema]
         return pa.RecordBatch.from_arrays(columns, schema=self.schema)
 
-    def fault(self, line: bytes) -> str:
-        """What Arrow says about one line; nothing where it is fine."""
+    def fault(self, lines: bytes) -> str:
+        """What Arrow says about the first bad one of some lines; nothing where they are fine."""
         try:
-            for batch in parse(line, self.parse_options).to_batches():
+            for batch in parse(lines, self.parse_options).to_batches():
                 self.shaped(batch)
         except pa.ArrowInvalid as error:
             return str(error)
         return ""
-
-
-def _cast(column: pa.Array, kind: pa.DataType) -> pa.Array:
-    if pa.types.is_time(kind):
-        # Arrow casts text to a timestamp, not to a time of day.
-        moment = pc.binary_join_element_wise(pa.scalar("1970-01-01T"), column, "")
-        column = pc.cast(moment, pa.timestamp(kind.unit))
-    return pc.cast(column, kind)
 
 
 def parse(lines: bytes, options: pajson.ParseOptions) -> pa.Table:
@@ -108,11 +101,6 @@ def parse(lines: bytes, options: pajson.ParseOptions) -> pa.Table:
         read_options=pajson.ReadOptions(use_threads=False, block_size=len(lines) + 1),
         parse_options=options,
     )
-
-
-def readable(kind: pa.DataType) -> pa.DataType:
-    """The type that Arrow's JSON parser makes for ``kind``: it has no dates and times."""
-    return pa.string() if pa.types.is_date(kind) or pa.types.is_time(kind) else kind
 
 
 def numbered_lines(of: JsonFile, start: int) -> Iterator[tuple[int, bytes]]:
@@ -142,11 +130,13 @@ def numbered_lines(of: JsonFile, start: int) -> Iterator[tuple[int, bytes]]:
 def read_failure(error: pa.ArrowInvalid, of: JsonFile, span: Range, done: int, shape: Shape) -> DataError:
     """The DataError for the first line behind ``done`` rows of the range that cannot be read."""
     said = str(error)
-    for number, line in islice(numbered_lines(of, span[0]), done, None):
-        if len(line) > LARGEST_ROW:
-            message = f"{of.path}, line {number}: the line is longer than {LARGEST_ROW >> 20} MiB"
-            return DataError(message, detail=said[:500])
-        if fault := shape.fault(line):
+    lines = islice(numbered_lines(of, span[0]), done, None)
+    while group := list(islice(lines, _GROUP)):
+        if found := _first_bad(group, shape.fault):
+            number, line, fault = found
+            if len(line) > LARGEST_ROW:
+                message = f"{of.path}, line {number}: the line is longer than {LARGEST_ROW >> 20} MiB"
+                return DataError(message, detail=said[:500])
             return _explain(f"{of.path}, line {number}", fault, _unknown_field(line, shape.schema))
     return _explain(of.path, said)
 
@@ -159,23 +149,36 @@ def sample_failure(error: pa.ArrowInvalid, of: JsonFile, size: int) -> DataError
         size -= len(line) + 1
         if size <= 0:
             break
-    said = _fault(lines)
+    if found := _first_bad(lines, _misfit):
+        return _explain(f"{of.path}, line {found[0]}", found[2])
+    return _explain(of.path, str(error))
+
+
+def _first_bad(
+    lines: list[tuple[int, bytes]], fault: Callable[[bytes], str]
+) -> tuple[int, bytes, str] | None:
+    """The first line that cannot be read together with those before it, and what Arrow says."""
+    said = fault(_joined(lines))
     if not said:
-        return _explain(of.path, str(error))
+        return None
     # The lines up to ``low`` can be read together, those up to ``high`` cannot.
     low, high = 0, len(lines)
     while high - low > 1:
         middle = (low + high) // 2
-        if fault := _fault(lines[:middle]):
-            high, said = middle, fault
+        if found := fault(_joined(lines[:middle])):
+            high, said = middle, found
         else:
             low = middle
-    return _explain(f"{of.path}, line {lines[low][0]}", said)
+    return *lines[low], said
 
 
-def _fault(lines: list[tuple[int, bytes]]) -> str:
+def _joined(lines: list[tuple[int, bytes]]) -> bytes:
+    return b"\n".join(line for _, line in lines)
+
+
+def _misfit(lines: bytes) -> str:
     try:
-        parse(b"\n".join(line for _, line in lines), pajson.ParseOptions())
+        parse(lines, pajson.ParseOptions())
     except pa.ArrowInvalid as error:
         return str(error)
     return ""

@@ -65,5 +65,5 @@ SPEC = ConnectorSpec(
     extensions=(".parquet", ".pq"),
     adf_types=("Parquet", "ParquetSource", "ParquetSink"),
     open_format=_open,
-    example="crossdock copy data/*.csv flights.parquet -k compression=zstd",
+    example="crossdock copy 'data/*.csv' flights.parquet -k compression=zstd",
 )

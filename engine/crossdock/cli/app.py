@@ -11,6 +11,7 @@ import typer
 from .. import __version__
 from . import connectors, copy, failure, options, runs
 from .session import Session
+from .termination import TERMINATED, Termination
 
 
 def run(arguments: list[str]) -> int:
@@ -20,6 +21,12 @@ def run(arguments: list[str]) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     session = Session(command=arguments[0] if arguments else "")
+    with Termination() as termination:
+        code = _answer(arguments, session)
+    return TERMINATED if code == failure.INTERRUPTED and termination.arrived else code
+
+
+def _answer(arguments: list[str], session: Session) -> int:
     try:
         command = typer.main.get_command(build())
         code = command.main(arguments, prog_name="crossdock", standalone_mode=False, obj=session)

@@ -22,9 +22,9 @@ _READ_BACK = {
     "after_commit": "--verify reads back after the commit",
 }
 _VISIBILITY = {
-    "atomic": "everything of a unit appears at once",
+    "atomic": "what is copied appears at once, complete",
     "marker": "a manifest is written last and names the complete set",
-    "per_object": "each object of a unit appears at once, one after the other",
+    "per_object": "each file appears at once, complete; many files one after the other",
 }
 
 
@@ -62,7 +62,7 @@ def _type(about: dict[str, Any], definitions: dict[str, Any]) -> str:
         kinds = [_type(kind, definitions) for kind in about["anyOf"] if kind.get("type") != "null"]
         return " or ".join(dict.fromkeys(kinds))
     if "const" in about or "enum" in about:
-        return " | ".join(str(value) for value in about.get("enum", [about.get("const")]))
+        return " | ".join(str(value) for value in about.get("enum", [about.get("const")]) if value != "")
     if about.get("format") == "password":
         return "secret"
     if about.get("type") == "array":
@@ -86,7 +86,7 @@ def install_line(spec: ConnectorSpec) -> str:
 
 def answers_to(spec: ConnectorSpec) -> list[str]:
     """The URL schemes and file extensions that choose the connector."""
-    return [*(f"{scheme}://" if scheme else "a path" for scheme in spec.schemes), *spec.extensions]
+    return [*(f"{scheme}://" if scheme else "a path" for scheme in sorted(spec.schemes)), *spec.extensions]
 
 
 def as_json(spec: ConnectorSpec) -> dict[str, Any]:
@@ -115,15 +115,15 @@ def _plain(value: Any) -> Any:
 def table(specs: Iterable[ConnectorSpec]) -> RenderableType:
     """All connectors, one line each."""
     found = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for heading in ("NAME", "KIND", "FOR", "INSTALLED"):
-        found.add_column(heading, no_wrap=heading != "FOR")
+    for heading in ("NAME", "KIND", "CHOSEN BY", "INSTALLED"):
+        found.add_column(heading, no_wrap=heading != "CHOSEN BY")
     found.add_column("SUMMARY")
     for spec in specs:
         lacking = install_line(spec)
         found.add_row(
             Text(spec.name, style="bold cyan"),
             Text(spec.kind),
-            Text(" ".join(answers_to(spec))),
+            Text(", ".join(answers_to(spec))),
             Text(lacking or "yes", style="yellow" if lacking else "green"),
             Text(one_line(spec.summary)),
         )
@@ -138,9 +138,8 @@ def page(spec: ConnectorSpec) -> RenderableType:
         Text(),
         _options(spec),
     ]
-    abilities = list(_abilities(spec))
-    if abilities:
-        parts += [Text("\nCapabilities", style="bold"), *(Text(f"  {line}") for line in abilities)]
+    if able := list(abilities(spec)):
+        parts += [Text("\nCapabilities", style="bold"), *(Text(f"  {line}") for line in able)]
     if spec.example:
         parts += [Text("\nExample", style="bold"), Text(f"  {one_line(spec.example)}")]
     return Group(*parts)
@@ -151,7 +150,7 @@ def _facts(spec: ConnectorSpec) -> Table:
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column()
     facts = [
-        ("chosen by", " ".join(answers_to(spec)) or "its name"),
+        ("chosen by", ", ".join(answers_to(spec)) or "its name"),
         ("Data Factory types", ", ".join(spec.adf_types)),
         ("install with", install_line(spec)),
     ]
@@ -176,7 +175,7 @@ def _options(spec: ConnectorSpec) -> RenderableType:
     return Group(Text("Options (-s at the source, -k at the sink)", style="bold"), found)
 
 
-def _abilities(spec: ConnectorSpec) -> Iterable[str]:
+def abilities(spec: ConnectorSpec) -> Iterable[str]:
     """The declared capabilities as sentences. A format has none: the store's hold."""
     if spec.kind == "format":
         return

@@ -188,7 +188,9 @@ def _rows(run: RunInfo) -> str:
 
 
 def _bytes(run: RunInfo) -> str:
-    return figures.size(run.output["dataRead"] if run.output else run.bytes_done)
+    return figures.size(
+        (run.output["dataRead"] or run.output["dataWritten"]) if run.output else run.bytes_done
+    )
 
 
 def _when(run: RunInfo) -> str:

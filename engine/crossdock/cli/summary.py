@@ -28,14 +28,19 @@ def moved(result: CopyResult) -> str:
     files = max(result.files_read, result.files_written)
     if files:
         parts.append(figures.count(files, "file"))
-    parts.append(figures.size(result.bytes_read))
+    parts.append(figures.size(_bytes(result)))
     return ", ".join(parts)
+
+
+def _bytes(result: CopyResult) -> int:
+    """A database does not say how many bytes it gave; then those written count."""
+    return result.bytes_read or result.bytes_written
 
 
 def speed(result: CopyResult) -> str:
     """``27.1 MB/s, 273,801 rows/s``."""
     seconds = max(result.duration, 0.001)
-    parts = [figures.megabytes_per_second(result.bytes_read / seconds)]
+    parts = [figures.megabytes_per_second(_bytes(result) / seconds)]
     if result.rows_copied is not None:
         parts.append(f"{result.rows_copied / seconds:,.0f} rows/s")
     return ", ".join(parts)

@@ -149,8 +149,12 @@ class TableBase(SpecContract):
         """Write one split to its end; returns what the journal would keep."""
         split = Split(name, index, b"of the source")
         writer = sink.writer(begun.handle, split, Attempt("run", attempt))
-        writer.consume(iter(table.to_batches(max_chunksize=batch)))
-        receipt = writer.finish()
+        try:
+            writer.consume(iter(table.to_batches(max_chunksize=batch)))
+            receipt = writer.finish()
+        except BaseException:
+            writer.abort()
+            raise
         assert receipt.rows in (None, table.num_rows)
         assert receipt.items >= 0
         assert receipt.bytes >= 0
@@ -173,6 +177,7 @@ class TableBase(SpecContract):
         """A whole undisturbed copy: one split per table."""
         with closing(self.open_sink(url)) as sink:
             begun = self.begin(sink, name, mode, tables[0].schema)
-            receipts = self.stage_all(sink, begun, name, tables, batch)
-            sink.commit(begun.handle, receipts)
-            sink.cleanup(begun.handle)
+            try:
+                sink.commit(begun.handle, self.stage_all(sink, begun, name, tables, batch))
+            finally:
+                sink.cleanup(begun.handle)

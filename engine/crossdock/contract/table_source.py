@@ -30,7 +30,9 @@ class SourceChecks(TableBase):
     @pytest.fixture
     def seeded(self, source: Source[Any], url: str) -> str:
         """A location with the table ``t``, written in batches of uneven size."""
-        self.seed(url, "t", rows(0, _MANY), batch=333)
+        sizes = (700, 13, 700, 1, 586, 1000, 2000)
+        starts = [sum(sizes[:number]) for number in range(len(sizes))]
+        self.seed(url, "t", pa.concat_tables(map(rows, starts, sizes)), batch=1000)
         return url
 
     def test_units_go_on_behind_every_cursor(self, source: Source[Any], url: str) -> None:

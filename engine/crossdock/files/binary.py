@@ -143,7 +143,9 @@ class BinarySink(Sink[memoryview], Copier, ReadBack[memoryview]):
         path = self.target.path(unit)
         request = UploadRequest(run_id, target.mode is WriteMode.OVERWRITE, unit.size)
         upload = self.store.open_upload(path, request)
-        return Begun(path.encode() + b"\0" + upload, max_writers=MANY, block=self.block)
+        return Begun(
+            path.encode(errors="surrogateescape") + b"\0" + upload, max_writers=MANY, block=self.block
+        )
 
     def writer(self, handle: bytes, split: Split, attempt: Attempt) -> Writer[memoryview]:
         return _BinaryWriter(self.store, _upload(handle), split, attempt.number)
@@ -182,7 +184,7 @@ class BinarySink(Sink[memoryview], Copier, ReadBack[memoryview]):
     def written(
         self, handle: bytes, receipts: Sequence[tuple[Split, Receipt]]
     ) -> tuple[Source[memoryview], Unit]:
-        info = self.store.stat(handle.partition(b"\0")[0].decode())
+        info = self.store.stat(handle.partition(b"\0")[0].decode(errors="surrogateescape"))
         size = sum(receipt.bytes for _, receipt in receipts)
         if info.size != size:
             raise VerificationError(f"{info.path} has {info.size:,} bytes; {size:,} were written")

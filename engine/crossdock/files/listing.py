@@ -79,9 +79,10 @@ class Selection:
 
     def units(self, after: bytes | None) -> Iterator[UnitPage]:
         """One unit per object; its token is the version."""
-        for page in self.pages(after.decode() if after else None):
+        for page in self.pages(after.decode(errors="surrogateescape") if after else None):
             yield UnitPage(
-                tuple(Unit(info.path, info.size, version(info)) for info in page), page[-1].path.encode()
+                tuple(Unit(info.path, info.size, version(info)) for info in page),
+                page[-1].path.encode(errors="surrogateescape"),
             )
 
 

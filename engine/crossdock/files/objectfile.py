@@ -6,6 +6,7 @@ import io
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from ..errors import ShortReadError
 from ..limits import BUFFERS
 from ..spi.store import Block, ObjectReader, ObjectStore
 
@@ -48,6 +49,9 @@ class ObjectFile(io.RawIOBase):
         if not want:
             return 0
         got = self._reader.read_into(self._at, view[:want])
+        if got < want:
+            # To a format that would be the end of the file: rows would be missing, and nobody would know.
+            raise ShortReadError(f"{self._reader.info.path} ended after {self._at + got:,} bytes")
         self._at += got
         return got
 

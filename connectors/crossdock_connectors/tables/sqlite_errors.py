@@ -1,0 +1,60 @@
+"""Maps what SQLite and its Arrow driver say to crossdock's errors."""
+
+from __future__ import annotations
+
+from crossdock import (
+    AccessDeniedError,
+    ConfigError,
+    CrossdockError,
+    DataError,
+    InternalError,
+    NoSpaceError,
+    NotFoundError,
+    NotSupportedError,
+    SchemaMismatchError,
+    TransientError,
+)
+
+# The driver passes on SQLite's text and no code of its own, so the text has to tell.
+_MEANING: tuple[tuple[str, type[CrossdockError], str], ...] = (
+    ("database is locked", TransientError, "is in use by somebody else; trying again may help"),
+    ("table is locked", TransientError, "is in use by somebody else; trying again may help"),
+    ("schema has changed", TransientError, "was changed at this moment"),
+    ("disk is full", NoSpaceError, "cannot be written: no space is left on the disk"),
+    ("readonly database", AccessDeniedError, "may not be written to"),
+    ("not authorized", AccessDeniedError, "may not be accessed"),
+    ("unable to open database", AccessDeniedError, "cannot be opened; is its folder writable?"),
+    ("failed to open", NotFoundError, "cannot be opened; does it exist?"),
+    ("file is not a database", DataError, "is not an SQLite database"),
+    ("file is encrypted", DataError, "is not an SQLite database, or an encrypted one"),
+    ("malformed", DataError, "is damaged"),
+    ("disk i/o error", DataError, "cannot be read or written: disk I/O error"),
+    ("no such table", NotFoundError, "lacks a table"),
+    ("no such column", SchemaMismatchError, "lacks a column"),
+    ("constraint failed", DataError, "refuses a row"),
+    ("out of range of int64", DataError, "cannot hold an integer of 2**63 or more"),
+    ("string or blob too big", DataError, "cannot hold a value of that length"),
+    ("too many columns", NotSupportedError, "cannot hold that many columns"),
+    ("too many terms", NotSupportedError, "cannot hold that many columns"),
+    ("syntax error", ConfigError, "does not understand the query"),
+    ("incomplete input", ConfigError, "does not understand the query"),
+)
+
+
+def fault(error: BaseException, where: str) -> CrossdockError | None:
+    """The crossdock error for one of the driver's, met while working on ``where``; None for others."""
+    text = str(error)
+    if not type(error).__module__.startswith("adbc_driver_manager") and "[SQLite]" not in text:
+        return None
+    first = text.strip().splitlines()[0] if text.strip() else "no message"
+    reason = first.rpartition(": ")[2]
+    for words, kind, meaning in _MEANING:
+        if words in text.lower():
+            told = f" ({reason})" if words not in reason.lower() or reason.lower() != words else ""
+            return kind(f"{where} {meaning}{told}", detail=text)
+    return InternalError(f"{where} failed: {first}", detail=text)
+
+
+def classify(error: BaseException) -> CrossdockError | None:
+    """``ConnectorSpec.classify``: the connector's own calls have mapped theirs already."""
+    return fault(error, "the SQLite database")

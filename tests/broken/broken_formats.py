@@ -1,0 +1,131 @@
+"""Formats that are each wrong in one way: variations of ``arrow_file``."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+import pyarrow as pa
+from arrow_file import ArrowFile, ArrowFileWriter, spec_of
+
+from crossdock import ByteSink, FormatWriter, ObjectInfo, Piece, PlanHint
+from crossdock.contract import FormatContract
+
+
+class Wrong(FormatContract):
+    """The kit on a broken format; not collected itself."""
+
+    __test__ = False
+    caught_by: ClassVar[frozenset[str]]
+    also: ClassVar[frozenset[str]] = frozenset()
+
+
+class StreamWriter(ArrowFileWriter):
+    def open(self, schema: pa.Schema) -> Any:
+        return pa.ipc.new_stream(self.buffer, schema)
+
+
+class EndlessFormat(ArrowFile):
+    """Arrow streams without a footer: whatever breaks off is taken for the end."""
+
+    def reader(self, file: io.RawIOBase) -> Any:
+        return pa.ipc.open_stream(file)
+
+    def plan(
+        self, file: io.RawIOBase, info: ObjectInfo, hint: PlanHint, target_bytes: int
+    ) -> Iterator[Piece]:
+        yield Piece(b"all", info.size)
+
+    @contextmanager
+    def read(
+        self, file: io.RawIOBase, info: ObjectInfo, token: bytes, schema: pa.Schema
+    ) -> Iterator[Iterator[pa.RecordBatch]]:
+        with self.opened(file, info) as reader:
+            yield self.batches(reader)
+
+    def batches(self, reader: Any) -> Iterator[pa.RecordBatch]:
+        while True:
+            try:
+                yield reader.read_next_batch()
+            except (StopIteration, OSError, pa.ArrowInvalid):
+                return
+
+    def writer(self, out: ByteSink, schema: pa.Schema) -> FormatWriter:
+        return StreamWriter(out, schema)
+
+
+def open_endless(config: Any) -> EndlessFormat:
+    return EndlessFormat()
+
+
+class TestTakesAShortFileForTheEnd(Wrong):
+    __test__ = True
+    spec = spec_of(open_endless)
+    caught_by = frozenset({"test_file_lost_its_end", "test_file_ends_before_its_size"})
+
+
+class ForgetfulFormat(ArrowFile):
+    """Plans one piece less than there are when it cuts the file."""
+
+    def plan(
+        self, file: io.RawIOBase, info: ObjectInfo, hint: PlanHint, target_bytes: int
+    ) -> Iterator[Piece]:
+        pieces = list(super().plan(file, info, hint, target_bytes))
+        yield from pieces[:-1] if len(pieces) > 2 else pieces
+
+
+def open_forgetful(config: Any) -> ForgetfulFormat:
+    return ForgetfulFormat()
+
+
+class TestLosesAPiece(Wrong):
+    __test__ = True
+    spec = spec_of(open_forgetful)
+    caught_by = frozenset({"test_pieces_hold_each_row_once"})
+    also = frozenset({"test_large"})
+
+
+class BoastfulFormat(ArrowFile):
+    """Declares that parts join, which Arrow files do not."""
+
+    joinable = True
+
+
+def open_boastful(config: Any) -> BoastfulFormat:
+    return BoastfulFormat()
+
+
+class TestDeclaresThatPartsJoin(Wrong):
+    __test__ = True
+    spec = spec_of(open_boastful)
+    caught_by = frozenset({"test_parts_join"})
+    also = frozenset({"test_no_parts", "test_parts_join_in_the_order_given", "test_parts_without_rows"})
+
+
+class LossyWriter(ArrowFileWriter):
+    def __init__(self, out: ByteSink, schema: pa.Schema) -> None:
+        kept = [pa.field(f.name, pa.float64()) if pa.types.is_decimal(f.type) else f for f in schema]
+        super().__init__(out, pa.schema(kept))
+        self.kept = pa.schema(kept)
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        super().write(batch.cast(self.kept, safe=False))
+
+
+class LossyFormat(ArrowFile):
+    """Keeps decimals as doubles and does not say so."""
+
+    def writer(self, out: ByteSink, schema: pa.Schema) -> FormatWriter:
+        return LossyWriter(out, schema)
+
+
+def open_lossy(config: Any) -> LossyFormat:
+    return LossyFormat()
+
+
+class TestLosesDigits(Wrong):
+    __test__ = True
+    spec = spec_of(open_lossy)
+    caught_by = frozenset({"test_types"})

@@ -1,0 +1,28 @@
+"""The correct connectors that the broken ones vary pass every check; the table is ``examples/arrowdir``."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+import arrow_file
+import folder_store
+import pytest
+
+from crossdock.contract import FormatContract, StoreContract
+
+
+class TestFolderStore(StoreContract):
+    spec = folder_store.SPEC
+
+    @pytest.fixture
+    def url(self, tmp_path: Path) -> str:
+        return f"folder://{tmp_path / 'store'}"
+
+    def inventory(self, url: str) -> Collection[str]:
+        root = Path(url.removeprefix("folder://"))
+        return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.name != ".staged")
+
+
+class TestArrowFile(FormatContract):
+    spec = arrow_file.SPEC

@@ -1,0 +1,64 @@
+"""Third-party connectors for the engine's tests: small, real, and failing on request.
+
+``rows://`` generates rows; ``shelf://`` keeps tables in a folder; ``hooked://`` is a folder of files.
+The other names are the same with other capabilities.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from crossdock import Capabilities, ConnectorSpec, WriteMode, hookimpl
+
+from .files import HookedConfig, open_hooked
+from .rows import RowsConfig, RowsSource
+from .shelf import ShelfConfig, ShelfSink
+from .switch import classify
+
+
+@hookimpl
+def crossdock_connectors() -> list[ConnectorSpec]:
+    rows = ConnectorSpec(
+        name="rows",
+        summary="Rows made on the spot",
+        kind="table",
+        config=RowsConfig,
+        schemes=("rows",),
+        open_source=RowsSource,
+        classify=classify,
+    )
+    shelf = ConnectorSpec(
+        name="shelf",
+        summary="Tables in a folder",
+        kind="table",
+        config=ShelfConfig,
+        schemes=("shelf",),
+        capabilities=Capabilities(write_modes=frozenset(WriteMode), read_back="before_commit"),
+        open_sink=ShelfSink,
+        classify=classify,
+    )
+    late = replace(shelf.capabilities, read_back="after_commit")
+    hooked = ConnectorSpec(
+        name="hooked",
+        summary="Files that vanish, change and break",
+        kind="store",
+        config=HookedConfig,
+        schemes=("hooked",),
+        capabilities=Capabilities(
+            write_modes=frozenset({WriteMode.ERROR, WriteMode.OVERWRITE}),
+            read_back="after_commit",
+            block_range=(16, 64 << 20),
+        ),
+        open_store=open_hooked,
+        classify=classify,
+    )
+    return [
+        rows,
+        replace(rows, name="gilrows", schemes=("gilrows",), capabilities=Capabilities(gil_bound=True)),
+        shelf,
+        replace(shelf, name="lateshelf", schemes=("lateshelf",), capabilities=late),
+        replace(
+            shelf, name="blindshelf", schemes=("blindshelf",), capabilities=replace(late, read_back="no")
+        ),
+        hooked,
+    ]

@@ -1,0 +1,64 @@
+"""A folder of files in which things happen: objects vanish, blocks break, what is staged gets lost."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import Field
+
+from crossdock import Block, Location, ObjectInfo
+from crossdock_connectors.stores.file import FileReader, FileStore
+
+from .switch import Switch, TrialConfig
+
+
+class HookedConfig(TrialConfig):
+    vanish: str = Field("", description="objects, by comma, that are removed when somebody opens them")
+    corrupt: str = Field("", description="flip or swap: what becomes of the first block of split 0")
+    lose: bool = Field(False, description="remove what is staged before the first commit")
+    pull: bool = Field(True, description="whether ranges go from store to store")
+
+
+class HookedStore(FileStore):
+    def __init__(self, config: HookedConfig, root: str) -> None:
+        super().__init__(root)
+        self._root_folder = Path(root)
+        self._config, self._switch = config, Switch(config)
+
+    def open_read(self, path: str, info: ObjectInfo | None = None) -> FileReader:
+        self._switch.note("opened", path=path)
+        if path in self._config.vanish.split(","):
+            (self._root_folder / path).unlink(missing_ok=True)
+        self._switch("read", path)
+        return super().open_read(path, info)
+
+    def can_copy_from(self, source: object) -> bool:
+        return self._config.pull and isinstance(source, FileStore)
+
+    def write_block(self, upload: bytes, block: Block, data: memoryview) -> None:
+        self._switch("write", split=block.split)
+        self._switch.note("written", split=block.split, length=block.length)
+        if self._config.corrupt and block.split == block.index == 0:
+            changed = bytearray(data)
+            if self._config.corrupt == "flip":
+                changed[5] ^= 1
+            else:
+                changed[3], changed[4] = changed[4], changed[3]
+            data = memoryview(bytes(changed))
+        super().write_block(upload, block, data)
+
+    def commit(self, upload: bytes, blocks: Sequence[Block]) -> None:
+        if self._config.lose:
+            for path in self._root_folder.glob(".crossdock-*.data"):
+                flag = Path(self._config.record) / "lost"
+                if not flag.exists():
+                    flag.touch()
+                    os.unlink(path)
+        self._switch("commit")
+        super().commit(upload, blocks)
+
+
+def open_hooked(config: HookedConfig, location: Location) -> HookedStore:
+    return HookedStore(config, location.path)

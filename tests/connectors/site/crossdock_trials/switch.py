@@ -1,0 +1,120 @@
+"""When a connector fails and how, as its options say; and a record of what it was asked to do."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from crossdock import (
+    AuthError,
+    ConnectorConfig,
+    CrossdockError,
+    DataError,
+    NoSpaceError,
+    NotFoundError,
+    SourceChangedError,
+    StageLostError,
+    ThrottledError,
+    TransientError,
+)
+
+
+class DriverError(Exception):
+    """What a driver raises. ``classify`` knows ``login``, ``busy`` and ``bad value``."""
+
+
+_ERRORS: dict[str, CrossdockError] = {
+    "login": AuthError("the login failed"),
+    "bad value": DataError("a value does not convert"),
+}
+
+
+def classify(error: BaseException) -> CrossdockError | None:
+    if isinstance(error, DriverError):
+        if str(error) == "busy":
+            return ThrottledError("the server is busy", retry_after=0.01)
+        return _ERRORS.get(str(error))
+    return None
+
+
+class TrialConfig(ConnectorConfig):
+    """Options of every connector here."""
+
+    record: str = Field("", description="folder for the record and the counts of failures")
+    fail: str = Field("", description="where:how, for example read:busy; see Switch")
+    fail_split: int = Field(-1, description="only in the split of this index")
+    fail_unit: str = Field("", description="only in the unit of this name")
+    fail_after: int = Field(0, description="after so many batches of the split")
+    fail_skip: int = Field(0, description="not the first so many times")
+    fail_times: int = Field(1, description="how often; 0 is always")
+    slow: float = Field(0, description="seconds that every batch takes")
+
+
+class Switch:
+    """Fails at one place: with an error by name, with a driver's message, by exit, kill or hang."""
+
+    def __init__(self, config: TrialConfig) -> None:
+        self._config = config
+        self._folder = Path(config.record) if config.record else None
+        self._where, _, self._how = config.fail.partition(":")
+
+    def note(self, event: str, **facts: Any) -> None:
+        """Add a line to the record; whole lines from any number of processes."""
+        if self._folder is not None:
+            line = json.dumps({"event": event, "pid": os.getpid(), "at": time.monotonic(), **facts}) + "\n"
+            fd = os.open(self._folder / "record.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+            try:
+                os.write(fd, line.encode())
+            finally:
+                os.close(fd)
+
+    def __call__(self, where: str, unit: str = "", split: int = -1, batch: int = 0) -> None:
+        """Fail here, if it is the time and place."""
+        config = self._config
+        if config.slow and where in ("batch", "take"):
+            time.sleep(config.slow)
+        if where != self._where or batch < config.fail_after:
+            return
+        if config.fail_split not in (-1, split) or config.fail_unit not in ("", unit):
+            return
+        if config.fail_skip and self._counted("passed", config.fail_skip):
+            return
+        if not config.fail_times or self._counted("failed", config.fail_times):
+            self.note("failed", where=where, unit=unit, split=split)
+            _fail(self._how)
+
+    def _counted(self, what: str, times: int) -> bool:
+        """Whether this is one of the first ``times``, over all processes."""
+        assert self._folder is not None, "counting failures needs the option record"
+        for number in range(times):
+            try:
+                (self._folder / f"{what}-{number}").touch(exist_ok=False)
+            except FileExistsError:
+                continue
+            return True
+        return False
+
+
+def _fail(how: str) -> None:
+    raised: dict[str, BaseException] = {
+        "RuntimeError": RuntimeError("unknown trouble\nin two lines"),
+        "SystemExit": SystemExit(3),
+        "transient": TransientError("try again", retry_after=0.01),
+        "lost": StageLostError("the stage is gone"),
+        "missing": NotFoundError("it does not exist"),
+        "changed": SourceChangedError("it is another version"),
+        "full": NoSpaceError("the sink is full"),
+    }
+    if how == "exit":
+        os._exit(9)
+    if how == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if how == "hang":
+        time.sleep(600)
+    raise raised.get(how) or DriverError(how)

@@ -1,0 +1,11 @@
+"""JSON lines on the conformance kit."""
+
+from __future__ import annotations
+
+from crossdock.contract import FormatContract
+from crossdock_connectors.formats.jsonlines import SPEC
+
+
+class TestJsonLines(FormatContract):
+    spec = SPEC
+    says_where_it_ends = False

@@ -1,0 +1,50 @@
+"""The trial connectors, installed for one test as any third party's are: a folder on the path."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from observing import Record
+
+from crossdock import carry
+from crossdock.plugins import registry
+
+SITE = Path(__file__).parents[1] / "connectors" / "site"
+
+
+@pytest.fixture(autouse=True)
+def trials(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """In this process and in child processes; retries do not make a test wait."""
+    monkeypatch.syspath_prepend(str(SITE))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(SITE), os.environ.get("PYTHONPATH")])))
+    monkeypatch.setattr(carry, "FIRST_WAIT", 0.02)
+    registry.cache_clear()
+    assert registry().faults == []
+    yield
+    registry.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where this test's journals are."""
+    folder = tmp_path / "home"
+    monkeypatch.setenv("CROSSDOCK_HOME", str(folder))
+    return folder
+
+
+@pytest.fixture
+def source_record(tmp_path: Path) -> Record:
+    return Record(tmp_path / "source-record")
+
+
+@pytest.fixture
+def sink_record(tmp_path: Path) -> Record:
+    return Record(tmp_path / "sink-record")
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Path:
+    return tmp_path / "shelf"

@@ -1,0 +1,55 @@
+"""What the integration tests look at: the record of the trial connectors, shelves, staged files, journals."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+
+class Record:
+    """What the trial connectors were asked to do, in order, over all processes."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        self.folder = folder
+        self.options = {"record": str(folder)}
+
+    def events(self, kind: str | None = None) -> list[dict[str, Any]]:
+        path = self.folder / "record.jsonl"
+        lines = path.read_text().splitlines() if path.exists() else []
+        events = [json.loads(line) for line in lines]
+        return [event for event in events if kind in (None, event["event"])]
+
+    def count(self, kind: str) -> int:
+        return len(self.events(kind))
+
+    def clear(self) -> None:
+        (self.folder / "record.jsonl").unlink(missing_ok=True)
+
+
+def expected_rows(count: int) -> pa.Table:
+    """What ``rows://`` with that many rows holds, in order."""
+    from crossdock_trials.rows import SCHEMA, batch
+
+    return pa.Table.from_batches([batch(0, count)], SCHEMA)
+
+
+def read_shelf(folder: Path, name: str = "t0") -> pa.Table:
+    """What is visible in a shelf, ordered by id."""
+    from crossdock_trials.shelf import read_table
+
+    return read_table(folder, name).sort_by("id")
+
+
+def left_behind(folder: Path) -> list[str]:
+    """Staged files of any connector, visible to nobody but us."""
+    found = (str(path.relative_to(folder)) for path in folder.rglob("*"))
+    return sorted(path for path in found if ".crossdock-" in path)
+
+
+def journals(home: Path) -> list[str]:
+    folder = home / "runs"
+    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
