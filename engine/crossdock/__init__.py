@@ -87,6 +87,7 @@ _SPI = (
     "Unit",
     "UnitPage",
     "UploadRequest",
+    "WholeWriter",
     "WriteMode",
     "Writer",
 )

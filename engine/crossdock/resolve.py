@@ -63,7 +63,7 @@ class _Side:
         if not self.address:
             raise ConfigError(f"the {self.side} is empty; give a path or a URL")
         self.location = Location.parse(self.address)
-        self.spec = self.plugins.by_scheme(self.location.scheme)
+        self.spec = self.plugins.by_scheme(self.location.scheme, self.location.authority)
         self.path, self.pattern = self.location.path, ""
         if self.spec.kind == "store":
             self.path, self.pattern = split_wildcard(self.location.path)
@@ -252,7 +252,7 @@ def _open_sink(resolved: Resolved) -> Sink[Any]:
     store = open_store(spec, end.root, end.options)
     target = FileTarget(store, public_url(end.root), end.name, end.extension, end.replaces)
     if resolved.payload == "binary":
-        return BinarySink(store, target, end.block)
+        return BinarySink(store, target, end.block, spec.capabilities.max_blocks)
     return FormatSink(store, _open_format(end.format, end.format_options), target, end.block)
 
 

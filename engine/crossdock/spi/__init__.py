@@ -4,7 +4,7 @@ from .data import Attempt, Begun, PlanHint, Receipt, Split, Target, Unit, UnitPa
 from .endpoints import Cancellable, Copier, ReadBack, Sink, Source, Writer
 from .format import ByteSink, FileFormat, FormatWriter, Part, Piece
 from .spec import Capabilities, ConnectorConfig, ConnectorSpec, Location
-from .store import Block, ObjectInfo, ObjectReader, ObjectStore, RangeCopier, UploadRequest
+from .store import Block, ObjectInfo, ObjectReader, ObjectStore, RangeCopier, UploadRequest, WholeWriter
 
 __all__ = [
     "Attempt",
@@ -35,6 +35,7 @@ __all__ = [
     "Unit",
     "UnitPage",
     "UploadRequest",
+    "WholeWriter",
     "WriteMode",
     "Writer",
 ]
