@@ -47,7 +47,9 @@ def download(
     buffer = memoryview(bytearray(BLOCK))
     for number in numbers:
         start = number * BLOCK
-        connection.request("GET", f"{path}/files/big", headers={"x-ms-range": f"bytes={start}-{start + BLOCK - 1}"})
+        connection.request(
+            "GET", f"{path}/files/big", headers={"x-ms-range": f"bytes={start}-{start + BLOCK - 1}"}
+        )
         with connection.getresponse() as response:
             assert response.status == 206, response.status
             done = 0

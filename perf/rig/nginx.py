@@ -63,7 +63,9 @@ http {{
     }}
 }}
 """
-_EMPTY = '<?xml version="1.0" encoding="utf-8"?><EnumerationResults><Blobs /><NextMarker /></EnumerationResults>'
+_EMPTY = (
+    '<?xml version="1.0" encoding="utf-8"?><EnumerationResults><Blobs /><NextMarker /></EnumerationResults>'
+)
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,9 @@ class Place:
     def name(self, path: str) -> str:
         """The blob's name for a path below the root. Raises ConfigError where a path leads elsewhere."""
         if not path or _BAD_NAME.search(path):
-            raise ConfigError(f"{path!r} is not the name of a blob: no '.', '..', '/' first or control characters")
+            raise ConfigError(
+                f"{path!r} is not the name of a blob: no '.', '..', '/' first or control characters"
+            )
         if len(self.root) + len(path) > _LONGEST:
             raise ConfigError(f"{path[:40]!r}... is longer than the {_LONGEST} characters of a blob's name")
         return self.root + path
@@ -50,7 +52,7 @@ def place(config: AzureConfig, location: Location, kind: str = "blob") -> Place:
     folder = path.strip("/")
     if container and not _CONTAINER.fullmatch(container):
         raise ConfigError(
-            f"{container!r} is not the name of a container: 3 to 63 lower-case letters, digits and single dashes"
+            f"{container!r} is not the name of a container: 3 to 63 of a-z, 0-9 and single dashes"
         )
     if folder and _BAD_NAME.search(folder):
         raise ConfigError(f"{folder!r} is not a folder of blobs: no '.', '..' or control characters")

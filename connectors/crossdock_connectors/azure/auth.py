@@ -29,13 +29,13 @@ class AzureConfig(ConnectorConfig):
     )
     endpoint: str | None = Field(
         default=None,
-        description="Address of the service where it is not ACCOUNT.blob.core.windows.net: a sovereign cloud, a "
-        "private endpoint, Azurite (https://127.0.0.1:10000/devstoreaccount1)",
+        description="Address of the service where it is not ACCOUNT.blob.core.windows.net: a sovereign "
+        "cloud, a private endpoint, Azurite (https://127.0.0.1:10000/devstoreaccount1)",
     )
     auth: Literal["auto", "key", "sas", "entra", "anonymous"] = Field(
         default="auto",
-        description="How to sign in; auto: the first of key, SAS and connection string that is given or set in "
-        "the environment, else Entra ID",
+        description="How to sign in; auto: the first of key, SAS and connection string that is given or "
+        "set in the environment, else Entra ID",
     )
     account_key: SecretStr | None = Field(
         default=None, description="Key of the account; default: AZURE_STORAGE_KEY"
@@ -47,7 +47,8 @@ class AzureConfig(ConnectorConfig):
         default=None, description="Connection string; default: AZURE_STORAGE_CONNECTION_STRING"
     )
     ca_bundle: str | None = Field(
-        default=None, description="File of CA certificates to trust instead of the system's; default: SSL_CERT_FILE"
+        default=None,
+        description="File of CA certificates to trust instead of the system's; default: SSL_CERT_FILE",
     )
     proxy: SecretStr | None = Field(
         default=None,
@@ -133,7 +134,7 @@ class Signer:
 def with_key(account: str, key: str) -> Signer:
     from azure.storage.blob._shared.authentication import SharedKeyCredentialPolicy
 
-    return Signer("key", SharedKeyCredentialPolicy(account, key))
+    return Signer("key", SharedKeyCredentialPolicy(account, key))  # type: ignore[no-untyped-call]
 
 
 def with_credential(credential: Any) -> Signer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Literal
 
 from pydantic import Field
 
@@ -23,15 +24,19 @@ class BlobConfig(AzureConfig):
 
     server_copy: bool = Field(
         default=True,
-        description="Let the service fetch from another blob by itself; false where it cannot reach the source "
-        "(a private endpoint, an emulator)",
+        description="Let the service fetch from another blob by itself; false where it cannot reach the "
+        "source (a private endpoint, an emulator)",
+    )
+    checksum: Literal["auto", "crc64", "md5"] = Field(
+        default="auto",
+        description="Checksum of each request with data, which the service compares; auto: CRC-64, else MD5",
     )
 
 
 def _open(config: BlobConfig, location: Location) -> BlobStore:
     where = place(config, location)
     wire = Wire(where.service, signer(config, where.service.account, where.sas), config)
-    return BlobStore(wire, where, server_copy=config.server_copy)
+    return BlobStore(wire, where, server_copy=config.server_copy, checksum=config.checksum)
 
 
 SPEC = ConnectorSpec(

@@ -17,7 +17,9 @@ _STARTS_FROM = {"x-ms-version": "2026-02-06"}
 PAGE = 5000
 
 
-def pages(wire: Wire, place: Place, prefix: str, after: str | None, most: int = PAGE) -> Iterator[Sequence[ObjectInfo]]:
+def pages(
+    wire: Wire, place: Place, prefix: str, after: str | None, most: int = PAGE
+) -> Iterator[Sequence[ObjectInfo]]:
     """Pages of blobs whose path below the root starts with ``prefix``, behind ``after``; none is empty."""
     full = place.root + prefix
     query = {"restype": "container", "comp": "list", "maxresults": str(most)}
@@ -50,7 +52,7 @@ def _page(wire: Wire, place: Place, query: dict[str, str], start: bool) -> tuple
 
 
 def parse(body: bytes, root: str) -> tuple[list[ObjectInfo], str]:
-    """The blobs of a page, paths below ``root``, and the marker of the next page. Folder markers are left out."""
+    """The blobs of a page, without folder markers, paths below ``root``; and the marker of the next page."""
     try:
         tree = ElementTree.fromstring(body)  # noqa: S314 - the service's own answer, over TLS
     except ElementTree.ParseError as error:

@@ -23,7 +23,7 @@ from crossdock import (
 from . import blob_list, blob_upload
 from .address import Place
 from .blob_upload import Upload
-from .checksum import checksum
+from .checksum import Kind, Sealed
 from .wire import Answer, Wire
 
 _COPY_SAS = timedelta(hours=12)
@@ -66,8 +66,11 @@ class BlobStore(ObjectStore, RangeCopier, WholeWriter):
 
     whole_limit = 8 << 20
 
-    def __init__(self, wire: Wire, place: Place, *, server_copy: bool = True) -> None:
+    def __init__(
+        self, wire: Wire, place: Place, *, server_copy: bool = True, checksum: Kind = "auto"
+    ) -> None:
         self.wire, self.place, self.server_copy = wire, place, server_copy
+        self._sealed = Sealed(wire, checksum)
 
     def list(self, prefix: str = "", after: str | None = None) -> Iterator[Sequence[ObjectInfo]]:
         if prefix.startswith("/") or "/../" in f"/{prefix}":
@@ -88,7 +91,10 @@ class BlobStore(ObjectStore, RangeCopier, WholeWriter):
         headers = self.wire.call("HEAD", url).headers
         if headers.get("x-ms-meta-hdi_isfolder", "").lower() == "true":
             raise NotFoundError(f"{self.wire.shown(url)} is a folder, not a blob")
-        etag, modified = headers.get("etag", "").strip('"'), blob_list.moment(headers.get("last-modified", ""))
+        etag, modified = (
+            headers.get("etag", "").strip('"'),
+            blob_list.moment(headers.get("last-modified", "")),
+        )
         return ObjectInfo(path, int(headers.get("content-length", "0")), etag, modified)
 
     def open_read(self, path: str, info: ObjectInfo | None = None) -> BlobReader:
@@ -115,13 +121,13 @@ class BlobStore(ObjectStore, RangeCopier, WholeWriter):
             raise InternalError(f"a block of {block.length:,} bytes came with {len(data):,}")
         begun = Upload.decode(upload)
         query = {"comp": "block", "blockid": begun.block_id(block)}
-        self.wire.call("PUT", self.place.url_path(begun.blob), query, checksum()(data), data)
+        self._sealed.put(self.place.url_path(begun.blob), query, {}, data)
 
     def put_whole(self, upload: bytes, data: memoryview) -> None:
-        blob_upload.put(self.wire, self.place, Upload.decode(upload), data)
+        blob_upload.put(self.wire, self._sealed, self.place, Upload.decode(upload), data)
 
     def commit(self, upload: bytes, blocks: Sequence[Block]) -> None:
-        blob_upload.commit(self.wire, self.place, Upload.decode(upload), blocks)
+        blob_upload.commit(self.wire, self._sealed, self.place, Upload.decode(upload), blocks)
 
     def abort(self, upload: bytes) -> None:
         """Blocks cannot be removed without touching the blob; the service drops them after a week."""
@@ -198,5 +204,3 @@ class BlobStore(ObjectStore, RangeCopier, WholeWriter):
 
     def _path(self, path: str) -> str:
         return self.place.url_path(self._container().name(path))
-
-

@@ -20,7 +20,7 @@ from crossdock import (
 )
 
 from .address import Place
-from .checksum import checksum
+from .checksum import Sealed
 from .wire import Answer, Wire
 
 MAX_BLOCKS = 50_000
@@ -53,7 +53,9 @@ class Upload:
     def decode(cls, handle: bytes) -> Upload:
         found = json.loads(handle)
         if found.get("version") != VERSION:
-            raise InternalError(f"an upload of version {found.get('version')} cannot be continued; begin a new run")
+            raise InternalError(
+                f"an upload of version {found.get('version')} cannot be continued; begin a new run"
+            )
         return cls(**found)
 
     def condition(self) -> dict[str, str]:
@@ -68,28 +70,28 @@ class Upload:
         return base64.b64encode(raw).decode()
 
 
-def commit(wire: Wire, place: Place, upload: Upload, blocks: Sequence[Block]) -> None:
+def commit(wire: Wire, sealed: Sealed, place: Place, upload: Upload, blocks: Sequence[Block]) -> None:
     """Put Block List: exactly our blocks, if the blob is what it was when the upload began."""
     if len(blocks) > MAX_BLOCKS:
         raise NotSupportedError(
-            f"{upload.blob} would need {len(blocks):,} blocks and a blob has at most {MAX_BLOCKS:,}; choose a larger "
-            "block size"
+            f"{upload.blob} would need {len(blocks):,} blocks and a blob has at most {MAX_BLOCKS:,}; choose "
+            "a larger block size"
         )
     # Only uncommitted ones: a second commit must not find the first one's blocks in somebody's change.
     names = "".join([f"<Uncommitted>{upload.block_id(block)}</Uncommitted>" for block in blocks])
     body = f'<?xml version="1.0" encoding="utf-8"?><BlockList>{names}</BlockList>'.encode()
-    headers = {STAMP: upload.stamp, **upload.condition(), **checksum()(body)}
+    headers = {STAMP: upload.stamp, **upload.condition()}
     path = place.url_path(upload.blob)
-    answer = wire.call("PUT", path, {"comp": "blocklist"}, headers, body, accept=_REFUSED)
+    answer = sealed.put(path, {"comp": "blocklist"}, headers, body, _REFUSED)
     if answer.status in _REFUSED:
         settle(wire, path, upload, answer)
 
 
-def put(wire: Wire, place: Place, upload: Upload, data: memoryview) -> None:
+def put(wire: Wire, sealed: Sealed, place: Place, upload: Upload, data: memoryview) -> None:
     """Put Blob: the whole blob in one request, under the same conditions."""
-    headers = {"x-ms-blob-type": "BlockBlob", STAMP: upload.stamp, **upload.condition(), **checksum()(data)}
+    headers = {"x-ms-blob-type": "BlockBlob", STAMP: upload.stamp, **upload.condition()}
     path = place.url_path(upload.blob)
-    answer = wire.call("PUT", path, {}, headers, data, accept=(409, 412))
+    answer = sealed.put(path, {}, headers, data, (409, 412))
     if answer.status in (409, 412):
         settle(wire, path, upload, answer)
 
@@ -97,7 +99,7 @@ def put(wire: Wire, place: Place, upload: Upload, data: memoryview) -> None:
 def settle(wire: Wire, path: str, upload: Upload, answer: Answer) -> None:
     """The service refused a commit: fine if an earlier try of this very upload got through."""
     code = answer.headers.get("x-ms-error-code", "")
-    if code.startswith("Lease") or answer.status == 400 and code != "InvalidBlockList":
+    if code.startswith("Lease") or (answer.status == 400 and code != "InvalidBlockList"):
         raise wire.refusal(answer, path)
     there = wire.call("HEAD", path, accept=(404,))
     if there.headers.get(STAMP) == upload.stamp:

@@ -48,11 +48,13 @@ def from_environment(scheme: str) -> str:
 
 
 def bypassed(host: str, rules: str) -> bool:
-    """Whether ``no_proxy`` rules name the host: ``*``, a domain (with or without dot), an address or network."""
+    """Whether ``no_proxy`` rules name the host: ``*``, a domain (dot or not), an address or a network."""
     host = host.lower().rstrip(".")
     for rule in rules.lower().replace(",", " ").split():
-        name = rule.lstrip("*").lstrip(".").partition(":")[0] if ":" in rule and "/" not in rule else rule.lstrip("*").lstrip(".")
-        if rule == "*" or host == name or (name and host.endswith(f".{name}")) or _in_network(host, rule):
+        name = rule.lstrip("*").lstrip(".")
+        if name.count(":") == 1:  # with a port
+            name = name.partition(":")[0]
+        if rule == "*" or (name and (host == name or host.endswith(f".{name}"))) or _in_network(host, rule):
             return True
     return False
 

@@ -181,14 +181,19 @@ class Wire:
             got = connection.read_into(into)
         except (OSError, ProtocolError) as error:
             raise ShortReadError(
-                f"{self.service.host} stopped in the middle of an answer", detail=f"{type(error).__name__}: {error}"
+                f"{self.service.host} stopped in the middle of an answer",
+                detail=f"{type(error).__name__}: {error}",
             ) from error
         if promised is not None and got < int(promised):
-            raise ShortReadError(f"{self.service.host} ended an answer after {got:,} of {int(promised):,} bytes")
+            raise ShortReadError(
+                f"{self.service.host} ended an answer after {got:,} of {int(promised):,} bytes"
+            )
         return got
 
     def _broken(self, error: BaseException) -> CrossdockError:
-        return disconnected(error, self.service.host) or InternalError(f"the request failed: {type(error).__name__}")
+        return disconnected(error, self.service.host) or InternalError(
+            f"the request failed: {type(error).__name__}"
+        )
 
     def refusal(self, answer: Answer, path: str) -> CrossdockError:
         """The error for an answer that was accepted at first."""
@@ -208,7 +213,11 @@ def _ask(connection: Connection, head: bytes, body: bytes | memoryview | None, b
 
 
 def _route(service: Service, config: AzureConfig) -> Route:
-    given = config.proxy.get_secret_value() if config.proxy is not None else proxy.from_environment(service.scheme)
+    given = (
+        config.proxy.get_secret_value()
+        if config.proxy is not None
+        else proxy.from_environment(service.scheme)
+    )
     rules = config.no_proxy
     if rules is None:
         rules = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""

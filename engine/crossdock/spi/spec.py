@@ -92,10 +92,12 @@ class ConnectorSpec:
     """What the hook ``crossdock_connectors`` returns.
 
     ``name`` is lower case and unique among its kind's plugins. ``schemes`` (stores and tables) and
-    ``extensions`` (formats, with the dot) choose it. Of the connectors that answer to ``https`` and
-    ``http``, the one with a glob in ``hosts`` that matches the host is chosen, else one without hosts. ``adf_types`` are the Data Factory type names it
-    answers to. A format without ``open_format`` stands for bytes as they are. ``requires`` are the modules it imports late and ``extra`` is what to install for
-    them. Factories get the validated config; ``classify`` maps a driver's exception or returns None.
+    ``extensions`` (formats, with the dot) choose it. Several connectors may answer to ``https`` and
+    ``http``: the one with a glob in ``hosts`` that matches the host is chosen, else the one without
+    ``hosts``. ``adf_types`` are the Data Factory type names it answers to. A format without
+    ``open_format`` stands for bytes as they are. ``requires`` are the modules it imports late and
+    ``extra`` is what to install for them. Factories get the validated config; ``classify`` maps a
+    driver's exception or returns None.
     """
 
     name: str
