@@ -5,6 +5,7 @@ Signing itself is the SDK's. Its policies are called directly, without the SDK's
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 from collections.abc import Mapping
@@ -132,6 +133,11 @@ class Signer:
 
 
 def with_key(account: str, key: str) -> Signer:
+    """Raises ConfigError for what is no key."""
+    try:
+        base64.b64decode(key, validate=True)
+    except ValueError:
+        raise ConfigError("the account key is not complete; copy it again from the portal") from None
     from azure.storage.blob._shared.authentication import SharedKeyCredentialPolicy
 
     return Signer("key", SharedKeyCredentialPolicy(account, key))  # type: ignore[no-untyped-call]

@@ -102,19 +102,11 @@ class BlobStore(ObjectStore, RangeCopier, WholeWriter):
 
     def open_upload(self, path: str, request: UploadRequest) -> bytes:
         blob = self._container().name(path)
-        guard = "*"
-        if request.overwrite:
-            # What is written in one request needs no guard: nobody can come in between.
-            small = request.size is not None and request.size <= self.whole_limit
-            guard = "" if small else self._etag(blob)
-        return Upload.new(blob, request, guard).encode()
-
-    def _etag(self, blob: str) -> str:
-        there = self.wire.call("HEAD", self.place.url_path(blob), accept=(404,))
-        code = there.headers.get("x-ms-error-code")
-        if there.status == 404 and code not in (None, "BlobNotFound"):
-            raise self.wire.refusal(there, self.place.url_path(blob))
-        return "*" if there.status == 404 else there.headers.get("etag", "").strip('"')
+        if request.size is not None and request.size <= self.whole_limit:
+            # Written in one request it needs no guard against somebody in between.
+            return Upload.new(blob, request, "" if request.overwrite else "*").encode()
+        guard, width = blob_upload.standing(self.wire, self.place, blob)
+        return Upload.new(blob, request, guard if request.overwrite else "*", width).encode()
 
     def write_block(self, upload: bytes, block: Block, data: memoryview) -> None:
         if len(data) != block.length:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import secrets
 import struct
 from collections.abc import Sequence
@@ -25,6 +26,9 @@ from .wire import Answer, Wire
 
 MAX_BLOCKS = 50_000
 VERSION = 1
+WIDTH = 24
+_NARROWEST = 8  # bytes; shorter names could meet those of somebody else
+_NAME = re.compile(rb"<Name>([^<]*)</Name>")
 STAMP = "x-ms-meta-crossdock_run"
 _REFUSED = (400, 409, 412)
 
@@ -33,18 +37,20 @@ _REFUSED = (400, 409, 412)
 class Upload:
     """An upload that has begun. ``stamp`` is its own; ``guard`` is the ETag that the blob had.
 
-    ``guard`` is ``*`` where there must be no blob, and empty where any may be replaced.
+    ``guard`` is ``*`` where there must be no blob, and empty where any may be replaced. ``width`` is the
+    length of block names in bytes: the service takes no others beside unfinished blocks of a foreign program.
     """
 
     blob: str
     stamp: str
     guard: str
     overwrite: bool
+    width: int = WIDTH
     version: int = VERSION
 
     @classmethod
-    def new(cls, blob: str, request: UploadRequest, guard: str) -> Upload:
-        return cls(blob, f"{request.run_id}.{secrets.token_hex(4)}", guard, request.overwrite)
+    def new(cls, blob: str, request: UploadRequest, guard: str, width: int = WIDTH) -> Upload:
+        return cls(blob, f"{request.run_id}.{secrets.token_hex(4)}", guard, request.overwrite, width)
 
     def encode(self) -> bytes:
         return json.dumps(asdict(self)).encode()
@@ -67,7 +73,28 @@ class Upload:
         """The block's name: all of one length, which the service demands, and no other upload's."""
         own = hashlib.sha256(self.stamp.encode()).digest()[:8]
         raw = own + struct.pack(">IQI", block.split, block.attempt, block.index)
-        return base64.b64encode(raw).decode()
+        if self.width < WIDTH:
+            raw = hashlib.sha256(raw).digest()
+        return base64.b64encode(raw[: self.width].rjust(self.width, b"-")).decode()
+
+
+def standing(wire: Wire, place: Place, blob: str) -> tuple[str, int]:
+    """The guard for what is at the target now (ETag, ``*`` for nothing); how long block names must be."""
+    path = place.url_path(blob)
+    query = {"comp": "blocklist", "blocklisttype": "uncommitted"}
+    there = wire.call("GET", path, query, accept=(404,))
+    foreign = _NAME.search(there.body) if there.status == 200 else None
+    width = len(base64.b64decode(foreign[1])) if foreign else WIDTH
+    if width < _NARROWEST:
+        raise NotSupportedError(
+            f"{wire.shown(path)} has an unfinished upload of another program; delete the blob or wait a "
+            "week until it expires"
+        )
+    if foreign:  # there may be no blob but these blocks
+        there = wire.call("HEAD", path, accept=(404,))
+    if there.status == 404 and there.headers.get("x-ms-error-code", "BlobNotFound") != "BlobNotFound":
+        raise wire.refusal(there, path)
+    return there.headers.get("etag", "*").strip('"') if there.status == 200 else "*", width
 
 
 def commit(wire: Wire, sealed: Sealed, place: Place, upload: Upload, blocks: Sequence[Block]) -> None:

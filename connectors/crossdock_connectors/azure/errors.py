@@ -125,7 +125,7 @@ def refused(reply: Reply, body: bytes, what: str) -> CrossdockError:  # noqa: PL
             retry_after=retry_after(reply),
             detail=detail,
         )
-    if reply.status in (401, 403):
+    if reply.status in (401, 403) or code in ("InvalidAuthenticationInfo", "AuthenticationFailed"):
         return _unauthenticated(reply, body, what, detail)
     if reply.status == 404:
         return NotFoundError(f"{what} does not exist", detail=detail)
@@ -205,7 +205,7 @@ def disconnected(error: BaseException, host: str) -> CrossdockError | None:  # n
     return None
 
 
-def classify(error: BaseException) -> CrossdockError | None:  # noqa: PLR0911 - one case a line
+def classify(error: BaseException) -> CrossdockError | None:
     """``ConnectorSpec.classify``: the store maps its own; this is for what the SDK raises on signing in."""
     if isinstance(error, (ProtocolError, ssl.SSLError, socket.gaierror, ConnectionError)):
         return disconnected(error, "the service")
@@ -213,10 +213,6 @@ def classify(error: BaseException) -> CrossdockError | None:  # noqa: PLR0911 - 
         return None
     names = {kind.__name__ for kind in type(error).__mro__}
     detail = type(error).__name__
-    if "AzureSigningError" in names:
-        return ConfigError(
-            "the account key is not valid base64; copy it again from the portal", detail=detail
-        )
     if "CredentialUnavailableError" in names or "ClientAuthenticationError" in names:
         return AuthError(
             "signing in to Entra ID failed; run 'az login', set AZURE_CLIENT_ID, AZURE_TENANT_ID and "
