@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from servers.azurite import Azurite
 
 
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Journals of tests never go to the user's own folder."""
+    monkeypatch.setenv("CROSSDOCK_HOME", str(tmp_path_factory.mktemp("home")))
+
+
 @pytest.fixture
 def run_python() -> Callable[..., str]:
     """Run code in a fresh interpreter, with ``paths`` first on ``sys.path``; returns what it printed."""

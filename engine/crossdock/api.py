@@ -65,9 +65,9 @@ def copy(
         sink_options=dict(sink_options or {}),
         map=parse_map(map),
         parallel_copies=_parallel(parallel_copies),
-        block_size=None if block_size is None else parse_size(block_size),
-        memory=parse_size(memory),
-        bandwidth=None if bandwidth is None else parse_rate(bandwidth),
+        block_size=None if block_size is None else parse_size(block_size, "--block-size"),
+        memory=parse_size(memory, "--memory"),
+        bandwidth=None if bandwidth is None else parse_rate(bandwidth, "--bandwidth"),
         mode=_mode(mode),
         verify=verify,
     )
@@ -163,8 +163,8 @@ def _execute(
         result = run.execute(progress)
         journal.finish(state="succeeded", output=result.output())
     except CrossdockError as error:
-        # A run that changed nothing and cannot be resumed leaves nothing.
-        keep = error.resumable or journal.has_traces()
+        # A new run that changed nothing and cannot be resumed leaves nothing.
+        keep = resumed or error.resumable or journal.has_traces()
         error.run_id = run_id if keep else None
         raise
     finally:

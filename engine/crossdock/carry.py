@@ -154,11 +154,18 @@ class Carrier:
         self, end: tuple[Source[Any], Classify, str], split: Split, make: Callable[[], Digest], worker: Worker
     ) -> str:
         source, classify, where = end
-        job, digest = Job(split, b"", digest=make), make()
+        digest = make()
         try:
-            with self._reserved(job, worker), source.read(split) as items:
-                for _ in self._watched(items, job, worker, digest, _Input()):
-                    pass
+            # Neither throttled nor counted: it is not what the user asked to move.
+            with (
+                self._reserved(Job(split, b""), worker),
+                worker.waits_for("source"),
+                source.read(split) as items,
+            ):
+                for item in items:
+                    digest.update(item)
+                    if self.cancel.is_set():
+                        raise CancelledError("the run was interrupted")
         except Exception as error:
             raise classified(error, classify, where) from error
         return digest.text()
@@ -262,11 +269,10 @@ class Carrier:
                     digest.update(item)
                 now = perf_counter()
                 seconds["source"] += now - last
-                size = item.nbytes
-                self._throttled(size, worker)
-                worker.in_flight = (
-                    worker.in_flight + size if limit is None else min(limit, worker.in_flight + size)
-                )
+                before, size = worker.in_flight, item.nbytes
+                # Bytes of the source where it says how many: batches in memory are larger than files.
+                worker.in_flight = before + size if limit is None else min(limit, before + size)
+                self._throttled(worker.in_flight - before, worker)
                 worker.rows_in_flight += getattr(item, "num_rows", 0)
                 worker.state, last = "sink", perf_counter()
                 yield item

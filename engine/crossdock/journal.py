@@ -11,13 +11,13 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
-from .errors import ConfigError, NotFoundError
+from .errors import CancelledError, ConfigError, NotFoundError
 from .journal_errors import explained, refused
 from .spi.data import Begun, Receipt, Split, Unit
 
@@ -88,6 +88,7 @@ class Journal:
 
     def __init__(self, path: Path, *, lock: bool) -> None:
         self.path = path
+        self._epoch = 0
         self._mutex = threading.Lock()
         # Whoever looks whether a run is alive has its lock for a moment.
         self._lock = _hold(path, wait=1) if lock else None
@@ -158,6 +159,7 @@ class Journal:
         with self._mutex, explained(self.path):
             self._db.execute("BEGIN IMMEDIATE")
             try:
+                self._check_epoch()
                 yield self._db
                 self._db.execute("COMMIT")
             except BaseException:
@@ -165,6 +167,14 @@ class Journal:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
+
+    def _check_epoch(self) -> None:
+        """A process that slept while another one went on (its lock was lost) may not write any more."""
+        if not self._epoch:
+            return
+        ((epoch,),) = self._db.execute("SELECT value FROM run WHERE key = 'epoch'").fetchall()
+        if int(epoch) != self._epoch:
+            raise CancelledError(f"another process has taken over the run {self.path.stem!r}")
 
     def _query(self, sql: str, *args: Any) -> list[Any]:
         with self._mutex, explained(self.path):
@@ -180,9 +190,13 @@ class Journal:
         return json.loads(rows[0][0]) if rows else default
 
     def next_epoch(self) -> int:
-        """A number that grows with every process that works on this run; attempts are counted from it."""
+        """A number that grows with every process that works on this run; attempts are counted from it.
+
+        From then on processes with a smaller one can write to the journal no more: CancelledError.
+        """
         epoch: int = self.get("epoch", 0) + 1
         self.set(epoch=epoch)
+        self._epoch = epoch
         return epoch
 
     def add_units(self, units: Sequence[Unit], cursor: str | None) -> None:
@@ -337,11 +351,14 @@ def _hold(path: Path, wait: float = 0) -> sqlite3.Connection:
 
 
 def is_running(path: Path) -> bool:
-    """Whether a live process holds the run."""
-    try:
-        _hold(path).close()
-    except ConfigError:
-        return True
+    """Whether a live process holds the run. Asking does not keep anybody from taking it."""
+    with explained(path), closing(sqlite3.connect(path.with_suffix(".lock"), timeout=0)) as lock:
+        try:
+            lock.execute("SELECT 1 FROM sqlite_master").fetchall()
+        except sqlite3.Error as error:
+            if error.sqlite_errorcode & 0xFF not in _TAKEN:
+                raise
+            return True
     return False
 
 

@@ -15,23 +15,25 @@ _UNITS |= {f"{k}B": v for k, v in _UNITS.items() if k not in ("", "B")}
 _UNITS |= {"KIB": 1024, "MIB": 1024**2, "GIB": 1024**3, "TIB": 1024**4}
 
 
-def parse_size(text: str | int) -> int:
+def parse_size(text: str | int, option: str = "") -> int:
     """``"8MiB"`` -> 8388608; ``"100MB"`` -> 100000000; a bare number is bytes. Raises ConfigError."""
     if isinstance(text, int):
         value: float = text
     else:
         match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text)
         if not match or match[2].upper() not in _UNITS:
-            raise ConfigError(f"{text!r} is not a size; write for example 8MiB, 100MB or 1.5GiB")
+            raise ConfigError(
+                f"{option} {text!r} is not a size; write for example 8MiB, 100MB or 1.5GiB".strip()
+            )
         value = float(match[1]) * _UNITS[match[2].upper()]
     if value < 1:
-        raise ConfigError(f"a size of {text!r} is too small; it must be at least one byte")
+        raise ConfigError(f"{option} {text!r} is too small; it must be at least one byte".strip())
     return int(value)
 
 
-def parse_rate(text: str | int) -> int:
+def parse_rate(text: str | int, option: str = "") -> int:
     """``"100MB/s"`` -> bytes per second; the ``/s`` may be left out. Raises ConfigError."""
-    return parse_size(text if isinstance(text, int) else re.sub(r"/s(ec)?$", "", text.strip()))
+    return parse_size(text if isinstance(text, int) else re.sub(r"/s(ec)?$", "", text.strip()), option)
 
 
 class MemoryBudget:

@@ -16,14 +16,16 @@ if TYPE_CHECKING:
 class End:
     """One end as far as the decision needs it.
 
-    ``format`` is None where neither an option nor an extension names one. ``extension`` is the
-    file's (with the dot), empty for folders and tables. ``shaped``: format options were given.
+    ``format`` is None where neither an option nor an extension names one. ``extension`` is that of
+    the format (with the dot), empty for folders and tables. ``shaped``: format options were given.
+    ``name`` is the file's name where the end is one file.
     """
 
     spec: ConnectorSpec
     format: ConnectorSpec | None
     extension: str = ""
     shaped: bool = False
+    name: str = ""
 
     @property
     def is_store(self) -> bool:
@@ -45,6 +47,7 @@ def decide(source: End, sink: End, *, mapped: bool, merging: bool = False) -> Pa
         if source.as_bytes or sink.as_bytes:
             _only_bytes(source, sink, mapped)
             return "binary"
+        _refuse_other_extension(source, sink)
         same = source.format is sink.format or sink.format is None
         extension = not sink.extension or source.extension == sink.extension
         if same and extension and not (mapped or source.shaped or sink.shaped or (merging and sink.format)):
@@ -55,6 +58,16 @@ def decide(source: End, sink: End, *, mapped: bool, merging: bool = False) -> Pa
         if end.is_store and end.as_bytes:
             raise ConfigError(f"the {side} is read as bytes, but the other end has tables")
     return "tabular"
+
+
+def _refuse_other_extension(source: End, sink: End) -> None:
+    """A table under the name of a format that nobody knows is a mistake more often than a wish."""
+    _, dot, suffix = sink.name.rpartition(".")
+    if source.format is not None and sink.format is None and dot and suffix and source.name != sink.name:
+        raise ConfigError(
+            f"nothing says which format .{suffix} is; name it with --sink-format, or copy the bytes as they "
+            "are with --sink-format binary"
+        )
 
 
 def _only_bytes(source: End, sink: End, mapped: bool) -> None:

@@ -123,13 +123,22 @@ class Registry:
         return sorted({glob for spec in self.specs.values() for glob in spec.hosts})
 
     def by_name(self, name: str, kind: Kind | None = None) -> ConnectorSpec:
-        """The connector with that name (case does not matter), ready to open."""
-        spec = self.specs.get(name.lower())
+        """The connector with that name, Data Factory type or (formats) extension, ready to open.
+
+        Case does not matter. Raises as ``by_scheme``.
+        """
+        spec = self.specs.get(name.lower()) or self._by_alias(name.lower(), kind)
         if spec is None or (kind and spec.kind != kind):
             known = sorted(s.name for s in self.of_kind(kind))
             near = difflib.get_close_matches(name.lower(), known, 1)
             raise self._unknown(f"no {kind or 'connector'} is called {name!r}", known, near)
         return _installed(spec)
+
+    def _by_alias(self, name: str, kind: Kind | None) -> ConnectorSpec | None:
+        for spec in self.of_kind(kind):
+            if name in (t.lower() for t in spec.adf_types) or f".{name}" in spec.extensions:
+                return spec
+        return None
 
     def by_extension(self, path: str) -> ConnectorSpec | None:
         """The format whose extension ends ``path``; the longest extension wins."""

@@ -111,8 +111,10 @@ def validate_options(model: type[BaseModel], options: dict[str, str], where: str
     """The connector's config from ``key=value`` texts. Raises ConfigError: key, value, what is allowed."""
     from pydantic import ValidationError
 
+    lists = {key for key, field in model.model_fields.items() if "list[" in str(field.annotation)}
+    values = {key: value.split(",") if key in lists else value for key, value in options.items()}
     try:
-        return model.model_validate(options)
+        return model.model_validate(values)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         key = ".".join(str(part) for part in first["loc"])

@@ -5,9 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import quote
 
 from .carry import classified
 from .errors import ConfigError, NotFoundError
@@ -34,7 +33,8 @@ def resolve(request: CopyRequest) -> Resolved:
     source.sort_options()
     sink.sort_options()
     merging = source.spec.kind == "store" and not found.get("name") and "name" in placed
-    payload = decide(source.end(), sink.end(), mapped=request.map is not None, merging=merging)
+    ends = source.end(found.get("name", "")), sink.end(placed.get("name", ""))
+    payload = decide(*ends, mapped=request.map is not None, merging=merging)
     tabular = payload == "tabular"
     block = request.block_size or sink.spec.capabilities.best_block or DEFAULT_BLOCK
     _check_block(block, sink.spec)
@@ -62,8 +62,9 @@ class _Side:
     def __post_init__(self) -> None:
         if not self.address:
             raise ConfigError(f"the {self.side} is empty; give a path or a URL")
-        self.location = Location.parse(self.address)
-        self.spec = self.plugins.by_scheme(self.location.scheme, self.location.authority)
+        location = Location.parse(self.address)
+        self.spec = self.plugins.by_scheme(location.scheme, location.authority)
+        self.location = self.spec.absolute(location)
         self.path, self.pattern = self.location.path, ""
         if self.spec.kind == "store":
             self.path, self.pattern = split_wildcard(self.location.path)
@@ -85,8 +86,8 @@ class _Side:
         """Options go to the connector or to the format, whichever has the key."""
         self.options, self.format_options = _sorted(self.given, self.spec, self.format, self.side)
 
-    def end(self) -> End:
-        return End(self.spec, self.format, self.extension(), bool(self.format_options))
+    def end(self, name: str) -> End:
+        return End(self.spec, self.format, self.extension(), bool(self.format_options), name)
 
     def extension(self) -> str:
         """The extension by which the file's name claims its format."""
@@ -111,11 +112,8 @@ class _Side:
         }
 
     def with_path(self, path: str) -> str:
-        if not self.location.scheme:
-            return path or "."
-        query = f"?{self.location.query}" if self.location.query else ""
-        quoted = quote(path, errors="surrogateescape")
-        return f"{self.location.scheme}://{self.location.authority}{quoted}{query}"
+        # A store has no use for a fragment, which is part of its file names.
+        return replace(self.location, fragment="").with_path(path).url
 
     def store(self, path: str) -> ObjectStore:
         own = self.spec.config.model_fields
@@ -125,7 +123,7 @@ class _Side:
     def find(self) -> dict[str, Any]:
         """What the address means as a source: root, and an object's name or a pattern."""
         if self.spec.kind != "store":
-            return {"root": self.address}
+            return {"root": self.location.url}
         folder, name = _parent(self.path)
         if self.pattern or not name or self._is_folder(folder, name):
             self._look_inside()
@@ -147,7 +145,7 @@ class _Side:
         if self.pattern and self.format:
             return
         with closing(self.store(self.path)) as store:
-            page = next(Selection(store, public_url(self.address), pattern=self.pattern).pages())
+            page = next(Selection(store, public_url(self.location.url), pattern=self.pattern).pages())
         formats = [self.plugins.by_extension(info.path) for info in page]
         if self.format is None and all(found is formats[0] for found in formats):
             self.format = formats[0]
@@ -156,7 +154,7 @@ class _Side:
     def place(self, source: _Side, found: dict[str, Any]) -> dict[str, Any]:
         """What the address means as a sink: a folder if it says so, is one, or many objects come."""
         if self.spec.kind != "store":
-            return {"root": self.address}
+            return {"root": self.location.url}
         if self.pattern:
             raise ConfigError(f"the sink {public_url(self.address)} has a wildcard; name a file or a folder")
         folder, name = _parent(self.path)

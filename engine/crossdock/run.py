@@ -251,18 +251,30 @@ class Run:
             return
         ended = threading.Event()
 
-        def observe() -> None:
-            while not ended.wait(0.1):
+        def shown() -> bool:
+            try:
                 progress(self.snapshot())
+            except Exception:
+                # A display that fails is no reason to stop copying.
+                log.exception("the progress display failed")
+                ended.set()
+                return False
+            return True
+
+        def observe() -> None:
+            while not ended.wait(0.1) and shown():
+                pass
 
         thread = threading.Thread(target=observe, name="crossdock-progress", daemon=True)
         thread.start()
         try:
             yield
         finally:
+            failed = ended.is_set()
             ended.set()
             thread.join()
-            progress(self.snapshot())
+            if not failed:
+                shown()
 
     def snapshot(self) -> Snapshot:
         """How far the run is, at this moment."""

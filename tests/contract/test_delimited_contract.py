@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from crossdock.contract import FormatContract
 from crossdock_connectors.formats.delimited import SPEC
 
@@ -9,3 +11,16 @@ from crossdock_connectors.formats.delimited import SPEC
 class TestDelimitedText(FormatContract):
     spec = SPEC
     says_where_it_ends = False
+
+
+class TestDelimitedGzip(TestDelimitedText):
+    """A compressed file says where it ends."""
+
+    options: ClassVar = {"compression": "gzip"}
+    says_where_it_ends = True
+
+
+class TestTabsAllQuoted(TestDelimitedText):
+    """Tabs, every value in quotes, Windows line ends."""
+
+    options: ClassVar = {"delimiter": "tab", "quoting": "all", "line_ending": "crlf"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from crossdock.contract import FormatContract
 from crossdock_connectors.formats.jsonlines import SPEC
 
@@ -9,3 +11,10 @@ from crossdock_connectors.formats.jsonlines import SPEC
 class TestJsonLines(FormatContract):
     spec = SPEC
     says_where_it_ends = False
+
+
+class TestJsonLinesGzip(TestJsonLines):
+    """A compressed file says where it ends."""
+
+    options: ClassVar = {"compression": "gzip"}
+    says_where_it_ends = True

@@ -12,10 +12,10 @@ import pytest
 from pydantic import Field, SecretStr
 from rich.console import Console, RenderableType
 
-from crossdock.cli import describe, figures, summary
+from crossdock.cli import describe, figures, runs, summary
 from crossdock.cli.progress import Display
-from crossdock.cli.session import one_line
-from crossdock.report import CopyResult, Side, Snapshot
+from crossdock.cli.session import Session, one_line
+from crossdock.report import CopyResult, RunInfo, Side, Snapshot
 from crossdock.spi import Capabilities, ConnectorConfig, ConnectorSpec, WriteMode
 
 
@@ -125,6 +125,27 @@ def test_a_plan_claims_no_copy() -> None:
     )
     assert "would copy" in rendered(summary.panel(planned))
     assert "MB/s" not in rendered(summary.panel(planned))
+
+
+def test_a_plan_counts_only_what_it_knows() -> None:
+    planned = result(status="Planned", rows_read=0, rows_copied=0, bytes_read=0)
+    assert summary.sentence(planned).endswith("sqlite:///demo.db: 5 files, nothing was written")
+    tables = replace(planned, files_read=0)
+    assert summary.sentence(tables).endswith("sqlite:///demo.db: one table or more, nothing was written")
+
+
+@pytest.mark.parametrize(("columns", "created"), [(80, False), (130, True)])
+def test_runs_say_from_where_to_where_on_any_terminal(columns: int, created: bool) -> None:
+    run = RunInfo(
+        "20260102-030405-a1b2c3", "interrupted", datetime(2026, 1, 2, tzinfo=UTC), "csv/*.csv",
+        "sqlite:///demo.db", 2, 5, 3, 8, 1000, 10, "", None,
+    )  # fmt: skip
+    session = Session()
+    session.out = Console(file=io.StringIO(), width=columns, force_terminal=True)
+    text = rendered(runs._table([run], session), columns)
+    assert "FROM → TO" in text
+    assert "csv/*.csv" in text
+    assert ("CREATED" in text) is created
 
 
 def test_log_lines_list_notes_and_skipped_and_shorten_a_long_list() -> None:
@@ -274,7 +295,9 @@ def test_table_has_the_install_line_only_where_something_is_missing() -> None:
     ready = replace(SPEC, name="ready", requires=())
     lines = rendered(describe.table([ready, SPEC]), 200).splitlines()
     assert re.search(r"ready +table +a path, demo:// +yes +A table store", lines[1])
-    assert re.search(r"demo +table +a path, demo:// +pip install 'crossdock\[demo\]' +A table store", lines[2])
+    assert re.search(
+        r"demo +table +a path, demo:// +pip install 'crossdock\[demo\]' +A table store", lines[2]
+    )
 
 
 def test_json_of_a_connector() -> None:

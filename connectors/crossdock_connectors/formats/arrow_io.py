@@ -1,4 +1,7 @@
-"""Python file objects and byte sinks as Arrow streams, without copies and without lost exceptions."""
+"""What the text formats share: Arrow streams over files and sinks, and cutting a file at its newlines.
+
+Nothing is copied on the way, and an exception of a file or sink leaves Arrow as itself.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,14 @@ import codecs
 import gzip
 import io
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import pyarrow as pa
 
 from crossdock import ByteSink, DataError, ShortReadError
+
+_PROBE = 64 << 10
 
 
 class RangeReader:
@@ -144,3 +149,25 @@ class _Appending:
 
     def flush(self) -> None:
         """Nothing is held back."""
+
+
+def cut_at_newlines(file: io.RawIOBase, end: int, targets: Sequence[int]) -> list[int]:
+    """Starts of lines at or behind the targets, each once; ``end`` is that of the file."""
+    found: list[int] = []
+    for target in targets:
+        if found and found[-1] >= target:
+            continue
+        boundary = _next_line(file, target - 1, end)
+        if boundary < end:
+            found.append(boundary)
+    return found
+
+
+def _next_line(file: io.RawIOBase, position: int, end: int) -> int:
+    file.seek(position)
+    while position < end and (data := file.read(min(_PROBE, end - position))):
+        newline = data.find(b"\n")
+        if newline >= 0:
+            return position + newline + 1
+        position += len(data)
+    return end

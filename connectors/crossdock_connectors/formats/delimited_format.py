@@ -26,14 +26,13 @@ from crossdock import (
     SchemaMismatchError,
 )
 
-from .arrow_io import EncodedSink
+from .arrow_io import EncodedSink, cut_at_newlines
 from .column_types import apply_types, parse_types
 from .delimited_cut import Scanner
 from .delimited_infer import infer_schema
 from .delimited_read import BLOCK, read_batches
 from .delimited_text import DelimitedFile, Dialect, find_layout, keeps_ascii
 from .delimited_write import DelimitedWriter, Style, check_columns, header_line
-from .newlines import cut_at_newlines
 
 if TYPE_CHECKING:
     from .delimited import DelimitedConfig

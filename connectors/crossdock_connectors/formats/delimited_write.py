@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
-from crossdock import DataError, FormatWriter, SchemaMismatchError
+from crossdock import DataError, FormatWriter, NotSupportedError, SchemaMismatchError
 
 from .arrow_io import EncodedSink, SinkFile
 from .column_types import refuse_repeated
@@ -35,6 +35,8 @@ class Style:
 def check_columns(schema: pa.Schema, style: Style) -> None:
     """Raise SchemaMismatchError for the first column that cannot be written, by its name or its type."""
     refuse_repeated(schema)
+    if (style.eol != "\n" or style.null) and not hasattr(pacsv.WriteOptions, "eol"):
+        raise NotSupportedError("line_ending=crlf and null_value need a newer pyarrow to be written")
     for field in schema:
         _quoted(field.name, style)
         if not _has_text(field.type):
@@ -60,6 +62,19 @@ def _has_text(kind: pa.DataType) -> bool:
     )
 
 
+def _options(style: Style) -> pacsv.WriteOptions:
+    # Older pyarrow knows these two defaults only, and no option for them.
+    more = {"eol": style.eol} if style.eol != "\n" else {}
+    more |= {"null_string": style.null} if style.null else {}
+    return pacsv.WriteOptions(
+        include_header=False,
+        batch_size=_ROWS_AT_ONCE,
+        delimiter=style.delimiter,
+        quoting_style=_STYLES[style.quoting],
+        **more,
+    )
+
+
 def header_line(names: list[str], style: Style) -> str:
     return style.delimiter.join(_quoted(name, style) for name in names) + style.eol
 
@@ -82,14 +97,7 @@ class DelimitedWriter(FormatWriter):
         self._writer = pacsv.CSVWriter(
             pa.PythonFile(self._file, mode="w"),
             self._schema,
-            write_options=pacsv.WriteOptions(
-                include_header=False,
-                batch_size=_ROWS_AT_ONCE,
-                delimiter=style.delimiter,
-                eol=style.eol,
-                null_string=style.null,
-                quoting_style=_STYLES[style.quoting],
-            ),
+            write_options=_options(style),
         )
 
     def write(self, batch: pa.RecordBatch) -> None:

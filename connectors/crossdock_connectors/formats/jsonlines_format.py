@@ -13,12 +13,11 @@ import pyarrow as pa
 
 from crossdock import ByteSink, FileFormat, FormatWriter, InternalError, ObjectInfo, Piece, PlanHint
 
-from .arrow_io import EncodedSink
+from .arrow_io import EncodedSink, cut_at_newlines
 from .column_types import parse_types, refuse_repeated
-from .json_text import check_type, rows_text
 from .jsonlines_read import BLOCK, infer_schema, read_batches
 from .jsonlines_text import JsonFile
-from .newlines import cut_at_newlines
+from .jsonlines_values import check_type, rows_text
 
 if TYPE_CHECKING:
     from .jsonlines import JsonLinesConfig

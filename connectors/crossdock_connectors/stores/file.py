@@ -316,6 +316,12 @@ def _open(config: FileConfig, location: Location) -> FileStore:
     return FileStore(location.path or ".", sync=config.sync)
 
 
+def _absolute(location: Location) -> Location:
+    path = os.path.abspath(location.path or ".")
+    folder = location.path.endswith(("/", "/.", "/..")) and not path.endswith("/")
+    return location.with_path(path + "/" if folder else path)
+
+
 SPEC = ConnectorSpec(
     name="file",
     summary="Files of this machine and of mounted shares",
@@ -338,5 +344,6 @@ SPEC = ConnectorSpec(
     ),
     open_store=_open,
     classify=classify,
+    absolute=_absolute,
     example="crossdock copy 'data/*.csv' archive/ --sink-format parquet",
 )

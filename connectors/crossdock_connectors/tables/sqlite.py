@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
@@ -62,6 +63,10 @@ def _open_sink(config: SqliteConfig, location: Location) -> SqliteSink:
     return SqliteSink(database, location.fragment, config.decimals, config.nan, config.journal_mode)
 
 
+def _absolute(location: Location) -> Location:
+    return location.with_path("/" + os.path.abspath(location.path[1:])) if location.path[1:] else location
+
+
 SPEC = ConnectorSpec(
     name="sqlite",
     summary="Tables of an SQLite database file",
@@ -79,6 +84,7 @@ SPEC = ConnectorSpec(
     open_source=_open_source,
     open_sink=_open_sink,
     classify=classify,
+    absolute=_absolute,
     example="crossdock copy 'data/*.csv' sqlite:///warehouse.db",
     requires=("adbc_driver_sqlite", "adbc_driver_manager"),
     extra="crossdock[sqlite]",

@@ -23,8 +23,10 @@ def report(error: BaseException, session: Session) -> int:
         session.say(str(error))
         code, answer = error.exit_code, _answer(error, session)
     elif hasattr(error, "format_message"):  # what typer raises, under whichever class its version has
-        session.say(f"{error.format_message()}{_see(error)}")
-        code, answer = 2, _object(session, "Usage", error.format_message(), "UserError")
+        # Newer versions of typer let pydantic's prefix through.
+        sentence = error.format_message().replace("Value error, ", "", 1)
+        session.say(f"{sentence}{_see(error)}")
+        code, answer = 2, _object(session, "Usage", sentence, "UserError")
     else:
         sentence = f"internal error: {type(error).__name__}: {error}"
         session.say(sentence if session.verbose else f"{sentence} (-v shows the traceback)")

@@ -75,7 +75,7 @@ class Display:
         last = self._last
         phase = last.phase if last else "starting"
         self._spinner.update(text=_line(f"{phase}  {self._what}", "bold"))
-        if last is None:
+        if last is None or (last.phase == "planning" and not last.units_done):
             return Group(self._spinner)
         lines: list[RenderableType] = [
             self._spinner,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from ..report import CopyResult, RunInfo
 
+_WIDE = 120
 _STYLES = {"running": "cyan", "interrupted": "yellow", "failed": "red", "succeeded": "green"}
 
 runs_app = typer.Typer(help="List, show, resume or forget runs.")
@@ -131,18 +132,18 @@ def _table(found: list[RunInfo], session: Session) -> Table:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for heading in ("RUN", "STATE", "CREATED", "DONE", "ROWS", "BYTES"):
-        table.add_column(heading, no_wrap=True)
-    table.add_column("FROM → TO" if session.out.is_terminal else "FROM -> TO", overflow="fold")
     arrow = "→" if session.out.is_terminal else "->"
+    # What ``runs show`` tells too gives way on a narrow terminal: where a run goes says most about it.
+    wide = session.out.width >= _WIDE
+    headings = ("RUN", "STATE", *(("CREATED", "DONE", "ROWS", "BYTES") if wide else ("DONE",)))
+    for heading in headings:
+        table.add_column(heading, no_wrap=True, justify="right" if heading in ("ROWS", "BYTES") else "left")
+    table.add_column(f"FROM {arrow} TO", overflow="fold", min_width=20)
     for run in found:
         table.add_row(
             Text(one_line(run.run_id)),
             Text(run.state, style=_STYLES[run.state]),
-            Text(_when(run)),
-            Text(_done(run)),
-            Text(_rows(run), justify="right"),
-            Text(_bytes(run), justify="right"),
+            *((_when(run), _done(run), _rows(run), _bytes(run)) if wide else (_done(run),)),
             Text(one_line(f"{run.source} {arrow} {run.sink}")),
         )
     return table

@@ -23,13 +23,15 @@ _REASONS = {
 
 
 def moved(result: CopyResult) -> str:
-    """``336,776 rows, 5 files, 33.4 MB``: what the run carried."""
-    parts = [] if result.rows_copied is None else [figures.count(result.rows_copied, "row")]
-    files = max(result.files_read, result.files_written)
+    """``336,776 rows, 5 files, 33.4 MB``: what the run carried; of a plan, what is known of it."""
+    planned = result.status == "Planned"
+    rows, files = result.rows_copied, max(result.files_read, result.files_written)
+    parts = [] if rows is None or (planned and not rows) else [figures.count(rows, "row")]
     if files:
         parts.append(figures.count(files, "file"))
-    parts.append(figures.size(_bytes(result)))
-    return ", ".join(parts)
+    if _bytes(result) or not planned:
+        parts.append(figures.size(_bytes(result)))
+    return ", ".join(parts) or "one table or more"
 
 
 def _bytes(result: CopyResult) -> int:

@@ -20,6 +20,12 @@ from .table_base import SCHEMA, rows
 
 _MANY = 4000
 _SMALL = 16 << 10
+_HINTS = (
+    PlanHint(parallel=4),
+    PlanHint(parallel=4, cheap_scan=True),
+    PlanHint(parallel=2, max_splits=3, cheap_scan=True),
+    PlanHint(parallel=4, max_splits=1),
+)
 
 
 def read_piece_there(
@@ -48,7 +54,7 @@ class FileChecks(FormatBase):
         """For every size of piece and limit; in order; each piece with the same schema."""
         data = self.write(format, rows(0, _MANY), batch=500)
         for target in (1, 999, _SMALL, 1 << 30):
-            for hint in (PlanHint(parallel=4), PlanHint(parallel=2, max_splits=3), PlanHint(max_splits=1)):
+            for hint in _HINTS:
                 pieces = self.plan(format, data, hint, target, origin)
                 assert hint.max_splits is None or len(pieces) <= hint.max_splits
                 assert all(piece.weight >= 0 and piece.memory >= 0 for piece in pieces)

@@ -91,6 +91,8 @@ def _capabilities(spec: ConnectorSpec) -> None:
         assert (said.block_range, said.max_blocks) == (None, None), "blocks are a store's"
     if said.block_range is not None:
         assert 0 < said.block_range[0] <= said.block_range[1], "block_range is (smallest, largest)"
+    smallest, largest = said.block_range or (1, said.best_block or 1)
+    assert smallest <= (said.best_block or smallest) <= largest, "best_block is within block_range"
     assert said.max_blocks is None or said.max_blocks > 0, "max_blocks is positive"
     assert said.resume_window is None or said.resume_window.total_seconds() > 0, "resume_window is positive"
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from ..errors import NotFoundError
+from ..errors import ConfigError, NotFoundError
 from ..spi.data import Unit, UnitPage
 from ..spi.store import ObjectInfo, ObjectStore
 
@@ -37,11 +37,25 @@ def pattern_regex(pattern: str) -> re.Pattern[str]:
             out, at = out + "[^/]", at + 1
         elif pattern[at] == "[" and "]" in pattern[at + 2 :]:
             end = pattern.index("]", at + 2)
-            body = pattern[at + 1 : end].replace("\\", "\\\\")
-            out, at = out + ("[^" + body[1:] if body.startswith("!") else "[" + body) + "]", end + 1
+            out, at = out + _character_class(pattern[at + 1 : end]), end + 1
         else:
             out, at = out + re.escape(pattern[at]), at + 1
     return re.compile(out, re.DOTALL)
+
+
+def _character_class(body: str) -> str:
+    """``a-z_`` or ``!a-z_`` as a regular expression for one character that is no ``/``."""
+    negated = body.startswith("!")
+    body, out, at = body.removeprefix("!"), "", 0
+    while at < len(body):
+        first, last = body[at], body[at + 2 : at + 3]
+        if body[at + 1 : at + 2] == "-" and last:
+            if last < first:
+                raise ConfigError(f"the wildcard [{body}] has the range {first}-{last}, which is backwards")
+            out, at = out + f"{re.escape(first)}-{re.escape(last)}", at + 3
+        else:
+            out, at = out + re.escape(first), at + 1
+    return f"(?!/)[{'^' * negated}{out}]"
 
 
 @dataclass(frozen=True)

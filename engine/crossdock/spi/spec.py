@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict
 
@@ -54,6 +54,15 @@ class Location:
             unquote(parts.fragment),
         )
 
+    def with_path(self, path: str) -> Location:
+        """The same address with another path."""
+        if not self.scheme:
+            return Location.parse(path or ".")
+        quoted = quote(path, errors="surrogateescape")
+        query = f"?{self.query}" if self.query else ""
+        fragment = f"#{quote(self.fragment)}" if self.fragment else ""
+        return Location.parse(f"{self.scheme}://{self.authority}{quoted}{query}{fragment}")
+
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
@@ -87,17 +96,21 @@ def _unclassified(error: BaseException) -> CrossdockError | None:
     return None
 
 
+def _as_it_is(location: Location) -> Location:
+    return location
+
+
 @dataclass(frozen=True, slots=True)
 class ConnectorSpec:
     """What the hook ``crossdock_connectors`` returns.
 
-    ``name`` is lower case and unique among its kind's plugins. ``schemes`` (stores and tables) and
-    ``extensions`` (formats, with the dot) choose it. Several connectors may answer to ``https`` and
-    ``http``: the one with a glob in ``hosts`` that matches the host is chosen, else the one without
-    ``hosts``. ``adf_types`` are the Data Factory type names it answers to. A format without
-    ``open_format`` stands for bytes as they are. ``requires`` are the modules it imports late and
-    ``extra`` is what to install for them. Factories get the validated config; ``classify`` maps a
-    driver's exception or returns None.
+    ``name`` is lower case and unique. ``schemes`` (stores and tables) and ``extensions`` (formats, with
+    the dot) choose it. Several connectors may answer to ``https`` and ``http``: the one with a glob in
+    ``hosts`` that matches the host is chosen, else the one without ``hosts``. ``adf_types`` are the Data
+    Factory type names it answers to. A format without ``open_format`` stands for bytes as they are.
+    ``requires`` are the modules it imports late and ``extra`` is what to install for them. Factories get
+    the validated config; ``classify`` maps a driver's exception or returns None. ``absolute`` gives the
+    address that means the same in any working directory: a run is resumed in another one.
     """
 
     name: str
@@ -114,6 +127,7 @@ class ConnectorSpec:
     open_source: Callable[[Any, Location], Source[Any]] | None = None
     open_sink: Callable[[Any, Location], Sink[Any]] | None = None
     classify: Callable[[BaseException], CrossdockError | None] = _unclassified
+    absolute: Callable[[Location], Location] = _as_it_is
     example: str = ""
     requires: tuple[str, ...] = ()
     extra: str = ""

@@ -72,8 +72,10 @@ class RowsSource(Source[pa.RecordBatch]):
     def read(self, split: Split) -> Iterator[Iterator[pa.RecordBatch]]:
         self._switch.note("read", unit=split.unit, split=split.index)
         self._switch("read", split.unit, split.index)
-        yield self._batches(split)
-        self._switch("close", split.unit, split.index)
+        try:
+            yield self._batches(split)
+        finally:
+            self._switch("close", split.unit, split.index)
 
     def _batches(self, split: Split) -> Iterator[pa.RecordBatch]:
         start, stop = json.loads(split.token)

@@ -45,6 +45,7 @@ from .switch import DriverError, Switch, TrialConfig
 class ShelfConfig(TrialConfig):
     bulk: str = Field("", description="how items are taken: one by one, wrap or swallow errors, stop early")
     corrupt: str = Field("", description="value, drop or swap: what becomes of the rows of split 0")
+    corrupt_unit: str = Field("", description="only of the unit of this name")
     max_writers: int = Field(64, description="splits of a unit that may be written at once")
     max_splits: int = Field(0, description="splits that a unit may have; 0 is any number")
     memory: int = Field(0, description="what a writer says that it needs")
@@ -146,7 +147,8 @@ class _ShelfWriter(Writer[pa.RecordBatch]):
 
     def write(self, item: pa.RecordBatch) -> None:
         self._switch("take", self._split.unit, self._split.index, self._batches)
-        if self._split.index == 0 and self._batches == 0:
+        here = self._config.corrupt_unit in ("", self._split.unit)
+        if here and self._split.index == 0 and self._batches == 0:
             item = _corrupted(item, self._config.corrupt)
         self._writer.write_batch(item)
         self._rows += item.num_rows

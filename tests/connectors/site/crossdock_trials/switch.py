@@ -106,6 +106,7 @@ def _fail(how: str) -> None:
         "RuntimeError": RuntimeError("unknown trouble\nin two lines"),
         "SystemExit": SystemExit(3),
         "transient": TransientError("try again", retry_after=0.01),
+        "later": TransientError("try again later", retry_after=0.5),
         "lost": StageLostError("the stage is gone"),
         "missing": NotFoundError("it does not exist"),
         "changed": SourceChangedError("it is another version"),

@@ -1,0 +1,183 @@
+"""The kit itself: exemptions, expected errors, specs that are wrong in one way, what counts as lossless."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from pydantic import ConfigDict, Field, SecretStr
+
+from crossdock import Capabilities, ConnectorConfig, ConnectorSpec, NotFoundError, WriteMode
+from crossdock.contract import Contract, check_spec
+from crossdock.contract.cases import lossless
+from crossdock_connectors.formats.binary import SPEC as BINARY
+from crossdock_connectors.stores.file import SPEC as FILE
+
+_EXEMPT = """
+import pytest
+from crossdock.contract import SpecContract
+from crossdock_connectors.formats.binary import SPEC
+
+class Checks(SpecContract):
+    spec = SPEC
+    def test_wrong(self): assert not "holds"
+    def test_right(self): pass
+    def test_not_for_us(self): pytest.skip("not declared")
+    @pytest.mark.parametrize("n", [1, 2], ids=["one", "two"])
+    def test_half(self, n): assert n == 2
+"""
+_RUNS = {
+    "needed": ('{"test_wrong": "cannot"}', "test_half[one]"),
+    "needed_for_a_case": ('{"test_wrong": "cannot", "test_half[one]": "no one"}', ""),
+    "passes": ('{"test_wrong": "x", "test_half[one]": "x", "test_right": "x"}', "test_right"),
+    "case_passes": ('{"test_wrong": "x", "test_half": "x"}', "test_half[two]"),
+    "does_not_apply": (
+        '{"test_wrong": "x", "test_half[one]": "x", "test_not_for_us": "x"}',
+        "test_not_for_us",
+    ),
+    "no_such_check": (
+        '{"test_wrong": "x", "test_half[one]": "x", "test_wrnog": "x"}',
+        "test_exemptions_name_checks_and_reasons",
+    ),
+    "no_such_case": (
+        '{"test_wrong": "x", "test_half[one]": "x", "test_half[three]": "x"}',
+        "test_exemptions_name_checks_and_reasons",
+    ),
+    "no_reason": ('{"test_wrong": " ", "test_half[one]": "x"}', "test_exemptions_name_checks_and_reasons"),
+}
+
+
+@pytest.mark.parametrize(("exempt", "failing"), _RUNS.values(), ids=list(_RUNS))
+def test_exemptions(tmp_path: Path, exempt: str, failing: str) -> None:
+    """What is exempt is run; needless, unknown and unfounded exemptions fail and say why."""
+    module = tmp_path / "test_exempt.py"
+    module.write_text(f"{_EXEMPT}\nclass TestIt(Checks):\n    exempt = {exempt}\n")
+    program = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-rf",
+        module.name,
+        "-k",
+        "TestIt",
+    ]
+    done = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    failed = [line.split("::")[-1].split(" - ")[0] for line in done.stdout.splitlines() if "FAILED" in line]
+    assert failed == ([failing] if failing else []), done.stdout
+    if failing in ("test_right", "test_half[two]", "test_not_for_us"):
+        assert "no longer needed" in done.stdout
+
+
+class _Any(Contract):
+    spec = replace(
+        BINARY, classify=lambda error: NotFoundError("gone") if isinstance(error, OSError) else None
+    )
+
+
+def test_expected_errors_may_be_the_drivers() -> None:
+    contract = _Any()
+    with contract.raises(NotFoundError):
+        raise FileNotFoundError(2, "gone")
+    with (
+        pytest.raises(AssertionError, match="expected success or NotFoundError"),
+        contract.raises(NotFoundError),
+    ):
+        raise ValueError("unmapped")
+    with pytest.raises(pytest.fail.Exception, match="nothing was raised"), contract.raises(NotFoundError):
+        pass
+    with contract.may_raise(NotFoundError) as refusal:
+        pass
+    assert refusal.error is None
+
+
+class _Loose(ConnectorConfig):
+    model_config = ConfigDict(extra="ignore")
+
+
+class _Bare(ConnectorConfig):
+    option: int = 1
+
+
+class _Open(ConnectorConfig):
+    account_key: str | None = Field(None, description="The key")
+
+
+class _Sealed(ConnectorConfig):
+    account_key: SecretStr | None = Field(None, description="The key")
+    key: str = Field("id", description="The column that tells rows apart")
+
+
+def _open(*_: object) -> None: ...
+
+
+def _claims_all(error: BaseException) -> NotFoundError:
+    return NotFoundError(str(error))
+
+
+_TABLE = ConnectorSpec(
+    name="table",
+    summary="A table",
+    kind="table",
+    schemes=("tbl",),
+    open_source=_open,  # type: ignore[arg-type]
+    example="crossdock copy tbl://a b.csv",
+)
+_WRONG = {
+    "name": (replace(FILE, name="My Store"), "lower-case word"),
+    "summary": (replace(FILE, summary=""), "summary"),
+    "example": (replace(FILE, example="cp a b"), "example"),
+    "extra": (replace(FILE, config=_Loose), "extra='forbid'"),
+    "description": (replace(FILE, config=_Bare), "without a description: option"),
+    "secret": (replace(FILE, config=_Open), "'account_key' looks secret"),
+    "no_schemes": (replace(FILE, schemes=()), "URL schemes"),
+    "scheme": (replace(FILE, schemes=("s3://",)), "not URL schemes"),
+    "extension": (replace(BINARY, extensions=("csv",)), "start with a dot"),
+    "format_with_scheme": (replace(BINARY, schemes=("csv",)), "not schemes"),
+    "no_factory": (replace(FILE, open_store=None), "needs open_store"),
+    "foreign_factory": (replace(FILE, open_source=_open), "does not have open_source"),
+    "modes_without_sink": (
+        replace(_TABLE, capabilities=Capabilities(write_modes=frozenset(WriteMode))),
+        "exactly where there is a sink",
+    ),
+    "sink_without_modes": (replace(_TABLE, open_sink=_open), "exactly where there is a sink"),
+    "block_range": (replace(FILE, capabilities=Capabilities(block_range=(5, 1))), "block_range"),
+    "heavy": (replace(FILE, requires=("pydantic",)), "importing the plugin imports pydantic"),
+    "greedy_classify": (replace(FILE, classify=_claims_all), "no driver's"),
+}
+
+
+@pytest.mark.parametrize(("spec", "complaint"), _WRONG.values(), ids=list(_WRONG))
+def test_wrong_specs_are_refused(spec: ConnectorSpec, complaint: str) -> None:
+    with pytest.raises(AssertionError, match=complaint):
+        check_spec(spec)
+
+
+def test_right_specs_pass() -> None:
+    for spec in (FILE, BINARY, _TABLE, replace(FILE, config=_Sealed)):
+        check_spec(spec)
+
+
+def test_lossless_tells_what_was_lost() -> None:
+    doubles = pa.chunked_array([[0.0, -0.0, float("nan"), None]])
+    assert lossless(doubles, doubles) == ""
+    assert "-0.0 became 0.0" in lossless(doubles, pa.chunked_array([[0.0, 0.0, float("nan"), None]]))
+    assert "nan became None" in lossless(doubles, pa.chunked_array([[0.0, -0.0, None, None]]))
+    words = pa.chunked_array([["007", ""]])
+    assert "'007' became '7'" in lossless(words, pa.chunked_array([["7", ""]]))
+    assert "became None" in lossless(words, pa.chunked_array([["007", None]]))
+    moments = pa.chunked_array([pa.array([1, 2_000_000_001], pa.timestamp("ns"))])
+    assert (
+        lossless(
+            moments, pa.chunked_array([["1970-01-01T00:00:00.000000001", "1970-01-01T00:00:02.000000001"]])
+        )
+        == ""
+    )
+    assert lossless(moments, moments.cast(pa.timestamp("us"), safe=False)) != ""
+    assert lossless(words, pa.chunked_array([["007"]])) == "2 values became 1"

@@ -1,0 +1,18 @@
+"""Processes that copy, and that are killed while they do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fault_bench import Bench
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    """Starts processes; leaves none behind, also when a test has failed."""
+    bench = Bench(tmp_path)
+    yield bench
+    for child in bench.started:
+        child.end()

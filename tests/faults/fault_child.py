@@ -1,0 +1,200 @@
+"""A copy in a process of its own that fails where it is told to. One JSON argument, one JSON line as answer.
+
+Nothing in the product knows of this: real methods are wrapped, and SIGKILL is what a power switch
+is to a process. A point is written ``name:before:3`` or ``name:after:3``: at the third call. The name
+``any`` counts the calls of all points together.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import sqlite3
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import flaky_store
+
+import crossdock
+import crossdock.run
+from crossdock import carry
+from crossdock.carry import Carrier
+from crossdock.files import tabular
+from crossdock.journal import Journal
+from crossdock.plugins import registry
+from crossdock_connectors.stores import file, file_upload
+from crossdock_connectors.tables import sqlite_database, sqlite_source
+
+JOURNAL = ("add_units", "begin", "add_receipts", "set_state", "set", "finish", "forget_splits")
+STORE = ("open_upload", "write_block", "copy_block", "commit", "abort")
+SYSTEM = ("link", "replace", "unlink", "ftruncate", "rmdir")
+SINK = ("begin", "commit", "cleanup")
+
+
+class Failpoints:
+    """Counts the calls of wrapped functions and ends the process at the chosen one."""
+
+    def __init__(self, point: str) -> None:
+        self.name, self.when, nth = point.split(":")
+        self._left = int(nth)
+        self._mutex = threading.Lock()
+
+    def _pass(self, name: str, when: str) -> None:
+        if self.name != "any" and (self.name, self.when) != (name, when):
+            return
+        with self._mutex:
+            self._left -= 1
+            if not self._left:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    def wrap(self, owner: Any, method: str, name: str) -> None:
+        real = getattr(owner, method)
+
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            self._pass(name, "before")
+            result = real(*args, **kwargs)
+            self._pass(name, "after")
+            return result
+
+        setattr(owner, method, wrapped)
+
+    def install(self) -> None:
+        for owner, names, prefix in (
+            (Journal, JOURNAL, "journal"),
+            (file.FileStore, STORE, "store"),
+            (os, SYSTEM, "os"),
+            (sqlite_database.Connection, ("run",), "sqlite"),
+            (sqlite_database.Transaction, ("commit",), "sqlite"),
+        ):
+            for name in names:
+                self.wrap(owner, name, f"{prefix}.{name}")
+        self.wrap(Journal, "create", "journal.create")
+        if self.name == "making":
+            self._watch_statements()
+        real = crossdock.run.open_sink
+        crossdock.run.open_sink = lambda resolved: self._watch(real(resolved))
+        self._tear("write_at", lambda fd, data, at: (fd, data[: len(data) // 2], at))
+        self._tear("copy_range", lambda *args: (*args[:-1], args[-1] // 2))
+
+    def _watch_statements(self) -> None:
+        """The point ``making``: at the statement of that number which the journal gives to SQLite."""
+        real = sqlite3.connect
+
+        class Watched(sqlite3.Connection):
+            def execute(watched, *args: Any) -> sqlite3.Cursor:
+                self._pass("making", "before")
+                return super().execute(*args)
+
+        sqlite3.connect = lambda *args, **kwargs: real(*args, factory=Watched, **kwargs)  # type: ignore[assignment]
+
+    def _watch(self, sink: Any) -> Any:
+        for name in SINK:
+            self.wrap(sink, name, f"sink.{name}")
+        make = sink.writer
+
+        def writer(*args: Any) -> Any:
+            made = make(*args)
+            self.wrap(made, "finish", "writer.finish")
+            return made
+
+        sink.writer = writer
+        return sink
+
+    def _tear(self, name: str, half: Callable[..., tuple[Any, ...]]) -> None:
+        """At ``torn.name`` half of the bytes are written, then the process ends."""
+        for module in (file, file_upload):
+            real = getattr(module, name, None)
+            if real is None:
+                continue
+
+            def torn(*args: Any, real: Callable[..., Any] = real) -> Any:
+                if self.name == f"torn.{name}" and self._left == 1:
+                    real(*half(*args))
+                self._pass(f"torn.{name}", "before")
+                return real(*args)
+
+            setattr(module, name, torn)
+
+
+def _record(carried: list[list[Any]], pause: float, change: dict[str, Any]) -> None:
+    """Note each split that really goes from source to sink, and take ``pause`` seconds for it.
+
+    Before attempt number ``change["at"]`` somebody changes the file ``change["path"]``.
+    """
+    real = Carrier.attempt
+    numbers = itertools.count(1)
+
+    def attempt(self: Carrier, job: Any, attempt: Any, worker: Any) -> Any:
+        if next(numbers) == change.get("at"):
+            change_file(Path(change["path"]), change["how"])
+        if pause:
+            time.sleep(pause)
+        answer = real(self, job, attempt, worker)
+        carried.append([job.split.unit, job.split.index])
+        return answer
+
+    Carrier.attempt = attempt  # type: ignore[method-assign]
+
+
+def change_file(path: Path, how: str) -> None:
+    """What others do to a file while it is read."""
+    if how == "deleted":
+        path.unlink()
+    elif how == "truncated":
+        os.truncate(path, path.stat().st_size // 2)
+    elif how == "replaced":
+        other = path.with_name("other")
+        other.write_bytes(path.read_bytes()[::-1])
+        os.replace(other, path)
+    else:
+        with path.open("r+b") as file:
+            file.write(b"!" * 100)
+
+
+def _set_up(given: dict[str, Any], carried: list[list[Any]]) -> None:
+    registry().add(flaky_store, "flaky")
+    flaky_store.PLAN.update(given.get("flaky", {}))
+    smallest = given.get("smallest_split")
+    if smallest:
+        tabular.SMALLEST_SPLIT = tabular.LARGEST_SPLIT = smallest
+        sqlite_source._SMALLEST, sqlite_source._PER_WORKER = 1000, 12
+    if given.get("stream"):
+        file.FileStore.can_copy_from = lambda self, source: False  # type: ignore[method-assign]
+    if given.get("boot_id"):
+        file_upload.boot_id = lambda: given["boot_id"]
+    carry.FIRST_WAIT = 0.01
+    _record(carried, given.get("pause", 0), given.get("change", {}))
+    if given.get("kill"):
+        Failpoints(given["kill"]).install()
+
+
+def main(given: dict[str, Any]) -> int:
+    carried: list[list[Any]] = []
+    _set_up(given, carried)
+    print("ready", file=sys.stderr, flush=True)
+    try:
+        if given["do"] == "copy":
+            result = crossdock.copy(given["source"], given["sink"], run_id=given["run"], **given["options"])
+        else:
+            result = crossdock.resume(given["run"])
+    except crossdock.CrossdockError as error:
+        answer = {"error": error.code, "message": str(error), "exit": error.exit_code}
+        answer |= {"resumable": error.resumable, "run_id": error.run_id, "carried": carried}
+        print(json.dumps(answer), flush=True)
+        return error.exit_code
+    answer = {"status": result.status, "skipped": result.splits_skipped, "done": result.splits_done}
+    answer |= {"files_skipped": result.files_skipped, "verified": result.verified, "carried": carried}
+    answer |= {"retries": result.retries, "bytes_read": result.bytes_read, "rows": result.rows_copied}
+    print(json.dumps(answer), flush=True)
+    return result.exit_code
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parent))
+    sys.exit(main(json.loads(sys.argv[1])))

@@ -1,0 +1,369 @@
+"""Tables in files and between table connectors: every pair of formats, mapping, merging, limits."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from itertools import product
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+import pyarrow.json as pajson
+import pyarrow.parquet as pq
+import pytest
+from observing import Record, expected_rows, left_behind, read_shelf
+
+import crossdock
+
+ROWS = 30_000
+
+
+def read(path: Path) -> pa.Table:
+    """With pyarrow alone."""
+    if path.suffix == ".parquet":
+        return pq.read_table(path)
+    if path.suffix == ".jsonl":
+        return pajson.read_json(path)
+    options = pacsv.ConvertOptions(strings_can_be_null=True, quoted_strings_can_be_null=False)
+    return pacsv.read_csv(path, convert_options=options)
+
+
+@pytest.fixture(scope="module")
+def table() -> pa.Table:
+    """Nulls, empty texts, quotes, commas, newlines and letters of other scripts."""
+    words = ['say "x"', "a,b", "two\nlines", "", None, "żółw 龜", " spaces ", "NA"]
+    return pa.table(
+        {
+            "id": pa.array(range(ROWS), pa.int64()),
+            "word": pa.array([words[n % 8] for n in range(ROWS)], pa.string()),
+            "ratio": pa.array([None if n % 9 == 0 else n / 16 for n in range(ROWS)], pa.float64()),
+            "flag": pa.array([n % 3 == 0 for n in range(ROWS)], pa.bool_()),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def originals(table: pa.Table, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The table as pyarrow and the standard library write it."""
+    folder = tmp_path_factory.mktemp("originals")
+    pq.write_table(table, folder / "t.parquet", row_group_size=2000)
+    pacsv.write_csv(table, folder / "t.csv")
+    with gzip.open(folder / "t.csv.gz", "wb") as out:
+        out.write((folder / "t.csv").read_bytes())
+    with (folder / "t.jsonl").open("w") as lines:
+        for row in table.to_pylist():
+            lines.write(json.dumps(row) + "\n")
+    return folder
+
+
+FORMATS = ("csv", "csv.gz", "jsonl", "parquet")
+
+
+class TestPairs:
+    @pytest.mark.parametrize(("source", "sink"), [p for p in product(FORMATS, FORMATS) if p[0] != p[1]])
+    def test_every_row(
+        self, originals: Path, tmp_path: Path, table: pa.Table, source: str, sink: str
+    ) -> None:
+        result = crossdock.copy(originals / f"t.{source}", tmp_path / f"t.{sink}", parallel_copies=3)
+        assert (result.payload, result.rows_read, result.rows_copied) == ("tabular", ROWS, ROWS)
+        assert read(tmp_path / f"t.{sink}") == table
+        assert left_behind(tmp_path) == []
+
+    def test_what_the_extension_says_is_what_is_written(self, originals: Path, tmp_path: Path) -> None:
+        crossdock.copy(originals / "t.parquet", tmp_path / "t.csv.gz")
+        packed = gzip.decompress((tmp_path / "t.csv.gz").read_bytes())
+        assert packed.startswith(b"id,word,ratio,flag\n")
+        crossdock.copy(originals / "t.parquet", tmp_path / "t.tsv")
+        assert (tmp_path / "t.tsv").read_bytes().startswith(b"id\tword\tratio\tflag\n")
+
+    def test_a_format_by_name(self, originals: Path, tmp_path: Path, table: pa.Table) -> None:
+        (tmp_path / "noname").write_bytes((originals / "t.csv").read_bytes())
+        crossdock.copy(
+            tmp_path / "noname", tmp_path / "other", source_format="delimited", sink_format="parquet"
+        )
+        assert pq.read_table(tmp_path / "other") == table
+
+    def test_what_the_result_says(self, originals: Path, tmp_path: Path) -> None:
+        source = originals / "t.csv"
+        result = crossdock.copy(source, tmp_path / "t.parquet", parallel_copies=2)
+        assert result.bytes_read == pytest.approx(source.stat().st_size, rel=0.01)
+        assert result.bytes_written == pytest.approx((tmp_path / "t.parquet").stat().st_size, rel=0.05)
+        assert (result.source.format, result.sink.format) == ("delimited", "parquet")
+        output = json.loads(json.dumps(result.output()))
+        assert (output["rowsRead"], output["rowsCopied"], output["rowsSkipped"]) == (ROWS, ROWS, 0)
+        assert output["executionDetails"][0]["status"] == "Succeeded"
+
+    def test_format_options_make_another_file_of_the_same_format(
+        self, originals: Path, tmp_path: Path, table: pa.Table
+    ) -> None:
+        result = crossdock.copy(originals / "t.csv", tmp_path / "t.csv", sink_options={"delimiter": ";"})
+        assert result.payload == "tabular"
+        parse = pacsv.ParseOptions(delimiter=";", newlines_in_values=True)
+        convert = pacsv.ConvertOptions(strings_can_be_null=True, quoted_strings_can_be_null=False)
+        assert pacsv.read_csv(tmp_path / "t.csv", parse_options=parse, convert_options=convert) == table
+
+
+class TestParallel:
+    @pytest.mark.parametrize("parallel", [1, 2, 3, 5, 8])
+    def test_the_same_rows_in_the_same_order(
+        self, originals: Path, tmp_path: Path, table: pa.Table, parallel: int
+    ) -> None:
+        result = crossdock.copy(originals / "t.parquet", tmp_path / "t.csv", parallel_copies=parallel)
+        assert read(tmp_path / "t.csv") == table
+        assert result.parallel_copies == parallel
+
+    def test_a_file_in_many_splits(self, tmp_path: Path) -> None:
+        """The parts of a large file end up in its order, each row once."""
+        rows = 400_000
+        with (tmp_path / "large.csv").open("w") as out:
+            out.write("id,text\n")
+            out.writelines(f"{n},text number {n:09} of many\n" for n in range(rows))
+        for parallel in (2, 8):
+            result = crossdock.copy(
+                tmp_path / "large.csv", tmp_path / f"{parallel}.parquet", parallel_copies=parallel
+            )
+            assert result.splits_done >= 3
+        two, eight = pq.read_table(tmp_path / "2.parquet"), pq.read_table(tmp_path / "8.parquet")
+        assert two["id"].to_pylist() == list(range(rows))
+        assert two == eight == read(tmp_path / "large.csv")
+
+    def test_workers_work_at_the_same_time(
+        self, shelf: Path, source_record: Record, sink_record: Record
+    ) -> None:
+        crossdock.copy(
+            "rows://here",
+            f"shelf://{shelf}",
+            source_options=source_record.options | {"slow": "0.01"},
+            sink_options=sink_record.options,
+            parallel_copies=4,
+        )
+        assert most_at_once(sink_record) == 4
+
+    def test_not_more_than_the_sink_takes(self, shelf: Path, sink_record: Record) -> None:
+        crossdock.copy(
+            "rows://here",
+            f"shelf://{shelf}",
+            source_options={"slow": "0.005"},
+            sink_options=sink_record.options | {"max_writers": "2"},
+            parallel_copies=6,
+        )
+        assert most_at_once(sink_record) == 2
+        assert read_shelf(shelf) == expected_rows(1000)
+
+    @pytest.mark.parametrize("allowed", [1, 3])
+    def test_not_more_splits_than_the_sink_takes(
+        self, originals: Path, shelf: Path, table: pa.Table, sink_record: Record, allowed: int
+    ) -> None:
+        """Of a file and of a table."""
+        large = "\n".join(["id,x", *(f"{n},{'x' * 100}" for n in range(200_000))])
+        (shelf.parent / "large.csv").write_text(large)
+        sink = sink_record.options | {"max_splits": str(allowed)}
+        result = crossdock.copy(shelf.parent / "large.csv", f"shelf://{shelf}#t", sink_options=sink)
+        assert result.splits_done == allowed
+        assert read_shelf(shelf, "t")["id"].to_pylist() == list(range(200_000))
+        result = crossdock.copy("rows://here", f"shelf://{shelf}", sink_options=sink)
+        assert result.splits_done == allowed
+
+    @pytest.mark.parametrize(("memory", "most"), [("64MiB", 1), ("256MiB", 2), ("2GiB", 4)])
+    def test_not_more_than_the_memory_allows(
+        self, shelf: Path, sink_record: Record, memory: str, most: int
+    ) -> None:
+        """A split takes 32 MiB to be read and what its writer says to be written."""
+        result = crossdock.copy(
+            "rows://here",
+            f"shelf://{shelf}",
+            source_options={"slow": "0.01"},
+            sink_options=sink_record.options | {"memory": str(28 << 20)},
+            parallel_copies=4,
+            memory=memory,
+        )
+        assert most_at_once(sink_record) == most
+        assert (result.seconds["budget"] > 0.05) == (most < 4)
+        assert read_shelf(shelf) == expected_rows(1000)
+
+
+def most_at_once(record: Record) -> int:
+    """The most splits that were being written at one time."""
+    open_now = most = 0
+    for event in record.events():
+        open_now += {"writer": 1, "finished": -1, "aborted": -1}.get(event["event"], 0)
+        most = max(most, open_now)
+    return most
+
+
+class TestMapping:
+    def test_names_order_and_choice(self, originals: Path, tmp_path: Path, table: pa.Table) -> None:
+        crossdock.copy(originals / "t.csv", tmp_path / "t.parquet", map="flag=ok,id,ratio=r")
+        expected = table.select(["flag", "id", "ratio"]).rename_columns(["ok", "id", "r"])
+        assert pq.read_table(tmp_path / "t.parquet") == expected
+
+    def test_as_a_dictionary(self, originals: Path, tmp_path: Path, table: pa.Table) -> None:
+        crossdock.copy(originals / "t.parquet", tmp_path / "t.jsonl", map={"word": "a,b", "id": "x=y"})
+        assert read(tmp_path / "t.jsonl") == table.select(["word", "id"]).rename_columns(["a,b", "x=y"])
+
+    def test_parquet_to_parquet(self, originals: Path, tmp_path: Path, table: pa.Table) -> None:
+        """A mapped copy of one format is not a copy of bytes."""
+        result = crossdock.copy(originals / "t.parquet", tmp_path / "t.parquet", map="id")
+        assert result.payload == "tabular"
+        assert pq.read_table(tmp_path / "t.parquet") == table.select(["id"])
+
+    def test_between_tables(self, shelf: Path) -> None:
+        crossdock.copy("rows://here", f"shelf://{shelf}", map="value=v,id")
+        assert read_shelf(shelf) == expected_rows(1000).select(["value", "id"]).rename_columns(["v", "id"])
+
+
+class TestModes:
+    def test_append(self, shelf: Path) -> None:
+        for _ in range(3):
+            crossdock.copy("rows://here", f"shelf://{shelf}", mode="append")
+        ids = read_shelf(shelf)["id"]
+        assert pc.sum(ids).as_py() == 3 * sum(range(1000))
+        assert len(ids) == 3000
+
+    def test_overwrite(self, shelf: Path) -> None:
+        crossdock.copy("rows://here", f"shelf://{shelf}")
+        crossdock.copy("rows://here", f"shelf://{shelf}", mode="overwrite", source_options={"rows": "10"})
+        assert read_shelf(shelf) == expected_rows(10)
+
+    def test_error(self, shelf: Path) -> None:
+        crossdock.copy("rows://here", f"shelf://{shelf}")
+        with pytest.raises(crossdock.AlreadyExistsError, match="the table t0 exists already"):
+            crossdock.copy("rows://here", f"shelf://{shelf}", source_options={"rows": "10"})
+        assert read_shelf(shelf) == expected_rows(1000)
+
+
+class TestManyFiles:
+    @pytest.fixture
+    def parts(self, tmp_path: Path, table: pa.Table) -> Path:
+        folder = tmp_path / "parts"
+        (folder / "more").mkdir(parents=True)
+        for number in range(10):
+            place = folder / ("more" if number > 6 else ".") / f"part-{number}.2024.csv"
+            pacsv.write_csv(table.slice(number * 3000, 3000), place)
+        return folder
+
+    def test_each_to_a_file_of_its_own(self, parts: Path, tmp_path: Path, table: pa.Table) -> None:
+        result = crossdock.copy(parts, tmp_path / "out", sink_format="parquet")
+        assert (result.files_read, result.files_written, result.rows_copied) == (10, 10, ROWS)
+        found = sorted(path.relative_to(tmp_path / "out") for path in (tmp_path / "out").rglob("*.parquet"))
+        assert [str(path) for path in found] == [
+            *(f"more/part-{n}.2024.parquet" for n in (7, 8, 9)),
+            *(f"part-{n}.2024.parquet" for n in range(7)),
+        ]
+        for path in found:
+            number = int(path.name[5])
+            assert pq.read_table(tmp_path / "out" / path) == table.slice(number * 3000, 3000)
+
+    @pytest.mark.parametrize("extension", ["parquet", "csv", "csv.gz", "jsonl"])
+    def test_all_into_one_file(self, parts: Path, tmp_path: Path, table: pa.Table, extension: str) -> None:
+        result = crossdock.copy(f"{parts}/**/*.csv", tmp_path / f"all.{extension}", verify=True)
+        merged = read(tmp_path / f"all.{extension}").sort_by("id")
+        assert merged == table
+        assert (result.files_written, result.rows_copied) == (1, ROWS)
+
+    def test_all_into_one_table(self, parts: Path, shelf: Path, table: pa.Table) -> None:
+        crossdock.copy(f"{parts}/**", f"shelf://{shelf}#all")
+        assert read_shelf(shelf, "all") == table
+
+    def test_numbers_widen(self, tmp_path: Path) -> None:
+        """A column of integers in one file and of fractions in the next is a column of floats."""
+        folder = tmp_path / "in"
+        folder.mkdir()
+        (folder / "1.csv").write_text("a,b\n1,x\n2,y\n")
+        (folder / "2.csv").write_text("a,b\n2.5,z\n")
+        crossdock.copy(folder, tmp_path / "all.parquet")
+        assert pq.read_table(tmp_path / "all.parquet").to_pydict() == {
+            "a": [1.0, 2.0, 2.5],
+            "b": ["x", "y", "z"],
+        }
+
+    @pytest.mark.parametrize(
+        ("other", "said"),
+        [("a,c\n1,x\n", r"missing \['b'\], more \['c'\]"), ("b,a\nx,1\n", "the same in another order")],
+    )
+    def test_other_columns_do_not_merge(self, tmp_path: Path, other: str, said: str) -> None:
+        folder = tmp_path / "in"
+        folder.mkdir()
+        (folder / "1.csv").write_text("a,b\n1,x\n")
+        (folder / "2.csv").write_text(other)
+        with pytest.raises(crossdock.SchemaMismatchError, match=said):
+            crossdock.copy(folder, tmp_path / "all.parquet")
+        assert not (tmp_path / "all.parquet").exists()
+        assert left_behind(tmp_path) == []
+
+    def test_two_files_that_would_become_one(self, tmp_path: Path) -> None:
+        folder = tmp_path / "in"
+        folder.mkdir()
+        for name in ("a.csv", "b", "b-c.csv", "b.csv"):
+            (folder / name).write_text("x\n1\n")
+        with pytest.raises(crossdock.ConfigError, match=r"b and b\.csv would both become b\.parquet"):
+            crossdock.copy(folder, tmp_path / "out/", source_format="delimited", sink_format="parquet")
+        assert not (tmp_path / "out").exists()
+
+    def test_tables_into_one_file_are_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(crossdock.ConfigError, match=r"t0 and t1 cannot both go into .*all\.parquet"):
+            crossdock.copy("rows://here", tmp_path / "all.parquet", source_options={"units": "3"})
+        assert not (tmp_path / "all.parquet").exists()
+
+    def test_tables_into_a_folder(self, tmp_path: Path) -> None:
+        crossdock.copy("rows://here", tmp_path / "out/", sink_format="parquet", source_options={"units": "3"})
+        for number in range(3):
+            found = pq.read_table(tmp_path / f"out/t{number}.parquet")
+            assert found.sort_by("id") == expected_rows(1000)
+
+    def test_tables_whose_names_have_dots(self, tmp_path: Path) -> None:
+        crossdock.copy(
+            "rows://here",
+            tmp_path / "out/",
+            sink_format="parquet",
+            source_options={"units": "2", "name": "main.{}.x"},
+        )
+        assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+            "main.0.x.parquet",
+            "main.1.x.parquet",
+        ]
+
+    def test_a_table_whose_name_leaves_the_folder(self, tmp_path: Path) -> None:
+        with pytest.raises(crossdock.ConfigError, match="is not the path of a file below"):
+            crossdock.copy(
+                "rows://here",
+                tmp_path / "out/",
+                sink_format="parquet",
+                source_options={"name": "../escaped{}"},
+            )
+        assert list(tmp_path.rglob("*escaped*")) == []
+
+
+class TestEdges:
+    def test_a_header_and_no_rows(self, tmp_path: Path) -> None:
+        (tmp_path / "a.csv").write_text("x,y\n")
+        result = crossdock.copy(tmp_path / "a.csv", tmp_path / "a.parquet")
+        assert (result.rows_copied, result.exit_code) == (0, 0)
+        assert pq.read_table(tmp_path / "a.parquet").column_names == ["x", "y"]
+
+    def test_no_rows_from_a_table(self, tmp_path: Path) -> None:
+        crossdock.copy("rows://here", tmp_path / "a.csv", source_options={"rows": "0"})
+        assert (tmp_path / "a.csv").read_text() == "id,word,value\n"
+
+    def test_types_that_csv_does_not_have(self, tmp_path: Path) -> None:
+        table = pa.table({"a": [[1, 2], [3]]})
+        pq.write_table(table, tmp_path / "a.parquet")
+        with pytest.raises(crossdock.SchemaMismatchError):
+            crossdock.copy(tmp_path / "a.parquet", tmp_path / "a.csv")
+        assert not (tmp_path / "a.csv").exists()
+
+    def test_bandwidth_counts_rows_too(self, shelf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        from crossdock.limits import Throttle
+
+        booked: list[int] = []
+
+        def delay(self: Throttle, amount: int) -> float:
+            booked.append(amount)
+            return 0.0
+
+        monkeypatch.setattr(Throttle, "delay", delay)
+        result = crossdock.copy("rows://here", f"shelf://{shelf}", bandwidth="1kB/s")
+        assert len(booked) == 1000 // 25
+        assert sum(booked) == result.bytes_read > 0
