@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PYTHON ?=
 
-.PHONY: demo test lint format lock clean
+.PHONY: demo test lint bench bench-micro format lock clean
 
 demo: $(INSTALLED)
 	$(BIN)/crossdock demo
@@ -18,6 +18,13 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	PYTHONPATH=.ci $(BIN)/lint-imports
+
+# Against the peers, side by side: make bench SCENARIOS="csv_to_parquet bytes"
+bench: $(VENV)/.bench
+	$(BIN)/python -m perf $(SCENARIOS)
+
+bench-micro: $(VENV)/.bench
+	$(BIN)/python -m pytest perf/micro --benchmark-only -o python_files='bench_*.py'
 
 format: $(INSTALLED)
 	$(BIN)/ruff format
@@ -51,4 +58,10 @@ $(INSTALLED): pyproject.toml constraints-build.txt constraints.txt .ci/find-pyth
 	$(PIP_INSTALL) --require-hashes --no-build-isolation --use-pep517 -r constraints.txt
 	$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	$(BIN)/python -m pip check
+	@touch $@
+
+# The peers are heavy and nobody else needs them; their versions are pinned in pyproject.toml.
+$(VENV)/.bench: $(INSTALLED)
+	$(PIP_INSTALL) 'pip>=25.1'
+	$(PIP_INSTALL) --group perf
 	@touch $@

@@ -258,7 +258,7 @@ def _mode(text: str) -> WriteMode:
 def _parallel(value: int | str) -> int | None:
     if value == "auto":
         return None
-    if isinstance(value, str) and not value.isdigit():
+    if isinstance(value, str) and not value.isdecimal():
         raise ConfigError(f"--parallel-copies {value!r} is neither a number nor auto")
     if not 1 <= int(value) <= 256:
         raise ConfigError(f"--parallel-copies must be between 1 and 256, not {value}")

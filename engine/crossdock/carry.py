@@ -25,7 +25,7 @@ from .errors import (
 from .limits import MemoryBudget, NoThrottle, Throttle
 from .mapping import Apply
 from .spi.data import Attempt, Receipt, Split
-from .spi.endpoints import Copier, Sink, Source, Writer
+from .spi.endpoints import Cancellable, Copier, Sink, Source, Writer
 
 ATTEMPTS = 5
 FIRST_WAIT = 0.5
@@ -133,6 +133,14 @@ class Carrier:
     epoch: int
     copier: Copier | None = None
     children: Children | None = None
+    _writers: set[Writer[Any]] = field(default_factory=set)
+
+    def interrupt(self) -> None:
+        """End the calls that are blocked now, as far as the connectors can do that."""
+        for end in (self.source, *tuple(self._writers)):
+            if isinstance(end, Cancellable):
+                with suppress(Exception):
+                    end.cancel()
 
     def carry(self, job: Job, worker: Worker) -> tuple[Receipt, str]:
         """Carry the split, again after transient errors; returns its receipt and the digest's text."""
@@ -212,7 +220,10 @@ class Carrier:
             writer: Writer[Any] = self.sink.writer(job.handle, job.split, attempt)
         except Exception as error:
             raise classified(error, self.sink_classify, "sink") from error
+        self._writers.add(writer)
         try:
+            if self.cancel.is_set():  # before anybody could interrupt this writer
+                raise CancelledError("the run was interrupted")
             with self._opened(job, reading) as items:
                 writer.consume(self._watched(items, job, worker, digest, reading))
                 if not reading.ended:
@@ -228,6 +239,8 @@ class Carrier:
             if not isinstance(error, Exception):
                 raise
             raise classified(error, self.sink_classify, "sink") from error
+        finally:
+            self._writers.discard(writer)
         return receipt, digest.text() if digest else ""
 
     @contextmanager
@@ -293,7 +306,7 @@ class Carrier:
             with worker.waits_for("throttle"):
                 self.cancel.wait(delay)
         if self.cancel.is_set():
-            raise CancelledError("the run was cancelled")
+            raise CancelledError("the run was interrupted")
 
 
 def again(

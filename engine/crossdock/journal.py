@@ -92,11 +92,11 @@ class Journal:
         self._mutex = threading.Lock()
         # Whoever looks whether a run is alive has its lock for a moment.
         self._lock = _hold(path, wait=1) if lock else None
-        with explained(path):
-            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-            self._db.execute("PRAGMA busy_timeout = 5000")
-            # A killed process loses nothing; after a power failure at most the last receipts are missing.
-            self._db.execute("PRAGMA synchronous = NORMAL")
+        try:
+            self._db = _connect(path)
+        except BaseException:
+            self._unlock()
+            raise
 
     @classmethod
     def create(cls, path: Path, **facts: Any) -> Journal:
@@ -194,9 +194,12 @@ class Journal:
 
         From then on processes with a smaller one can write to the journal no more: CancelledError.
         """
-        epoch: int = self.get("epoch", 0) + 1
-        self.set(epoch=epoch)
-        self._epoch = epoch
+        with self._transaction() as db:
+            row = db.execute("SELECT value FROM run WHERE key = 'epoch'").fetchone()
+            epoch = int(row[0]) + 1 if row else 1
+            _store(db, {"epoch": epoch})
+            # While no other thread of this process can write.
+            self._epoch = epoch
         return epoch
 
     def add_units(self, units: Sequence[Unit], cursor: str | None) -> None:
@@ -312,9 +315,25 @@ class Journal:
 
     def close(self) -> None:
         self._db.close()
+        self._unlock()
+
+    def _unlock(self) -> None:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    with explained(path):
+        db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        try:
+            db.execute("PRAGMA busy_timeout = 5000")
+            # A killed process loses nothing; after a power failure at most the last receipts are missing.
+            db.execute("PRAGMA synchronous = NORMAL")
+        except BaseException:
+            db.close()
+            raise
+    return db
 
 
 def _encode(name: str) -> bytes:

@@ -19,8 +19,13 @@ def parse_map(text: str | Mapping[str, str] | None) -> dict[str, str] | None:
 
     Commas and equal signs in names are written ``\\,`` and ``\\=``. Raises ConfigError.
     """
-    if text is None or not isinstance(text, str):
-        return dict(text) if text is not None else None
+    if text is None:
+        return None
+    if not isinstance(text, str):
+        if not text or not all(text) or not all(text.values()):
+            raise ConfigError(f"--map {dict(text)!r}: it needs names of source and sink columns")
+        _refuse_doubles(list(text.values()), f"--map {dict(text)!r}")
+        return dict(text)
     found: dict[str, str] = {}
     for part in _split(text, ","):
         names = [name.strip() for name in _split(part, "=")]
@@ -50,6 +55,12 @@ def _split(text: str, separator: str) -> list[str]:
     return [*parts, current + ("\\" if escaped else "")]
 
 
+def _nearest(name: str, known: list[str]) -> str:
+    folded = {other.casefold(): other for other in known}
+    near = difflib.get_close_matches(name.casefold(), folded, 1, 0.5)
+    return f"did you mean {folded[near[0]]!r}?" if near else f"its columns: {', '.join(known[:20])}"
+
+
 def _refuse_doubles(names: list[str], where: str) -> None:
     doubles = sorted({name for name in names if names.count(name) > 1})
     if doubles:
@@ -70,12 +81,14 @@ def compile_mapping(
 
     indices = []
     for name in columns:
-        index = schema.get_field_index(name)
-        if index < 0:
-            near = difflib.get_close_matches(name, schema.names, 1, 0.5)
-            hint = f"did you mean {near[0]!r}?" if near else f"its columns: {', '.join(schema.names[:20])}"
-            raise SchemaMismatchError(f"{where} has no column {name!r} to map; {hint}")
-        indices.append(index)
+        found = schema.get_all_field_indices(name)
+        if len(found) > 1:
+            raise SchemaMismatchError(f"{where} has the column {name!r} twice, so it cannot be mapped")
+        if not found:
+            raise SchemaMismatchError(
+                f"{where} has no column {name!r} to map; {_nearest(name, schema.names)}"
+            )
+        indices += found
     fields = [schema.field(i).with_name(to) for i, to in zip(indices, columns.values(), strict=True)]
     mapped = pa.schema(fields)
 

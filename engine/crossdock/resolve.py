@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -36,8 +37,7 @@ def resolve(request: CopyRequest) -> Resolved:
     ends = source.end(found.get("name", "")), sink.end(placed.get("name", ""))
     payload = decide(*ends, mapped=request.map is not None, merging=merging)
     tabular = payload == "tabular"
-    block = request.block_size or sink.spec.capabilities.best_block or DEFAULT_BLOCK
-    _check_block(block, sink.spec)
+    block = _block(request.block_size, sink.spec)
     if tabular and sink.format and "name" not in placed:
         placed |= {"extension": next(iter(sink.format.extensions), ""), "replaces": source.ending()}
     return _merge(
@@ -101,7 +101,7 @@ class _Side:
         if self.spec.kind != "store":
             return ""
         _, dot, last = self.sample.rpartition("/")[2].lower().rpartition(".")
-        return self.extension() or (dot + last if last.isalnum() else "")
+        return self.extension() or (dot + last if dot and last.isalnum() else "")
 
     def common(self, tabular: bool) -> dict[str, Any]:
         return {
@@ -176,13 +176,17 @@ def _parent(path: str) -> tuple[str, str]:
     return folder or ("/" if path.startswith("/") else ""), name
 
 
-def _check_block(block: int, spec: ConnectorSpec) -> None:
-    limits = spec.capabilities.block_range
-    if spec.kind == "store" and limits and not limits[0] <= block <= limits[1]:
+def _block(wanted: int | None, spec: ConnectorSpec) -> int:
+    """The block size as asked for, else what suits the store."""
+    smallest, largest = spec.capabilities.block_range or (1, sys.maxsize)
+    if wanted is None:
+        return min(max(spec.capabilities.best_block or DEFAULT_BLOCK, smallest), largest)
+    if spec.kind == "store" and not smallest <= wanted <= largest:
         raise ConfigError(
-            f"a block size of {block:,} bytes is outside what {spec.name} takes "
-            f"({limits[0]:,} to {limits[1]:,} bytes)"
+            f"a block size of {wanted:,} bytes is outside what {spec.name} takes "
+            f"({smallest:,} to {largest:,} bytes)"
         )
+    return wanted
 
 
 def _merge(resolved: Resolved) -> Resolved:
@@ -250,7 +254,8 @@ def _open_sink(resolved: Resolved) -> Sink[Any]:
     store = open_store(spec, end.root, end.options)
     target = FileTarget(store, public_url(end.root), end.name, end.extension, end.replaces)
     if resolved.payload == "binary":
-        return BinarySink(store, target, end.block, spec.capabilities.max_blocks)
+        able = spec.capabilities
+        return BinarySink(store, target, end.block, able.max_blocks, (able.block_range or (1, None))[1])
     return FormatSink(store, _open_format(end.format, end.format_options), target, end.block)
 
 

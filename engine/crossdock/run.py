@@ -209,6 +209,7 @@ class Run:
             if self._error is None:
                 self._error = error
         self.context.cancel.set()
+        self.context.carrier.interrupt()
         if self.phase != "planning":
             self._dispatcher.stop()
 

@@ -17,7 +17,7 @@ import sys
 import threading
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import IO, Any
 
 from . import errors
@@ -53,23 +53,30 @@ class ChildPool:
 
         ``pace`` waits until that many bytes may pass (None: they may).
         """
-        with self._borrow() as child:
+        child, ended = self._take(), threading.Event()
+        threading.Thread(target=self._kill_when_cancelled, args=(child, ended), daemon=True).start()
+        answer = None
+        try:
             _send(child.stdin, _pack(job, attempt) | {"paced": pace is not None})
-            ended = threading.Event()
-            threading.Thread(target=self._kill_when_cancelled, args=(child, ended), daemon=True).start()
-            try:
-                with worker.waits_for("source"):
-                    return self._answer(child, job, worker, pace)
-            finally:
-                ended.set()
+            with worker.waits_for("source"):
+                answer = self._answer(child, worker, pace)
+        finally:
+            ended.set()
+            self._give_back(child, alive=answer is not None)
+        if answer is None:
+            if self._cancel.is_set():
+                raise CancelledError("the run was interrupted")
+            raise TransientError(
+                f"the process that carried {job.split.unit} ended with status {child.returncode}"
+            )
+        if isinstance(answer, CrossdockError):
+            raise answer
+        return answer
 
     def _answer(
-        self,
-        child: subprocess.Popen[str],
-        job: Job,
-        worker: Worker,
-        pace: Callable[[int, Worker], None] | None,
-    ) -> tuple[Receipt, str]:
+        self, child: subprocess.Popen[str], worker: Worker, pace: Callable[[int, Worker], None] | None
+    ) -> tuple[Receipt, str] | CrossdockError | None:
+        """What becomes of the job; None when the child has died."""
         for answer in _answers(child):
             if "progress" in answer:
                 worker.in_flight, worker.rows_in_flight = answer["progress"]
@@ -78,15 +85,11 @@ class ChildPool:
                     pace(answer["asks"], worker)
                 _send(child.stdin, {"go": True})
             elif "error" in answer:
-                raise _unpack_error(answer["error"])
+                return _unpack_error(answer["error"])
             else:
                 token, items, size, rows, digest, worker.in_flight = answer["receipt"]
                 return Receipt(b64decode(token), items, size, rows), digest
-        child.kill()
-        status = child.wait()
-        if self._cancel.is_set():
-            raise CancelledError("the run was interrupted")
-        raise TransientError(f"the process that carried {job.split.unit} ended with status {status}")
+        return None
 
     def _kill_when_cancelled(self, child: subprocess.Popen[str], ended: threading.Event) -> None:
         while not ended.wait(0.1):
@@ -94,21 +97,21 @@ class ChildPool:
                 child.kill()
                 return
 
-    @contextmanager
-    def _borrow(self) -> Iterator[subprocess.Popen[str]]:
+    def _take(self) -> subprocess.Popen[str]:
         with self._mutex:
             child = self._idle.pop() if self._idle else None
         if child is None or child.poll() is not None:
             child = self._start()
-        try:
-            yield child
-        except CancelledError:
-            # It may be waiting for an answer, or have one left to give.
-            child.kill()
-            raise
-        finally:
+        return child
+
+    def _give_back(self, child: subprocess.Popen[str], *, alive: bool) -> None:
+        if alive:
             with self._mutex:
                 self._idle.append(child)
+        else:
+            # It may be waiting for a word from here, or have an answer left to give.
+            child.kill()
+            child.wait()
 
     def _start(self) -> subprocess.Popen[str]:
         child = subprocess.Popen(

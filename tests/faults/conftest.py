@@ -6,13 +6,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fault_bench import Bench
+from fault_bench import Bench, Nursery
+
+
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Nursery]:
+    nursery = Nursery()
+    yield nursery
+    nursery.end()
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
+def bench(tmp_path: Path, nursery: Nursery) -> Iterator[Bench]:
     """Starts processes; leaves none behind, also when a test has failed."""
-    bench = Bench(tmp_path)
+    bench = Bench(tmp_path, nursery)
     yield bench
     for child in bench.started:
         child.end()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from fault_payloads import Payload
 from crossdock import NotFoundError, api
 from crossdock.journal import Journal
 
-CHILD = Path(__file__).with_name("fault_child.py")
+SERVER = Path(__file__).with_name("fault_nursery.py")
 
 
 @dataclass
@@ -38,41 +39,88 @@ class Outcome:
         return {(unit, index) for unit, index in self.answer["carried"]}
 
 
-class Child:
-    """A running ``fault_child.py``."""
+class Nursery:
+    """The process of which all others are forked (``fault_nursery.py``)."""
 
-    def __init__(self, home: Path, **given: Any) -> None:
+    def __init__(self) -> None:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("CROSSDOCK_")}
-        self.process = subprocess.Popen(
-            [sys.executable, "-W", "error", str(CHILD), json.dumps(given)],
-            env=environment | {"CROSSDOCK_HOME": str(home)},
+        self._process = subprocess.Popen(
+            [sys.executable, "-W", "error", str(SERVER)],
+            env=environment,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
             text=True,
+            bufsize=1,
+        )
+        self._ended: dict[int, int] = {}
+
+    def start(self, **order: str) -> int:
+        """Start a process; returns its number."""
+        self._send(order)
+        while True:
+            pid, status = self._answer()
+            if status == "started":
+                return pid
+
+    def _send(self, order: dict[str, Any]) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(order) + "\n")
+
+    def signal(self, pid: int, number: signal.Signals) -> None:
+        """Send a signal; a process that has ended is left in peace."""
+        self._send({"pid": pid, "signal": number})
+
+    def _answer(self) -> tuple[int, str]:
+        assert self._process.stdout is not None
+        pid, status = self._process.stdout.readline().split()
+        if status != "started":
+            self._ended[int(pid)] = int(status)
+        return int(pid), status
+
+    def wait(self, pid: int) -> int:
+        """Wait for its end; returns its exit code, or minus the signal that killed it."""
+        while pid not in self._ended:
+            self._answer()
+        return self._ended[pid]
+
+    def end(self) -> None:
+        """End all that still run, too."""
+        self._process.communicate(timeout=10)
+
+
+class Child:
+    """A process that runs ``fault_child.main``."""
+
+    def __init__(self, nursery: Nursery, home: Path, answers: Path, **given: Any) -> None:
+        self._nursery = nursery
+        self._out, self._errors = answers.with_suffix(".out"), answers.with_suffix(".err")
+        self.pid = nursery.start(
+            given=json.dumps(given), home=str(home), out=str(self._out), errors=str(self._errors)
         )
 
     def wait_until_ready(self) -> None:
-        """Wait until everything is imported and the work begins."""
-        assert self.process.stderr is not None
-        line = self.process.stderr.readline()
-        assert line == "ready\n", line + self.process.stderr.read()
+        """Wait until the work begins."""
+        wait_for(lambda: self._errors.exists() and "ready" in self._errors.read_text())
 
-    def finish(self, timeout: float = 60) -> Outcome:
-        out, errors = self.process.communicate(timeout=timeout)
-        code = self.process.returncode
+    def finish(self) -> Outcome:
+        code = self._nursery.wait(self.pid)
+        errors = self._errors.read_text()
         assert "Traceback" not in errors, errors
-        if code == -9:
+        if code == -signal.SIGKILL:
             return Outcome(code, {}, errors)
-        assert out, errors
-        return Outcome(code, json.loads(out), errors)
+        return Outcome(code, json.loads(self._out.read_text()), errors)
+
+    def send(self, number: signal.Signals) -> None:
+        self._nursery.signal(self.pid, number)
+
+    def is_stopped(self) -> bool:
+        """Whether a signal has stopped it."""
+        status = Path(f"/proc/{self.pid}/stat").read_text()
+        return status.rpartition(")")[2].split()[0] == "T"
 
     def end(self) -> None:
-        with suppress(ProcessLookupError):
-            self.process.kill()
-        for pipe in (self.process.stdout, self.process.stderr):
-            if pipe is not None:
-                pipe.close()
-        self.process.wait()
+        self.send(signal.SIGKILL)
+        self._nursery.wait(self.pid)
 
 
 @dataclass
@@ -80,6 +128,7 @@ class Bench:
     """One test's processes, all with the same journals."""
 
     folder: Path
+    nursery: Nursery
     run: str = "run"
     started: list[Child] = field(default_factory=list)
 
@@ -93,7 +142,8 @@ class Bench:
             options = {"parallel_copies": 1} | payload.options | given.pop("options", {})
             given |= {"source": payload.source, "sink": payload.sink, "options": options}
             given = {"smallest_split": payload.smallest_split} | given
-        child = Child(self.home, do=do, **({"run": self.run} | given))
+        answers = self.folder / f"answers{len(self.started)}"
+        child = Child(self.nursery, self.home, answers, do=do, **({"run": self.run} | given))
         self.started.append(child)
         return child
 

@@ -1,4 +1,4 @@
-"""A copy in a process of its own that fails where it is told to. One JSON argument, one JSON line as answer.
+"""A copy in a process of its own that fails where it is told to; it answers with one line of JSON.
 
 Nothing in the product knows of this: real methods are wrapped, and SIGKILL is what a power switch
 is to a process. A point is written ``name:before:3`` or ``name:after:3``: at the third call. The name
@@ -7,6 +7,7 @@ is to a process. A point is written ``name:before:3`` or ``name:after:3``: at th
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import os
@@ -38,11 +39,12 @@ SINK = ("begin", "commit", "cleanup")
 
 
 class Failpoints:
-    """Counts the calls of wrapped functions and ends the process at the chosen one."""
+    """Counts the calls of wrapped functions; at the chosen one it does ``then``."""
 
-    def __init__(self, point: str) -> None:
+    def __init__(self, point: str, then: Callable[[], None]) -> None:
         self.name, self.when, nth = point.split(":")
         self._left = int(nth)
+        self._then = then
         self._mutex = threading.Lock()
 
     def _pass(self, name: str, when: str) -> None:
@@ -50,8 +52,9 @@ class Failpoints:
             return
         with self._mutex:
             self._left -= 1
-            if not self._left:
-                os.kill(os.getpid(), signal.SIGKILL)
+            reached = not self._left
+        if reached:
+            self._then()
 
     def wrap(self, owner: Any, method: str, name: str) -> None:
         real = getattr(owner, method)
@@ -122,11 +125,39 @@ class Failpoints:
             setattr(module, name, torn)
 
 
+def _no_space() -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+ACTIONS = {
+    "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "stop": lambda: os.kill(os.getpid(), signal.SIGSTOP),
+    "fail": _no_space,
+}
+
+
+def _write_groups_of(rows: int) -> None:
+    """Parquet as another release might write it: the same rows, other bytes."""
+    spec = registry().by_name("parquet")
+    real = crossdock.run.open_sink
+
+    def open_sink(resolved: Any) -> Any:
+        sink = real(resolved)
+        sink.format = spec.open_format(spec.config(row_group_rows=rows))
+        return sink
+
+    crossdock.run.open_sink = open_sink
+
+
 def _record(carried: list[list[Any]], pause: float, change: dict[str, Any]) -> None:
     """Note each split that really goes from source to sink, and take ``pause`` seconds for it.
 
-    Before attempt number ``change["at"]`` somebody changes the file ``change["path"]``.
+    Before attempt number ``change["at"]`` somebody changes the file ``change["path"]``; with
+    ``change["open"]`` when it has just been opened for that number of times.
     """
+    if change.get("open"):
+        _change_when_open(change)
+        change = {}
     real = Carrier.attempt
     numbers = itertools.count(1)
 
@@ -140,6 +171,19 @@ def _record(carried: list[list[Any]], pause: float, change: dict[str, Any]) -> N
         return answer
 
     Carrier.attempt = attempt  # type: ignore[method-assign]
+
+
+def _change_when_open(change: dict[str, Any]) -> None:
+    real = file.FileStore.open_read
+    numbers = itertools.count(1)
+
+    def open_read(self: Any, path: str, info: Any = None) -> Any:
+        reader = real(self, path, info)
+        if next(numbers) == change["at"]:
+            change_file(Path(change["path"]), change["how"])
+        return reader
+
+    file.FileStore.open_read = open_read  # type: ignore[method-assign]
 
 
 def change_file(path: Path, how: str) -> None:
@@ -170,8 +214,11 @@ def _set_up(given: dict[str, Any], carried: list[list[Any]]) -> None:
         file_upload.boot_id = lambda: given["boot_id"]
     carry.FIRST_WAIT = 0.01
     _record(carried, given.get("pause", 0), given.get("change", {}))
-    if given.get("kill"):
-        Failpoints(given["kill"]).install()
+    if given.get("rows_per_group"):
+        _write_groups_of(given["rows_per_group"])
+    for name, then in ACTIONS.items():
+        if given.get(name):
+            Failpoints(given[name], then).install()
 
 
 def main(given: dict[str, Any]) -> int:
@@ -193,8 +240,3 @@ def main(given: dict[str, Any]) -> int:
     answer |= {"retries": result.retries, "bytes_read": result.bytes_read, "rows": result.rows_copied}
     print(json.dumps(answer), flush=True)
     return result.exit_code
-
-
-if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parent))
-    sys.exit(main(json.loads(sys.argv[1])))

@@ -12,7 +12,15 @@ from shutil import which
 
 import pytest
 from fault_bench import Bench
-from fault_payloads import CsvToParquet, CsvToSqlite, ManyBinary, OneBinary, Payload, leftovers
+from fault_payloads import (
+    CsvToParquet,
+    CsvToSqlite,
+    ManyBinary,
+    ManyCsvToParquet,
+    OneBinary,
+    Payload,
+    leftovers,
+)
 
 MOUNT, UMOUNT = which("mount") or "", which("umount") or ""
 
@@ -86,6 +94,42 @@ def test_the_sink_has_no_inodes_left(bench: Bench, disk: SmallDisk) -> None:
     disk.resize("64m")
     ended = bench.resume()
     assert ended.answer.get("status") == "Succeeded", ended
+    payload.check()
+
+
+@pytest.mark.parametrize(
+    ("kind", "point"),
+    [
+        (OneBinary, "torn.copy_range:before:10"),
+        (ManyBinary, "torn.copy_range:before:200"),
+        (CsvToParquet, "torn.write_at:before:4"),
+        (CsvToParquet, "os.ftruncate:before:1"),
+    ],
+)
+def test_half_of_a_block_finds_room(bench: Bench, kind: type[Payload], point: str) -> None:
+    payload = kind(bench.folder)
+    ended = bench.copy(payload, fail=point)
+    assert (ended.code, ended.answer.get("error")) == (1, "NoSpace"), ended
+    assert leftovers(bench.folder) == []
+    assert not payload.visible()
+    ended = bench.resume(smallest_split=payload.smallest_split)
+    assert ended.answer.get("status") == "Succeeded", ended
+    payload.check()
+
+
+@pytest.mark.parametrize("kind", [ManyBinary, ManyCsvToParquet])
+def test_the_sink_is_full_while_a_group_is_committed(bench: Bench, kind: type[Payload]) -> None:
+    """Some of the group are visible already: to carry these again would fail, for they exist."""
+    payload = kind(bench.folder)
+    ended = bench.copy(payload, fail="os.link:before:8")
+    assert (ended.code, ended.answer.get("error")) == (1, "NoSpace"), ended
+    assert leftovers(bench.folder) == []
+    payload.visible()
+    seen = sum(path.is_file() for path in Path(payload.sink).rglob("*"))
+    assert seen
+    ended = bench.resume(smallest_split=payload.smallest_split)
+    assert ended.answer.get("status") == "Succeeded", ended
+    assert ended.answer["skipped"] == ended.answer["done"] - len(ended.carried) == seen
     payload.check()
 
 

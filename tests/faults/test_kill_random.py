@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import time
 from typing import Any
 
@@ -72,6 +73,6 @@ def _go_on(
         child = bench.start("copy", payload, kill=kill, **given)
     if chance and not kill:
         child.wait_until_ready()
-        time.sleep(chance.uniform(0, 0.5))
-        child.process.kill()
+        time.sleep(chance.uniform(0, 0.3))
+        child.send(signal.SIGKILL)
     return child, kill or "delay"

@@ -36,9 +36,11 @@ def test_power_failure_with_sync(bench: Bench, kind: type[Payload]) -> None:
     payload.check()
 
 
-def test_power_failure_after_some_were_visible(bench: Bench) -> None:
+@pytest.mark.parametrize("parallel", [1, 4])
+def test_power_failure_after_some_were_visible(bench: Bench, parallel: int) -> None:
     payload = ManyBinary(bench.folder)
-    assert bench.copy(payload, kill="os.replace:after:200").killed
+    options = {"parallel_copies": parallel}
+    assert bench.copy(payload, kill="os.replace:after:200", options=options).killed
     ended = bench.resume(boot_id="another")
     assert ended.answer.get("status") == "Succeeded", ended
     payload.check()

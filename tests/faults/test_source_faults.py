@@ -103,6 +103,23 @@ def test_a_file_that_changes_is_noticed(bench: Bench, kind: type[Payload], how: 
     assert leftovers(bench.folder) == []
 
 
+@pytest.mark.parametrize("how", ["truncated", "written"])
+@pytest.mark.parametrize(
+    # The 64th is the last split of it: nobody opens the file after that.
+    ("kind", "stream", "at"),
+    [(OneBinary, False, 64), (OneBinary, True, 64), (CsvToParquet, False, 8)],
+)
+def test_a_file_that_changes_while_it_is_open(
+    bench: Bench, kind: type[Payload], how: str, stream: bool, at: int
+) -> None:
+    payload = kind(bench.folder)
+    change = {"at": at, "path": payload.source, "how": how, "open": True}
+    ended = bench.copy(payload, change=change, stream=stream)
+    assert (ended.code, ended.answer.get("error")) == (1, "SourceChanged"), ended
+    assert not Path(payload.sink).exists()
+    assert leftovers(bench.folder) == []
+
+
 @pytest.mark.parametrize("how", ["truncated", "replaced", "written", "deleted"])
 @pytest.mark.parametrize("kind", [OneBinary, CsvToParquet])
 def test_a_file_that_changed_before_the_resume(bench: Bench, kind: type[Payload], how: str) -> None:

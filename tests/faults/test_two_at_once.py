@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from fault_bench import Bench, Child, Outcome, wait_for
-from fault_payloads import SPLIT, CsvToSqlite, OneBinary, Payload, leftovers, numbers
+from fault_payloads import SPLIT, CsvToParquet, CsvToSqlite, OneBinary, Payload, leftovers, numbers
 
 PAUSE = 0.02
 
@@ -33,11 +32,11 @@ def test_a_run_has_one_process(bench: Bench) -> None:
     """Also while that process is stopped: it may go on at any time."""
     payload = OneBinary(bench.folder)
     first = under_way(bench, payload)
-    os.kill(first.process.pid, signal.SIGSTOP)
+    first.send(signal.SIGSTOP)
     assert refused(bench.resume())
     assert refused(bench.copy(payload))
     payload.visible()
-    os.kill(first.process.pid, signal.SIGCONT)
+    first.send(signal.SIGCONT)
     assert first.finish().answer["status"] == "Succeeded"
     payload.check()
 
@@ -140,6 +139,11 @@ def fenced(outcome: Outcome) -> bool:
     return answer.get("error") == "Cancelled" and "another process has taken over" in answer["message"]
 
 
+def _forget_lock(bench: Bench) -> None:
+    for path in (bench.home / "runs").glob("*.lock*"):
+        path.unlink()
+
+
 @pytest.mark.parametrize("kind", [OneBinary, CsvToSqlite])
 @pytest.mark.parametrize("mode", ["error", "overwrite"])
 def test_a_process_that_wakes_up_when_all_is_over(bench: Bench, kind: type[Payload], mode: str) -> None:
@@ -147,15 +151,14 @@ def test_a_process_that_wakes_up_when_all_is_over(bench: Bench, kind: type[Paylo
     payload = kind(bench.folder)
     zombie = bench.start("copy", payload, pause=0.1, options={"mode": mode})
     wait_for(lambda: bench.state() != "" and bench.info().splits_done >= 3)
-    os.kill(zombie.process.pid, signal.SIGSTOP)
+    zombie.send(signal.SIGSTOP)
     done = bench.receipts()
-    for path in (bench.home / "runs").glob("*.lock*"):
-        path.unlink()
+    _forget_lock(bench)
     ended = bench.resume()
     assert ended.answer["status"] == "Succeeded"
     assert ended.carried.isdisjoint(done)
     assert payload.visible()
-    os.kill(zombie.process.pid, signal.SIGCONT)
+    zombie.send(signal.SIGCONT)
     assert fenced(zombie.finish())
     payload.check()
 
@@ -165,13 +168,31 @@ def test_an_older_attempt_that_ends_late(bench: Bench, kind: type[Payload]) -> N
     """As above, but the older process goes on while the newer one is at work: both write the same unit."""
     payload = kind(bench.folder)
     older = under_way(bench, payload, pause=0.06)
-    os.kill(older.process.pid, signal.SIGSTOP)
-    for path in (bench.home / "runs").glob("*.lock*"):
-        path.unlink()
+    older.send(signal.SIGSTOP)
+    _forget_lock(bench)
     newer = bench.start("resume", pause=0.06)
     wait_for(lambda: bench.fact("epoch") == 2)
-    os.kill(older.process.pid, signal.SIGCONT)
+    older.send(signal.SIGCONT)
     assert fenced(older.finish())
+    assert newer.finish().answer.get("status") == "Succeeded"
+    payload.check()
+
+
+def test_two_attempts_at_one_split_do_not_mix(bench: Bench) -> None:
+    """The older process is in the middle of a split that the newer one carries again, as other bytes."""
+    payload = CsvToParquet(bench.folder)
+    options = {"block_size": 4096, "source_options": {"multiline": "false"}}
+    older = bench.start("copy", payload, options=options, stop="store.write_block:before:16")
+    wait_for(lambda: bench.state() != "" and older.is_stopped())
+    done = bench.receipts()
+    assert done
+    _forget_lock(bench)
+    newer = bench.start("resume", rows_per_group=100, stop="sink.commit:before:1")
+    wait_for(newer.is_stopped)
+    assert len(bench.receipts()) > len(done)
+    older.send(signal.SIGCONT)
+    assert fenced(older.finish())
+    newer.send(signal.SIGCONT)
     assert newer.finish().answer.get("status") == "Succeeded"
     payload.check()
 

@@ -72,6 +72,19 @@ class TestOneFile:
         assert all(length <= 16 for length in lengths)
         assert len(lengths) == -(-size // 16)
 
+    def test_a_store_that_takes_few_blocks(self, source: Path, out: Path, sink_record: Record) -> None:
+        """They get larger, up to what the store takes."""
+        sink = sink_record.options | {"pull": "false"}
+        crossdock.copy(source, f"fewblocks://{out}/a", sink_options=sink, block_size="64KiB", verify=True)
+        assert (out / "a").read_bytes() == source.read_bytes()
+        lengths = [event["length"] for event in sink_record.events("written")]
+        assert sorted(lengths) == [250_000] + [250_001] * 3
+        with (out / "large").open("wb") as large:
+            large.truncate((4 << 20) + 1)
+        with pytest.raises(crossdock.NotSupportedError, match="at most 4 blocks of 1,048,576 bytes"):
+            crossdock.copy(out / "large", f"fewblocks://{out}/b")
+        assert not (out / "b").exists()
+
     def test_a_file_of_holes(self, tmp_path: Path, out: Path) -> None:
         with (tmp_path / "sparse").open("wb") as file:
             file.seek(3 << 20)

@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from random import Random
 
+import pyarrow.parquet as pq
 import pytest
 from observing import Record, expected_rows, journals, left_behind, read_shelf
 
@@ -176,6 +177,52 @@ class TestCancel:
         assert journals(home) == []
         assert not shelf.exists()
 
+    @pytest.mark.parametrize("side", ["source", "sink"])
+    def test_a_blocked_call_is_ended(
+        self, shelf: Path, source_record: Record, sink_record: Record, side: str
+    ) -> None:
+        """By the connector, from another thread; what the call then raises is not what the run says."""
+        cancel, asked = threading.Event(), []
+        blocked = {"cancellable": "true", "fail": "batch:wait" if side == "source" else "take:wait"}
+        record = source_record if side == "source" else sink_record
+
+        def watch(snapshot: crossdock.Snapshot) -> None:
+            if record.count("failed") and not asked:
+                asked.append(time.monotonic())
+                cancel.set()
+
+        with pytest.raises(crossdock.CancelledError) as caught:
+            crossdock.copy(
+                "rows://here",
+                f"shelf://{shelf}",
+                source_options=source_record.options | (blocked if side == "source" else {}),
+                sink_options=sink_record.options | (blocked if side == "sink" else {}),
+                parallel_copies=2,
+                cancel=cancel,
+                progress=watch,
+                run_id="r",
+            )
+        assert time.monotonic() - asked[0] < 3
+        assert record.count("cancelled") >= 1
+        assert caught.value.resumable
+        api.resume("r")
+        assert read_shelf(shelf) == expected_rows(ROWS)
+
+    def test_an_error_elsewhere_ends_a_blocked_call_too(
+        self, shelf: Path, source_record: Record, sink_record: Record
+    ) -> None:
+        with pytest.raises(crossdock.DataError):
+            crossdock.copy(
+                "rows://here",
+                f"shelf://{shelf}",
+                source_options=source_record.options
+                | {"fail": "batch:bad value", "fail_split": "1", "fail_after": "3", "slow": "0.1"},
+                sink_options=sink_record.options
+                | {"cancellable": "true", "fail": "take:wait", "fail_split": "0"},
+                parallel_copies=2,
+            )
+        assert sink_record.count("cancelled") >= 1
+
     def test_while_waiting_for_a_retry(self, shelf: Path, source_record: Record) -> None:
         from crossdock import carry
 
@@ -269,15 +316,17 @@ class TestFiles:
         assert (out / "big.bin").read_bytes() == big.read_bytes()
         assert left_behind(out) == []
 
-    def test_rows(self, tmp_path: Path, sink_record: Record) -> None:
-        """The resumed file equals that of an undisturbed run byte for byte."""
-        source = tmp_path / "rows.csv"
+    @pytest.mark.parametrize("extension", ["jsonl", "parquet"])
+    def test_rows(self, tmp_path: Path, sink_record: Record, extension: str) -> None:
+        """The resumed file equals that of an undisturbed run: text byte for byte, Parquet row for row."""
+        source, whole, broken = tmp_path / "rows.csv", tmp_path / f"whole.{extension}", f"broken.{extension}"
         source.write_text("id,word\n" + "".join(f"{n},{'w' * (n % 500)}\n" for n in range(60_000)))
-        crossdock.copy(source, tmp_path / "whole.parquet", parallel_copies=2)
-        broken = f"hooked://{tmp_path}/broken.parquet"
+        crossdock.copy(source, whole, parallel_copies=2)
         sink = sink_record.options | {"fail": "write:RuntimeError", "fail_split": "2"}
         with pytest.raises(crossdock.InternalError):
-            crossdock.copy(source, broken, parallel_copies=2, sink_options=sink, run_id="r")
+            crossdock.copy(
+                source, f"hooked://{tmp_path}/{broken}", parallel_copies=2, sink_options=sink, run_id="r"
+            )
         done = api.show("r")
         assert 0 < done.splits_done < done.splits_total
         sink_record.clear()
@@ -285,7 +334,10 @@ class TestFiles:
         assert result.splits_skipped == done.splits_done
         again = {event["split"] for event in sink_record.events("written")}
         assert len(again - {done.splits_total}) == done.splits_total - done.splits_done
-        assert (tmp_path / "broken.parquet").read_bytes() == (tmp_path / "whole.parquet").read_bytes()
+        if extension == "parquet":
+            assert pq.read_table(tmp_path / broken) == pq.read_table(whole)
+        else:
+            assert (tmp_path / broken).read_bytes() == whole.read_bytes()
         assert left_behind(tmp_path) == []
 
     def test_many_small_files(self, tmp_path: Path, source_record: Record) -> None:

@@ -413,3 +413,26 @@ def test_a_null_in_a_column_without_nulls_is_a_data_error() -> None:
     with pytest.raises(DataError, match=r"cannot be written as Parquet: .*\ba\b.* non-nullable"):
         writer.finish()
     writer.abort()
+
+
+def test_a_dictionary_that_does_not_pay_is_not_filled_again() -> None:
+    rows = 20_000
+    few = pa.array([f"flag {n % 3}" for n in range(rows)])
+    many = pa.array([f"{n * 7919 % rows:032x}" for n in range(rows)])
+    table = pa.table({"few": few, "many": many})
+    assert SPEC.open_format is not None
+    files = SPEC.open_format(ParquetConfig())
+    encodings = []
+    for _ in range(2):
+        out = pa.BufferOutputStream()
+        out.write(files.head(table.schema))
+        writer = files.writer(out, table.schema)
+        for batch in table.to_batches():
+            writer.write(batch)
+        token = writer.finish()
+        out.write(files.tail(table.schema, [Part(out.tell() - 4, token)]))
+        file = pq.ParquetFile(pa.BufferReader(out.getvalue()))
+        assert file.read().equals(table)
+        group = file.metadata.row_group(0)
+        encodings.append([group.column(n).has_dictionary_page for n in range(2)])
+    assert encodings == [[True, True], [True, False]]

@@ -14,7 +14,7 @@ from crossdock import FileFormat, NotSupportedError, Part, Piece, SchemaMismatch
 from .parquet_footer import MAGIC, join
 from .parquet_meta import Footer, Footers
 from .parquet_read import GroupReader
-from .parquet_write import PartWriter, check_types, empty_part
+from .parquet_write import Dictionaries, PartWriter, check_types, empty_part
 
 if TYPE_CHECKING:
     import io
@@ -41,6 +41,7 @@ class ParquetFormat(FileFormat):
     def __init__(self, config: ParquetConfig) -> None:
         self._config = config
         self._footers = Footers()
+        self._dictionaries = Dictionaries()
         self._notes: list[str] = []
         self._lock = threading.Lock()
 
@@ -81,7 +82,7 @@ class ParquetFormat(FileFormat):
             batches.close()
 
     def writer(self, out: ByteSink, schema: pa.Schema) -> FormatWriter:
-        return PartWriter(out, schema, self._config)
+        return PartWriter(out, schema, self._config, self._dictionaries)
 
     def check(self, schema: pa.Schema) -> None:
         check_types(schema, self._config)

@@ -6,18 +6,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from crossdock import DataError, NotFoundError
 
 from .sqlite_database import PREFIX, Connection, literal, quote
-from .sqlite_types import LARGEST_EXACT, Sample, affinity, arrow_type, code_of, needs_sample, stored_as
+from .sqlite_types import (
+    LARGEST_EXACT,
+    Affinity,
+    Sample,
+    affinity,
+    arrow_type,
+    code_of,
+    needs_sample,
+    stored_as,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 QUERY = "query"
 _SAMPLE = 1000
+Guard = Literal["none", "blobs", "all"]
+_GUARDS: dict[Affinity, Guard] = {"INTEGER": "none", "REAL": "none", "TEXT": "blobs"}
 _LITERALS = {"integer": "1", "real": "1.5", "text": "'x'", "blob": "x'00'", "null": "NULL"}
 # SQLite has no way to raise an error in a query; this overflows.
 _RAISE = "abs(-9223372036854775807 - 1)"
@@ -25,16 +36,29 @@ _RAISE = "abs(-9223372036854775807 - 1)"
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column. ``guarded``: neither SQLite nor the driver refuse a value of another type in it."""
+    """A column. ``guard``: which values of another type neither SQLite nor the driver refuse in it."""
 
     name: str
     code: str
-    guarded: bool
+    guard: Guard
 
     @property
     def literal(self) -> str:
         """A value that makes the driver give the column the right type, whatever comes first."""
         return _LITERALS[stored_as(self.code)]
+
+    @property
+    def guarded(self) -> str:
+        """The quickest SQL condition for what has to be guarded against; empty for nothing.
+
+        A blob is greater than any text, and that than any number.
+        """
+        value, stored = f"{quote(self.name)} COLLATE BINARY", stored_as(self.code)
+        if self.guard == "all" and stored == "text":
+            return f"{value} < '' OR {value} >= x''"
+        if self.guard == "all":
+            return f"{value} < x''" if stored == "blob" else self.misfit
+        return f"{value} >= x''" if self.guard == "blobs" else ""
 
     @property
     def misfit(self) -> str:
@@ -128,12 +152,10 @@ def columns_of(connection: Connection, source: Relation) -> list[Column]:
 
 
 def _column(connection: Connection, source: Relation, name: str, declared: str) -> Column:
-    loose = not source.rowid
     sample = _sample(connection, source, name) if needs_sample(declared) else None
-    code = code_of(declared, sample)
-    # With these affinities SQLite lets only such values in as the driver refuses by itself.
-    safe = affinity(declared) in ("INTEGER", "REAL") and not loose
-    return Column(name, code, not safe)
+    # With some affinities SQLite lets in only such values as the driver refuses by itself, or blobs.
+    guard = _GUARDS.get(affinity(declared), "all") if source.rowid else "all"
+    return Column(name, code_of(declared, sample), guard)
 
 
 def _sample(connection: Connection, source: Relation, name: str) -> Sample:
@@ -152,7 +174,7 @@ def select(source: Relation, columns: Sequence[Column], where: str) -> str:
     text into an error, and a number among texts into text.
     """
     conditions = [f"({where})"] if where else []
-    guards = [column.misfit for column in columns if column.guarded]
+    guards = [column.guarded for column in columns if column.guarded]
     if guards:
         conditions.append(f"CASE WHEN {' OR '.join(guards)} THEN {_RAISE} ELSE 1 END")
     names = ", ".join(quote(column.name) for column in columns)

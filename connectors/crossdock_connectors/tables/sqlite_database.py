@@ -56,8 +56,12 @@ class Connection:
             if mapped := fault(error, path):
                 raise mapped from error
             raise
-        for setting in settings:
-            self.run(f"PRAGMA {setting}")
+        try:
+            for setting in settings:
+                self.run(f"PRAGMA {setting}")
+        except BaseException:
+            self.close()
+            raise
 
     def run(self, sql: str) -> list[tuple[Any, ...]]:
         """Run one statement to its end; returns its rows."""
@@ -191,9 +195,11 @@ class Transaction:
     def rollback(self) -> None:
         """May be called twice, and after ``commit``."""
         if self._lock is not None:
-            with suppress(Exception):
-                self.connection.run("ROLLBACK")
-            self._end()
+            try:
+                with suppress(Exception):
+                    self.connection.run("ROLLBACK")
+            finally:
+                self._end()
 
     def _end(self) -> None:
         lock, self._lock = self._lock, None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from crossdock import (
     AccessDeniedError,
     ConfigError,
@@ -24,7 +26,7 @@ _MEANING: tuple[tuple[str, type[CrossdockError], str], ...] = (
     ("readonly database", AccessDeniedError, "may not be written to"),
     ("not authorized", AccessDeniedError, "may not be accessed"),
     ("unable to open database", AccessDeniedError, "cannot be opened; is its folder writable?"),
-    ("failed to open", NotFoundError, "cannot be opened; does it exist?"),
+    ("failed to open", NotFoundError, "cannot be opened; is it a file that exists?"),
     ("file is not a database", DataError, "is not an SQLite database"),
     ("file is encrypted", DataError, "is not an SQLite database, or an encrypted one"),
     ("malformed", DataError, "is damaged"),
@@ -39,6 +41,9 @@ _MEANING: tuple[tuple[str, type[CrossdockError], str], ...] = (
     ("syntax error", ConfigError, "does not understand the query"),
     ("incomplete input", ConfigError, "does not understand the query"),
 )
+# The text says "out of memory" for a file that cannot be opened.
+_OPENING = ("failed to open", "unable to open database")
+_DRIVER = re.compile(r"^[A-Z_]+: (\[SQLite\] )?(Failed to [a-z ]+: )?|^\[SQLite\] ")
 
 
 def fault(error: BaseException, where: str) -> CrossdockError | None:
@@ -47,10 +52,10 @@ def fault(error: BaseException, where: str) -> CrossdockError | None:
     if not type(error).__module__.startswith("adbc_driver_manager") and "[SQLite]" not in text:
         return None
     first = text.strip().splitlines()[0] if text.strip() else "no message"
-    reason = first.rpartition(": ")[2]
+    reason = _DRIVER.sub("", first)
     for words, kind, meaning in _MEANING:
         if words in text.lower():
-            told = f" ({reason})" if words not in reason.lower() or reason.lower() != words else ""
+            told = f" ({reason})" if reason.lower() != words and words not in _OPENING else ""
             return kind(f"{where} {meaning}{told}", detail=text)
     return InternalError(f"{where} failed: {first}", detail=text)
 

@@ -24,7 +24,7 @@ class StagedSource(Source["pa.RecordBatch"]):
         self._staging, self._ranges = staging, ranges
         self._source = SqliteSource(database)
         pairs = zip(staging.schema.names, staging.codes, strict=True)
-        self._columns = [Column(name, code, guarded=True) for name, code in pairs]
+        self._columns = [Column(name, code, "all") for name, code in pairs]
 
     def units(self, after: bytes | None = None) -> Iterator[UnitPage]:
         if after is None:

@@ -286,8 +286,9 @@ def _check_names(names: Sequence[str]) -> None:
     for name in names:
         if "\0" in name:
             raise SchemaMismatchError(f"the column name {name!r} holds a NUL character")
-        other = seen.setdefault(name.lower(), name)
-        if other is not name:
+        other = seen.get(name.lower())
+        seen[name.lower()] = name
+        if other is not None:
             raise SchemaMismatchError(
                 f"to SQLite the columns {other!r} and {name!r} are the same; rename one"
             )

@@ -228,7 +228,7 @@ class _Plan:
 
 def pack(source: Relation, columns: Sequence[Column], where: str, stamp: str) -> bytes:
     relation_ = [source.name, source.sql, source.prepare, source.rowid]
-    listed = [[c.name, c.code, c.guarded] for c in columns]
+    listed = [[c.name, c.code, c.guard] for c in columns]
     return json.dumps([_VERSION, relation_, listed, where, stamp]).encode()
 
 

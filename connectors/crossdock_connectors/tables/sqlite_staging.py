@@ -13,12 +13,19 @@ import json
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crossdock import AlreadyExistsError, ConfigError, StageLostError, WriteMode
+from crossdock import (
+    AlreadyExistsError,
+    ConfigError,
+    NotFoundError,
+    StageLostError,
+    TransientError,
+    WriteMode,
+)
 
 from .sqlite_columns import find_table, free_rowid
 from .sqlite_database import PREFIX, Connection, Database, literal, quote
@@ -178,20 +185,19 @@ def cleanup(database: Database, staging: Staging) -> None:
     """Remove what is staged and noted for the unit, and a database that we made and that holds nothing."""
     if not database.exists:
         return
-    transaction = database.write()
-    with transaction as connection:
+    with database.write() as connection:
         if find_table(connection, staging.staged):
             connection.run(f"DROP TABLE main.{quote(staging.staged)}")
         if is_noted(connection, staging.staged):
             connection.run(f"DELETE FROM main.{_LEDGER} WHERE fact = {literal(staging.staged)}")
-        others = connection.value(f"SELECT count(*) FROM main.sqlite_schema WHERE name <> {literal(_LEDGER)}")
-        if not others and is_noted(connection, _CREATED):
+        holds_nothing = _is_ours_and_empty(connection)
+        if not holds_nothing:
+            _close_ledger(connection)
+    if holds_nothing:
+        # Somebody else has the database open, and may put something into it: then it stays.
+        with suppress(TransientError, NotFoundError):
             _remove(database)
-            transaction.rollback()
-            _remove_companions(database)
-            return
-        _close_ledger(connection)
-    if staging.journal:
+    elif staging.journal:
         _restore_journal(database, staging.journal)
 
 
@@ -207,16 +213,22 @@ def _close_ledger(connection: Connection) -> None:
         connection.run(f"DROP TABLE main.{_LEDGER}")
 
 
+def _is_ours_and_empty(connection: Connection) -> bool:
+    others = connection.value(f"SELECT count(*) FROM main.sqlite_schema WHERE name <> {literal(_LEDGER)}")
+    return not others and is_noted(connection, _CREATED)
+
+
 def _remove(database: Database) -> None:
-    # While the transaction still holds the lock: nobody can put anything into it meanwhile.
-    with suppress(OSError):
-        Path(database.path).unlink()
+    """Remove the file while we hold the lock, and nothing is pending whose journal would be left.
 
-
-def _remove_companions(database: Database) -> None:
-    for ending in ("-journal", "-wal", "-shm"):
-        with suppress(OSError):
-            Path(database.path + ending).unlink()
+    The journal goes before: by its name alone it could be that of a new database in this place.
+    """
+    hasty = replace(database, busy_timeout=1.0)
+    with hasty.connect("rw") as connection:
+        connection.run("PRAGMA journal_mode = delete")
+    with hasty.write() as connection:
+        if _is_ours_and_empty(connection) and connection.value("PRAGMA journal_mode") == "delete":
+            Path(database.path).unlink()
 
 
 def _restore_journal(database: Database, mode: str) -> None:

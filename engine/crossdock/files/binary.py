@@ -127,26 +127,35 @@ class FileTarget:
 
 @dataclass
 class BinarySink(Sink[memoryview], Copier, ReadBack[memoryview]):
-    """Objects, made of blocks at known offsets."""
+    """Objects, made of blocks at known offsets: of larger ones where an object has ``max_blocks`` only."""
 
     store: ObjectStore
     target: FileTarget
     block: int = DEFAULT_BLOCK
     max_blocks: int | None = None
+    largest_block: int | None = None
 
     @property
     def one_target(self) -> bool:  # type: ignore[override]
         return bool(self.target.name)
 
     def check(self, unit: Unit, target: Target) -> None:
+        if self.largest_block and self._block(unit) > self.largest_block:
+            raise NotSupportedError(
+                f"{unit.name} is too large for {self.target.where}: at most {self.max_blocks:,} blocks of "
+                f"{self.largest_block:,} bytes make an object"
+            )
         self.target.check(unit, target.mode)
+
+    def _block(self, unit: Unit) -> int:
+        return max(self.block, -(-(unit.size or 0) // self.max_blocks)) if self.max_blocks else self.block
 
     def begin(self, unit: Unit, target: Target, run_id: str) -> Begun:
         path = self.target.path(unit)
         request = UploadRequest(run_id, target.mode is WriteMode.OVERWRITE, unit.size)
         upload = self.store.open_upload(path, request)
         handle = path.encode(errors="surrogateescape") + b"\0" + upload
-        return Begun(handle, max_writers=MANY, max_splits=self.max_blocks, block=self.block)
+        return Begun(handle, max_writers=MANY, block=self._block(unit))
 
     def writer(self, handle: bytes, split: Split, attempt: Attempt) -> Writer[memoryview]:
         store, upload = self.store, _upload(handle)

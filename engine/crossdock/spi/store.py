@@ -28,7 +28,8 @@ class Block:
 
     (``split``, ``attempt``, ``index``) names it: the same name is the same content. ``start`` is its
     offset in bytes within the split; ``offset`` its offset within the object, None while the sizes
-    of the splits before it are unknown. Blocks of an object have an offset all or none.
+    of the splits before it are unknown. Blocks of an object have an offset all or none, and those with
+    one may be written in place: two attempts at a pinned source write the same bytes there.
     """
 
     split: int
@@ -78,7 +79,7 @@ class ObjectStore(ABC):
     """A place for objects. Blocking methods, safe to use from several threads.
 
     Errors: NotFoundError, AccessDeniedError, AuthError, NoSpaceError, TransientError; a path that
-    leaves the store's root (``..``, absolute, control characters) is a ConfigError.
+    leaves the store's root (``..``, absolute) or that the store cannot hold is a ConfigError.
     """
 
     @abstractmethod

@@ -11,7 +11,7 @@ from dataclasses import replace
 from crossdock import Capabilities, ConnectorSpec, WriteMode, hookimpl
 
 from .files import HookedConfig, open_hooked
-from .rows import RowsConfig, RowsSource
+from .rows import RowsConfig, open_rows
 from .shelf import ShelfConfig, ShelfSink
 from .switch import classify
 
@@ -24,7 +24,7 @@ def crossdock_connectors() -> list[ConnectorSpec]:
         kind="table",
         config=RowsConfig,
         schemes=("rows",),
-        open_source=RowsSource,
+        open_source=open_rows,
         classify=classify,
     )
     shelf = ConnectorSpec(
@@ -61,4 +61,10 @@ def crossdock_connectors() -> list[ConnectorSpec]:
             shelf, name="blindshelf", schemes=("blindshelf",), capabilities=replace(late, read_back="no")
         ),
         hooked,
+        replace(
+            hooked,
+            name="fewblocks",
+            schemes=("fewblocks",),
+            capabilities=replace(hooked.capabilities, block_range=(16, 1 << 20), max_blocks=4),
+        ),
     ]

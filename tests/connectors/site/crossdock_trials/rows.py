@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pyarrow as pa
 from pydantic import Field, SecretStr
 
-from crossdock import AuthError, Location, PlanHint, Source, Split, Unit, UnitPage
+from crossdock import AuthError, Cancellable, Location, PlanHint, Source, Split, Unit, UnitPage
 
 from .switch import Switch, TrialConfig
 
@@ -31,6 +31,7 @@ class RowsConfig(TrialConfig):
     splits: int = Field(8, description="splits of each unit, if the hint allows that many")
     batch: int = Field(25, description="rows in each batch")
     name: str = Field("t{}", description="names of units")
+    cancellable: bool = Field(False, description="whether a blocked read can be ended")
     password: SecretStr | None = Field(None, description="must be hunter2, where it is needed")
     needs_password: bool = Field(False, description="whether to ask for the password")
 
@@ -85,3 +86,13 @@ class RowsSource(Source[pa.RecordBatch]):
 
     def close(self) -> None:
         self._switch.note("source closed")
+
+
+class CancellableRows(RowsSource, Cancellable):
+    def cancel(self) -> None:
+        self._switch.note("cancelled")
+        self._switch.woken.set()
+
+
+def open_rows(config: RowsConfig, location: Location) -> RowsSource:
+    return (CancellableRows if config.cancellable else RowsSource)(config, location)

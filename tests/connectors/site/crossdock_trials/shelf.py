@@ -24,6 +24,7 @@ from crossdock import (
     Attempt,
     AuthError,
     Begun,
+    Cancellable,
     Location,
     PlanHint,
     ReadBack,
@@ -49,6 +50,7 @@ class ShelfConfig(TrialConfig):
     max_writers: int = Field(64, description="splits of a unit that may be written at once")
     max_splits: int = Field(0, description="splits that a unit may have; 0 is any number")
     memory: int = Field(0, description="what a writer says that it needs")
+    cancellable: bool = Field(False, description="whether a blocked write can be ended")
     password: SecretStr | None = Field(None, description="must be hunter2, where it is needed")
     needs_password: bool = Field(False, description="whether to ask for the password")
 
@@ -92,7 +94,8 @@ class ShelfSink(Sink[pa.RecordBatch], ReadBack[pa.RecordBatch]):
         self.switch("writer", split.unit, split.index)
         schema = pa.ipc.read_schema(pa.py_buffer(b64decode(json.loads(handle)[3])))
         path = self._part(handle, split, attempt.number)
-        return _ShelfWriter(self, path, schema, split, attempt.number)
+        kind = _CancellableWriter if self.config.cancellable else _ShelfWriter
+        return kind(self, path, schema, split, attempt.number)
 
     def commit(self, handle: bytes, receipts: Sequence[tuple[Split, Receipt]]) -> None:
         name, run_id, mode, _ = json.loads(handle)
@@ -182,6 +185,12 @@ class _ShelfWriter(Writer[pa.RecordBatch]):
         self._file.close()
         self._path.unlink(missing_ok=True)
         self._switch("abort", self._split.unit, self._split.index)
+
+
+class _CancellableWriter(_ShelfWriter, Cancellable):
+    def cancel(self) -> None:
+        self._switch.note("cancelled", split=self._split.index)
+        self._switch.woken.set()
 
 
 def _corrupted(item: pa.RecordBatch, how: str) -> pa.RecordBatch:

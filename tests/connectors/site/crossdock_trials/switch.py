@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -57,12 +58,13 @@ class TrialConfig(ConnectorConfig):
 
 
 class Switch:
-    """Fails at one place: with an error by name, with a driver's message, by exit, kill or hang."""
+    """Fails at one place: with an error by name, with a driver's message, by exit, kill, hang or wait."""
 
     def __init__(self, config: TrialConfig) -> None:
         self._config = config
         self._folder = Path(config.record) if config.record else None
         self._where, _, self._how = config.fail.partition(":")
+        self.woken = threading.Event()
 
     def note(self, event: str, **facts: Any) -> None:
         """Add a line to the record; whole lines from any number of processes."""
@@ -87,6 +89,10 @@ class Switch:
             return
         if not config.fail_times or self._counted("failed", config.fail_times):
             self.note("failed", where=where, unit=unit, split=split)
+            if self._how == "wait":
+                # As a driver does whose connection another thread cancels.
+                self.woken.wait(600)
+                raise DriverError("the call was cancelled")
             _fail(self._how)
 
     def _counted(self, what: str, times: int) -> bool:

@@ -1,0 +1,131 @@
+"""The column mapping: how it is written, and what it makes of batches."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crossdock import ConfigError, SchemaMismatchError
+from crossdock.mapping import compile_mapping, parse_map
+
+SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.int64(), nullable=False, metadata={"k": "v"}),
+        pa.field("name", pa.string()),
+        pa.field("when", pa.timestamp("us", "UTC")),
+    ]
+)
+
+
+class TestParse:
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("a=b,c=d", {"a": "b", "c": "d"}),
+            ("a", {"a": "a"}),
+            ("b, a = x ", {"b": "b", "a": "x"}),
+            ("a\\,b=c", {"a,b": "c"}),
+            ("a=b\\=c", {"a": "b=c"}),
+            ("a\\\\b=c", {"a\\\\b": "c"}),
+            ("a b=c d", {"a b": "c d"}),
+            ("größe=size", {"größe": "size"}),
+        ],
+    )
+    def test_good(self, text: str, expected: dict[str, str]) -> None:
+        parsed = parse_map(text)
+        assert parsed == expected
+        assert list(parsed or ()) == list(expected), "the order is that of the text"
+
+    def test_none_and_dictionaries_are_taken_as_they_are(self) -> None:
+        assert parse_map(None) is None
+        assert parse_map({"a,b": "c=d"}) == {"a,b": "c=d"}
+
+    @pytest.mark.parametrize("text", ["", ",", "a=", "=a", "a=b=c", "a,,b", "a,"])
+    def test_no_mapping(self, text: str) -> None:
+        with pytest.raises(ConfigError, match="is not of the form source=sink"):
+            parse_map(text)
+
+    def test_a_source_column_twice(self) -> None:
+        with pytest.raises(ConfigError, match="the source column 'a' is named twice"):
+            parse_map("a=x,a=y")
+
+    @pytest.mark.parametrize("columns", ["a=x,b=x", {"a": "x", "b": "x"}])
+    def test_a_sink_column_twice(self, columns: str | dict[str, str]) -> None:
+        with pytest.raises(ConfigError, match="the sink column 'x' would be written twice"):
+            parse_map(columns)
+
+    @pytest.mark.parametrize("columns", [{}, {"a": ""}, {"": "a"}])
+    def test_dictionaries_without_names(self, columns: dict[str, str]) -> None:
+        with pytest.raises(ConfigError):
+            parse_map(columns)
+
+    names = st.text(st.characters(exclude_characters="\\", exclude_categories=["Z", "C"]), min_size=1)
+
+    @given(st.lists(st.tuples(names, names), min_size=1, unique_by=(lambda p: p[0], lambda p: p[1])))
+    def test_any_name_can_be_written(self, pairs: list[tuple[str, str]]) -> None:
+        def escaped(name: str) -> str:
+            return name.replace(",", "\\,").replace("=", "\\=")
+
+        text = ",".join(f"{escaped(a)}={escaped(b)}" for a, b in pairs)
+        assert list((parse_map(text) or {}).items()) == pairs
+
+
+class TestCompile:
+    def batch(self) -> pa.RecordBatch:
+        return pa.record_batch([[1, 2], ["a", None], [0, 1]], schema=SCHEMA)
+
+    def test_nothing_to_do(self) -> None:
+        assert compile_mapping(SCHEMA, None, "t") == (SCHEMA, None)
+
+    def test_names_and_order(self) -> None:
+        schema, apply = compile_mapping(SCHEMA, {"name": "n", "id": "id"}, "t")
+        assert apply is not None
+        mapped = apply(self.batch())
+        assert mapped.schema == schema
+        assert mapped.to_pydict() == {"n": ["a", None], "id": [1, 2]}
+
+    def test_types_and_nullability_stay(self) -> None:
+        schema, _ = compile_mapping(SCHEMA, {"when": "w", "id": "i"}, "t")
+        assert schema == pa.schema(
+            [pa.field("w", pa.timestamp("us", "UTC")), pa.field("i", pa.int64(), nullable=False)]
+        )
+
+    def test_no_data_is_copied(self) -> None:
+        batch = self.batch()
+        _, apply = compile_mapping(SCHEMA, {"id": "i"}, "t")
+        assert apply is not None
+        assert apply(batch).column(0).buffers()[1].address == batch.column(0).buffers()[1].address
+
+    def test_slices_and_empty_batches(self) -> None:
+        _, apply = compile_mapping(SCHEMA, {"name": "n"}, "t")
+        assert apply is not None
+        assert apply(self.batch().slice(1)).to_pydict() == {"n": [None]}
+        assert apply(self.batch().slice(0, 0)).num_rows == 0
+
+    def test_names_may_be_swapped(self) -> None:
+        _, apply = compile_mapping(SCHEMA, {"id": "name", "name": "id"}, "t")
+        assert apply is not None
+        assert apply(self.batch()).to_pydict() == {"name": [1, 2], "id": ["a", None]}
+
+    @pytest.mark.parametrize(
+        ("column", "said"),
+        [
+            ("nmae", "t has no column 'nmae' to map; did you mean 'name'?"),
+            ("ID", "t has no column 'ID' to map; did you mean 'id'?"),
+            ("xyz", "t has no column 'xyz' to map; its columns: id, name, when"),
+        ],
+    )
+    def test_unknown_columns(self, column: str, said: str) -> None:
+        with pytest.raises(SchemaMismatchError) as caught:
+            compile_mapping(SCHEMA, {"id": "id", column: "x"}, "t")
+        assert caught.value.message == said
+
+    def test_a_column_that_is_there_twice(self) -> None:
+        """Which of the two is meant nobody can know."""
+        schema = pa.schema([("a", pa.int64()), ("b", pa.int64()), ("a", pa.string())])
+        with pytest.raises(SchemaMismatchError, match="has the column 'a' twice"):
+            compile_mapping(schema, {"a": "x"}, "t")
+        mapped, _ = compile_mapping(schema, {"b": "x"}, "t")
+        assert mapped.names == ["x"]
