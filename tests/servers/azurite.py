@@ -7,6 +7,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -42,12 +43,22 @@ def installed() -> Path:
     program = folder / "node_modules" / ".bin" / "azurite-blob"
     if not program.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        npm = shutil.which("npm")
+        npm = shutil.which("npm", path=_environment()["PATH"])
         if npm is None:
-            raise RuntimeError("the tests against Azurite need Node.js and npm")
+            raise RuntimeError("the tests against Azurite need npm; pip install --group test brings one")
         command = [npm, "install", "--no-audit", "--no-fund", "--prefix", str(folder), f"azurite@{VERSION}"]
-        subprocess.run(command, check=True, capture_output=True, timeout=600)
+        done = subprocess.run(
+            command, check=False, capture_output=True, text=True, timeout=600, env=_environment()
+        )
+        if not program.exists():
+            raise RuntimeError(f"npm could not install Azurite: {done.stdout}{done.stderr}")
     return program
+
+
+def _environment() -> dict[str, str]:
+    """With this environment's own Node.js (a wheel) behind the machine's."""
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)])
+    return os.environ | {"PATH": path}
 
 
 def certificates(folder: Path) -> tuple[Path, Path, Path]:
@@ -77,7 +88,9 @@ def azurite(folder: Path) -> Iterator[Azurite]:
         "--key", str(key), "--oauth", "basic", "--skipApiVersionCheck", "--disableTelemetry", "--silent",
         "--location", str(folder / "data"),
     ]  # fmt: skip
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    child = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=_environment()
+    )
     try:
         _wait(child, port, ca)
         yield Azurite(port, ca)
