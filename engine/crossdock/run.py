@@ -133,6 +133,8 @@ class Run:
             count += len(page.units)
             journal.add_units(page.units, None if page.cursor is None else page.cursor.decode("latin-1"))
             self.counts.units = count
+            if context.resolved.source.merge:
+                journal.set(merged=int(page.units[0].token))
 
     def _check(self, page: UnitPage, before: int) -> None:
         context = self.context
@@ -313,7 +315,7 @@ class Run:
             planning=self._planning,
             bytes_read=totals.bytes_read,
             bytes_written=totals.bytes,
-            files_read=files if stores[0] else 0,
+            files_read=context.journal.get("merged", files) if stores[0] else 0,
             files_written=files if stores[1] else 0,
             files_skipped=totals.units_skipped,
             rows_read=totals.rows or 0 if tabular else None,

@@ -45,7 +45,7 @@ def _outcomes(module: str) -> dict[str, set[str]]:
             env={**os.environ, "PYTEST_ADDOPTS": ""},
             capture_output=True,
             text=True,
-            timeout=110,
+            timeout=580,
             check=False,
         )
         assert report.exists(), done.stdout + done.stderr
@@ -59,6 +59,7 @@ def _outcomes(module: str) -> dict[str, set[str]]:
     return outcomes
 
 
+@pytest.mark.timeout(600)  # the first of a module runs the kit on all of them
 @pytest.mark.parametrize("wrong", _BROKEN, ids=[f"{w.__module__}-{w.__name__}" for w in _BROKEN])
 def test_the_kit_finds_the_fault(wrong: Any) -> None:
     """The checks that look for this fault fail; no check fails that has nothing to do with it."""

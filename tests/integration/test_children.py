@@ -198,7 +198,7 @@ def test_all_children_share_one_bandwidth(
 def test_cancelling_ends_children_soon(shelf: Path, source_record: Record, sink_record: Record) -> None:
     """Also those that are stuck in a call."""
     cancel, before = threading.Event(), set(children_of(os.getpid()))
-    asked = []
+    asked: list[float] = []
 
     def watch(snapshot: crossdock.Snapshot) -> None:
         if not asked and source_record.count("failed") == 2:

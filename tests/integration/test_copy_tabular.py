@@ -261,7 +261,7 @@ class TestManyFiles:
         result = crossdock.copy(f"{parts}/**/*.csv", tmp_path / f"all.{extension}", verify=True)
         merged = read(tmp_path / f"all.{extension}").sort_by("id")
         assert merged == table
-        assert (result.files_written, result.rows_copied) == (1, ROWS)
+        assert (result.files_read, result.files_written, result.rows_copied) == (10, 1, ROWS)
 
     def test_all_into_one_table(self, parts: Path, shelf: Path, table: pa.Table) -> None:
         crossdock.copy(f"{parts}/**", f"shelf://{shelf}#all")

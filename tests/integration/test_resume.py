@@ -182,7 +182,8 @@ class TestCancel:
         self, shelf: Path, source_record: Record, sink_record: Record, side: str
     ) -> None:
         """By the connector, from another thread; what the call then raises is not what the run says."""
-        cancel, asked = threading.Event(), []
+        asked: list[float] = []
+        cancel = threading.Event()
         blocked = {"cancellable": "true", "fail": "batch:wait" if side == "source" else "take:wait"}
         record = source_record if side == "source" else sink_record
 

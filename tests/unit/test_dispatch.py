@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import closing
@@ -150,10 +151,10 @@ class TestWaiting:
         waiting = Worker()
         thread = threading.Thread(target=lambda: found.append(dispatcher.next(waiting)))
         thread.start()
-        while waiting.state != "queue" or not waiting.seconds["queue"] >= 0:
-            pass
+        time.sleep(0.1)
         assert thread.is_alive()
-        dispatcher.offer(task(row, 1))  # type: ignore[arg-type]
+        assert waiting.state == "queue"
+        dispatcher.offer(task(row, 1))
         thread.join(5)
         assert split(found[0])[1].index == 0
         assert waiting.seconds["queue"] > 0
@@ -197,7 +198,7 @@ def test_many_workers_do_everything_once(journal: Journal, workers: int) -> None
         while (found := dispatcher.next(worker)) is not None:
             if isinstance(found, list):
                 for row in found:
-                    if row.unit.size > SMALL:
+                    if (row.unit.size or 0) > SMALL:
                         dispatcher.offer(task(row, 4, max_writers=3))
                     else:
                         with mutex:

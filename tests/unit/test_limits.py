@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from crossdock import CancelledError, ConfigError, limits
+from crossdock import CancelledError, ConfigError
 from crossdock.limits import BufferPool, MemoryBudget, NoThrottle, Throttle, parse_rate, parse_size
 
 
@@ -116,7 +116,7 @@ class TestThrottle:
     @pytest.fixture
     def clock(self, monkeypatch: pytest.MonkeyPatch) -> list[float]:
         now = [1000.0]
-        monkeypatch.setattr(limits.time, "monotonic", lambda: now[0])
+        monkeypatch.setattr(time, "monotonic", lambda: now[0])
         return now
 
     def test_delays_add_up_to_the_rate(self, clock: list[float]) -> None:
@@ -146,7 +146,8 @@ class TestThrottle:
         assert sent == pytest.approx(10_000, rel=0.03)
 
     def test_all_threads_share_it(self) -> None:
-        throttle, delays = Throttle(1_000_000), []
+        delays: list[float] = []
+        throttle = Throttle(1_000_000)
 
         def work() -> None:
             delays.extend(throttle.delay(1000) for _ in range(100))

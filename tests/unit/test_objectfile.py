@@ -118,7 +118,7 @@ class TestPartStream:
             pa.py_buffer(b"arrow"),
             pa.py_buffer(b""),
         ):
-            stream.write(data)  # type: ignore[arg-type]
+            stream.write(data)
         stream.write(memoryview(pa.array([1, 2], pa.int16()).buffers()[1])[:4])
         store.commit(upload, blocks_of(0, 1, stream.finish()))
         assert (tmp_path / "out").read_bytes() == b"bytesarrayviewarrow\x01\0\x02\0"

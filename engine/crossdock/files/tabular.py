@@ -33,6 +33,8 @@ WRITER_MEMORY = 48 << 20
 class FormatSource(Source["pa.RecordBatch"]):
     """Record batches of the selected files: a unit per file, or with ``merge`` one unit of all.
 
+    The token of that one is the number of files.
+
     ``fixed`` is the schema to read with where it is known (reading back); else the format finds it.
     """
 
@@ -48,9 +50,9 @@ class FormatSource(Source["pa.RecordBatch"]):
         if not self.merge:
             yield from self.selection.units(after)
         elif after is None:
-            size = sum(info.size for page in self.selection.pages() for info in page)
+            sizes = [info.size for page in self.selection.pages() for info in page]
             name = self.selection.name or self.selection.where.rstrip("/*").rpartition("/")[2] or "all"
-            yield UnitPage((Unit(name, size),))
+            yield UnitPage((Unit(name, sum(sizes), b"%d" % len(sizes)),))
 
     def schema(self, unit: Unit) -> pa.Schema:
         if self.fixed is not None:
