@@ -10,7 +10,7 @@ from fault_payloads import CsvToParquet, ManyBinary, OneBinary, ParquetToCsv, Pa
 
 
 @pytest.mark.parametrize("kind", [OneBinary, CsvToParquet])
-@pytest.mark.parametrize("point", ["journal.add_receipts:after:5", "sink.commit:before:1"])
+@pytest.mark.parametrize("point", ["journal.add_receipts:after:5", "sink.commit:before:1", "os.link:after:1"])
 def test_power_failure(bench: Bench, kind: type[Payload], point: str) -> None:
     """Without ``sync`` what was written before the machine restarted may not be on the disk."""
     payload = kind(bench.folder)

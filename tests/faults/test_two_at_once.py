@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import random
 import signal
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from fault_bench import Bench, Child, Outcome, wait_for
 from fault_payloads import SPLIT, CsvToParquet, CsvToSqlite, OneBinary, Payload, leftovers, numbers
+
+from crossdock_connectors.stores.file_upload import make_folder
 
 PAUSE = 0.02
 
@@ -220,3 +224,24 @@ def test_two_runs_into_one_folder(bench: Bench) -> None:
         for path in (bench.folder / f"source{n}").iterdir():
             assert Path(bench.folder, "to", path.name).read_bytes() == path.read_bytes()
     assert len(list((bench.folder / "to").iterdir())) == 80
+
+
+def test_folders_that_others_remove_meanwhile(tmp_path: Path) -> None:
+    """Who gives up removes the folders that it made, where they are empty; others may be making the same."""
+    folder = tmp_path / "a" / "b" / "c"
+    ended = threading.Event()
+
+    def remove() -> None:
+        while not ended.is_set():
+            for path in (folder, folder.parent, folder.parent.parent):
+                with suppress(OSError):
+                    path.rmdir()
+
+    thread = threading.Thread(target=remove)
+    thread.start()
+    try:
+        for _ in range(300):
+            make_folder(str(folder))
+    finally:
+        ended.set()
+        thread.join()

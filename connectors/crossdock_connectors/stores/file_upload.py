@@ -113,11 +113,18 @@ def create(path: str, mode: int = 0o666) -> int:
 
 
 def make_folder(path: str) -> None:
-    """Make a folder and those above it; one that exists is fine."""
-    try:
-        os.makedirs(path, exist_ok=True)
-    except FileExistsError as error:
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path) from error
+    """Make a folder and those above it (which others may remove meanwhile); one that exists is fine."""
+    for _ in range(_TRIES):
+        try:
+            os.makedirs(path, exist_ok=True)
+        except FileNotFoundError:
+            continue
+        except FileExistsError as error:
+            if os.path.lexists(path) and not os.path.isdir(path):
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path) from error
+            continue
+        return
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
 
 
 def commit(upload: Upload, blocks: Sequence[Block], *, sync: bool) -> None:
@@ -133,6 +140,9 @@ def commit(upload: Upload, blocks: Sequence[Block], *, sync: bool) -> None:
     if upload.overwrite and _is_done(upload, found):
         return
     if upload.boot and upload.boot != boot_id():
+        if not upload.overwrite and _same(staged, upload.final):
+            # Our own commit ended half-way through ``_link``: it may not stand in the way of the next one.
+            os.unlink(upload.final)
         raise upload.lost("the machine was restarted, and without sync=true the disk may lack some of it")
     _assemble(upload, found.st_size, lengths, sync=sync)
     _publish(upload, staged)
