@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from servers.azurite import Azurite
 
 
 @pytest.fixture(autouse=True)
@@ -35,3 +39,12 @@ def run_python() -> Callable[..., str]:
         return done.stdout
 
     return run
+
+
+@pytest.fixture(scope="session")
+def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
+    """One Azurite for all tests, over HTTPS with a CA of its own."""
+    from servers.azurite import azurite
+
+    with azurite(tmp_path_factory.mktemp("azurite")) as server:
+        yield server

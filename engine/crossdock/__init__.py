@@ -89,6 +89,7 @@ _SPI = (
     "Unit",
     "UnitPage",
     "UploadRequest",
+    "WholeWriter",
     "WriteMode",
     "Writer",
 )

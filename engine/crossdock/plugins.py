@@ -7,6 +7,7 @@ import importlib.util
 import inspect
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import typer
 
 GROUP = "crossdock"
+_SHARED = frozenset({"https", "http"})
 hookspec = pluggy.HookspecMarker(GROUP)
 hookimpl = pluggy.HookimplMarker(GROUP)
 
@@ -91,25 +93,34 @@ class Registry:
         for other in (*self.specs.values(), *(other for other in own if other is not spec)):
             if other.name == spec.name:
                 raise ConfigError(f"the connector name {spec.name!r} is taken")
-            both = {_shown(scheme) for scheme in set(spec.schemes) & set(other.schemes)}
+            both = {_shown(scheme) for scheme in _common_schemes(spec, other)}
             both |= set(spec.extensions) & set(other.extensions)
             if both:
                 raise ConfigError(f"{spec.name!r} and {other.name!r} both claim {', '.join(sorted(both))}")
 
-    def by_scheme(self, scheme: str) -> ConnectorSpec:
-        """The store or table connector for a URL scheme, ready to open.
+    def by_scheme(self, scheme: str, authority: str = "") -> ConnectorSpec:
+        """The store or table connector for a URL scheme and, for https, the host, ready to open.
 
         Raises ConfigError for an unknown scheme, MissingDependencyError where an extra is missing.
         """
-        for spec in self.specs.values():
-            if scheme in spec.schemes:
-                return _installed(spec)
+        found = [spec for spec in self.specs.values() if scheme in spec.schemes]
+        if scheme in _SHARED:
+            host = authority.rpartition("@")[2].partition(":")[0].lower()
+            named = [spec for spec in found if any(fnmatchcase(host, glob) for glob in spec.hosts)]
+            found = named or [spec for spec in found if not spec.hosts] or found[:0]
+            if not found:
+                raise self._unknown(f"no connector answers to the host {host!r}", self._hosts(), [])
+        if found:
+            return _installed(found[0])
         known = sorted({s for spec in self.specs.values() for s in spec.schemes if s})
         raise self._unknown(
             f"no connector answers to {_shown(scheme)}",
             [_shown(scheme) for scheme in known],
             [_shown(scheme) for scheme in difflib.get_close_matches(scheme, known, 1)],
         )
+
+    def _hosts(self) -> list[str]:
+        return sorted({glob for spec in self.specs.values() for glob in spec.hosts})
 
     def by_name(self, name: str, kind: Kind | None = None) -> ConnectorSpec:
         """The connector with that name, Data Factory type or (formats) extension, ready to open.
@@ -147,6 +158,12 @@ class Registry:
         # The connector that is missing may well be one that was skipped.
         skipped = "; ".join(str(fault) for fault in self.faults)
         return ConfigError(f"{what} (known: {', '.join(known) or 'none'}){guess}", hint=skipped)
+
+
+def _common_schemes(spec: ConnectorSpec, other: ConnectorSpec) -> set[str]:
+    """The schemes that two connectors cannot both have; https is shared by those for different hosts."""
+    common = set(spec.schemes) & set(other.schemes)
+    return common - _SHARED if spec.hosts != other.hosts else common
 
 
 def _shown(scheme: str) -> str:

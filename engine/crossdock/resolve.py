@@ -68,7 +68,7 @@ class _Side:
         if not self.address:
             raise ConfigError(f"the {self.side} is empty; give a path or a URL")
         location = Location.parse(self.address)
-        self.spec = self.plugins.by_scheme(location.scheme)
+        self.spec = self.plugins.by_scheme(location.scheme, location.authority)
         self.location = self.spec.absolute(location)
         self.path, self.pattern = self.location.path, ""
         if self.spec.kind == "store":

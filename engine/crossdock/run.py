@@ -123,7 +123,7 @@ class Run:
             journal.add_units(page.units, None if page.cursor is None else page.cursor.decode("latin-1"))
             self.counts.units = count
             if context.resolved.source.merge:
-                journal.set(merged=int(page.units[0].token))
+                journal.set(merged=sum(int(unit.token) for unit in page.units))
 
     def _check(self, page: UnitPage, before: int) -> None:
         context = self.context

@@ -65,6 +65,8 @@ class CommitChecks(StoreBase):
         stores = [self.open(url) for _ in range(4)]
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(lambda each: each.commit(upload, _blocks(pieces)), stores))
+        for each in stores:
+            each.close()
         assert self.get(store, "x") == noise(2 * self.block_size)
 
     def test_commit_again_after_a_foreign_change(self, store: ObjectStore, url: str) -> None:

@@ -7,8 +7,8 @@ from contextlib import closing
 
 import pytest
 
-from ..errors import NotFoundError, ShortReadError, SourceChangedError, StageLostError
-from ..spi import Block, ObjectStore, RangeCopier
+from ..errors import AlreadyExistsError, NotFoundError, ShortReadError, SourceChangedError, StageLostError
+from ..spi import Block, ObjectStore, RangeCopier, WholeWriter
 from .store_base import StoreBase, noise
 
 _BOTH = pytest.mark.parametrize("offsets", [False, True], ids=["unknown_offsets", "known_offsets"])
@@ -162,6 +162,26 @@ class UploadChecks(StoreBase):
             list(pool.map(lambda i: self.put(store, f"same/dir/{i}", noise(3000, i)), range(12)))
             read = list(pool.map(lambda i: self.get(store, f"same/dir/{i}"), range(12)))
         assert read == [noise(3000, i) for i in range(12)]
+
+    def test_whole_writer(self, store: ObjectStore, url: str) -> None:
+        """Declared: one call makes the object, guarded and repeatable as a commit is."""
+        if not isinstance(store, WholeWriter):
+            assert not hasattr(store, "put_whole"), "put_whole without WholeWriter is never called"
+            return
+        for size in (0, 1, min(store.whole_limit, self.block_size)):
+            upload = store.open_upload(f"dir/{size}", self.request(size=size))
+            store.put_whole(upload, memoryview(noise(size)))
+            store.put_whole(upload, memoryview(noise(size)))
+            assert self.get(store, f"dir/{size}") == noise(size)
+            store.abort(upload)
+            assert self.get(store, f"dir/{size}") == noise(size)
+        guarded = store.open_upload("x", self.request(size=4))
+        self.change(url, "x", b"theirs")
+        with self.raises(AlreadyExistsError):
+            store.put_whole(guarded, memoryview(b"ours"))
+        assert self.get(store, "x") == b"theirs"
+        store.put_whole(store.open_upload("x", self.request(overwrite=True, size=4)), memoryview(b"ours"))
+        assert self.get(store, "x") == b"ours"
 
     def test_range_copier(self, store: ObjectStore, url: str) -> None:
         """Declared: a range arrives as if written. Not declared, or another store: it says no."""

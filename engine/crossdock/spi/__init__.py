@@ -13,6 +13,7 @@ from .store import (
     ObjectStore,
     RangeCopier,
     UploadRequest,
+    WholeWriter,
 )
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "Unit",
     "UnitPage",
     "UploadRequest",
+    "WholeWriter",
     "WriteMode",
     "Writer",
 ]

@@ -105,11 +105,12 @@ class ConnectorSpec:
     """What the hook ``crossdock_connectors`` returns.
 
     ``name`` is lower case and unique. ``schemes`` (stores and tables) and ``extensions`` (formats, with
-    the dot) choose it. ``adf_types`` are the Data Factory type names it answers to. A format without
-    ``open_format`` stands for bytes as they are. ``requires`` are the modules it imports late and
-    ``extra`` is what to install for them. Factories get the validated config; ``classify`` maps a
-    driver's exception or returns None. ``absolute`` gives the address that means the same in any
-    working directory: a run is resumed in another one.
+    the dot) choose it. Several connectors may answer to ``https`` and ``http``: the one with a glob in
+    ``hosts`` that matches the host is chosen, else the one without ``hosts``. ``adf_types`` are the Data
+    Factory type names it answers to. A format without ``open_format`` stands for bytes as they are.
+    ``requires`` are the modules it imports late and ``extra`` is what to install for them. Factories get
+    the validated config; ``classify`` maps a driver's exception or returns None. ``absolute`` gives the
+    address that means the same in any working directory: a run is resumed in another one.
     """
 
     name: str
@@ -117,6 +118,7 @@ class ConnectorSpec:
     kind: Kind
     config: type[ConnectorConfig] = ConnectorConfig
     schemes: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
     extensions: tuple[str, ...] = ()
     adf_types: tuple[str, ...] = ()
     capabilities: Capabilities = field(default_factory=Capabilities)

@@ -179,6 +179,20 @@ class Attributes(ABC):
         """The attributes of that version. Raises NotFoundError, SourceChangedError."""
 
 
+class WholeWriter(ABC):
+    """Ability of a store: a small object is written and committed in one request."""
+
+    whole_limit: int
+    """The largest object in bytes that this is worth it for."""
+
+    @abstractmethod
+    def put_whole(self, upload: bytes, data: memoryview) -> None:
+        """Make the object of exactly ``data``, visible at once; ``write_block`` and ``commit`` in one.
+
+        Guards as ``commit`` does and finds its own earlier call. ``commit`` is then not called.
+        """
+
+
 class RangeCopier(ABC):
     """Ability of a store: bytes go from one store to another without passing through this process."""
 

@@ -1,0 +1,80 @@
+"""Where an address leads: service, container and folder."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from crossdock import ConfigError, Location
+
+from .auth import AzureConfig, check_account, settings
+from .wire import Service, service_of
+
+_CONTAINER = re.compile(r"\$root|\$web|\$logs|(?=.{3,63}\Z)[a-z0-9]+(-[a-z0-9]+)*")
+_BAD_NAME = re.compile(r"[\0-\x1f\x7f]|\A/|(?:\A|/)\.{1,2}(?:/|\Z)")
+_LONGEST = 1024
+
+
+@dataclass(frozen=True)
+class Place:
+    """``root`` is a prefix of blob names: empty or ending in ``/``. ``sas``: the SAS in the URL, a secret."""
+
+    service: Service
+    container: str
+    root: str
+    sas: str = ""
+
+    def name(self, path: str) -> str:
+        """The blob's name for a path below the root. Raises ConfigError where a path leads elsewhere."""
+        if not path or _BAD_NAME.search(path):
+            raise ConfigError(
+                f"{path!r} is not the name of a blob: no '.', '..', '/' first or control characters"
+            )
+        if len(self.root) + len(path) > _LONGEST:
+            raise ConfigError(f"{path[:40]!r}... is longer than the {_LONGEST} characters of a blob's name")
+        return self.root + path
+
+    def url_path(self, name: str) -> str:
+        """The quoted path of a blob, below the service's base."""
+        return f"/{self.container}/{quote(name, safe='/~')}"
+
+
+def place(config: AzureConfig, location: Location, kind: str = "blob") -> Place:
+    """The place that an address and its options mean. Raises ConfigError."""
+    if location.scheme == "az":
+        service, container, path = _service(config, kind), location.authority, location.path
+    else:
+        account = config.account or location.authority.partition(".")[0]
+        service = service_of(f"{location.scheme}://{location.authority}", check_account(account))
+        container, _, path = location.path.lstrip("/").partition("/")
+    folder = path.strip("/")
+    if container and not _CONTAINER.fullmatch(container):
+        raise ConfigError(
+            f"{container!r} is not the name of a container: 3 to 63 of a-z, 0-9 and single dashes"
+        )
+    if folder and _BAD_NAME.search(folder):
+        raise ConfigError(f"{folder!r} is not a folder of blobs: no '.', '..' or control characters")
+    return Place(service, container, f"{folder}/" if folder else "", location.query)
+
+
+def _service(config: AzureConfig, kind: str) -> Service:
+    """The service for an address without a host: from the options, else the usual environment."""
+    string = settings(config)
+    account = config.account or string.get("accountname") or ""
+    endpoint = config.endpoint or string.get(f"{kind}endpoint")
+    if endpoint:
+        return service_of(endpoint, account or _account_of(endpoint))
+    account = account or os.environ.get("AZURE_STORAGE_ACCOUNT", "")
+    if not account:
+        raise ConfigError("az:// needs the storage account; give account=NAME or set AZURE_STORAGE_ACCOUNT")
+    protocol = string.get("defaultendpointsprotocol", "https")
+    suffix = string.get("endpointsuffix", "core.windows.net")
+    return service_of(f"{protocol}://{check_account(account)}.{kind}.{suffix}", account)
+
+
+def _account_of(endpoint: str) -> str:
+    """The account that an endpoint names: in its path (an emulator), else as the first part of its host."""
+    service = service_of(endpoint, "")
+    return service.base.rpartition("/")[2] or service.host.partition(".")[0]

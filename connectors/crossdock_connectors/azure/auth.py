@@ -1,0 +1,229 @@
+"""Who we are to Azure Storage: account key, SAS, Entra ID or nobody; shared by Blob and ADLS.
+
+Signing itself is the SDK's. Its policies are called directly, without the SDK's pipeline around them.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal, Protocol
+from urllib.parse import parse_qsl, quote
+
+from pydantic import Field, SecretStr
+
+from crossdock import AuthError, ConfigError, ConnectorConfig
+
+SCOPE = "https://storage.azure.com/.default"
+_ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
+
+
+class AzureConfig(ConnectorConfig):
+    """Options of every Azure Storage connector."""
+
+    account: str | None = Field(
+        default=None, description="Name of the storage account; default: AZURE_STORAGE_ACCOUNT"
+    )
+    endpoint: str | None = Field(
+        default=None,
+        description="Address of the service where it is not ACCOUNT.blob.core.windows.net: a sovereign "
+        "cloud, a private endpoint, Azurite (https://127.0.0.1:10000/devstoreaccount1)",
+    )
+    auth: Literal["auto", "key", "sas", "entra", "anonymous"] = Field(
+        default="auto",
+        description="How to sign in; auto: the first of key, SAS and connection string that is given or "
+        "set in the environment, else Entra ID",
+    )
+    account_key: SecretStr | None = Field(
+        default=None, description="Key of the account; default: AZURE_STORAGE_KEY"
+    )
+    sas_token: SecretStr | None = Field(
+        default=None, description="Shared access signature; default: AZURE_STORAGE_SAS_TOKEN, or in the URL"
+    )
+    connection_string: SecretStr | None = Field(
+        default=None, description="Connection string; default: AZURE_STORAGE_CONNECTION_STRING"
+    )
+    ca_bundle: str | None = Field(
+        default=None,
+        description="File of CA certificates to trust instead of the system's; default: SSL_CERT_FILE",
+    )
+    proxy: SecretStr | None = Field(
+        default=None,
+        description="HTTP proxy, http://user:password@host:port; default: HTTPS_PROXY; empty for none",
+    )
+    no_proxy: str | None = Field(
+        default=None,
+        description="Hosts, domains and networks to reach without the proxy, by comma; default: NO_PROXY",
+    )
+    allow_http: bool = Field(
+        default=False, description="Send data and credentials unencrypted if the endpoint says http://"
+    )
+    connect_timeout: float = Field(default=20, gt=0, description="Seconds to wait for a connection")
+    read_timeout: float = Field(default=60, gt=0, description="Seconds to wait for the service to go on")
+
+
+class Message:
+    """A request as the SDK's signing policies see it: both the pipeline's and the HTTP request."""
+
+    __slots__ = ("context", "headers", "method", "query", "url")
+
+    def __init__(self, method: str, url: str, query: Mapping[str, str], headers: dict[str, str]) -> None:
+        self.method, self.url, self.query, self.headers = method, url, query, headers
+        self.context = _Context()
+
+    @property
+    def http_request(self) -> Message:
+        return self
+
+
+class _Context(dict[str, Any]):
+    transport = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.options: dict[str, Any] = {}
+
+
+@dataclass(frozen=True)
+class _Challenge:
+    """A 401 as the SDK's policy sees it."""
+
+    headers: Mapping[str, str]
+
+    @property
+    def http_response(self) -> _Challenge:
+        return self
+
+
+class Policy(Protocol):
+    """The part of the SDK's signing policies that is used."""
+
+    def on_request(self, request: Any) -> None: ...
+
+
+@dataclass
+class Signer:
+    """Signs requests. ``suffix`` goes to the end of every query (a SAS). Safe from any thread."""
+
+    kind: Literal["key", "sas", "entra", "anonymous"]
+    policy: Policy | None = None
+    suffix: str = field(default="", repr=False)
+
+    def sign(self, message: Message) -> None:
+        if self.policy is not None:
+            self.policy.on_request(message)
+
+    def challenged(self, message: Message, headers: Mapping[str, str]) -> bool:
+        """After a 401: sign in again as the service asks; whether the request can be sent again."""
+        answer = getattr(self.policy, "on_challenge", None)
+        if answer is None:
+            return False
+        named = {"WWW-Authenticate": headers.get("www-authenticate", "")}
+        return bool(answer(message, _Challenge(named)))
+
+    def bearer(self) -> str:
+        """The value of an Authorization header for Entra ID, for the service to read a copy source with."""
+        message = Message("GET", "https://localhost/", {}, {})
+        self.sign(message)
+        return message.headers["Authorization"]
+
+
+def with_key(account: str, key: str) -> Signer:
+    """Raises ConfigError for what is no key."""
+    try:
+        base64.b64decode(key, validate=True)
+    except ValueError:
+        raise ConfigError("the account key is not complete; copy it again from the portal") from None
+    from azure.storage.blob._shared.authentication import SharedKeyCredentialPolicy
+
+    return Signer("key", SharedKeyCredentialPolicy(account, key))  # type: ignore[no-untyped-call]
+
+
+def with_credential(credential: Any) -> Signer:
+    """Sign with an azure-core TokenCredential; its tokens are renewed before they run out."""
+    from azure.storage.blob._shared.policies import StorageBearerTokenCredentialPolicy
+
+    return Signer("entra", StorageBearerTokenCredentialPolicy(credential, SCOPE))
+
+
+def with_sas(token: str) -> Signer:
+    """Raises AuthError for a SAS that is not valid now, ConfigError for one that is none."""
+    token = token.strip().lstrip("?")
+    parts = dict(parse_qsl(token, keep_blank_values=True))
+    if "sig" not in parts or any(c in token for c in "\r\n #"):
+        raise ConfigError("the SAS is not complete: it has no signature (sig=...)")
+    for name, wrong, word in (("se", -1, "expired at"), ("st", 1, "is not valid before")):
+        when = _moment(parts.get(name, ""))
+        if when and (when - datetime.now(UTC)).total_seconds() * wrong > (900 if name == "st" else 0):
+            raise AuthError(f"the SAS {word} {when:%Y-%m-%d %H:%M} UTC; give a new one with sas_token=...")
+    return Signer("sas", suffix=token)
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def settings(config: AzureConfig) -> dict[str, str]:
+    """The connection string as a dict with lower-case keys: the option's, else the environment's."""
+    given = config.connection_string
+    text = given.get_secret_value() if given else ""
+    if not text and not (config.account or config.endpoint or config.account_key or config.sas_token):
+        text = os.environ.get("AZURE_STORAGE_CONNECTION_STRING", "")
+    found = {}
+    for pair in filter(None, text.strip().split(";")):
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise ConfigError("the connection string is not of the form Name=value;Name=value")
+        found[name.strip().lower()] = value.strip()
+    if found.get("usedevelopmentstorage", "").lower() == "true":
+        raise ConfigError("name Azurite's address with endpoint=https://127.0.0.1:10000/devstoreaccount1")
+    return found
+
+
+def signer(config: AzureConfig, account: str, sas: str = "") -> Signer:
+    """How to sign for an account; ``sas`` is the one of the URL. Raises AuthError or ConfigError."""
+    string = settings(config)
+    mine = string.get("accountname", account) == account
+    environment = os.environ if os.environ.get("AZURE_STORAGE_ACCOUNT", account) == account else {}
+    key = _secret(config.account_key) or (string.get("accountkey", "") if mine else "")
+    sas = sas or _secret(config.sas_token) or string.get("sharedaccesssignature", "")
+    if config.auth in ("auto", "key") and not key and not sas:
+        key = environment.get("AZURE_STORAGE_KEY", "") or environment.get("AZURE_STORAGE_ACCOUNT_KEY", "")
+    if config.auth in ("auto", "sas") and not key and not sas:
+        sas = environment.get("AZURE_STORAGE_SAS_TOKEN", "")
+    return _choose(config.auth, account, key, sas)
+
+
+def _choose(auth: str, account: str, key: str, sas: str) -> Signer:
+    if auth == "anonymous":
+        return Signer("anonymous")
+    if auth == "key" or (auth == "auto" and key):
+        if not key:
+            raise AuthError("auth=key needs the account's key; give account_key=... or set AZURE_STORAGE_KEY")
+        return with_key(account, key)
+    if auth == "sas" or (auth == "auto" and sas):
+        if not sas:
+            raise AuthError("auth=sas needs a SAS; give sas_token=... or set AZURE_STORAGE_SAS_TOKEN")
+        return with_sas(sas)
+    from azure.identity import DefaultAzureCredential
+
+    return with_credential(DefaultAzureCredential())
+
+
+def _secret(value: SecretStr | None) -> str:
+    return value.get_secret_value() if value else ""
+
+
+def check_account(name: str) -> str:
+    """The account's name, if it is one. Raises ConfigError."""
+    if not _ACCOUNT.fullmatch(name):
+        raise ConfigError(f"{quote(name)!r} is not the name of a storage account")
+    return name

@@ -1,0 +1,71 @@
+"""Azure Blob Storage."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Literal
+
+from pydantic import Field
+
+from crossdock import Capabilities, ConnectorSpec, Location, WriteMode
+
+from .address import place
+from .auth import AzureConfig, signer
+from .blob_store import BlobStore
+from .blob_upload import MAX_BLOCKS
+from .errors import classify
+from .wire import Wire
+
+MIB = 1 << 20
+
+
+class BlobConfig(AzureConfig):
+    """Options of Azure Blob Storage."""
+
+    server_copy: bool = Field(
+        default=True,
+        description="Let the service fetch from another blob by itself; false where it cannot reach the "
+        "source (a private endpoint, an emulator)",
+    )
+    checksum: Literal["auto", "crc64", "md5"] = Field(
+        default="auto",
+        description="Checksum of each request with data, which the service compares; auto: CRC-64, else MD5",
+    )
+
+
+def _open(config: BlobConfig, location: Location) -> BlobStore:
+    where = place(config, location)
+    wire = Wire(where.service, signer(config, where.service.account, where.sas), config)
+    return BlobStore(wire, where, server_copy=config.server_copy, checksum=config.checksum)
+
+
+SPEC = ConnectorSpec(
+    name="azureblob",
+    summary="Azure Blob Storage",
+    kind="store",
+    config=BlobConfig,
+    schemes=("az", "https", "http"),
+    hosts=("*.blob.*",),
+    adf_types=(
+        "AzureBlobStorage",
+        "AzureBlobStorageLocation",
+        "AzureBlobStorageReadSettings",
+        "AzureBlobStorageWriteSettings",
+        "AzureStorage",
+    ),
+    capabilities=Capabilities(
+        write_modes=frozenset({WriteMode.ERROR, WriteMode.OVERWRITE}),
+        visibility="per_object",
+        private_staging=False,
+        block_range=(1, 4000 * MIB),
+        best_block=8 * MIB,
+        max_blocks=MAX_BLOCKS,
+        resume_window=timedelta(days=7),
+        read_back="after_commit",
+    ),
+    open_store=_open,
+    classify=classify,
+    example="crossdock copy data/ az://landing/data/ -k account=contoso",
+    requires=("azure.storage.blob", "azure.identity", "azure.core"),
+    extra="crossdock[azure]",
+)

@@ -1,0 +1,198 @@
+"""The object store over Azure Blob Storage: block blobs of one container, below a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+
+from crossdock import (
+    Block,
+    ConfigError,
+    InternalError,
+    NotFoundError,
+    ObjectInfo,
+    ObjectReader,
+    ObjectStore,
+    RangeCopier,
+    ShortReadError,
+    SourceChangedError,
+    UploadRequest,
+    WholeWriter,
+)
+
+from . import blob_list, blob_upload
+from .address import Place
+from .blob_upload import Upload
+from .checksum import Kind, Sealed
+from .wire import Answer, Wire
+
+_COPY_SAS = timedelta(hours=12)
+
+
+class BlobReader(ObjectReader):
+    """One version of a blob. Nothing is held open: each range is a request of its own."""
+
+    def __init__(self, wire: Wire, path: str, info: ObjectInfo) -> None:
+        self._wire, self._path, self.info = wire, path, info
+        self._match = f'"{info.etag}"'
+
+    def read_into(self, offset: int, buffer: memoryview) -> int:
+        want = max(0, min(len(buffer), self.info.size - offset))
+        if not want:
+            return 0
+        headers = {"x-ms-range": f"bytes={offset}-{offset + want - 1}", "If-Match": self._match}
+        answer = self._wire.call("GET", self._path, {}, headers, into=buffer[:want])
+        if answer.headers.get("etag", self._match).removeprefix("W/") != self._match:
+            raise SourceChangedError(f"{self._wire.shown(self._path)} changed while it was read")
+        self._check_range(answer, offset, want)
+        return want
+
+    def _check_range(self, answer: Answer, offset: int, want: int) -> None:
+        where = self._wire.shown(self._path)
+        if answer.status == 206:
+            if not answer.headers.get("content-range", "").startswith(f"bytes {offset}-{offset + want - 1}/"):
+                raise InternalError(f"the service sent another range of {where} than was asked for")
+        elif offset or want != self.info.size:
+            raise InternalError(f"the service does not send ranges of {where}")
+        if answer.got < want:
+            raise ShortReadError(f"{where} ended after {offset + answer.got:,} of {self.info.size:,} bytes")
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class BlobStore(ObjectStore, RangeCopier, WholeWriter):
+    """Blobs of a container. ``server_copy``: the service may fetch from the source by itself."""
+
+    whole_limit = 8 << 20
+
+    def __init__(
+        self, wire: Wire, place: Place, *, server_copy: bool = True, checksum: Kind = "auto"
+    ) -> None:
+        self.wire, self.place, self.server_copy = wire, place, server_copy
+        self._sealed = Sealed(wire, checksum)
+
+    def list(self, prefix: str = "", after: str | None = None) -> Iterator[Sequence[ObjectInfo]]:
+        if prefix.startswith("/") or "/../" in f"/{prefix}":
+            raise ConfigError(f"{prefix!r} is not the beginning of a blob's name")
+        return blob_list.pages(self.wire, self._container(), prefix, after)
+
+    def is_folder(self, path: str) -> bool:
+        if not self.place.container:
+            return "/" not in path.strip("/")
+        prefix = path.rstrip("/") + "/" if path.rstrip("/") else ""
+        found = blob_list.pages(self.wire, self.place, prefix, None, most=2)
+        return next(iter(found), None) is not None
+
+    def stat(self, path: str) -> ObjectInfo:
+        if not self.place.container:
+            raise NotFoundError(f"{path} is a container, not a blob")
+        url = self._path(path)
+        headers = self.wire.call("HEAD", url).headers
+        if headers.get("x-ms-meta-hdi_isfolder", "").lower() == "true":
+            raise NotFoundError(f"{self.wire.shown(url)} is a folder, not a blob")
+        etag, modified = (
+            headers.get("etag", "").strip('"'),
+            blob_list.moment(headers.get("last-modified", "")),
+        )
+        return ObjectInfo(path, int(headers.get("content-length", "0")), etag, modified)
+
+    def open_read(self, path: str, info: ObjectInfo | None = None) -> BlobReader:
+        return BlobReader(self.wire, self._path(path), info or self.stat(path))
+
+    def open_upload(self, path: str, request: UploadRequest) -> bytes:
+        blob = self._container().name(path)
+        if request.size is not None and request.size <= self.whole_limit:
+            # Written in one request it needs no guard against somebody in between.
+            return Upload.new(blob, request, "" if request.overwrite else "*").encode()
+        guard, width = blob_upload.standing(self.wire, self.place, blob)
+        return Upload.new(blob, request, guard if request.overwrite else "*", width).encode()
+
+    def write_block(self, upload: bytes, block: Block, data: memoryview) -> None:
+        if len(data) != block.length:
+            raise InternalError(f"a block of {block.length:,} bytes came with {len(data):,}")
+        begun = Upload.decode(upload)
+        query = {"comp": "block", "blockid": begun.block_id(block)}
+        self._sealed.put(self.place.url_path(begun.blob), query, {}, data)
+
+    def put_whole(self, upload: bytes, data: memoryview) -> None:
+        blob_upload.put(self.wire, self._sealed, self.place, Upload.decode(upload), data)
+
+    def commit(self, upload: bytes, blocks: Sequence[Block]) -> None:
+        blob_upload.commit(self.wire, self._sealed, self.place, Upload.decode(upload), blocks)
+
+    def abort(self, upload: bytes) -> None:
+        """Blocks cannot be removed without touching the blob; the service drops them after a week."""
+
+    def delete(self, path: str) -> None:
+        url = self._path(path)
+        answer = self.wire.call("DELETE", url, {}, {"x-ms-delete-snapshots": "include"}, accept=(404,))
+        if answer.status == 404 and answer.headers.get("x-ms-error-code") == "ContainerNotFound":
+            raise self.wire.refusal(answer, url)
+
+    def can_copy_from(self, source: ObjectStore) -> bool:
+        return isinstance(source, BlobStore) and self.server_copy and source.server_copy
+
+    def copy_block(
+        self, source: ObjectStore, info: ObjectInfo, offset: int, upload: bytes, block: Block
+    ) -> None:
+        assert isinstance(source, BlobStore)  # noqa: S101 - can_copy_from said so
+        if offset + block.length > info.size:
+            raise ShortReadError(f"{info.path} ends after {info.size:,} bytes")
+        begun = Upload.decode(upload)
+        url = self.place.url_path(begun.blob)
+        headers = {
+            **source._as_source(info),
+            "x-ms-source-range": f"bytes={offset}-{offset + block.length - 1}",
+            "x-ms-source-if-match": f'"{info.etag}"',
+        }
+        query = {"comp": "block", "blockid": begun.block_id(block)}
+        answer = self.wire.call("PUT", url, query, headers, accept=(404, 409, 412, 416))
+        if answer.status in (404, 409, 412, 416):
+            self._refused_copy(answer, info, url)
+
+    def _refused_copy(self, answer: Answer, info: ObjectInfo, url: str) -> None:
+        code = answer.headers.get("x-ms-error-code", "")
+        if answer.status == 412 and not code.startswith("Lease"):
+            raise SourceChangedError(f"{info.path} changed while it was copied")
+        if answer.status == 416:
+            raise ShortReadError(f"{info.path} ended before {info.size:,} bytes")
+        if answer.status == 404 and code == "CannotVerifyCopySource":
+            raise NotFoundError(f"{info.path} does not exist any more")
+        raise self.wire.refusal(answer, url)
+
+    def _as_source(self, info: ObjectInfo) -> dict[str, str]:
+        """Headers that let another account's service read the blob."""
+        name = self.place.name(info.path)
+        url, signer = self.wire.service.url + self.place.url_path(name), self.wire.signer
+        if signer.kind == "entra":
+            return {"x-ms-copy-source": url, "x-ms-copy-source-authorization": signer.bearer()}
+        suffix = signer.suffix
+        if signer.kind == "key":
+            suffix = self._sas_for(name)
+        return {"x-ms-copy-source": f"{url}?{suffix}" if suffix else url}
+
+    def _sas_for(self, name: str) -> str:
+        """A SAS to read one blob, made with the account's key."""
+        from azure.storage.blob import BlobSasPermissions, generate_blob_sas
+
+        policy = self.wire.signer.policy
+        return generate_blob_sas(
+            self.wire.service.account,
+            self.place.container,
+            name,
+            account_key=getattr(policy, "account_key", ""),
+            permission=BlobSasPermissions(read=True),
+            expiry=datetime.now(UTC) + _COPY_SAS,
+        )
+
+    def close(self) -> None:
+        self.wire.close()
+
+    def _container(self) -> Place:
+        if not self.place.container:
+            raise ConfigError("the address names no container; write .../CONTAINER/path")
+        return self.place
+
+    def _path(self, path: str) -> str:
+        return self.place.url_path(self._container().name(path))
