@@ -326,7 +326,7 @@ def again(
             if number >= attempts(error):
                 raise
             gate.failed(error, began)
-            pause(error, number, cancel, worker)
+            pause(error, number, cancel, worker, gate)
         else:
             gate.faster()
             return result
@@ -348,14 +348,20 @@ def make_way(gate: Gate, worker: Worker, cancel: threading.Event) -> None:
             gate.enter(cancel)
 
 
-def pause(error: TransientError, number: int, cancel: threading.Event, worker: Worker) -> None:
-    """Wait before the next try: twice as long each time, with jitter, and as long as the server wishes."""
+def pause(error: TransientError, number: int, cancel: threading.Event, worker: Worker, gate: Gate) -> None:
+    """Wait before the next try: twice as long each time, with jitter, and as long as the server wishes.
+
+    Meanwhile somebody else may have the worker's place within the gate.
+    """
     worker.retries += 1
     worker.throttled += isinstance(error, ThrottledError)
     wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (number - 1)) * random.uniform(0.5, 1)  # noqa: S311
     with worker.waits_for("throttle"):
-        if cancel.wait(max(wait, error.retry_after or 0)):
-            raise CancelledError("the run was interrupted") from error
+        gate.leave()
+        cancelled = cancel.wait(max(wait, error.retry_after or 0))
+        gate.enter(cancel)
+    if cancelled:
+        raise CancelledError("the run was interrupted") from error
 
 
 @contextmanager

@@ -81,7 +81,7 @@ class Context:
             if error.side != where:
                 raise
             gate.failed(error, began)
-            pause(error, 1, self.cancel, worker)
+            pause(error, 1, self.cancel, worker, gate)
         return again(attempt, self.cancel, worker, gate, first=2)
 
     @contextmanager

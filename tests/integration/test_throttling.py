@@ -19,9 +19,9 @@ def big(tmp_path: Path) -> Path:
 
 
 def test_fewer_workers_while_the_server_is_busy(big: Path, tmp_path: Path, sink_record: Record) -> None:
-    options = sink_record.options | {"at_once": "2"}
+    options = sink_record.options | {"at_once": "4", "lasts": "0.02", "retry_after": "0"}
     result = crossdock.copy(
-        big, f"limited://{tmp_path}/out/big.bin", sink_options=options, block_size=10_000, parallel_copies=16
+        big, f"limited://{tmp_path}/out/big.bin", sink_options=options, block_size=10_000, parallel_copies=32
     )
     assert (tmp_path / "out" / "big.bin").read_bytes() == big.read_bytes()
     assert left_behind(tmp_path) == []
@@ -31,8 +31,8 @@ def test_fewer_workers_while_the_server_is_busy(big: Path, tmp_path: Path, sink_
     assert result.seconds["throttle"] > 0
     assert result.output()["executionDetails"][0]["sink"]["throttlingErrors"] == refused
     assert any("throttled" in note for note in result.notes)
-    # Sixteen workers that only waited a little each time would be refused for most of the 300 blocks.
-    assert refused < 150
+    # Workers that each only wait and try again are refused about 200 times here, these about 35 times.
+    assert refused < 110
 
 
 def test_more_again_afterwards(big: Path, tmp_path: Path, sink_record: Record) -> None:
