@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from xml.etree import ElementTree
 
+import broken_attributes
 import broken_formats
 import broken_stores
 import broken_tables
@@ -19,7 +20,7 @@ import pytest
 
 _BROKEN = [
     wrong
-    for module in (broken_tables, broken_writers, broken_stores, broken_formats)
+    for module in (broken_tables, broken_writers, broken_stores, broken_attributes, broken_formats)
     for wrong in vars(module).values()
     if isinstance(wrong, type) and issubclass(wrong, module.Wrong) and wrong.__name__ != "Wrong"
 ]

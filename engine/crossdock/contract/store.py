@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from .store_attributes import AttributeChecks
 from .store_commit import CommitChecks
 from .store_reading import ReadingChecks
 from .store_resume import ResumeChecks
 from .store_upload import UploadChecks
 
 
-class StoreContract(ReadingChecks, UploadChecks, CommitChecks, ResumeChecks):
+class StoreContract(ReadingChecks, UploadChecks, CommitChecks, ResumeChecks, AttributeChecks):
     """All checks of a store. Override the fixture ``url``; ``inventory`` and ``change`` where you can."""

@@ -1,0 +1,66 @@
+"""Checks of what an object has beside its bytes, and of deleting exactly one version of it."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+import pytest
+
+from ..errors import NotFoundError, SourceChangedError
+from ..spi import Attributes, ObjectAttributes, ObjectStore
+from .store_base import StoreBase, noise
+
+_GIVEN = {
+    "metadata": {"batch": "7", "origin": "contract"},
+    "headers": {"content_type": "text/x-contract", "content_language": "nb"},
+    "modified_ns": 1_234_567_890_000_000_000,
+    "mode": 0o640,
+}
+
+
+class AttributeChecks(StoreBase):
+    """Attributes, where the store has them, and ``delete_version``."""
+
+    def test_attributes(self, store: ObjectStore) -> None:
+        """What is given with an upload is there from the commit on; what is not given is not invented."""
+        if not isinstance(store, Attributes):
+            pytest.skip("the store has no attributes")
+        assert store.keeps, "a store that keeps nothing is no Attributes"
+        assert store.keeps <= {field.name for field in fields(ObjectAttributes)}
+        given = {name: value for name, value in _GIVEN.items() if name in store.keeps}
+        for path, offsets in (("a/x", True), ("y", False)):
+            pieces = self.cut(noise(2 * self.block_size), offsets=offsets)
+            request = replace(self.request(overwrite=True), attributes=ObjectAttributes(**given))  # type: ignore[arg-type]
+            upload = store.open_upload(path, request)
+            for block, data in pieces:
+                store.write_block(upload, block, memoryview(data))
+            for _ in range(2):
+                store.commit(upload, [block for block, _ in pieces])
+            found = store.attributes(store.stat(path))
+            assert {name: getattr(found, name) for name in given} == given
+            assert self.get(store, path) == noise(2 * self.block_size)
+            store.abort(upload)
+
+    def test_attributes_of_another_version(self, store: ObjectStore, url: str) -> None:
+        if not isinstance(store, Attributes):
+            pytest.skip("the store has no attributes")
+        self.put(store, "x", noise(100, 1))
+        planned = store.stat("x")
+        self.change(url, "x", noise(100, 2))
+        with self.raises(SourceChangedError):
+            store.attributes(planned)
+        store.delete("x")
+        with self.raises(NotFoundError, SourceChangedError):
+            store.attributes(planned)
+
+    def test_delete_version(self, store: ObjectStore, url: str) -> None:
+        for path in ("x", "y"):
+            self.put(store, path, noise(100, 1))
+        first, second = store.stat("x"), store.stat("y")
+        store.delete_version(first)
+        store.delete_version(first)
+        self.assert_absent(store, "x")
+        self.change(url, "y", noise(100, 2))
+        with self.raises(SourceChangedError):
+            store.delete_version(second)
+        assert self.get(store, "y") == noise(100, 2), "a version that was not named is deleted"

@@ -1,0 +1,84 @@
+"""Stores that are each wrong about attributes or versions: variations of ``folder_store``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import broken_stores
+from folder_store import FolderStore, spec_of
+
+from crossdock import Attributes, Location, ObjectAttributes, ObjectInfo, UploadRequest
+
+
+class Wrong(broken_stores.Wrong):
+    """As there; not collected itself."""
+
+    __test__ = False
+
+
+class DescribedStore(FolderStore, Attributes):
+    """Correct: metadata lies beside the root from ``open_upload`` on."""
+
+    keeps = frozenset({"metadata"})
+
+    def note(self, path: str) -> Path:
+        return Path(f"{self.root}.notes", path.replace("/", "~"))
+
+    def open_upload(self, path: str, request: UploadRequest) -> bytes:
+        self.place(path)
+        self.note(path).parent.mkdir(parents=True, exist_ok=True)
+        given = request.attributes.metadata if request.attributes else {}
+        self.note(path).write_text(json.dumps(dict(given)))
+        return super().open_upload(path, request)
+
+    def attributes(self, info: ObjectInfo) -> ObjectAttributes:
+        self.open_read(info.path, info).close()
+        return ObjectAttributes(metadata=json.loads(self.note(info.path).read_text()))
+
+
+class ForgetfulStore(DescribedStore):
+    def attributes(self, info: ObjectInfo) -> ObjectAttributes:
+        super().attributes(info)
+        return ObjectAttributes()
+
+
+def open_forgetful(config: Any, location: Location) -> ForgetfulStore:
+    return ForgetfulStore(location.path)
+
+
+class TestForgetsAttributes(Wrong):
+    __test__ = True
+    spec = spec_of(open_forgetful)
+    caught_by = frozenset({"test_attributes"})
+
+
+class CarelessStore(DescribedStore):
+    def attributes(self, info: ObjectInfo) -> ObjectAttributes:
+        return super().attributes(self.stat(info.path))
+
+
+def open_careless(config: Any, location: Location) -> CarelessStore:
+    return CarelessStore(location.path)
+
+
+class TestTakesAttributesOfAnyVersion(Wrong):
+    __test__ = True
+    spec = spec_of(open_careless)
+    caught_by = frozenset({"test_attributes_of_another_version"})
+
+
+class HastyStore(FolderStore):
+    def delete_version(self, info: ObjectInfo) -> None:
+        self.delete(info.path)
+
+
+def open_hasty(config: Any, location: Location) -> HastyStore:
+    return HastyStore(location.path)
+
+
+class TestDeletesAnyVersion(Wrong):
+    __test__ = True
+    spec = spec_of(open_hasty)
+    caught_by = frozenset({"test_delete_version"})
