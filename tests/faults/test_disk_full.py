@@ -104,9 +104,12 @@ def test_the_sink_has_no_inodes_left(bench: Bench, disk: SmallDisk) -> None:
         (ManyBinary, "torn.copy_range:before:200"),
         (CsvToParquet, "torn.write_at:before:4"),
         (CsvToParquet, "os.ftruncate:before:1"),
+        # Between the two steps of a commit: the target has its name already.
+        (OneBinary, "os.replace:before:1"),
+        (CsvToParquet, "os.replace:before:1"),
     ],
 )
-def test_half_of_a_block_finds_room(bench: Bench, kind: type[Payload], point: str) -> None:
+def test_half_of_a_step_finds_room(bench: Bench, kind: type[Payload], point: str) -> None:
     payload = kind(bench.folder)
     ended = bench.copy(payload, fail=point)
     assert (ended.code, ended.answer.get("error")) == (1, "NoSpace"), ended

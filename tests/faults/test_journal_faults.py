@@ -13,7 +13,7 @@ from fault_payloads import OneBinary, leftovers
 from crossdock import api
 
 
-@pytest.mark.parametrize("nth", range(1, 9))
+@pytest.mark.parametrize("nth", [1, 3, 5, *range(6, 18)])
 def test_killed_while_the_journal_is_made(bench: Bench, nth: int) -> None:
     """Whatever is there of it, the same copy can be begun again under the same name."""
     payload = OneBinary(bench.folder)

@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pytest
+
+import crossdock
 
 
 class Record:
@@ -53,3 +56,20 @@ def left_behind(folder: Path) -> list[str]:
 def journals(home: Path) -> list[str]:
     folder = home / "runs"
     return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+
+
+def copy_failing(
+    shelf: Path, source: Record, sink: Record, fail: dict[str, str], **options: object
+) -> crossdock.CrossdockError:
+    """A copy of eight splits that breaks off."""
+    with pytest.raises(crossdock.CrossdockError) as caught:
+        crossdock.copy(
+            "rows://here",
+            f"shelf://{shelf}",
+            source_options={"rows": "1000", **source.options, **fail},
+            sink_options=sink.options,
+            parallel_copies=2,
+            run_id="r",
+            **options,  # type: ignore[arg-type]
+        )
+    return caught.value

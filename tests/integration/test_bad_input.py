@@ -92,7 +92,7 @@ class TestAddresses:
         assert "has a wildcard; name a file or a folder" in error.message
 
     def test_a_password_is_in_no_message(self, refused: Refused) -> None:
-        error = refused("good.csv", "file://me:hunter2@/tmp/*.csv")
+        error = refused("good.csv", "file://me:hunter2@/data/*.csv")
         assert "hunter2" not in str(error)
 
     def test_a_link_that_leads_out_of_the_folder(self, refused: Refused, here: Path, tmp_path: Path) -> None:

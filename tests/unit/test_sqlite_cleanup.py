@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -81,18 +84,46 @@ def test_a_database_with_somebodys_table_stays(db: Path) -> None:
     assert names(db) == ["theirs"]
 
 
+_ROUNDS = """
+import sys
+from pathlib import Path
+from crossdock import Target, Unit
+from sqlite_samples import ERROR, numbers, sink, stage
+
+database, name = Path(sys.argv[1]), sys.argv[2]
+for round_ in range(60):
+    into = sink(database)
+    handle = into.begin(Unit(name), Target(ERROR, numbers(0, 0).schema), f"run{round_}").handle
+    receipt = stage(into, handle, numbers(0, 5))
+    if round_ == 59:
+        into.commit(handle, [receipt])
+    into.cleanup(handle)
+"""
+
+
+def test_processes_that_make_and_remove_one_database(db: Path) -> None:
+    """A process that had the file open before another one removed it does no harm to the next file."""
+    here = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
+    running = [
+        subprocess.Popen([sys.executable, "-c", _ROUNDS, str(db), name], env=here) for name in ("t", "u", "v")
+    ]
+    assert [process.wait() for process in running] == [0, 0, 0]
+    assert names(db) == ["t", "u", "v"]
+    assert sql(db, "PRAGMA integrity_check") == [("ok",)]
+
+
 def test_begin_beside_a_cleanup_that_removes_the_database(db: Path) -> None:
     """Whoever begins while the file goes away ends up in a file that is there."""
     failures: list[BaseException] = []
 
     def work(name: str) -> None:
         try:
-            for round_ in range(15):
+            for round_ in range(30):
                 into = sink(db)
                 unit, target = Unit(name), Target(ERROR, numbers(0, 0).schema)
                 handle = into.begin(unit, target, f"run{round_}").handle
                 receipt = stage(into, handle, numbers(0, 5))
-                if round_ == 14:
+                if round_ == 29:
                     into.commit(handle, [receipt])
                 into.cleanup(handle)
         except BaseException as error:  # noqa: BLE001 - reported below

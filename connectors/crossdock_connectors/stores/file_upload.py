@@ -153,9 +153,6 @@ def commit(upload: Upload, blocks: Sequence[Block], *, sync: bool) -> None:
     if upload.overwrite and _is_done(upload, found):
         return
     if upload.boot and upload.boot != boot_id():
-        if not upload.overwrite and _same(staged, upload.final):
-            # Our own commit ended half-way through ``_link``: it may not stand in the way of the next one.
-            os.unlink(upload.final)
         raise upload.lost("the machine was restarted, and without sync=true the disk may lack some of it")
     _assemble(upload, found.st_size, lengths, sync=sync)
     _keep(upload, staged)
@@ -298,6 +295,7 @@ def _same(staged: str, final: str) -> bool:
 
 def discard(upload: Upload) -> None:
     """Remove all that is staged, and the folders made for the target where nothing came into them."""
+    _withdraw(upload)
     _remove(upload.data)
     _remove_parts(upload.parts)
     if _remove(upload.done):  # committed: the folder holds the target
@@ -311,6 +309,17 @@ def discard(upload: Upload) -> None:
             continue
         except OSError:  # something came into it
             break
+
+
+def _withdraw(upload: Upload) -> None:
+    """Undo a commit that ended half-way through ``_link``: else it stands in the way of the next one."""
+    if upload.overwrite or os.path.lexists(upload.done):
+        return
+    parts = []
+    with suppress(FileNotFoundError, NotADirectoryError):
+        parts = [f"{upload.parts}/{name}" for name in os.listdir(upload.parts)]
+    if any(_same(path, upload.final) for path in (upload.data, *parts)):
+        _remove(upload.final)
 
 
 def _remove(path: str) -> bool:

@@ -149,16 +149,31 @@ class Database:
 
     def write(self, *, create: bool = False) -> Transaction:
         """Begin a write transaction, waiting for others; it ends with ``commit`` or ``rollback``."""
-        lock = _writing[self.path]
-        # Threads of ours queue here: SQLite itself would only poll.
-        if not lock.acquire(timeout=self.busy_timeout):
-            raise TransientError(f"{self.path} is being written to by another split of this process")
+        lock = self._acquire()
         try:
-            connection, created = self._begin(create)
+            with _door(self.path, exclusive=False):
+                connection, created = self._begin(create)
         except BaseException:
             lock.release()
             raise
         return Transaction(connection, lock, created)
+
+    @contextmanager
+    def alone(self, mode: Literal["rw", "rwc"] = "rw") -> Iterator[Connection]:
+        """A connection without a transaction, while nobody of ours opens the database to write."""
+        lock = self._acquire()
+        try:
+            with _door(self.path, exclusive=True), self.connect(mode) as connection:
+                yield connection
+        finally:
+            lock.release()
+
+    def _acquire(self) -> threading.Lock:
+        # Threads of ours queue here: SQLite itself would only poll.
+        lock = _writing[self.path]
+        if not lock.acquire(timeout=self.busy_timeout):
+            raise TransientError(f"{self.path} is being written to by another split of this process")
+        return lock
 
     def _begin(self, create: bool) -> tuple[Connection, bool]:
         for _ in range(_TRIES):
@@ -244,6 +259,26 @@ def is_read_here(path: str) -> bool:
 
 def is_written_here(path: str) -> bool:
     return _written_here[path] > 0
+
+
+@contextmanager
+def _door(path: str, *, exclusive: bool) -> Iterator[None]:
+    """Keep processes of ours from removing a database that another one is opening.
+
+    SQLite cannot tell that its file has gone: it would take the journal of a new one in its place for its
+    own. The lock is the folder's, so that no file stays behind; where there is none, we do without.
+    """
+    fd = -1
+    with suppress(ImportError, OSError):
+        import fcntl
+
+        fd = os.open(os.path.dirname(path), os.O_RDONLY)
+        fcntl.flock(fd, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)
+    try:
+        yield
+    finally:
+        if fd >= 0:
+            os.close(fd)
 
 
 def _number(path: str) -> int | None:

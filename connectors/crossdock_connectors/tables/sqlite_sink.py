@@ -143,7 +143,7 @@ class SqliteSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"]):
         if created:
             with self.database.write(create=True) as connection:
                 staging_.note_created(connection)
-        with self.database.connect("rwc") as connection:
+        with self.database.alone("rwc") as connection:
             before = str(connection.value("PRAGMA journal_mode"))
             if before != mode:
                 connection.run(f"PRAGMA journal_mode = {mode}")

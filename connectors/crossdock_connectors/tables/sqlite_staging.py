@@ -13,7 +13,7 @@ import json
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -223,15 +223,19 @@ def _remove(database: Database) -> None:
 
     The journal goes before: by its name alone it could be that of a new database in this place.
     """
-    hasty = replace(database, busy_timeout=1.0)
-    with hasty.connect("rw") as connection:
-        connection.run("PRAGMA journal_mode = delete")
-    with hasty.write() as connection:
-        if _is_ours_and_empty(connection) and connection.value("PRAGMA journal_mode") == "delete":
-            Path(database.path).unlink()
+    with database.alone() as connection:
+        connection.run("PRAGMA busy_timeout = 1000")
+        if connection.value("PRAGMA journal_mode = delete") != "delete":
+            return
+        connection.run("BEGIN IMMEDIATE")
+        try:
+            if _is_ours_and_empty(connection):
+                Path(database.path).unlink()
+        finally:
+            connection.run("ROLLBACK")
 
 
 def _restore_journal(database: Database, mode: str) -> None:
     """Best effort: it needs the database for itself, and any mode is a good one."""
-    with suppress(Exception), database.connect("rw") as connection:
+    with suppress(Exception), database.alone() as connection:
         connection.run(f"PRAGMA journal_mode = {mode}")
