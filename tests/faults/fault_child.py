@@ -23,7 +23,7 @@ from typing import Any
 import flaky_store
 
 import crossdock
-import crossdock.run
+import crossdock.prepare
 from crossdock import carry
 from crossdock.carry import Carrier
 from crossdock.files import tabular
@@ -80,8 +80,8 @@ class Failpoints:
         self.wrap(Journal, "create", "journal.create")
         if self.name == "making":
             self._watch_statements()
-        real = crossdock.run.open_sink
-        crossdock.run.open_sink = lambda resolved: self._watch(real(resolved))
+        real = crossdock.prepare.open_sink
+        crossdock.prepare.open_sink = lambda resolved: self._watch(real(resolved))
         self._tear("write_at", lambda fd, data, at: (fd, data[: len(data) // 2], at))
         self._tear("copy_range", lambda *args: (*args[:-1], args[-1] // 2))
 
@@ -139,14 +139,14 @@ ACTIONS = {
 def _write_groups_of(rows: int) -> None:
     """Parquet as another release might write it: the same rows, other bytes."""
     spec = registry().by_name("parquet")
-    real = crossdock.run.open_sink
+    real = crossdock.prepare.open_sink
 
     def open_sink(resolved: Any) -> Any:
         sink = real(resolved)
         sink.format = spec.open_format(spec.config(row_group_rows=rows))
         return sink
 
-    crossdock.run.open_sink = open_sink
+    crossdock.prepare.open_sink = open_sink
 
 
 def _record(carried: list[list[Any]], pause: float, change: dict[str, Any]) -> None:

@@ -83,7 +83,7 @@ def _type(about: dict[str, Any], definitions: dict[str, Any]) -> str:
 
 def _default(about: dict[str, Any]) -> str:
     value = about.get("default")
-    if value is None or value == []:
+    if value is None:
         return ""
     return str(value).lower() if isinstance(value, bool) else value if isinstance(value, str) else repr(value)
 
