@@ -37,6 +37,7 @@ _EXIT_CODES = """\
 | 2 | the request or the data was wrong: a person has to change something |
 | 3 | done, with rows or files skipped |
 | 130 | interrupted (Ctrl-C); the run can be resumed |
+| 143 | stopped by SIGTERM; the run can be resumed |
 | 143 | terminated (SIGTERM); the run can be resumed |
 """
 
