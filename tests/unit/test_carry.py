@@ -17,7 +17,8 @@ from crossdock import (
     Receipt,
 )
 from crossdock import carry as carrying
-from crossdock.carry import Job, Worker, classified, read_ahead
+from crossdock.carry import Job, Worker, classified
+from crossdock.read_ahead import read_ahead
 
 
 @pytest.fixture(autouse=True)
