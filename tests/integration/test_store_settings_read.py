@@ -227,7 +227,7 @@ class TestPartitions:
         )
         assert result.payload == "tabular"
         lines = (tmp_path / "out" / "city=Oslo" / "part.csv").read_text().splitlines()
-        assert lines == ["id,city", "20230,Oslo", "20231,Oslo", "20232,Oslo"]
+        assert lines == ["id,city", '20230,"Oslo"', '20231,"Oslo"', '20232,"Oslo"']
 
     @pytest.mark.parametrize(
         ("address", "root", "columns"),

@@ -23,7 +23,7 @@ from crossdock import (
     TransientError,
 )
 from crossdock import carry as carrying
-from crossdock.carry import ATTEMPTS, Job, Worker
+from crossdock.carry import ATTEMPTS, THROTTLED_ATTEMPTS, Job, Worker
 from crossdock.limits import MemoryBudget, Throttle
 
 
@@ -44,12 +44,17 @@ class TestRetries:
         assert (receipt.token, shelf.kept) == (b"r7003", {7003: [0, 1, 2, 3, 4]})
         assert (worker.retries, worker.throttled) == (2, 0)
 
-    def test_not_for_ever(self) -> None:
-        source, worker = Numbers(fail=failing("open", ThrottledError("busy"))), Worker()
-        with pytest.raises(ThrottledError):
+    @pytest.mark.parametrize(
+        ("error", "tries"), [(TransientError("x"), ATTEMPTS), (ThrottledError("busy"), THROTTLED_ATTEMPTS)]
+    )
+    def test_not_for_ever(self, error: TransientError, tries: int) -> None:
+        """More often where the server only wants fewer requests."""
+        source, worker = Numbers(fail=failing("open", error)), Worker()
+        with pytest.raises(type(error)):
             carrier(source, Shelf()).carry(Job(SPLIT, b"h"), worker)
-        assert source.log.count("open") == ATTEMPTS
-        assert (worker.retries, worker.throttled) == (ATTEMPTS - 1, ATTEMPTS - 1)
+        assert source.log.count("open") == tries
+        throttled = tries - 1 if isinstance(error, ThrottledError) else 0
+        assert (worker.retries, worker.throttled) == (tries - 1, throttled)
 
     @pytest.mark.parametrize("error", [DataError("x"), InternalError("x"), AuthError("x"), RuntimeError("x")])
     def test_not_for_what_stays_wrong(self, error: Exception) -> None:
