@@ -106,11 +106,14 @@ class _Side:
         return max((e for e in self.format.extensions if last.endswith(e)), key=len, default="")
 
     def ending(self) -> str:
-        """What the files' names end with: an extension of the format, else any (``.txt``)."""
+        """What the files' names end with, in their case: an extension of the format, else any (``.txt``)."""
         if self.spec.kind != "store":
             return ""
-        _, dot, last = self.sample.rpartition("/")[2].lower().rpartition(".")
-        return self.extension() or (dot + last if dot and last.isalnum() else "")
+        name = self.sample.rpartition("/")[2]
+        if known := self.extension():
+            return name[-len(known) :]
+        _, dot, last = name.rpartition(".")
+        return dot + last if dot and last.isalnum() else ""
 
     def common(self, tabular: bool) -> dict[str, Any]:
         return {

@@ -24,6 +24,7 @@ from .errors import (
     NoSpaceError,
     TransientError,
 )
+from .files.tabular import FormatSink, FormatSource
 from .journal import Journal
 from .prepare import open_run
 from .report import CopyResult, Phase, Side, Snapshot
@@ -334,9 +335,8 @@ def _notes(context: Context) -> Iterator[str]:
         yield f"a server throttled the copy: for a while only {gate.lowest} of {gate.most} workers worked"
     yield from context.notes
     for end in (context.source, context.sink):
-        file_format = getattr(end, "format", None)
-        if file_format is not None:
-            yield from file_format.notes()
+        if isinstance(end, FormatSource | FormatSink):
+            yield from end.format.notes()
 
 
 def _peak_memory() -> int:

@@ -150,8 +150,10 @@ class Units:
             if task.read_back is not None:
                 result = (split, Receipt(b"", 0, 0), self._digest(task, split, worker))
             else:
-                result = self._carry(task, split, worker)
-                self.context.journal.add_receipts([(task.row.seq, *result)])
+                carried = self._carry(task, split, worker)
+                self.context.journal.add_receipts([(task.row.seq, *carried)])
+                # Only what is journaled counts: another worker may commit on the strength of it.
+                result = carried
         except CrossdockError as error:
             if task.read_back is not None or not (self._may_skip(error) or isinstance(error, StageLostError)):
                 raise

@@ -293,6 +293,16 @@ class TestManyFiles:
         assert not (tmp_path / "all.parquet").exists()
         assert left_behind(tmp_path) == []
 
+    def test_extensions_that_differ_in_case_stay_two_files(self, tmp_path: Path) -> None:
+        folder = tmp_path / "in"
+        folder.mkdir()
+        (folder / "a.csv").write_text("x\n1\n")
+        (folder / "a.CSV").write_text("x\n2\n3\n")
+        result = crossdock.copy(f"{folder}/", f"{tmp_path}/out/", sink_format="parquet")
+        assert result.rows_copied == 3
+        found = {path.name: pq.read_table(path)["x"].to_pylist() for path in (tmp_path / "out").iterdir()}
+        assert sorted(found.values()) == [[1], [2, 3]]
+
     def test_two_files_that_would_become_one(self, tmp_path: Path) -> None:
         folder = tmp_path / "in"
         folder.mkdir()

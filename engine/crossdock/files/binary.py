@@ -103,7 +103,8 @@ class FileTarget:
 
     def _stem(self, name: str) -> str:
         stem = name[: len(name) - len(self.replaces)]
-        ends = self.replaces and name.lower().endswith(self.replaces)
+        # In its exact case: ``a.csv`` and ``a.CSV`` are two files and stay two.
+        ends = self.replaces and name.endswith(self.replaces)
         return stem if ends and stem and not stem.endswith("/") else name
 
     def check(self, unit: Unit, mode: WriteMode) -> None:
