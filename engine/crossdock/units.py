@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from .carry import Job, Worker
 from .context import KEPT_SCHEMAS, Context, is_missing_source
 from .dispatch import Dispatcher, UnitTask
-from .errors import CrossdockError, StageLostError
+from .errors import CrossdockError, NotFoundError, StageLostError, TransientError
 from .files.deleting import delete_copied
 from .journal import UnitRow, UnitState
 from .spi.data import PlanHint, Receipt, Split, Target
@@ -68,8 +68,16 @@ class Units:
             self._complete([task], worker)
 
     def _may_skip(self, error: CrossdockError) -> bool:
-        """One of many objects has vanished since it was listed."""
-        return is_missing_source(error) and self.dispatcher.total > 1
+        """One of many objects has vanished since it was listed. Raises TransientError when all have."""
+        if not is_missing_source(error) or self.dispatcher.total == 1:
+            return False
+        try:
+            self.context.ask_source(lambda: next(iter(self.context.source.units()), None))
+        except NotFoundError as gone:
+            # An unmounted disk, not a deleted file: a run that skipped everything could not be resumed.
+            message = f"the source is not there any more: {gone.message}"
+            raise TransientError(message, hint="bring it back, then resume") from error
+        return True
 
     def _skip(self, row: UnitRow, error: CrossdockError) -> None:
         if not self._may_skip(error):

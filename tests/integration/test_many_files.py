@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -252,3 +253,30 @@ class TestVanishing:
         with pytest.raises(crossdock.SourceChangedError):
             crossdock.copy(f"hooked://{source}/", out, source_options=fail)
         assert left_behind(out) == []
+
+
+def test_a_source_that_is_gone_is_no_reason_to_skip_all_of_it(tmp_path: Path) -> None:
+    """An unmounted disk: the run stops, and goes on when the disk is back."""
+    folder, away, out = tmp_path / "in", tmp_path / "away", tmp_path / "out"
+    folder.mkdir()
+    for number in range(20):
+        (folder / f"{number:02d}.bin").write_bytes(bytes([number]) * 100_000)
+    cancel = threading.Event()
+    with pytest.raises(crossdock.CancelledError) as stopped:
+        crossdock.copy(
+            folder,
+            f"{out}/",
+            bandwidth="1MB/s",
+            progress=lambda at: at.units_done > 2 and cancel.set(),
+            cancel=cancel,
+        )
+    run_id = stopped.value.run_id
+    assert run_id is not None
+    folder.rename(away)
+    with pytest.raises(crossdock.TransientError, match="not there any more"):
+        crossdock.resume(run_id)
+    away.rename(folder)
+    result = crossdock.resume(run_id)
+    assert (result.files_written, result.files_skipped) == (20, 0)
+    for number in range(20):
+        assert (out / f"{number:02d}.bin").read_bytes() == bytes([number]) * 100_000
