@@ -11,6 +11,7 @@ from .context import KEPT_SCHEMAS, Context, is_missing_source
 from .dispatch import Dispatcher, UnitTask
 from .errors import CrossdockError, NotFoundError, StageLostError, TransientError
 from .files.deleting import delete_copied
+from .grouping import Grouped
 from .journal import UnitRow, UnitState
 from .spi.data import PlanHint, Receipt, Split, Target
 from .spi.endpoints import ReadBack
@@ -188,24 +189,19 @@ class Units:
     def _carry_small(self, tasks: list[UnitTask], worker: Worker) -> None:
         carried: list[UnitTask] = []
         broken: list[tuple[UnitTask, CrossdockError]] = []
-        fresh = []
-        try:
+        with Grouped(self.context.journal.add_receipts) as receipts:
             for task in tasks:
                 try:
                     for split in task.pending:
                         result = self._carry(task, split, worker)
                         task.done[split.index] = result
-                        fresh.append((task.row.seq, *result))
+                        receipts.add((task.row.seq, *result))
                 except CrossdockError as error:
                     if not self._may_skip(error) and not isinstance(error, StageLostError):
                         raise
                     broken.append((task, error))
                 else:
                     carried.append(task)
-        finally:
-            # What is durable counts, also when a later one failed.
-            if fresh:
-                self.context.journal.add_receipts(fresh)
         for task, reason in broken:
             self._end_early(task, reason, worker)
         self._complete(carried, worker)
@@ -223,7 +219,8 @@ class Units:
         context = self.context
         done = []
         lost = []
-        try:
+        # What is visible counts, also when a later one failed: giving up forgets what is only staged.
+        with Grouped[int](lambda seqs: context.journal.set_state(seqs, UnitState.COMMITTED)) as committed:
             for task in tasks:
                 try:
                     if not task.committed:
@@ -233,9 +230,7 @@ class Units:
                     lost.append((task, error))
                 else:
                     done.append(task)
-        finally:
-            # What is visible counts, also when a later one failed: giving up forgets what is only staged.
-            context.journal.set_state([task.row.seq for task in done], UnitState.COMMITTED)
+                    committed.add(task.row.seq)
         for task, reason in lost:
             self._start_over(task, reason, worker)
         if self._verifies("after_commit"):

@@ -78,6 +78,7 @@ class Failpoints:
             for name in names:
                 self.wrap(owner, name, f"{prefix}.{name}")
         self.wrap(Journal, "create", "journal.create")
+        self.wrap(Carrier, "attempt", "attempt")
         if self.name == "making":
             self._watch_statements()
         real = crossdock.prepare.open_sink

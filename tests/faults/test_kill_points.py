@@ -73,13 +73,18 @@ SQLITE_COMMITTING = [
 JOINING = [("os.ftruncate:before:1", ALL), ("os.ftruncate:after:1", ALL)]
 
 
-def kill_and_resume(bench: Bench, payload: Payload, point: str, receipts: int, **given: Any) -> Outcome:
+def kill_and_resume(
+    bench: Bench, payload: Payload, point: str, receipts: int | range, **given: Any
+) -> Outcome:
     """The copy is killed at ``point`` and ends rightly when resumed, carrying only what has no receipt."""
     killed = bench.copy(payload, kill=point, **given)
     assert killed.killed, f"{point} was not reached: {killed}"
     payload.visible()
     done, total = bench.receipts(), bench.info().splits_total
-    assert len(done) == (total if receipts == ALL else receipts)
+    if isinstance(receipts, range):
+        assert len(done) in receipts
+    else:
+        assert len(done) == (total if receipts == ALL else receipts)
     ended = bench.resume(smallest_split=payload.smallest_split)
     assert ended.answer.get("status") == "Succeeded", ended
     payload.check()
@@ -129,17 +134,16 @@ def test_one_file_that_replaces_another(bench: Bench, point: str) -> None:
     [
         ("journal.begin:before:2", 125),
         ("journal.begin:after:2", 125),
-        ("store.copy_block:after:160", 125),
-        ("journal.add_receipts:before:2", 125),
-        ("journal.add_receipts:after:2", 250),
-        ("os.link:before:200", 250),
+        # Receipts of small files wait for each other, but not long: at most seven are missing.
+        ("attempt:after:160", range(160 - 7, 160)),
+        ("attempt:before:240", range(239 - 7, 240)),
+        ("attempt:before:5", range(5)),
+        ("journal.add_receipts:before:2", range(1, 9)),
         ("os.replace:after:200", 250),
-        ("journal.set_state:after:3", 250),
         ("os.unlink:after:230", 250),
-        ("journal.set_state:before:4", 250),
     ],
 )
-def test_many_small_files(bench: Bench, point: str, receipts: int) -> None:
+def test_many_small_files(bench: Bench, point: str, receipts: int | range) -> None:
     kill_and_resume(bench, ManyBinary(bench.folder), point, receipts)
 
 
@@ -221,7 +225,7 @@ VERIFIED: list[tuple[type[Payload], str, int]] = [
     (OneBinary, "journal.add_receipts:after:5", 5),
     (OneBinary, "journal.set_state:before:1", ALL),
     (OneBinary, "journal.set_state:before:2", ALL),
-    (ManyBinary, "journal.set_state:after:3", 250),
+    (ManyBinary, "os.replace:after:200", 250),
     (ManyCsvToParquet, "journal.set_state:after:1", ALL),
     (CsvToParquet, "journal.set_state:before:2", ALL),
     (CsvToSqlite, "journal.add_receipts:after:5", 5),

@@ -1,0 +1,45 @@
+"""Facts on their way to the journal: small ones are written together, and soon."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from time import monotonic
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+T = TypeVar("T")
+MOST = 8
+LONGEST = 0.01
+
+
+class Grouped(Generic[T]):
+    """Calls ``write`` with what was added: MOST facts at once, or those of LONGEST seconds.
+
+    A transaction costs as much as copying half a small file, so that each fact cannot have its own; a process
+    that is killed does again what it had not written. The end of the block writes the rest, also when
+    something failed in it: what has happened counts.
+    """
+
+    def __init__(self, write: Callable[[Sequence[T]], None]) -> None:
+        self._write = write
+        self._facts: list[T] = []
+        self._written = monotonic()
+
+    def add(self, fact: T) -> None:
+        self._facts.append(fact)
+        if len(self._facts) >= MOST or monotonic() - self._written >= LONGEST:
+            self._flush()
+
+    def _flush(self) -> None:
+        facts, self._facts = self._facts, []
+        if facts:
+            self._write(facts)
+        self._written = monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._flush()
