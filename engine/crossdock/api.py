@@ -72,7 +72,7 @@ def copy(
         verify=verify,
     )
     run_id = _run_id(run_id)
-    resolved = resolve(request)
+    resolved = resolve(request, cancel)
     path = _path(run_id, home)
     with closing(Journal.create(path, **_facts(request, resolved))) as journal:
         return _execute(run_id, request, resolved, journal, progress, dry_run=dry_run, cancel=cancel)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
-from .carry import classified
+from .carry import Worker, again, classified
 from .errors import ConfigError, NotFoundError
 from .files.binary import DEFAULT_BLOCK, BinarySink, BinarySource, FileTarget
 from .files.listing import split_wildcard
@@ -17,6 +18,7 @@ from .files.names import merged
 from .files.selecting import check_address, discovered, parent, rooted, select
 from .files.settings import StoreReadSettings
 from .files.tabular import FormatSink, FormatSource
+from .gate import NoGate
 from .options import given_settings, sort_options
 from .plan import End, decide
 from .plugins import Registry, registry
@@ -25,12 +27,17 @@ from .spi.endpoints import Sink, Source
 from .spi.spec import ConnectorSpec, Location
 from .spi.store import ObjectStore
 
+Answer = TypeVar("Answer")
 
-def resolve(request: CopyRequest) -> Resolved:
-    """Decide how to copy. Asks the stores what exists; changes nothing. Raises UserError."""
-    plugins = registry()
-    source = _Side(plugins, request.source, request.source_format, request.source_options, "source")
-    sink = _Side(plugins, request.sink, request.sink_format, request.sink_options, "sink")
+
+def resolve(request: CopyRequest, cancel: threading.Event | None = None) -> Resolved:
+    """Decide how to copy. Asks the stores what exists, again after transient errors; changes nothing.
+
+    Raises UserError, TransientError, and CancelledError when ``cancel`` is set while it waits.
+    """
+    plugins, ended = registry(), cancel or threading.Event()
+    source = _Side(plugins, request.source, request.source_format, request.source_options, "source", ended)
+    sink = _Side(plugins, request.sink, request.sink_format, request.sink_options, "sink", ended)
     with blaming(source.spec.name, "source"):
         found = source.find()
     with blaming(sink.spec.name, "sink"):
@@ -63,6 +70,7 @@ class _Side:
     format_name: str | None
     given: dict[str, str]
     side: str
+    cancel: threading.Event
 
     def __post_init__(self) -> None:
         if not self.address:
@@ -136,6 +144,15 @@ class _Side:
     def open_folder(self, path: str) -> ObjectStore:
         return self.store(path or self.path)
 
+    def _ask(self, folder: str, question: Callable[[ObjectStore], Answer]) -> Answer:
+        """Ask the store at ``folder``."""
+
+        def attempt(number: int) -> Answer:
+            with blaming(self.spec.name, self.side), closing(self.store(folder)) as store:
+                return question(store)
+
+        return again(attempt, self.cancel, Worker(), NoGate())
+
     def find(self) -> dict[str, Any]:
         """What the address means as a source: root, and an object's name or a pattern."""
         if self.spec.kind != "store":
@@ -150,22 +167,28 @@ class _Side:
         return {"root": self.with_path(self.path), "pattern": self.pattern}
 
     def _is_folder(self, folder: str, name: str) -> bool:
-        with closing(self.store(folder)) as store:
+        def look(store: ObjectStore) -> bool:
             try:
                 store.stat(name)
             except NotFoundError:
                 if store.is_folder(name):
                     return True
                 raise NotFoundError(f"{public_url(self.address)} does not exist") from None
-        return False
+            return False
+
+        return self._ask(folder, look)
 
     def _look_inside(self) -> None:
         """Where nothing says the format: the one that the first objects have by their extensions."""
         if self.pattern and self.format:
             return
         where, any_time = public_url(self.location.url), self.settings.any_time()
-        with closing(self.store(self.path)) as store:
-            page = next(select(store, where, any_time, self.open_folder, pattern=self.pattern).pages())
+        page = self._ask(
+            self.path,
+            lambda store: next(
+                select(store, where, any_time, self.open_folder, pattern=self.pattern).pages()
+            ),
+        )
         formats = [self.plugins.by_extension(info.path) for info in page]
         if self.format is None and all(found is formats[0] for found in formats):
             self.format = formats[0]
@@ -204,8 +227,7 @@ class _Side:
         return self.sample
 
     def _exists_as_folder(self, folder: str, name: str) -> bool:
-        with closing(self.store(folder)) as store:
-            return store.is_folder(name)
+        return self._ask(folder, lambda store: store.is_folder(name))
 
 
 def _check_payload(settings: StoreReadSettings | None, *, tabular: bool) -> None:

@@ -5,9 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from fault_bench import Bench, Nursery
+
+from crossdock import carry
+
+if TYPE_CHECKING:
+    from azure_rig import Rig
+    from servers.azurite import Azurite
 
 if sys.platform != "linux":
     # They fork, stop and kill processes, look into /proc and mount small disks.
@@ -28,3 +35,22 @@ def bench(tmp_path: Path, nursery: Nursery) -> Iterator[Bench]:
     yield bench
     for child in bench.started:
         child.end()
+
+
+@pytest.fixture
+def rig(azurite: Azurite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
+    """A container on Azurite behind a fault proxy of its own; retries do not make a test wait."""
+    import azure_rig
+    from servers.fault_proxy import fault_proxy
+
+    from crossdock_connectors.azure.blob_store import BlobStore
+
+    monkeypatch.setattr(carry, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(carry, "LONGEST_WAIT", 0.1)
+    monkeypatch.setattr(BlobStore, "whole_limit", azure_rig.WHOLE)
+    (tmp_path / "tls").mkdir()
+    with (
+        fault_proxy(azurite.url, azurite.ca, tmp_path / "tls") as proxy,
+        azure_rig.rig(azurite, proxy, tmp_path) as rig,
+    ):
+        yield rig
