@@ -13,6 +13,7 @@ import pytest
 
 if TYPE_CHECKING:
     from servers.azurite import Azurite
+    from servers.dfs import Lake
 
 
 @pytest.fixture(autouse=True)
@@ -47,4 +48,13 @@ def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
     from servers.azurite import azurite
 
     with azurite(tmp_path_factory.mktemp("azurite")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
+    """One server of ADLS Gen2 for all tests, over HTTPS with a CA of its own."""
+    from servers.dfs import lake
+
+    with lake(tmp_path_factory.mktemp("lake")) as server:
         yield server
