@@ -1,8 +1,8 @@
 """``python -m perf [SCENARIO ...]``: run scenarios against their peers and print tables.
 
 The commands of a scenario run in turn (A B C A B C ...), each as a process of its own, so that a
-machine whose speed drifts drifts for all. Figures are medians; CPU and memory are the operating
-system's accounting of the finished process and the children it waited for.
+machine whose speed drifts drifts for all. Figures are medians; CPU and memory are those of the whole
+process and its children.
 """
 
 from __future__ import annotations
@@ -13,81 +13,74 @@ import os
 import platform
 import shlex
 import shutil
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
 import tomllib
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from .measure import Sample, measure
+from .rig import blob
 from .rig.data import DATA, prepare
+from .tables import Samples, table
 
 HERE = Path(__file__).parent
-ROOT = HERE.parent
 
 
-@dataclass(frozen=True)
-class Sample:
-    """One finished command: seconds of wall and CPU time, peak memory in MiB of its largest process."""
+def run(scenario: dict[str, Any], runs: int, values: Mapping[str, str]) -> Samples:
+    """All commands of a scenario, interleaved, after one warm-up round that is not counted.
 
-    wall: float
-    cpu: float
-    peak: float
-
-
-def measure(command: list[str], folder: Path) -> Sample:
-    """Run one command in an empty folder of its own. Raises RuntimeError when it fails."""
-    environment = os.environ | {"CROSSDOCK_HOME": str(folder / "home"), "PYTHONPATH": str(ROOT)}
-    start = time.perf_counter()
-    child = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(child.pid, 0)
-    wall = time.perf_counter() - start
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        raise RuntimeError(f"{shlex.join(command)} exited with {child.returncode}")
-    return Sample(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
-
-
-def run(scenario: dict[str, Any], runs: int) -> dict[str, list[Sample]]:
-    """All commands of a scenario, interleaved, after one warm-up round that is not counted."""
-    prepare(scenario["data"])
-    samples: dict[str, list[Sample]] = {name: [] for name in scenario["commands"]}
-    warm_up = 0 if runs == 1 else 1
-    for number in range(runs + warm_up):
-        for name, template in scenario["commands"].items():
-            folder = Path(tempfile.mkdtemp(dir=DATA, prefix="out-"))
-            text = template.format(data=DATA, out=folder, python=shlex.quote(sys.executable))
-            command = shlex.split(text)
-            command[0] = (
-                shutil.which(command[0], path=f"{Path(sys.executable).parent}:{os.environ['PATH']}") or ""
-            )
-            try:
-                sample = measure(command, folder)
-            finally:
-                shutil.rmtree(folder)
-            if number >= warm_up:
-                samples[name].append(sample)
-            print(f"  {name}: {sample.wall:.2f} s", file=sys.stderr)
+    A command that fails is left out from then on, with its reason on stderr.
+    """
+    prepare(scenario["data"], values)
+    served = blob.served(values) if scenario.get("rig") == "blob" else nullcontext((values, {}))
+    samples: Samples = {}
+    with served as (given, environment):
+        left = dict(_commands(scenario))
+        warm_up = 0 if runs == 1 else 1
+        for number in range(runs + warm_up):
+            for key, template in list(left.items()):
+                name = " ".join(filter(None, key))
+                try:
+                    sample = _once(template, given, environment)
+                except RuntimeError as error:
+                    print(f"  {name}: left out: {error}", file=sys.stderr)
+                    del left[key]
+                    continue
+                if number >= warm_up:
+                    samples.setdefault(key, []).append(sample)
+                print(f"  {name}: {sample.wall:.2f} s", file=sys.stderr)
     return samples
 
 
-def table(scenario: dict[str, Any], samples: dict[str, list[Sample]]) -> str:
-    """The samples as a Markdown table of medians, with the ratio to the baseline."""
-    base = statistics.median(s.wall for s in samples[scenario["baseline"]])
-    lines = [
-        f"### {scenario['title']}",
-        "",
-        f"| | {scenario['unit']} | ratio to {scenario['baseline']} | seconds | CPU seconds | peak MiB |",
-        "|---|---:|---:|---:|---:|---:|",
-    ]
-    for name, taken in samples.items():
-        wall, cpu, peak = (statistics.median(getattr(s, k) for s in taken) for k in ("wall", "cpu", "peak"))
-        rate = scenario["amount"] / wall
-        lines.append(f"| {name} | {rate:,.2f} | {base / wall:.2f} | {wall:.2f} | {cpu:.2f} | {peak:,.0f} |")
-    return "\n".join(lines) + "\n"
+def _commands(scenario: dict[str, Any]) -> dict[tuple[str, str], str]:
+    """By (name, column); a scenario of one column has the column ``""``."""
+    found = {}
+    columns = scenario.get("columns", {"": ""})
+    for column in columns:
+        for name, command in scenario["commands"].items():
+            template = command if isinstance(command, str) else command.get(column)
+            if template:
+                found[name, column] = template
+    return found
+
+
+def _once(template: str, values: Mapping[str, str], environment: Mapping[str, str]) -> Sample:
+    folder = Path(tempfile.mkdtemp(dir=DATA, prefix="out-"))
+    try:
+        command = shlex.split(
+            template.format(data=DATA, out=folder, python=shlex.quote(sys.executable), **values)
+        )
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        program = shutil.which(command[0], path=path)
+        if program is None:
+            raise RuntimeError(f"there is no program {command[0]}")
+        return measure([program, *command[1:]], folder, environment)
+    finally:
+        shutil.rmtree(folder)
 
 
 def main() -> None:
@@ -95,14 +88,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m perf", description=__doc__)
     parser.add_argument("scenario", nargs="*", choices=[*known, []], default=[])
     parser.add_argument("--runs", type=int, default=0, help="counted runs of each command (default: 5)")
+    parser.add_argument("--mib", type=int, default=4096, help="size of the large blob (default: 4096)")
     parser.add_argument("--json", type=Path, help="also write every sample to this file")
     arguments = parser.parse_args()
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
+    values = {"mib": str(arguments.mib)}
     everything = {}
     for name in arguments.scenario or known:
-        scenario = tomllib.loads((HERE / "scenarios" / f"{name}.toml").read_text())
-        samples = run(scenario, arguments.runs or scenario.get("runs", 5))
-        everything[name] = {key: [asdict(s) for s in taken] for key, taken in samples.items()}
+        scenario = tomllib.loads(
+            (HERE / "scenarios" / f"{name}.toml").read_text().replace("%MIB%", values["mib"])
+        )
+        samples = run(scenario, arguments.runs or scenario.get("runs", 5), values)
+        everything[name] = {
+            " ".join(filter(None, key)): [asdict(s) for s in taken] for key, taken in samples.items()
+        }
         print(table(scenario, samples))
     if arguments.json:
         arguments.json.write_text(json.dumps(everything, indent=1))

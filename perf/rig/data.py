@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 DATA = Path(__file__).resolve().parents[2] / ".data"
@@ -34,16 +34,38 @@ def small_files(count: int = 100_000, size: int = 1024) -> None:
             (folder / f"{number:06d}.bin").write_bytes(os.urandom(size))
 
 
+def small_blobs(count: int = 3000, size: int = 10 << 10) -> None:
+    """``blobs/``: files of random bytes in one folder."""
+    folder = DATA / "blobs"
+    folder.mkdir(exist_ok=True)
+    for number in range(count):
+        (folder / f"{number:08d}").write_bytes(os.urandom(size))
+
+
 MAKERS: dict[str, tuple[str, Callable[[], None]]] = {
     "lineitem": ("lineitem.parquet", lineitem),
     "lineitem10": ("lineitem10.parquet", lambda: lineitem(10)),
     "small": ("small/099/099999.bin", small_files),
+    "blobs": ("blobs/00002999", small_blobs),
 }
 
 
-def prepare(name: str) -> None:
-    """Make the data set unless it is there."""
+def prepare(name: str, values: Mapping[str, str]) -> None:
+    """Make the data set unless it is there; ``values["mib"]`` is the size of ``big``."""
+    DATA.mkdir(exist_ok=True)
+    if name == "big":
+        big(int(values["mib"]))
+        return
     marker, make = MAKERS[name]
     if not (DATA / marker).exists():
-        DATA.mkdir(exist_ok=True)
         make()
+
+
+def big(mib: int) -> None:
+    """``big``: one file of random bytes."""
+    path = DATA / "big"
+    if path.exists() and path.stat().st_size == mib << 20:
+        return
+    with path.open("wb") as file:
+        for start in range(0, mib, 8):
+            file.write(os.urandom(min(8, mib - start) << 20))

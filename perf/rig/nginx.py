@@ -12,6 +12,7 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -22,9 +23,12 @@ from pathlib import Path
 ACCOUNT = "account"
 KEY = "Y3Jvc3Nkb2NrIHJpZyBhY2NvdW50IGtleSwgbm90IGEgc2VjcmV0"
 
+_MODULE = "ngx_http_headers_more_filter_module.so"
+_PACKAGES = ("nginx-light", "libnginx-mod-http-headers-more-filter")
+
 # ``return`` answers before the body has come and then throws it away, as cheaply as nginx can.
 _CONFIG = """
-load_module {modules}/ngx_http_headers_more_filter_module.so;
+load_module {modules}/{module};
 {user}
 daemon off;
 master_process off;
@@ -41,6 +45,7 @@ http {{
     keepalive_requests 100000000;
     keepalive_timeout 300s;
     tcp_nodelay on;
+    map $http_x_ms_range $range {{ "" $http_range; default $http_x_ms_range; }}
     server {{
         listen 127.0.0.1:{port} ssl;
         ssl_certificate {folder}/server.pem;
@@ -56,7 +61,7 @@ http {{
             }}
             if ($request_method = DELETE) {{ return 202; }}
             if ($arg_comp = list) {{ rewrite ^ /empty.xml last; }}
-            more_set_input_headers "Range: $http_x_ms_range";
+            more_set_input_headers "Range: $range";
             more_set_headers "x-ms-blob-type: BlockBlob";
         }}
         location = /empty.xml {{ internal; }}
@@ -98,9 +103,9 @@ def nginx() -> Iterator[Rig]:
         (folder / "root" / "empty.xml").write_text(_EMPTY)
         ca = _certificates(folder)
         user = "user root;" if getpass.getuser() == "root" else ""
-        program = shutil.which("nginx") or "/usr/sbin/nginx"
+        program, modules = installed()
         config = _CONFIG.format(
-            folder=folder, port=port, user=user, account=ACCOUNT, modules=_modules(program)
+            folder=folder, port=port, user=user, account=ACCOUNT, modules=modules, module=_MODULE
         )
         (folder / "nginx.conf").write_text(config)
         command = [program, "-p", name, "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]
@@ -113,11 +118,29 @@ def nginx() -> Iterator[Rig]:
             child.wait(10)
 
 
-def _modules(program: str) -> str:
-    """The folder of the dynamic modules, which nginx was built with."""
+def installed() -> tuple[str, Path]:
+    """nginx and the folder of its modules; root gets them from Debian. Raises RuntimeError."""
+    found = _found()
+    apt = shutil.which("apt-get")
+    if found is None and getpass.getuser() == "root" and apt:
+        print(f"  installing {' '.join(_PACKAGES)}", file=sys.stderr)
+        subprocess.run([apt, "update", "-qq"], check=False, timeout=300)
+        command = [apt, "install", "-qq", "-y", "--no-install-recommends", *_PACKAGES]
+        subprocess.run(command, check=False, stdout=subprocess.DEVNULL, timeout=600)
+        found = _found()
+    if found is None:
+        raise RuntimeError(f"the rig needs nginx with headers-more: apt-get install {' '.join(_PACKAGES)}")
+    return found
+
+
+def _found() -> tuple[str, Path] | None:
+    program = shutil.which("nginx") or "/usr/sbin/nginx"
+    if not Path(program).exists():
+        return None
     built = subprocess.run([program, "-V"], capture_output=True, text=True, check=True).stderr
-    found = re.search(r"--modules-path=(\S+)", built)
-    return found[1] if found else "/usr/lib/nginx/modules"
+    named = re.search(r"--modules-path=(\S+)", built)
+    modules = Path(named[1] if named else "/usr/lib/nginx/modules")
+    return (program, modules) if (modules / _MODULE).exists() else None
 
 
 def _certificates(folder: Path) -> Path:

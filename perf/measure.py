@@ -1,0 +1,83 @@
+"""One command as a process of its own: its wall time, CPU time and peak memory, children included."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_EVERY = 0.1
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One finished command: seconds of wall and CPU time, peak memory in MiB; of all its processes."""
+
+    wall: float
+    cpu: float
+    peak: float
+
+
+def measure(command: list[str], folder: Path, environment: Mapping[str, str]) -> Sample:
+    """Run one command in an empty folder of its own. Raises RuntimeError when it fails."""
+    given = os.environ | {"CROSSDOCK_HOME": str(folder / "home"), "PYTHONPATH": str(ROOT)} | environment
+    with (folder / "stderr").open("wb+") as errors:
+        start = time.perf_counter()
+        child = subprocess.Popen(command, cwd=folder, env=given, stdout=subprocess.DEVNULL, stderr=errors)
+        together = _Together(child.pid)
+        _, status, usage = os.wait4(child.pid, 0)
+        wall = time.perf_counter() - start
+        peak = together.ended()
+        child.returncode = os.waitstatus_to_exitcode(status)
+        if child.returncode:
+            errors.seek(0)
+            lines = errors.read().decode(errors="replace").strip().splitlines() or ["it said nothing"]
+            raise RuntimeError(f"{command[0]} exited with {child.returncode}: {lines[-1]}")
+    return Sample(wall, usage.ru_utime + usage.ru_stime, max(usage.ru_maxrss / 1024, peak))
+
+
+class _Together:
+    """Sums the memory of several processes as they run; the system's own figure is the largest one's."""
+
+    def __init__(self, root: int) -> None:
+        self._root, self._peak, self._ended = root, 0.0, threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(_EVERY):
+            processes = list(descendants(self._root))
+            if len(processes) > 1:
+                self._peak = max(self._peak, sum(map(_resident, processes)))
+
+    def ended(self) -> float:
+        """The peak in MiB; 0 where there was one process only, whose own figure is exact."""
+        self._ended.set()
+        self._thread.join()
+        return self._peak
+
+
+def descendants(root: int) -> Iterator[int]:
+    """The process and all below it; nothing where the system does not tell."""
+    waiting = [root]
+    while waiting:
+        process = waiting.pop()
+        yield process
+        for task in Path(f"/proc/{process}/task").glob("*/children"):
+            try:
+                waiting += map(int, task.read_text().split())
+            except OSError:
+                continue
+
+
+def _resident(process: int) -> float:
+    try:
+        return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * _PAGE / (1 << 20)
+    except (OSError, IndexError):
+        return 0.0
