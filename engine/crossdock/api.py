@@ -7,14 +7,14 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, Literal
 
-from .errors import ConfigError, CrossdockError, NotFoundError
+from .errors import CancelledError, ConfigError, CrossdockError, NotFoundError
 from .journal import Journal, is_running, remove
 from .limits import parse_rate, parse_size
 from .mapping import parse_map
@@ -162,6 +162,14 @@ def _execute(
             return run.rehearse()
         result = run.execute(progress)
         journal.finish(state="succeeded", output=result.output())
+    except KeyboardInterrupt:
+        # While the ends were opened or closed: nothing is lost.
+        keep = not dry_run
+        interrupted = CancelledError()
+        interrupted.resumable, interrupted.run_id = keep, run_id if keep else None
+        with suppress(CrossdockError):
+            journal.set(state="interrupted", error=str(interrupted), resumable=True)
+        raise interrupted from None
     except CrossdockError as error:
         # A new run that changed nothing and cannot be resumed leaves nothing.
         keep = resumed or error.resumable or journal.has_traces()

@@ -176,7 +176,7 @@ class Carrier:
                 for item in items:
                     digest.update(item)
                     if self.cancel.is_set():
-                        raise CancelledError("the run was interrupted")
+                        raise CancelledError()
         except Exception as error:
             raise classified(error, classify, where) from error
         return digest.text()
@@ -226,7 +226,7 @@ class Carrier:
         self._writers.add(writer)
         try:
             if self.cancel.is_set():  # before anybody could interrupt this writer
-                raise CancelledError("the run was interrupted")
+                raise CancelledError()
             with self._opened(job, reading) as items:
                 writer.consume(self._watched(items, job, worker, digest, reading))
                 if not reading.ended:
@@ -309,7 +309,7 @@ class Carrier:
             with worker.waits_for("throttle"):
                 self.cancel.wait(delay)
         if self.cancel.is_set():
-            raise CancelledError("the run was interrupted")
+            raise CancelledError()
 
 
 def again(
@@ -361,4 +361,4 @@ def pause(error: TransientError, number: int, cancel: threading.Event, worker: W
         cancelled = cancel.wait(max(wait, error.retry_after or 0))
         gate.enter(cancel)
     if cancelled:
-        raise CancelledError("the run was interrupted") from error
+        raise CancelledError() from error

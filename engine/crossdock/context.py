@@ -115,7 +115,7 @@ class Context:
 
     def stop_if_cancelled(self) -> None:
         if self.cancel.is_set():
-            raise CancelledError("the run was interrupted")
+            raise CancelledError()
 
 
 def is_missing_source(error: CrossdockError) -> bool:

@@ -178,6 +178,9 @@ class CancelledError(CrossdockError):
     code = "Cancelled"
     exit_code = 130
 
+    def __init__(self, message: str = "the run was interrupted", *, detail: str = "", hint: str = "") -> None:
+        super().__init__(message, detail=detail, hint=hint)
+
 
 class InternalError(CrossdockError):
     """A fault of crossdock or of a connector."""

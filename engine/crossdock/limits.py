@@ -53,7 +53,7 @@ class MemoryBudget:
         with self._changed:
             while self._free < amount:
                 if cancel.is_set():
-                    raise CancelledError("the run was interrupted")
+                    raise CancelledError()
                 self._changed.wait(0.2)
             self._free -= amount
         return amount

@@ -55,6 +55,7 @@ class Run:
         self._error: CrossdockError | None = None
         self._mutex = threading.Lock()
         self._at_work, self._ended = 0, threading.Event()
+        self._dispatcher: Dispatcher | None = None
         self._units_total: int | None = None
         self._bytes_total: int | None = None
         self._skipped_splits = 0
@@ -72,6 +73,10 @@ class Run:
                 self._plan()
                 self._copy()
             return self._result("Succeeded")
+        except KeyboardInterrupt:
+            interrupted = CancelledError()
+            self._give_up(interrupted)
+            raise interrupted from None
         except CrossdockError as error:
             self._give_up(error)
             raise
@@ -97,13 +102,10 @@ class Run:
     def _plan(self) -> None:
         """List all units, each checked before any data moves; goes on where an earlier process stopped."""
         context, journal = self.context, self.context.journal
-        try:
-            if not journal.get("planned", False):
-                context.ask_source(self._list)
-                journal.set(planned=True)
-                self.counts.units = 0
-        except KeyboardInterrupt:
-            raise CancelledError("the run was interrupted") from None
+        if not journal.get("planned", False):
+            context.ask_source(self._list)
+            journal.set(planned=True)
+            self.counts.units = 0
         self._planning = self.elapsed
         totals = journal.totals()
         self._units_total, self._bytes_total = totals.units, totals.size
@@ -149,37 +151,44 @@ class Run:
     def _copy(self) -> None:
         self.phase = "copying"
         context = self.context
-        self._dispatcher = Dispatcher(context.journal, context.parallel, self._units_total or 0)
-        units = Units(context, self._dispatcher, self.counts)
+        self._dispatcher = dispatcher = Dispatcher(context.journal, context.parallel, self._units_total or 0)
+        units = Units(context, dispatcher, self.counts)
         self.workers = [Worker() for _ in range(context.parallel)]
         threads = [
-            threading.Thread(target=self._work, args=(units, worker), name=f"crossdock-{n}", daemon=True)
+            threading.Thread(
+                target=self._work, args=(units, dispatcher, worker), name=f"crossdock-{n}", daemon=True
+            )
             for n, worker in enumerate(self.workers)
         ]
         self._at_work = len(threads)
-        for thread in threads:
-            thread.start()
-        # Not Thread.join: interrupted by a signal, it takes a thread that still works for an ended one.
-        while self._at_work:
-            try:
-                self._ended.wait(0.2)
-                if context.cancel.is_set():
-                    # Somebody cancelled from outside; without this the first worker to notice would.
-                    self.stop(CancelledError("the run was interrupted"))
-            except KeyboardInterrupt:
-                # A second Ctrl-C does not wait for drivers that cannot be interrupted.
-                if context.cancel.is_set():
-                    raise CancelledError("the run was interrupted") from None
-                self.stop(CancelledError("the run was interrupted"))
+        try:
+            for thread in threads:
+                thread.start()
+            self._wait(threads)
+        except KeyboardInterrupt:
+            # A second Ctrl-C does not wait for drivers that cannot be interrupted.
+            if context.cancel.is_set():
+                raise
+            self.stop(CancelledError())
+            self._wait(threads)
         if self._error is not None:
             raise self._error
         if context.journal.open_units(0, 1):
             raise InternalError("the workers stopped before all was copied")
         self.phase = "done"
 
-    def _work(self, units: Units, worker: Worker) -> None:
+    def _wait(self, threads: list[threading.Thread]) -> None:
+        """Until all that were started have ended."""
+        # Not Thread.join: interrupted by a signal, it takes a thread that still works for an ended one.
+        while any(thread.is_alive() for thread in threads):
+            self._ended.wait(0.2)
+            if self.context.cancel.is_set():
+                # Somebody cancelled from outside; without this the first worker to notice would.
+                self.stop(CancelledError())
+
+    def _work(self, units: Units, dispatcher: Dispatcher, worker: Worker) -> None:
         try:
-            while (work := self._dispatcher.next(worker)) is not None:
+            while (work := dispatcher.next(worker)) is not None:
                 try:
                     with self.context.working(worker):
                         if isinstance(work, list):
@@ -187,7 +196,7 @@ class Run:
                         else:
                             units.split(*work, worker)
                 finally:
-                    self._dispatcher.done()
+                    dispatcher.done()
         except BaseException as error:  # noqa: BLE001 - the run must end, whatever it was
             self.stop(classified(error, lambda _: None, "engine"))
         finally:
@@ -203,14 +212,16 @@ class Run:
                 self._error = error
         self.context.cancel.set()
         self.context.carrier.interrupt()
-        if self.phase != "planning":
+        if self._dispatcher is not None:
             self._dispatcher.stop()
 
     def _give_up(self, error: CrossdockError) -> None:
         """Keep what a resumed run can use; remove what it cannot."""
         context = self.context
         error.run_id = context.run_id
-        error.resumable = isinstance(error, RESUMABLE) and self._units_total is not None
+        error.resumable = isinstance(error, CancelledError) or (
+            isinstance(error, RESUMABLE) and self._has_begun()
+        )
         full = isinstance(error, NoSpaceError) and error.side == "sink"
         try:
             if not error.resumable or full:
@@ -223,6 +234,13 @@ class Run:
         except CrossdockError as later:
             # The journal's disk is full, say: what went wrong first is what the user has to know.
             log.warning("giving up %s: %s", context.run_id, later)
+
+    def _has_begun(self) -> bool:
+        """Whether a resumed run would find something done: a page of the listing, at least."""
+        try:
+            return self._units_total is not None or bool(self.context.journal.open_units(0, 1))
+        except CrossdockError:
+            return True
 
     def _remove_staged(self) -> None:
         """A unit that cannot be cleaned up now stays in the journal, for ``crossdock runs forget``."""

@@ -65,7 +65,7 @@ class ChildPool:
             self._give_back(child, alive=answer is not None)
         if answer is None:
             if self._cancel.is_set():
-                raise CancelledError("the run was interrupted")
+                raise CancelledError()
             raise TransientError(
                 f"the process that carried {job.split.unit} ended with status {child.returncode}"
             )

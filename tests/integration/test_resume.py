@@ -146,17 +146,43 @@ class TestCancel:
         assert (result.splits_skipped, source_record.count("read")) == (done, 20 - done)
         assert read_shelf(shelf) == expected_rows(ROWS)
 
-    def test_while_planning_nothing_is_left(self, shelf: Path, home: Path, source_record: Record) -> None:
+    def test_before_anything_was_planned(self, shelf: Path, source_record: Record) -> None:
         cancel = threading.Event()
         cancel.set()
         with pytest.raises(crossdock.CancelledError) as caught:
             crossdock.copy(
                 "rows://here", f"shelf://{shelf}", source_options=source_record.options, cancel=cancel
             )
-        assert not caught.value.resumable
-        assert caught.value.run_id is None
-        assert journals(home) == []
+        assert caught.value.resumable
+        assert caught.value.run_id is not None
         assert not shelf.exists()
+        api.resume(caught.value.run_id)
+        assert read_shelf(shelf) == expected_rows(ROWS)
+
+    def test_a_dry_run_leaves_nothing(self, shelf: Path, home: Path) -> None:
+        cancel = threading.Event()
+        cancel.set()
+        with pytest.raises(crossdock.CancelledError) as caught:
+            crossdock.copy("rows://here", f"shelf://{shelf}", cancel=cancel, dry_run=True)
+        assert (caught.value.resumable, caught.value.run_id) == (False, None)
+        assert journals(home) == []
+
+    def test_a_listing_that_fails_goes_on_behind_its_last_page(
+        self, shelf: Path, source_record: Record
+    ) -> None:
+        options = {"units": "6", "rows": "10", "splits": "1", "fail": "units:RuntimeError", "fail_skip": "1"}
+        with pytest.raises(crossdock.InternalError) as caught:
+            crossdock.copy(
+                "rows://here",
+                f"shelf://{shelf}",
+                source_options=source_record.options | options,
+                run_id="r",
+            )
+        assert caught.value.resumable
+        source_record.clear()
+        api.resume("r")
+        assert [event["start"] for event in source_record.events("listed")] == [4]
+        assert len(list(shelf.glob("*.json"))) == 6
 
     @pytest.mark.parametrize("side", ["source", "sink"])
     def test_a_blocked_call_is_ended(
