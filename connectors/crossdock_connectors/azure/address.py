@@ -45,6 +45,8 @@ def place(config: AzureConfig, location: Location, kind: str = "blob") -> Place:
     """The place that an address and its options mean. Raises ConfigError."""
     if location.scheme == "az":
         service, container, path = _service(config, kind), location.authority, location.path
+    elif location.scheme == "abfss":
+        service, container, path = _abfss(config, location)
     else:
         account = config.account or location.authority.partition(".")[0]
         service = service_of(f"{location.scheme}://{location.authority}", check_account(account))
@@ -57,6 +59,14 @@ def place(config: AzureConfig, location: Location, kind: str = "blob") -> Place:
     if folder and _BAD_NAME.search(folder):
         raise ConfigError(f"{folder!r} is not a folder of blobs: no '.', '..' or control characters")
     return Place(service, container, f"{folder}/" if folder else "", location.query)
+
+
+def _abfss(config: AzureConfig, location: Location) -> tuple[Service, str, str]:
+    container, _, host = location.authority.rpartition("@")
+    if not container or not host:
+        raise ConfigError("write the address as abfss://FILESYSTEM@ACCOUNT.dfs.core.windows.net/path")
+    account = config.account or check_account(host.partition(".")[0])
+    return service_of(config.endpoint or f"https://{host}", account), container, location.path
 
 
 def _service(config: AzureConfig, kind: str) -> Service:

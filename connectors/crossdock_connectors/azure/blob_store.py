@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -29,8 +30,20 @@ from .wire import Answer, Wire
 _COPY_SAS = timedelta(hours=12)
 
 
+class CopySource(ABC):
+    """A store whose objects a service can fetch by itself."""
+
+    server_copy: bool
+
+    @abstractmethod
+    def as_source(self, info: ObjectInfo) -> dict[str, str]:
+        """Headers that let another account's service read the object."""
+
+
 class BlobReader(ObjectReader):
     """One version of a blob. Nothing is held open: each range is a request of its own."""
+
+    range_header = "x-ms-range"
 
     def __init__(self, wire: Wire, path: str, info: ObjectInfo) -> None:
         self._wire, self._path, self.info = wire, path, info
@@ -40,7 +53,7 @@ class BlobReader(ObjectReader):
         want = max(0, min(len(buffer), self.info.size - offset))
         if not want:
             return 0
-        headers = {"x-ms-range": f"bytes={offset}-{offset + want - 1}", "If-Match": self._match}
+        headers = {self.range_header: f"bytes={offset}-{offset + want - 1}", "If-Match": self._match}
         answer = self._wire.call("GET", self._path, {}, headers, into=buffer[:want])
         if answer.headers.get("etag", self._match).removeprefix("W/") != self._match:
             raise SourceChangedError(f"{self._wire.shown(self._path)} changed while it was read")
@@ -61,7 +74,7 @@ class BlobReader(ObjectReader):
         """Nothing is open."""
 
 
-class BlobStore(ObjectStore, RangeCopier, WholeWriter):
+class BlobStore(ObjectStore, RangeCopier, WholeWriter, CopySource):
     """Blobs of a container. ``server_copy``: the service may fetch from the source by itself."""
 
     whole_limit = 8 << 20
@@ -113,7 +126,7 @@ class BlobStore(ObjectStore, RangeCopier, WholeWriter):
             raise InternalError(f"a block of {block.length:,} bytes came with {len(data):,}")
         begun = Upload.decode(upload)
         query = {"comp": "block", "blockid": begun.block_id(block)}
-        self._sealed.put(self.place.url_path(begun.blob), query, {}, data)
+        self._sealed.send(self.place.url_path(begun.blob), query, {}, data)
 
     def put_whole(self, upload: bytes, data: memoryview) -> None:
         blob_upload.put(self.wire, self._sealed, self.place, Upload.decode(upload), data)
@@ -131,18 +144,18 @@ class BlobStore(ObjectStore, RangeCopier, WholeWriter):
             raise self.wire.refusal(answer, url)
 
     def can_copy_from(self, source: ObjectStore) -> bool:
-        return isinstance(source, BlobStore) and self.server_copy and source.server_copy
+        return isinstance(source, CopySource) and self.server_copy and source.server_copy
 
     def copy_block(
         self, source: ObjectStore, info: ObjectInfo, offset: int, upload: bytes, block: Block
     ) -> None:
-        assert isinstance(source, BlobStore)  # noqa: S101 - can_copy_from said so
+        assert isinstance(source, CopySource)  # noqa: S101 - can_copy_from said so
         if offset + block.length > info.size:
             raise ShortReadError(f"{info.path} ends after {info.size:,} bytes")
         begun = Upload.decode(upload)
         url = self.place.url_path(begun.blob)
         headers = {
-            **source._as_source(info),
+            **source.as_source(info),
             "x-ms-source-range": f"bytes={offset}-{offset + block.length - 1}",
             "x-ms-source-if-match": f'"{info.etag}"',
         }
@@ -161,8 +174,7 @@ class BlobStore(ObjectStore, RangeCopier, WholeWriter):
             raise NotFoundError(f"{info.path} does not exist any more")
         raise self.wire.refusal(answer, url)
 
-    def _as_source(self, info: ObjectInfo) -> dict[str, str]:
-        """Headers that let another account's service read the blob."""
+    def as_source(self, info: ObjectInfo) -> dict[str, str]:
         name = self.place.name(info.path)
         url, signer = self.wire.service.url + self.place.url_path(name), self.wire.signer
         if signer.kind == "entra":

@@ -109,7 +109,7 @@ def commit(wire: Wire, sealed: Sealed, place: Place, upload: Upload, blocks: Seq
     body = f'<?xml version="1.0" encoding="utf-8"?><BlockList>{names}</BlockList>'.encode()
     headers = {STAMP: upload.stamp, **upload.condition()}
     path = place.url_path(upload.blob)
-    answer = sealed.put(path, {"comp": "blocklist"}, headers, body, _REFUSED)
+    answer = sealed.send(path, {"comp": "blocklist"}, headers, body, _REFUSED)
     if answer.status in _REFUSED:
         settle(wire, path, upload, answer)
 
@@ -118,7 +118,7 @@ def put(wire: Wire, sealed: Sealed, place: Place, upload: Upload, data: memoryvi
     """Put Blob: the whole blob in one request, under the same conditions."""
     headers = {"x-ms-blob-type": "BlockBlob", STAMP: upload.stamp, **upload.condition()}
     path = place.url_path(upload.blob)
-    answer = sealed.put(path, {}, headers, data, (409, 412))
+    answer = sealed.send(path, {}, headers, data, (409, 412))
     if answer.status in (409, 412):
         settle(wire, path, upload, answer)
 

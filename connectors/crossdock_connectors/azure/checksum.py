@@ -48,23 +48,24 @@ class Sealed:
                 if not self._auto:
                     raise
 
-    def put(
+    def send(
         self,
         path: str,
         query: Mapping[str, str],
         headers: Mapping[str, str],
         data: Data,
         accept: tuple[int, ...] = (),
+        method: str = "PUT",
     ) -> Answer:
-        """PUT the data; answers of the statuses in ``accept`` are returned."""
+        """Send the data; answers of the statuses in ``accept`` are returned."""
         falls_back = self._auto and self._header is not md5
         tried = (*accept, 400, 500, 501) if falls_back else accept
-        answer = self._wire.call("PUT", path, query, {**headers, **self._header(data)}, data, accept=tried)
+        answer = self._wire.call(method, path, query, {**headers, **self._header(data)}, data, accept=tried)
         if answer.status // 100 == 2:
             return answer
         if falls_back and answer.headers.get("x-ms-error-code") == _UNSUPPORTED:
             self._header = md5  # an emulator
-            return self.put(path, query, headers, data, accept)
+            return self.send(path, query, headers, data, accept, method)
         if answer.status not in accept:
             raise self._wire.refusal(answer, path)
         return answer

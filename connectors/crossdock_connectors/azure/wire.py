@@ -102,7 +102,7 @@ class Wire:
         body: bytes | memoryview | None,
     ) -> Message:
         sent = {"x-ms-date": self._now(), "x-ms-version": API_VERSION, **headers}
-        if method == "PUT":
+        if method in ("PUT", "PATCH"):
             sent["Content-Length"] = str(0 if body is None else len(body))
         message = Message(method, self._origin + full, query, sent)
         self.signer.sign(message)
