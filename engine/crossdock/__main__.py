@@ -15,7 +15,7 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:
         sys.stdout.write(f"crossdock {__version__}\n")
         return
-    from .cli.app import run
+    from .cli.main import run
 
     sys.exit(run(sys.argv[1:]))
 

@@ -67,7 +67,7 @@ def test_version_imports_nothing_heavy(environment: dict[str, str]) -> None:
 
 def test_help_imports_no_engine(environment: dict[str, str]) -> None:
     code = (
-        "import sys; from crossdock.cli.app import run; run(['--help']);"
+        "import sys; from crossdock.cli.main import run; run(['--help']);"
         "print('imported', *sorted({'pyarrow', 'numpy', 'anyio'} & set(sys.modules)))"
     )
     done = subprocess.run(

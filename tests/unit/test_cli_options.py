@@ -8,7 +8,8 @@ import pytest
 import typer
 
 from crossdock import ConfigError
-from crossdock.cli.options import key_values, parallel_copies
+from crossdock.cli.key_values import key_values
+from crossdock.cli.options import parallel_copies
 
 
 def test_key_values() -> None:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from crossdock import Capabilities, ConnectorSpec, Location, WriteMode
+from crossdock import Capabilities, ConnectorSpec, CrossdockError, Location, WriteMode
 
-from .address import place
 from .auth import AzureConfig, signer
-from .blob_store import BlobStore
-from .blob_upload import MAX_BLOCKS
-from .errors import classify
-from .wire import Wire
+
+if TYPE_CHECKING:
+    from .blob_store import BlobStore
 
 MIB = 1 << 20
+MAX_BLOCKS = 50_000
 
 
 class BlobConfig(AzureConfig):
@@ -34,9 +33,19 @@ class BlobConfig(AzureConfig):
 
 
 def _open(config: BlobConfig, location: Location) -> BlobStore:
+    from .address import place
+    from .blob_store import BlobStore
+    from .wire import Wire
+
     where = place(config, location)
     wire = Wire(where.service, signer(config, where.service.account, where.sas), config)
     return BlobStore(wire, where, server_copy=config.server_copy, checksum=config.checksum)
+
+
+def _classify(error: BaseException) -> CrossdockError | None:
+    from .errors import classify
+
+    return classify(error)
 
 
 SPEC = ConnectorSpec(
@@ -64,7 +73,7 @@ SPEC = ConnectorSpec(
         read_back="after_commit",
     ),
     open_store=_open,
-    classify=classify,
+    classify=_classify,
     example="crossdock copy data/ az://landing/data/ -k account=contoso",
     requires=("azure.storage.blob", "azure.identity", "azure.core"),
     extra="crossdock[azure]",

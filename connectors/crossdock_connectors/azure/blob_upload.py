@@ -21,10 +21,10 @@ from crossdock import (
 )
 
 from .address import Place
+from .blob import MAX_BLOCKS
 from .checksum import Sealed
 from .wire import Answer, Wire
 
-MAX_BLOCKS = 50_000
 VERSION = 1
 WIDTH = 24
 _NARROWEST = 8  # bytes; shorter names could meet those of somebody else

@@ -1,53 +1,43 @@
-"""The ``crossdock`` application: its commands, those of plugins, and one place where errors end."""
+"""The ``crossdock`` application as typer has it: its commands and those of plugins."""
 
 from __future__ import annotations
 
-import os
-import sys
+from collections.abc import Sequence
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
 from .. import __version__
-from . import connectors, copy, failure, options, runs
+from . import options
 from .session import Session
-from .termination import TERMINATED, Termination
+
+_OWN = ("copy", "connectors", "runs")
 
 
-def run(arguments: list[str]) -> int:
-    """Carry out one command line and return its exit code. Never raises for a failed command."""
-    for stream in (sys.stdout, sys.stderr):
-        # A file's name may hold what the terminal's encoding does not.
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
-    session = Session(command=arguments[0] if arguments else "")
-    with Termination() as termination:
-        code = _answer(arguments, session)
-    return TERMINATED if code == failure.INTERRUPTED and termination.arrived else code
-
-
-def _answer(arguments: list[str], session: Session) -> int:
+def call(arguments: list[str], session: Session) -> int:
+    """Let typer carry out the command line. Raises what the command raises."""
+    command = typer.main.get_command(build(arguments))
     try:
-        command = typer.main.get_command(build())
         code = command.main(arguments, prog_name="crossdock", standalone_mode=False, obj=session)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader went away (``| head``); without this the interpreter complains at its exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last stop of every error
-        return failure.report(error, session)
+    except typer.Abort:
+        raise KeyboardInterrupt from None
     return code if isinstance(code, int) else 0
 
 
-def build() -> typer.Typer:
-    """The application with the commands of all plugins."""
+def build(arguments: Sequence[str] = ()) -> typer.Typer:
+    """The application with the commands of all plugins; one of our own that is called comes alone.
+
+    All are there for what lists them, and where the plugins are named whose commands do not fit in.
+    """
     app = typer.Typer(context_settings={"help_option_names": ["-h", "--help"]})
     app.callback(invoke_without_command=True)(root)
-    copy.add_command(app)
-    connectors.add_command(app)
-    runs.add_command(app)
-    _add_plugin_commands(app)
+    called = arguments[0] if arguments else ""
+    alone = called in ("copy", "runs") and not {"-v", "--verbose"} & set(arguments)
+    for name in (called,) if alone else _OWN:
+        import_module(f"{__package__}.{name}").add_command(app)
+    if not alone:
+        _add_plugin_commands(app)
     return app
 
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from . import describe, options
-from .copy import warn_of_faults
+from . import options
+from .carrying import warn_of_faults
 from .session import Output
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def connectors(
 ) -> None:
     """List the connectors, or describe one: its options, what it can do, an example."""
     from ..plugins import registry
+    from . import describe  # imports rich's tables and the store settings
 
     session = options.session_of(context)
     session.command = "connectors"

@@ -1,21 +1,18 @@
-"""``crossdock copy``, and carrying out any command that ends in a CopyResult."""
+"""``crossdock copy`` as typer knows it: every option, its help and its default."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
 from typing import Annotated, Literal, cast
 
 import typer
 
 from ..errors import ConfigError
-from ..report import CopyResult, Snapshot
+from ..report import CopyResult
 from ..spi.data import WriteMode
 from . import options
-from .session import Output, Session
-
-Progress = Callable[[Snapshot], None] | None
-
+from .carrying import Progress, carry_out
+from .key_values import key_values
+from .session import Output
 
 _NOTES = (
     "KEY=VALUE: 'crossdock connectors NAME' lists the keys. "
@@ -113,7 +110,7 @@ def copy(
     ] = None,
     output: options.OutputOption = Output.TEXT,
     verbose: options.VerboseOption = False,
-) -> None:
+) -> int:
     """Copy tables or files from SOURCE to SINK, in parallel, resumable, visible only when complete.
 
     crossdock copy 'data/*.csv' sqlite:///my.db
@@ -127,8 +124,8 @@ def copy(
             f"copy takes one source and one sink, but got {2 + len(context.args)} addresses",
             hint="quote a pattern so that the shell does not expand it: crossdock copy 'data/*.csv' out/",
         )
-    source_options = options.key_values(source_option, "-s")
-    sink_options = options.key_values(sink_option, "-k")
+    source_options = key_values(source_option, "-s")
+    sink_options = key_values(sink_option, "-k")
 
     from .. import api
 
@@ -153,49 +150,4 @@ def copy(
             progress=progress,
         )
 
-    carry_out(session, f"{source} → {sink}", start)
-
-
-def carry_out(session: Session, what: str, start: Callable[[Progress], CopyResult]) -> None:
-    """Run ``start`` under a live display where there is a terminal, then answer with its result.
-
-    Raises typer.Exit(3) when something was skipped.
-    """
-    warn_of_faults(session)
-    result = _watched(session, what, start)
-    if session.json:
-        session.show_json(result.output())
-    else:
-        _tell(session, result)
-    if result.exit_code:
-        raise typer.Exit(result.exit_code)
-
-
-def warn_of_faults(session: Session, always: bool = False) -> None:
-    """Name the plugins that did not load."""
-    from ..plugins import registry
-
-    if always or session.verbose:
-        for fault in registry().faults:
-            session.say(f"warning: {fault}", style="yellow")
-
-
-def _watched(session: Session, what: str, start: Callable[[Progress], CopyResult]) -> CopyResult:
-    if not sys.stderr.isatty():
-        return start(None)
-    from .progress import Display, wanted
-
-    if not wanted(session.err):
-        return start(None)
-    with Display(session.err, what) as display:
-        return start(display)
-
-
-def _tell(session: Session, result: CopyResult) -> None:
-    from . import summary
-
-    if sys.stdout.isatty():
-        session.show(summary.panel(result))
-        return
-    for line in summary.lines(result):
-        session.show(line)
+    return carry_out(session, f"{source} → {sink}", start)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import traceback
 from typing import Any
 
-import typer
-
 from ..errors import CancelledError, CrossdockError, DataError, UserError
 from .session import Session
 
@@ -15,7 +13,7 @@ INTERRUPTED = 130
 
 def report(error: BaseException, session: Session) -> int:
     """Tell ``error`` and return the exit code that belongs to it."""
-    if isinstance(error, (KeyboardInterrupt, typer.Abort)):
+    if isinstance(error, KeyboardInterrupt):
         error = CancelledError("interrupted")
     if session.verbose:
         _tell_detail(error, session)
@@ -34,14 +32,14 @@ def report(error: BaseException, session: Session) -> int:
     if session.json:
         session.show_json(answer)
     if isinstance(error, CrossdockError) and error.resumable:
-        session.err.print(f"resume with: crossdock runs resume {error.run_id}", soft_wrap=True)
+        session.tell(f"resume with: crossdock runs resume {error.run_id}")
     return code
 
 
 def _tell_detail(error: BaseException, session: Session) -> None:
     text = "".join(traceback.format_exception(error))
     detail = getattr(error, "detail", "")
-    session.err.print(f"{text}{detail}".rstrip(), style="dim", soft_wrap=True)
+    session.tell(f"{text}{detail}".rstrip(), style="dim")
 
 
 def _see(error: Any) -> str:

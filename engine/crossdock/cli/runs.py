@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from . import figures, options
-from .copy import Progress, carry_out
+from .carrying import Progress, carry_out
+from .key_values import key_values
 from .session import Output, Session, one_line
 
 if TYPE_CHECKING:
@@ -80,12 +81,12 @@ def resume_run(
     sink_option: options.SinkOptions = None,
     output: options.OutputOption = Output.TEXT,
     verbose: options.VerboseOption = False,
-) -> None:
+) -> int:
     """Go on with a run that was interrupted or failed. Secrets are not kept: give them again."""
     from .. import api
 
-    source_options = options.key_values(source_option, "-s")
-    sink_options = options.key_values(sink_option, "-k")
+    source_options = key_values(source_option, "-s")
+    sink_options = key_values(sink_option, "-k")
 
     def start(progress: Progress) -> CopyResult:
         return api.resume(
@@ -95,7 +96,7 @@ def resume_run(
             progress=progress,
         )
 
-    carry_out(options.session_of(context), f"run {run_id}", start)
+    return carry_out(options.session_of(context), f"run {run_id}", start)
 
 
 @runs_app.command("forget")

@@ -61,7 +61,10 @@ class Session:
 
     def show(self, value: RenderableType) -> None:
         """Print a result for people on stdout."""
-        self.out.print(value, soft_wrap=isinstance(value, str))
+        if isinstance(value, str) and not sys.stdout.isatty():
+            sys.stdout.write(f"{value}\n")  # rich, which takes long to import, would do the same
+        else:
+            self.out.print(value, soft_wrap=isinstance(value, str))
 
     def show_json(self, value: dict[str, Any]) -> None:
         """Print the one JSON object of this invocation on stdout."""
@@ -70,7 +73,14 @@ class Session:
 
     def say(self, sentence: str, style: str = "") -> None:
         """Print one line on stderr. It is never folded when stderr is not a terminal."""
-        self.err.print(f"crossdock: {one_line(sentence)}", style=style or None, soft_wrap=True)
+        self.tell(f"crossdock: {one_line(sentence)}", style)
+
+    def tell(self, text: str, style: str = "") -> None:
+        """Print ``text`` on stderr as it is."""
+        if sys.stderr.isatty():
+            self.err.print(text, style=style or None, soft_wrap=True)
+        else:
+            sys.stderr.write(f"{text}\n")
 
     def be_verbose(self) -> None:
         """Show crossdock's log on stderr, above the live progress."""

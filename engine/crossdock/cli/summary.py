@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING
 
 from ..report import CopyResult
 from . import figures
 from .session import one_line
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 _SHOWN = 20
 """Skipped files or rows that are listed by name; the JSON output has all."""
@@ -69,6 +70,10 @@ def lines(result: CopyResult) -> list[str]:
 
 def panel(result: CopyResult) -> RenderableType:
     """The result for a terminal."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
     planned = result.status == "Planned"
     mark, style = ("·", "bold yellow") if planned else ("✓", "bold green")
     head = Text.assemble((mark, style), f" {one_line(result.source.url)} → {one_line(result.sink.url)}")

@@ -24,7 +24,7 @@ Kind = Literal["store", "format", "table"]
 class ConnectorConfig(BaseModel):
     """Base of every connector's options: unknown keys are refused, each field is described."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 @dataclass(frozen=True, slots=True)
