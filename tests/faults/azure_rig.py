@@ -86,6 +86,15 @@ class Rig:
             **{"block_size": BLOCK, "parallel_copies": 1} | given,
         )
 
+    def across(self, name: str, to: str = "x", **given: Any) -> crossdock.CopyResult:
+        return crossdock.copy(
+            f"{self.url}/{name}",
+            f"{self.url}/{to}",
+            source_options=self.options,
+            sink_options=self.options,
+            **{"block_size": BLOCK, "parallel_copies": 1} | given,
+        )
+
 
 @contextmanager
 def rig(azurite: Azurite, proxy: FaultProxy, folder: Path) -> Iterator[Rig]:

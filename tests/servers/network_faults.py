@@ -49,12 +49,12 @@ def stalled(exchange: Exchange) -> None:
 
 
 def dripping(exchange: Exchange) -> None:
-    """One byte of the answer's body a second."""
+    """A few bytes of the answer's body a second: no pause is long enough for a timeout."""
     answer = exchange.forward()
     exchange.client.sendall(answer.head())
     for at in range(len(answer.body)):
         exchange.client.sendall(answer.body[at : at + 1])
-        if exchange.closing.wait(1):
+        if exchange.closing.wait(0.2):
             break
     exchange.close()
 

@@ -54,7 +54,11 @@ class BlobReader(ObjectReader):
         if not want:
             return 0
         headers = {self.range_header: f"bytes={offset}-{offset + want - 1}", "If-Match": self._match}
-        answer = self._wire.call("GET", self._path, {}, headers, into=buffer[:want])
+        try:
+            answer = self._wire.call("GET", self._path, {}, headers, into=buffer[:want])
+        except SourceChangedError:
+            self._wire.call("HEAD", self._path)  # raises NotFoundError for one that is gone
+            raise
         if answer.headers.get("etag", self._match).removeprefix("W/") != self._match:
             raise SourceChangedError(f"{self._wire.shown(self._path)} changed while it was read")
         self._check_range(answer, offset, want)
@@ -141,6 +145,17 @@ class BlobStore(ObjectStore, RangeCopier, WholeWriter, CopySource):
         url = self._path(path)
         answer = self.wire.call("DELETE", url, {}, {"x-ms-delete-snapshots": "include"}, accept=(404,))
         if answer.status == 404 and answer.headers.get("x-ms-error-code") == "ContainerNotFound":
+            raise self.wire.refusal(answer, url)
+
+    def delete_version(self, info: ObjectInfo) -> None:
+        url = self._path(info.path)
+        headers = {"x-ms-delete-snapshots": "include", "If-Match": f'"{info.etag}"'}
+        answer = self.wire.call("DELETE", url, {}, headers, accept=(404, 412))
+        if answer.status == 412 and not answer.headers.get("x-ms-error-code", "").startswith("Lease"):
+            answer = self.wire.call("HEAD", url, accept=(404,))
+            if answer.status == 200:
+                raise SourceChangedError(f"{info.path} is no longer the version that was listed")
+        if answer.status == 412 or answer.headers.get("x-ms-error-code") == "ContainerNotFound":
             raise self.wire.refusal(answer, url)
 
     def can_copy_from(self, source: ObjectStore) -> bool:
