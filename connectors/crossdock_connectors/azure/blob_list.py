@@ -18,11 +18,11 @@ PAGE = 5000
 
 
 def pages(
-    wire: Wire, place: Place, prefix: str, after: str | None, most: int = PAGE
+    wire: Wire, place: Place, prefix: str, after: str | None, most: int | None = None
 ) -> Iterator[Sequence[ObjectInfo]]:
     """Pages of blobs whose path below the root starts with ``prefix``, behind ``after``; none is empty."""
     full = place.root + prefix
-    query = {"restype": "container", "comp": "list", "maxresults": str(most)}
+    query = {"restype": "container", "comp": "list", "maxresults": str(most or PAGE)}
     if full:
         query["prefix"] = full
     start = after is not None and place.root + after > full

@@ -19,6 +19,7 @@ from ..limits import BUFFERS
 from ..spi.data import Attempt, Begun, PlanHint, Receipt, Split, Target, Unit, UnitPage, WriteMode
 from ..spi.endpoints import Copier, ReadBack, Sink, Source, Writer
 from ..spi.store import Block, ObjectInfo, ObjectStore, RangeCopier, UploadRequest, WholeWriter
+from .existing import Existing
 from .listing import Selection, info_of, version
 from .names import flattened
 from .objectfile import blocks_of
@@ -95,6 +96,9 @@ class FileTarget:
     flat: bool = False
     _added: set[int] = field(default_factory=set)
 
+    def __post_init__(self) -> None:
+        self._existing = Existing(self.store)
+
     def path(self, unit: Unit) -> str:
         if self.name:
             return self.name
@@ -107,11 +111,14 @@ class FileTarget:
         ends = self.replaces and name.endswith(self.replaces)
         return stem if ends and stem and not stem.endswith("/") else name
 
-    def check(self, unit: Unit, mode: WriteMode) -> None:
-        """Refuse a mode that objects do not have, an existing object in mode ``error``, two units for one."""
+    def check(self, unit: Unit, mode: WriteMode, *, guarded: bool = False) -> None:
+        """Refuse a mode that objects do not have, an existing object in mode ``error``, two units for one.
+
+        ``guarded``: the one request that writes the object refuses an existing one too.
+        """
         if mode is WriteMode.APPEND:
             raise NotSupportedError("files cannot be appended to; use --mode overwrite or another name")
-        if mode is WriteMode.ERROR and self._exists(path := self.path(unit)):
+        if mode is WriteMode.ERROR and self._exists(path := self.path(unit), guarded):
             raise AlreadyExistsError(
                 f"{path} exists already in {self.where}; use --mode overwrite to replace it"
             )
@@ -126,12 +133,9 @@ class FileTarget:
         elif hash(stem) in self._added:
             raise ConfigError(f"{stem} and {unit.name} would both become {self.path(unit)}; copy them apart")
 
-    def _exists(self, path: str) -> bool:
-        try:
-            self.store.stat(path)
-        except NotFoundError:
-            return False
-        return True
+    def _exists(self, path: str, guarded: bool) -> bool:
+        # To list for a single object is as dear as to ask for it.
+        return self._existing.seen(path) if guarded and not self.name else path in self._existing
 
 
 @dataclass
@@ -154,7 +158,11 @@ class BinarySink(Sink[memoryview], Copier, ReadBack[memoryview]):
                 f"{unit.name} is too large for {self.target.where}: at most {self.max_blocks:,} blocks of "
                 f"{self.largest_block:,} bytes make an object"
             )
-        self.target.check(unit, target.mode)
+        self.target.check(unit, target.mode, guarded=self._whole(unit.size))
+
+    def _whole(self, size: int | None) -> bool:
+        """Whether an object of that size is written in one request."""
+        return isinstance(self.store, WholeWriter) and size is not None and size <= self.store.whole_limit
 
     def _block(self, unit: Unit) -> int:
         return max(self.block, -(-(unit.size or 0) // self.max_blocks)) if self.max_blocks else self.block
@@ -169,7 +177,7 @@ class BinarySink(Sink[memoryview], Copier, ReadBack[memoryview]):
     def writer(self, handle: bytes, split: Split, attempt: Attempt) -> Writer[memoryview]:
         store, upload = self.store, _upload(handle)
         size = split.length or 0
-        if isinstance(store, WholeWriter) and size <= store.whole_limit and split_info(split).size == size:
+        if isinstance(store, WholeWriter) and self._whole(size) and split_info(split).size == size:
             return _WholeWriter(store, upload, size)
         return _BinaryWriter(store, upload, split, attempt.number)
 
