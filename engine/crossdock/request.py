@@ -67,6 +67,7 @@ class SinkEnd(BaseModel):
     """A sink after resolving. ``name`` is one object; else units keep their names.
 
     ``extension`` then takes the place of ``replaces`` at their end, or is added where they end otherwise.
+    ``block`` is in bytes; a ``fixed_block`` does not grow with the object.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -80,6 +81,7 @@ class SinkEnd(BaseModel):
     extension: str = ""
     replaces: str = ""
     block: int = 8 << 20
+    fixed_block: bool = False
     settings: StoreWriteSettings = StoreWriteSettings()
 
 

@@ -16,7 +16,7 @@ from .files.listing import split_wildcard
 from .files.merging import MergedSource
 from .files.names import merged
 from .files.selecting import check_address, discovered, parent, rooted, select
-from .files.settings import StoreReadSettings
+from .files.settings import StoreReadSettings, StoreWriteSettings
 from .files.tabular import FormatSink, FormatSource
 from .gate import NoGate
 from .options import given_settings, sort_options
@@ -49,14 +49,15 @@ def resolve(request: CopyRequest, cancel: threading.Event | None = None) -> Reso
     payload = decide(*ends, mapped=request.map is not None, merging=merging)
     tabular = payload == "tabular"
     _check_payload(source.settings, tabular=tabular)
-    block = _block(request.block_size, sink.spec)
+    wanted = _wanted_block(request.block_size, sink.settings)
+    block = _block(wanted, sink.spec)
     if tabular and sink.format and "name" not in placed:
         placed |= {"extension": next(iter(sink.format.extensions), ""), "replaces": source.ending()}
     return _merge(
         Resolved(
             payload=payload,
             source=SourceEnd(**source.common(tabular), **found),
-            sink=SinkEnd(**sink.common(tabular), **placed, block=block),
+            sink=SinkEnd(**sink.common(tabular), **placed, block=block, fixed_block=_is_fixed(sink.settings)),
         )
     )
 
@@ -242,6 +243,20 @@ def _check_payload(settings: StoreReadSettings | None, *, tabular: bool) -> None
         raise ConfigError("enable_partition_discovery adds columns, which a binary copy does not have")
 
 
+def _wanted_block(size: int | None, settings: StoreWriteSettings | None) -> int | None:
+    """The block size in bytes that was asked for in either way."""
+    set_to = settings.block_size_in_mb if settings else None
+    if set_to is None:
+        return size
+    if size not in (None, set_to << 20):
+        raise ConfigError(f"--block-size and block_size_in_mb={set_to} are two sizes; give one of them")
+    return set_to << 20
+
+
+def _is_fixed(settings: StoreWriteSettings | None) -> bool:
+    return settings is not None and settings.block_size_in_mb is not None
+
+
 def _block(wanted: int | None, spec: ConnectorSpec) -> int:
     """The block size as asked for, else what suits the store."""
     smallest, largest = spec.capabilities.block_range or (1, sys.maxsize)
@@ -335,7 +350,8 @@ def _open_sink(resolved: Resolved) -> Sink[Any]:
     target.flat = end.settings.copy_behavior == "FlattenHierarchy"
     if resolved.payload == "binary":
         able = spec.capabilities
-        return BinarySink(store, target, end.block, able.max_blocks, (able.block_range or (1, None))[1])
+        largest = (able.block_range or (1, None))[1]
+        return BinarySink(store, target, end.block, able.max_blocks, largest, end.fixed_block)
     return FormatSink(store, _open_format(end.format, end.format_options), target, end.block)
 
 

@@ -48,7 +48,7 @@ class Sealed:
                 if not self._auto:
                     raise
 
-    def send(
+    def send(  # noqa: PLR0917 - as `Wire.call`
         self,
         path: str,
         query: Mapping[str, str],

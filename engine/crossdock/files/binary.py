@@ -24,7 +24,8 @@ from .listing import Selection, info_of, version
 from .names import flattened
 from .objectfile import blocks_of
 
-DEFAULT_BLOCK = 8 << 20
+MIB = 1 << 20
+DEFAULT_BLOCK = 8 * MIB
 MANY = 1 << 16
 WHOLE = b"whole"
 
@@ -140,13 +141,16 @@ class FileTarget:
 
 @dataclass
 class BinarySink(Sink[memoryview], Copier, ReadBack[memoryview]):
-    """Objects, made of blocks at known offsets: of larger ones where an object has ``max_blocks`` only."""
+    """Objects, made of blocks at known offsets: of larger ones where an object has ``max_blocks`` only and
+    the size is not ``fixed``.
+    """
 
     store: ObjectStore
     target: FileTarget
     block: int = DEFAULT_BLOCK
     max_blocks: int | None = None
     largest_block: int | None = None
+    fixed: bool = False
 
     @property
     def one_target(self) -> bool:  # type: ignore[override]
@@ -157,6 +161,12 @@ class BinarySink(Sink[memoryview], Copier, ReadBack[memoryview]):
             raise NotSupportedError(
                 f"{unit.name} is too large for {self.target.where}: at most {self.max_blocks:,} blocks of "
                 f"{self.largest_block:,} bytes make an object"
+            )
+        if self.fixed and self._block(unit) > self.block:
+            count, least = -(-(unit.size or 0) // self.block), -(-self._block(unit) // MIB)
+            raise NotSupportedError(
+                f"{unit.name} needs {count:,} blocks of {self.block:,} bytes, and {self.target.where} takes "
+                f"{self.max_blocks:,}; choose blocks of at least {least:,} MiB, or leave out block_size_in_mb"
             )
         self.target.check(unit, target.mode, guarded=self._whole(unit.size))
 

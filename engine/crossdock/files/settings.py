@@ -149,6 +149,13 @@ class StoreWriteSettings(ConnectorConfig):
     max_concurrent_connections: int | None = Field(
         default=None, ge=1, description="At most so many workers at once for this side"
     )
+    block_size_in_mb: int | None = Field(
+        default=None,
+        ge=4,
+        le=100,
+        description="Size of a block in MiB. An object that needs more blocks of it than the store allows is "
+        "refused; with --block-size or without any the blocks of such an object are larger",
+    )
     metadata: Annotated[tuple[MetadataItem, ...], BeforeValidator(_items)] = Field(
         default=(),
         description="Names and values for each object, where the store has them: `a=1,b=2` or a JSON list; "
