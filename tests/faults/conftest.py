@@ -13,6 +13,7 @@ from fault_bench import Bench, Nursery
 from crossdock import carry
 
 if TYPE_CHECKING:
+    from azure_cli import Cli
     from azure_rig import Rig
     from servers.azurite import Azurite
 
@@ -54,3 +55,13 @@ def rig(azurite: Azurite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
         azure_rig.rig(azurite, proxy, tmp_path) as rig,
     ):
         yield rig
+
+
+@pytest.fixture
+def cli(rig: Rig) -> Iterator[Cli]:
+    """``crossdock`` as a process; none is left behind."""
+    from azure_cli import Cli
+
+    cli = Cli(rig)
+    yield cli
+    cli.end()
