@@ -19,7 +19,7 @@ from .journal import Journal, is_running, remove
 from .limits import parse_rate, parse_size
 from .mapping import parse_map
 from .report import CopyResult, RunInfo, Snapshot
-from .request import CopyRequest, Resolved
+from .request import CopyRequest, Resolved, Verify
 from .spi.data import WriteMode
 
 Progress = Callable[[Snapshot], None]
@@ -40,7 +40,7 @@ def copy(
     memory: int | str = "512MiB",
     bandwidth: int | str | None = None,
     mode: str = "error",
-    verify: bool = False,
+    verify: Verify = False,
     dry_run: bool = False,
     run_id: str | None = None,
     progress: Progress | None = None,
@@ -49,7 +49,7 @@ def copy(
 ) -> CopyResult:
     """Copy ``source`` to ``sink`` (paths or URLs) and return what was done.
 
-    The options are those of ``crossdock copy``. Sizes are bytes or texts such as ``"8MiB"``.
+    The options are those of ``crossdock copy``; ``verify="full"`` is ``--verify-full``. Sizes are bytes or texts such as ``"8MiB"``.
     ``progress`` is called about ten times a second from another thread. ``home`` is where
     journals are kept (default: ``$CROSSDOCK_HOME``). Setting ``cancel`` interrupts the run.
     Raises CrossdockError; when its ``resumable`` is true, ``resume(error.run_id)`` goes on.

@@ -9,10 +9,10 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from time import monotonic, perf_counter
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from .errors import (
     CancelledError,
@@ -28,12 +28,16 @@ from .read_ahead import read_ahead
 from .spi.data import Attempt, Receipt, Split
 from .spi.endpoints import Cancellable, Copier, Sink, Source, Writer
 
+if TYPE_CHECKING:
+    from .digest_split import Digesting
+
 ATTEMPTS = 5
 THROTTLED_ATTEMPTS = 12
 FIRST_WAIT = 0.5
 LONGEST_WAIT = 60.0
 DEFAULT_MEMORY = 32 << 20
 Classify = Callable[[BaseException], CrossdockError | None]
+Read = Callable[[Split], AbstractContextManager[Iterator[Any]]]
 
 
 Result = TypeVar("Result")
@@ -92,7 +96,7 @@ class Job:
     apply: Apply | None = None
     memory: int = 0
     read_ahead: bool = False
-    digest: Callable[[], Digest] | None = None
+    digest: Digesting | None = None
     schema: Any = None
 
 
@@ -153,25 +157,25 @@ class Carrier:
 
         return again(attempt, self.cancel, worker, self.gate)
 
-    def digest(self, source: Source[Any], split: Split, make: Callable[[], Digest], worker: Worker) -> str:
+    def digest(self, read: Read, split: Split, make: Callable[[], Digest], worker: Worker) -> str:
         """Read a split of what was written, again after transient errors; returns its digest's text."""
 
         def attempt(number: int) -> str:
-            return self._digest((source, self.sink_classify, "sink"), split, make, worker)
+            return self._digest((read, self.sink_classify, "sink"), split, make, worker)
 
         return again(attempt, self.cancel, worker, self.gate)
 
     def _digest(
-        self, end: tuple[Source[Any], Classify, str], split: Split, make: Callable[[], Digest], worker: Worker
+        self, end: tuple[Read, Classify, str], split: Split, make: Callable[[], Digest], worker: Worker
     ) -> str:
-        source, classify, where = end
+        read, classify, where = end
         digest = make()
         try:
             # Neither throttled nor counted: it is not what the user asked to move.
             with (
                 self._reserved(Job(split, b""), worker),
                 worker.waits_for("source"),
-                source.read(split) as items,
+                read(split) as items,
             ):
                 for item in items:
                     digest.update(item)
@@ -193,7 +197,7 @@ class Carrier:
         if job.digest is None:
             return receipt, ""
         # The bytes did not pass through here: for a digest they are read once more.
-        end = (self.source, self.source_classify, "source")
+        end = (self.source.read, self.source_classify, "source")
         return receipt, self._digest(end, job.split, job.digest, worker)
 
     @contextmanager

@@ -38,6 +38,10 @@ class ByteDigest:
     def value(self) -> int:
         return self._state.intdigest()
 
+    def __str__(self) -> str:
+        """What a journal keeps of it."""
+        return f"{self.value:032x}"
+
 
 @dataclass(frozen=True, slots=True)
 class TableValue:

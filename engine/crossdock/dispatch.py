@@ -8,14 +8,16 @@ from __future__ import annotations
 import threading
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .carry import Worker
 from .errors import CrossdockError
 from .journal import Journal, UnitRow
 from .mapping import Apply
 from .spi.data import Begun, Receipt, Split
-from .spi.endpoints import Source
+
+if TYPE_CHECKING:
+    from .verify import Proof
 
 SMALL = 1 << 20
 BUNDLE = 128
@@ -27,8 +29,8 @@ class UnitTask:
     """A unit that is being worked on.
 
     ``splits`` counts its whole plan, ``pending`` are those nobody has taken yet, ``done`` maps the
-    index of a carried split to its receipt and digest. ``read_back``: the splits belong to the
-    given source and are read for verification of the other task. ``broken``: why it cannot go on (its
+    index of a carried split to its receipt and digest. ``read_back``: the splits are those of the
+    proof and are read to verify the other task. ``broken``: why it cannot go on (its
     object has vanished, what was staged is gone).
     """
 
@@ -41,7 +43,7 @@ class UnitTask:
     done: dict[int, tuple[Split, Receipt, str]]
     committed: bool = False
     active: int = 0
-    read_back: tuple[Source[Any], UnitTask] | None = None
+    read_back: tuple[Proof, UnitTask] | None = None
     broken: CrossdockError | None = None
 
     def receipts(self) -> list[tuple[Split, Receipt]]:

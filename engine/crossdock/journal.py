@@ -21,7 +21,7 @@ from .errors import CancelledError, ConfigError, NotFoundError
 from .journal_errors import explained, refused
 from .spi.data import Begun, Receipt, Split, Unit
 
-VERSION = 2
+VERSION = 3
 _SCHEMA = """
 CREATE TABLE run (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE units (
@@ -270,6 +270,11 @@ class Journal:
                 " WHERE seq = ? AND idx = ?",
                 [(r.token, r.items, r.bytes, r.rows, d, s.length, seq, s.index) for seq, s, r, d in done],
             )
+
+    def digests(self, prefix: str) -> Iterator[str]:
+        """The digests of carried splits that begin so."""
+        rows = self._query("SELECT digest FROM splits WHERE substr(digest, 1, ?) = ?", len(prefix), prefix)
+        return (row[0] for row in rows)
 
     def forget_splits(self, seq: int) -> None:
         """Staged data of a unit is lost: its receipts and its handle count no more.

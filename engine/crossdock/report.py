@@ -46,7 +46,8 @@ class CopyResult:
     """The outcome of a run. Bytes are bytes, durations seconds; rows are None for a binary copy.
 
     ``splits_skipped`` counts the splits that a resumed run found done. ``seconds`` sums what the
-    workers spent per wait reason.
+    workers spent per wait reason. ``verification`` says how a verified copy was: of ``bytes`` and ``values``
+    either ``all``, or of the values a ``sample`` of so many ``rows`` from so many ``splits``.
     """
 
     run_id: str
@@ -72,6 +73,7 @@ class CopyResult:
     retries: int = 0
     throttled: int = 0
     verified: bool | None = None
+    verification: dict[str, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
@@ -115,7 +117,7 @@ class CopyResult:
             key: own[key]
             for key in (
                 "payload", "duration", "peak_memory", "splits_done", "splits_skipped", "retries", "throttled",
-                "seconds", "notes", "skipped",
+                "verification", "seconds", "notes", "skipped",
             )
         }  # fmt: skip
         return out

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import unquote_plus
 
 from pydantic import BaseModel, ConfigDict
@@ -23,6 +23,10 @@ _SECRET_QUERY = {
 }  # fmt: skip
 
 
+Verify = bool | Literal["full"]
+"""Whether the content is proved; ``full``: by every value, also where bytes and a sample prove it."""
+
+
 class CopyRequest(BaseModel):
     """``parallel_copies`` None: automatic. Sizes in bytes, ``bandwidth`` in bytes per second."""
 
@@ -40,7 +44,7 @@ class CopyRequest(BaseModel):
     memory: int = 512 << 20
     bandwidth: int | None = None
     mode: WriteMode = WriteMode.ERROR
-    verify: bool = False
+    verify: Verify = False
 
 
 class SourceEnd(BaseModel):
@@ -68,6 +72,7 @@ class SinkEnd(BaseModel):
 
     ``extension`` then takes the place of ``replaces`` at their end, or is added where they end otherwise.
     ``block`` is in bytes; a ``fixed_block`` does not grow with the object.
+    ``digest``: receipts of files of a format have digests of what was written.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -82,6 +87,7 @@ class SinkEnd(BaseModel):
     replaces: str = ""
     block: int = 8 << 20
     fixed_block: bool = False
+    digest: bool = False
     settings: StoreWriteSettings = StoreWriteSettings()
 
 

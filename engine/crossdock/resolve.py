@@ -57,7 +57,13 @@ def resolve(request: CopyRequest, cancel: threading.Event | None = None) -> Reso
         Resolved(
             payload=payload,
             source=SourceEnd(**source.common(tabular), **found),
-            sink=SinkEnd(**sink.common(tabular), **placed, block=block, fixed_block=_is_fixed(sink.settings)),
+            sink=SinkEnd(
+                **sink.common(tabular),
+                **placed,
+                block=block,
+                fixed_block=_is_fixed(sink.settings),
+                digest=request.verify is True,
+            ),
         )
     )
 
@@ -352,7 +358,8 @@ def _open_sink(resolved: Resolved) -> Sink[Any]:
         able = spec.capabilities
         largest = (able.block_range or (1, None))[1]
         return BinarySink(store, target, end.block, able.max_blocks, largest, end.fixed_block)
-    return FormatSink(store, _open_format(end.format, end.format_options), target, end.block)
+    file_format = _open_format(end.format, end.format_options)
+    return FormatSink(store, file_format, target, end.block, end.digest)
 
 
 def _open_format(name: str, options: dict[str, str]) -> Any:

@@ -31,6 +31,7 @@ from .report import CopyResult, Phase, Side, Snapshot
 from .request import CopyRequest, Resolved, public_url
 from .spi.data import Target, UnitPage
 from .units import Counts, Units
+from .verify import described
 
 log = logging.getLogger(__name__)
 Progress = Callable[[Snapshot], None]
@@ -337,6 +338,7 @@ class Run:
             retries=sum(worker.retries for worker in everyone),
             throttled=sum(worker.throttled for worker in everyone),
             verified=True if context.request.verify and status == "Succeeded" else None,
+            verification=described(context, totals.rows) if status == "Succeeded" else {},
             seconds=seconds,
             notes=list(dict.fromkeys(_notes(context))),
             skipped=context.journal.skipped(),

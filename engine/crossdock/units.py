@@ -14,8 +14,7 @@ from .files.deleting import delete_copied
 from .grouping import Grouped
 from .journal import UnitRow, UnitState
 from .spi.data import PlanHint, Receipt, Split, Target
-from .spi.endpoints import ReadBack
-from .verify import compare, new_digest
+from .verify import digesting, proof
 
 READ_AHEAD_WEIGHT = 1 << 20
 
@@ -138,7 +137,7 @@ class Units:
             task.apply,
             task.begun.memory,
             read_ahead=lonely and task.schema is not None and split.weight > READ_AHEAD_WEIGHT,
-            digest=new_digest(task.schema) if self.context.request.verify else None,
+            digest=digesting(self.context, task, split),
             schema=task.schema,
         )
 
@@ -164,7 +163,7 @@ class Units:
                 # Only what is journaled counts: another worker may commit on the strength of it.
                 result = carried
         except CrossdockError as error:
-            if task.read_back is not None or not (self._may_skip(error) or isinstance(error, StageLostError)):
+            if not self._may_go_on(task, error):
                 raise
             self.dispatcher.drop(task, error)
         finally:
@@ -179,10 +178,16 @@ class Units:
         else:
             self._complete([task], worker)
 
+    def _may_go_on(self, task: UnitTask, error: CrossdockError) -> bool:
+        """Whether the error ends this unit, or its beginning, and not the run."""
+        if isinstance(error, StageLostError):
+            return True
+        return task.read_back is None and self._may_skip(error)
+
     def _end_early(self, task: UnitTask, error: CrossdockError, worker: Worker) -> None:
         """Nobody works on this unit any more: carry it again when staged data is lost, else skip it."""
         if isinstance(error, StageLostError):
-            self._start_over(task, error, worker)
+            self._start_over(task.read_back[1] if task.read_back else task, error, worker)
         else:
             self._skip(task.row, error)
 
@@ -239,7 +244,7 @@ class Units:
 
     def _start_over(self, task: UnitTask, error: StageLostError, worker: Worker) -> None:
         """Staged data is gone (the store expired it, the machine lost power): carry the unit again, once."""
-        if task.row.seq in self._lost:
+        if task.row.seq in self._lost or task.committed:
             raise error
         self._lost.add(task.row.seq)
         self.context.ask_sink(lambda: self.context.sink.cleanup(task.begun.handle))
@@ -272,35 +277,31 @@ class Units:
         return self.context.request.verify and self.context.sink_spec.capabilities.read_back == when
 
     def _verify(self, task: UnitTask, worker: Worker) -> bool:
-        """Read the unit back. False: several splits were handed to all workers and end in ``_verified``."""
-        sink = self.context.sink
-        assert isinstance(sink, ReadBack)  # noqa: S101 - the run refused others
-        source, unit = self.context.ask_sink(lambda: sink.written(task.begun.handle, task.receipts()))
-        hint = PlanHint(self.context.parallel, block=task.begun.block, cheap_scan=True)
-        splits = self.context.ask_sink(lambda: list(source.plan(unit, hint)))
-        back = UnitTask(task.row, replace(task.begun, max_writers=len(splits) + 1), None, task.schema,
-                        len(splits), deque(splits), {}, read_back=(source, task))  # fmt: skip
-        if len(splits) > 1:
-            self.dispatcher.offer(back)
+        """Prove the unit. False: it goes on elsewhere, in ``_verified`` or from its beginning."""
+        try:
+            how = self.context.ask_sink(lambda: proof(self.context, task))
+            splits = how.splits
+            back = UnitTask(task.row, replace(task.begun, max_writers=len(splits) + 1), None, task.schema,
+                            len(splits), deque(splits), {}, read_back=(how, task))  # fmt: skip
+            if len(splits) > 1:
+                self.dispatcher.offer(back)
+                return False
+            for split in splits:
+                back.done[split.index] = (split, Receipt(b"", 0, 0), self._digest(back, split, worker))
+        except StageLostError as error:
+            self._start_over(task, error, worker)
             return False
-        for split in splits:
-            back.done[split.index] = (split, Receipt(b"", 0, 0), self._digest(back, split, worker))
         self._compare(back)
         return True
 
     def _digest(self, back: UnitTask, split: Split, worker: Worker) -> str:
         assert back.read_back is not None  # noqa: S101 - only such tasks come here
-        return self.context.carrier.digest(back.read_back[0], split, new_digest(back.schema), worker)
+        how = back.read_back[0]
+        return self.context.carrier.digest(how.read, split, how.digest(split), worker)
 
     def _compare(self, back: UnitTask) -> None:
         assert back.read_back is not None  # noqa: S101
-        _, task = back.read_back
-        compare(
-            task.row.unit.name,
-            task.schema,
-            task.done.values(),
-            [(split, text) for split, _, text in back.done.values()],
-        )
+        back.read_back[0].compare({index: text for index, (_, _, text) in back.done.items()})
 
     def _verified(self, back: UnitTask, worker: Worker) -> None:
         """The last split was read back: go on where ``_verify`` left off."""

@@ -166,7 +166,7 @@ def _pack(job: Job, attempt: Attempt) -> dict[str, Any]:
         "handle": b64encode(job.handle).decode(),
         "attempt": [attempt.run_id, attempt.number],
         "read_ahead": job.read_ahead,
-        "digest": job.digest is not None,
+        "digest": None if job.digest is None else [job.digest.share, job.digest.length],
         "schema": None if job.schema is None else b64encode(memoryview(job.schema.serialize())).decode(),
     }  # fmt: skip
 
@@ -243,14 +243,14 @@ class _Child:
         self.send(reply)
 
     def _job(self, split: Split, message: dict[str, Any]) -> Job:
-        from .verify import new_digest
+        from .digest_split import Digesting
 
         schema = None
         if message["schema"] is not None:
             import pyarrow as pa
 
             schema = pa.ipc.read_schema(pa.py_buffer(b64decode(message["schema"])))
-        digest = new_digest(schema) if message["digest"] else None
+        digest = None if message["digest"] is None else Digesting(schema, *message["digest"])
         apply = _map_by_first_batch(self.columns, split.unit) if self.columns else None
         return Job(split, b64decode(message["handle"]), apply, 0, message["read_ahead"], digest, schema)
 

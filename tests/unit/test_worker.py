@@ -31,10 +31,10 @@ from crossdock import (
     errors,
 )
 from crossdock.carry import Job, Worker
+from crossdock.digest_split import Digesting
 from crossdock.mapping import compile_mapping
 from crossdock.request import CopyRequest, Resolved
 from crossdock.resolve import open_sink, open_source, resolve
-from crossdock.verify import new_digest
 from crossdock.worker import ChildPool, _answers, _pack_error, _unpack_error
 
 ALL_ERRORS = [
@@ -124,9 +124,9 @@ class TestPool:
 
     def test_mapping_and_digest_are_those_of_this_process(self, resolved: Resolved, tmp_path: Path) -> None:
         with closing(Bench(resolved, {"word": "w", "id": "id"})) as bench:
-            receipt, digest = bench.attempt(digest=new_digest(bench.schema))
+            receipt, digest = bench.attempt(digest=Digesting(bench.schema))
             bench.sink.commit(bench.begun.handle, [(bench.split, receipt)])
-            expected = new_digest(bench.schema)()
+            expected = Digesting(bench.schema)()
             assert bench.apply is not None
             with bench.source.read(bench.split) as batches:
                 for batch in batches:

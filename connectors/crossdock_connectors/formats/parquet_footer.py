@@ -89,6 +89,16 @@ def join(parts: Sequence[Part]) -> bytes:
     return b"".join((head, middle, body, suffix, struct.pack("<I", length), MAGIC))
 
 
+def row_count(part: Part) -> int:
+    """How many rows the footer of the joined file counts for this part."""
+    return _Token.check(part)[2]
+
+
+def group_count(part: Part) -> int:
+    """How many row groups of the joined file are this part's."""
+    return _Token.check(part)[3]
+
+
 @dataclass(frozen=True, slots=True)
 class _Token:
     rows: int
@@ -99,11 +109,16 @@ class _Token:
     patches: Sequence[int]
     footer: bytes
 
-    @classmethod
-    def load(cls, part: Part) -> _Token:
+    @staticmethod
+    def check(part: Part) -> tuple[int, ...]:
+        """The fixed fields of a token of this version."""
         if not part.token or part.token[0] != _VERSION:
             raise InternalError("a part of a Parquet file was written by another version of crossdock")
-        _, length, rows, groups, head_end, start, end, size, count = _TOKEN.unpack_from(part.token)
+        return _TOKEN.unpack_from(part.token)
+
+    @classmethod
+    def load(cls, part: Part) -> _Token:
+        _, length, rows, groups, head_end, start, end, size, count = cls.check(part)
         body = zlib.decompress(part.token[_TOKEN.size :])
         patches = struct.unpack_from(f"<{count}I", body)
         footer = body[4 * count :]

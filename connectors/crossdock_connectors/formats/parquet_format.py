@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from crossdock import FileFormat, NotSupportedError, Part, Piece, SchemaMismatchError, SourceChangedError
 
-from .parquet_footer import MAGIC, join
+from .parquet_footer import MAGIC, group_count, join, row_count
 from .parquet_meta import Footer, Footers
 from .parquet_read import GroupReader
 from .parquet_write import Dictionaries, PartWriter, check_types, empty_part
@@ -65,8 +65,7 @@ class ParquetFormat(FileFormat):
         if len(ranges) == 1 < hint.parallel and sum(sizes) >= max(_WORTH_A_NOTE, 2 * target_bytes):
             self._note(f"{info.path} was not cut: its {sum(sizes) >> 20} MiB are one row group")
         for first, end in ranges:
-            token = json.dumps({"v": _TOKEN_VERSION, "groups": [first, end]}).encode()
-            yield Piece(token, sum(sizes[first:end]), reader.memory(first, end))
+            yield Piece(_token(first, end), sum(sizes[first:end]), reader.memory(first, end))
 
     @contextmanager
     def read(
@@ -93,6 +92,14 @@ class ParquetFormat(FileFormat):
     def tail(self, schema: pa.Schema, parts: Sequence[Part]) -> bytes:
         return join(parts or [Part(0, empty_part(schema, self._config))])
 
+    def part_piece(self, parts: Sequence[Part], index: int) -> bytes:
+        # By the file's own footer: that it points to the right places is to be shown, too.
+        groups = [group_count(part) for part in parts[: index + 1]]
+        return _token(sum(groups[:-1]), sum(groups))
+
+    def part_rows(self, part: Part) -> int:
+        return row_count(part)
+
     def notes(self) -> Sequence[str]:
         with self._lock:
             return tuple(self._notes)
@@ -118,6 +125,10 @@ def _cut(sizes: Sequence[int], target: int, most: int | None) -> list[tuple[int,
         last = share
         before += size
     return [*ranges, (first, len(sizes))]
+
+
+def _token(first: int, end: int) -> bytes:
+    return json.dumps({"v": _TOKEN_VERSION, "groups": [first, end]}).encode()
 
 
 def _groups(token: bytes, footer: Footer, info: ObjectInfo) -> tuple[int, int]:

@@ -13,6 +13,8 @@ from ..spi.store import Block, ObjectReader, ObjectStore
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from ..digest import ByteDigest
+
 
 class ObjectFile(io.RawIOBase):
     """A seekable file over an open object. Closing it closes the reader."""
@@ -70,9 +72,14 @@ class ObjectFile(io.RawIOBase):
 
 
 class PartStream:
-    """A sequential stream that sends what is written to a store in blocks of ``block`` bytes."""
+    """A sequential stream that sends what is written to a store in blocks of ``block`` bytes.
 
-    def __init__(self, store: ObjectStore, upload: bytes, split: int, attempt: int, block: int) -> None:
+    ``digest``: the bytes given to the store are digested on the way.
+    """
+
+    def __init__(
+        self, store: ObjectStore, upload: bytes, split: int, attempt: int, block: int, *, digest: bool = False
+    ) -> None:
         self._store, self._upload = store, upload
         self._split, self._attempt, self._block = split, attempt, block
         self._stack = ExitStack()
@@ -80,6 +87,11 @@ class PartStream:
         self._fill = 0
         self.lengths: list[int] = []
         self.size = 0
+        self._digest: ByteDigest | None = None
+        if digest:
+            from ..digest import ByteDigest
+
+            self._digest = ByteDigest()
 
     def write(self, data: bytes | memoryview | pa.Buffer, /) -> int:
         view = memoryview(data).cast("B")
@@ -105,6 +117,8 @@ class PartStream:
 
     def _send(self, data: memoryview) -> None:
         block = Block(self._split, self._attempt, len(self.lengths), sum(self.lengths), len(data))
+        if self._digest is not None:
+            self._digest.update(data)
         self._store.write_block(self._upload, block, data)
         self.lengths.append(len(data))
 
@@ -114,6 +128,10 @@ class PartStream:
             self._flush()
         self.abort()
         return self.lengths
+
+    def digest_text(self) -> str:
+        """The digest of all that was sent; empty where none was asked for."""
+        return "" if self._digest is None else str(self._digest)
 
     def abort(self) -> None:
         """Give the buffer back. May be called twice."""

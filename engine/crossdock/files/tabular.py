@@ -20,6 +20,7 @@ from .binary import DEFAULT_BLOCK, MANY, FileTarget
 from .listing import Selection, info_of, version
 from .objectfile import ObjectFile, PartStream, blocks_of
 from .partitions import Keys, Partitions, with_keys, without_keys
+from .parts import Written, WrittenFile
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -160,12 +161,16 @@ def _difference(expected: list[str], actual: list[str]) -> str:
 
 @dataclass
 class FormatSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"]):
-    """Files of one format. Parts are written apart and joined at commit where the format allows it."""
+    """Files of one format. Parts are written apart and joined at commit where the format allows it.
+
+    ``digest``: receipts get a digest of all bytes of their part, which ``written_file`` needs.
+    """
 
     store: ObjectStore
     format: FileFormat
     target: FileTarget
     block: int = DEFAULT_BLOCK
+    digest: bool = False
 
     @property
     def one_target(self) -> bool:  # type: ignore[override]
@@ -192,7 +197,7 @@ class FormatSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"]):
 
     def writer(self, handle: bytes, split: Split, attempt: Attempt) -> Writer[pa.RecordBatch]:
         path, upload, schema = _unpack(handle)
-        stream = PartStream(self.store, upload, split.index, attempt.number, self.block)
+        stream = PartStream(self.store, upload, split.index, attempt.number, self.block, digest=self.digest)
         return _FormatWriter(self._format(path), stream, schema, split.index, attempt.number)
 
     def commit(self, handle: bytes, receipts: Sequence[tuple[Split, Receipt]]) -> None:
@@ -201,9 +206,9 @@ class FormatSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"]):
         blocks: list[Block] = []
         parts: list[Part] = []
         for split, receipt in receipts:
-            attempt, lengths, size, token = json.loads(receipt.token)
-            blocks += blocks_of(split.index, attempt, lengths)
-            parts.append(Part(size, b64decode(token)))
+            written = Written.decode(receipt)
+            blocks += blocks_of(split.index, written.attempt, written.lengths)
+            parts.append(written.part)
         tail = file_format.tail(schema, parts)
         if not receipts:
             tail = file_format.head(schema) + tail
@@ -226,6 +231,12 @@ class FormatSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"]):
         selection = Selection(self.store, path, path)
         source = FormatSource(self.store, self.format, selection, fixed=schema)
         return source, Unit(path, info.size, version(info))
+
+    def written_file(self, handle: bytes, receipts: Sequence[tuple[Split, Receipt]]) -> WrittenFile:
+        """The committed file, to be compared part by part. Raises VerificationError for another size."""
+        path, _, schema = _unpack(handle)
+        info, parts = self.store.stat(path), [Written.decode(receipt) for _, receipt in receipts]
+        return WrittenFile(self.store, info, self._format(path), schema, parts, self.block)
 
     def close(self) -> None:
         self.store.close()
@@ -263,8 +274,8 @@ class _FormatWriter(Writer["pa.RecordBatch"]):
         token = self._writer.finish()
         lengths = self._stream.finish()
         size = self._stream.size - self._head
-        packed = json.dumps([self._attempt, lengths, size, b64encode(token).decode()]).encode()
-        return Receipt(packed, self._batches, self._stream.size, self._rows)
+        written = Written(self._attempt, lengths, Part(size, token), self._stream.digest_text())
+        return Receipt(written.encode(), self._batches, self._stream.size, self._rows)
 
     def abort(self) -> None:
         self._writer.abort()

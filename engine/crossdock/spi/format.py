@@ -105,6 +105,17 @@ class FileFormat(ABC):
         """What stands behind the last part."""
         return b""
 
+    def part_piece(self, parts: Sequence[Part], index: int) -> bytes | None:
+        """The piece of the whole file that is exactly that part, as ``plan`` would name it.
+
+        None: there is no such piece; the part is then read as a file of its own, between head and tail.
+        """
+        return None
+
+    def part_rows(self, part: Part) -> int | None:
+        """How many rows the file says that the part has, where the part's token tells."""
+        return None
+
     def notes(self) -> Sequence[str]:
         """What the report should say about how files were read (for example: why one was not cut)."""
         return ()

@@ -77,6 +77,8 @@ class ObjectReader(ABC):
     """One version of one object, open for reading at any offset. Safe to use from several threads."""
 
     info: ObjectInfo
+    best_read: int = 0
+    """How many bytes are best read at once by somebody who reads them all; 0: the more, the better."""
 
     @abstractmethod
     def read_into(self, offset: int, buffer: memoryview) -> int:
