@@ -49,7 +49,8 @@ def copy(
 ) -> CopyResult:
     """Copy ``source`` to ``sink`` (paths or URLs) and return what was done.
 
-    The options are those of ``crossdock copy``; ``verify="full"`` is ``--verify-full``. Sizes are bytes or texts such as ``"8MiB"``.
+    The options are those of ``crossdock copy``; ``verify="full"`` is ``--verify-full``. Sizes are bytes or
+    texts such as ``"8MiB"``.
     ``progress`` is called about ten times a second from another thread. ``home`` is where
     journals are kept (default: ``$CROSSDOCK_HOME``). Setting ``cancel`` interrupts the run.
     Raises CrossdockError; when its ``resumable`` is true, ``resume(error.run_id)`` goes on.
@@ -69,7 +70,7 @@ def copy(
         memory=parse_size(memory, "--memory"),
         bandwidth=None if bandwidth is None else parse_rate(bandwidth, "--bandwidth"),
         mode=_mode(mode),
-        verify=verify,
+        verify=_verify(verify),
     )
     run_id = _run_id(run_id)
     resolved = resolve(request, cancel)
@@ -254,6 +255,12 @@ def _recall(journal: Journal, source: dict[str, str], sink: dict[str, str]) -> t
     request = CopyRequest.model_validate(journal.get("request"))
     resolved = Resolved.model_validate(journal.get("resolved"))
     return request, add_options(resolved, source, sink)
+
+
+def _verify(value: Verify) -> Verify:
+    if value not in (True, False, "full"):
+        raise ConfigError(f"verify={value!r} is not known; it is True, False or 'full'")
+    return value
 
 
 def _mode(text: str) -> WriteMode:

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from .digest_split import SAMPLED, Carried, Digesting
@@ -37,10 +38,9 @@ def sampled_share(run_id: str, row: UnitRow, splits: int, index: int) -> float:
     Of a large unit, some splits at equal distances, the first of them chosen by a hash, and of those no
     more than makes up the sample. Of small units, whole ones chosen by a hash, and the run's first one.
     """
-    from xxhash import xxh3_64_intdigest
-
     unit = row.unit
-    start = xxh3_64_intdigest(f"{run_id}\0{unit.name}".encode(errors="surrogateescape"))
+    name = f"{run_id}\0{unit.name}".encode(errors="surrogateescape")
+    start = int.from_bytes(blake2b(name, digest_size=8).digest())
     small = unit.size is not None and unit.size < _LARGE
     if small and row.seq > 1:
         return 0.0 if start % ONE_IN else 1.0

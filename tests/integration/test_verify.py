@@ -14,6 +14,7 @@ import crossdock
 from crossdock import api
 
 ROWS = 1000
+WRITTEN = {"written": "t0", "read_back": ""}
 
 
 class TestRows:
@@ -121,6 +122,45 @@ class TestRows:
         with pytest.raises(crossdock.VerificationError):
             api.resume("r", sink_options={"corrupt": ""})
         assert not (shelf / "t0.json").exists()
+
+    @pytest.mark.parametrize("splits", ["1", "8"])
+    @pytest.mark.parametrize("where", ["written", "read_back"])
+    def test_what_is_staged_gets_lost_while_it_is_read_back(
+        self, shelf: Path, source_record: Record, sink_record: Record, where: str, splits: str
+    ) -> None:
+        """The unit is carried again, once, and the others are not."""
+        result = crossdock.copy(
+            "rows://here",
+            f"shelf://{shelf}",
+            source_options=source_record.options | {"units": "2", "splits": splits},
+            sink_options=sink_record.options | {"fail": f"{where}:lost", "fail_unit": WRITTEN[where]},
+            verify=True,
+        )
+        assert result.verified
+        assert [read_shelf(shelf, f"t{n}") for n in range(2)] == [expected_rows(ROWS)] * 2
+        reads = [event["unit"] for event in source_record.events("read")]
+        assert sorted({reads.count("t0"), reads.count("t1")}) == [int(splits), 2 * int(splits)]
+
+    def test_what_gets_lost_twice_ends_the_run(self, shelf: Path, sink_record: Record, home: Path) -> None:
+        with pytest.raises(crossdock.StageLostError):
+            crossdock.copy(
+                "rows://here",
+                f"shelf://{shelf}",
+                sink_options=sink_record.options | {"fail": "read_back:lost", "fail_times": "0"},
+                verify=True,
+            )
+        assert list(shelf.rglob("*.*")) == []
+        assert journals(home) == []
+
+    def test_what_is_visible_cannot_be_carried_again(self, shelf: Path, sink_record: Record) -> None:
+        with pytest.raises(crossdock.StageLostError):
+            crossdock.copy(
+                "rows://here",
+                f"lateshelf://{shelf}",
+                sink_options=sink_record.options | {"fail": "read_back:lost"},
+                verify=True,
+            )
+        assert read_shelf(shelf) == expected_rows(ROWS)
 
     def test_what_is_written_after_mapping(self, tmp_path: Path) -> None:
         crossdock.copy("rows://here", tmp_path / "a.parquet", map="word=w,id", verify=True)

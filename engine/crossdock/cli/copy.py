@@ -100,8 +100,8 @@ def copy(
         bool,
         typer.Option(
             "--verify",
-            help="Read back and prove the content: tables by every value, files by every byte, those written in "
-            "a format also by the values of about one row in 16.",
+            help="Read back and prove the content: tables by every value; files by every byte and, where "
+            "they are written in a format, by the values of about one row in 16.",
             rich_help_panel=options.SAFETY,
         ),
     ] = False,

@@ -10,13 +10,19 @@ from pydantic import Field
 
 from crossdock import Block, Location, ObjectInfo
 from crossdock_connectors.stores.file import FileReader, FileStore
+from crossdock_connectors.stores.file_upload import Upload
 
 from .switch import Switch, TrialConfig
 
 
 class HookedConfig(TrialConfig):
     vanish: str = Field("", description="objects, by comma, that are removed when somebody opens them")
-    corrupt: str = Field("", description="flip or swap: what becomes of the first block of split 0")
+    corrupt: str = Field(
+        "",
+        description="flip or swap: bytes of the first block of a split; order: two blocks "
+        "change places; cut or tail: the last byte of the object is lost or another",
+    )
+    corrupt_split: int = Field(0, description="the split whose block is flipped or swapped")
     lose: bool = Field(False, description="remove what is staged before the first commit")
     pull: bool = Field(True, description="whether ranges go from store to store")
 
@@ -40,7 +46,10 @@ class HookedStore(FileStore):
     def write_block(self, upload: bytes, block: Block, data: memoryview) -> None:
         self._switch("write", split=block.split)
         self._switch.note("written", split=block.split, length=block.length)
-        if self._config.corrupt and block.split == block.index == 0:
+        if self._config.corrupt in ("flip", "swap") and (block.split, block.index) == (
+            self._config.corrupt_split,
+            0,
+        ):
             changed = bytearray(data)
             if self._config.corrupt == "flip":
                 changed[5] ^= 1
@@ -57,7 +66,13 @@ class HookedStore(FileStore):
                     flag.touch()
                     os.unlink(path)
         self._switch("commit")
+        if self._config.corrupt == "order":
+            blocks = [blocks[1], blocks[0], *blocks[2:]]
         super().commit(upload, blocks)
+        if self._config.corrupt in ("cut", "tail"):
+            path = Path(Upload.decode(upload).final)
+            data = path.read_bytes()
+            path.write_bytes(data[:-1] + (bytes([data[-1] ^ 1]) if self._config.corrupt == "tail" else b""))
 
 
 def open_hooked(config: HookedConfig, location: Location) -> HookedStore:

@@ -133,8 +133,10 @@ class ShelfSink(Sink[pa.RecordBatch], ReadBack[pa.RecordBatch]):
     def written(
         self, handle: bytes, receipts: Sequence[tuple[Split, Receipt]]
     ) -> tuple[Source[pa.RecordBatch], Unit]:
+        name = json.loads(handle)[0]
+        self.switch("written", name)
         paths = [str(self._part(handle, split, int(receipt.token))) for split, receipt in receipts]
-        return _Parts(paths), Unit(json.loads(handle)[0])
+        return _Parts(paths, self.switch), Unit(name)
 
     def close(self) -> None:
         self.switch.note("sink closed")
@@ -210,8 +212,8 @@ def _corrupted(item: pa.RecordBatch, how: str) -> pa.RecordBatch:
 class _Parts(Source[pa.RecordBatch]):
     """What was written, read again: a split per file."""
 
-    def __init__(self, paths: Sequence[str]) -> None:
-        self._paths = paths
+    def __init__(self, paths: Sequence[str], switch: Switch) -> None:
+        self._paths, self._switch = paths, switch
 
     def units(self, after: bytes | None = None) -> Iterator[UnitPage]:
         yield UnitPage((Unit("written"),))
@@ -226,6 +228,7 @@ class _Parts(Source[pa.RecordBatch]):
 
     @contextmanager
     def read(self, split: Split) -> Iterator[Iterator[pa.RecordBatch]]:
+        self._switch("read_back", split.unit, split.index)
         with pa.OSFile(split.token.decode()) as file, pa.ipc.open_stream(file) as stream:
             yield iter(stream)
 
