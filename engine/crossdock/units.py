@@ -234,6 +234,7 @@ class Units:
                 except StageLostError as error:
                     lost.append((task, error))
                 else:
+                    task.committed = True
                     done.append(task)
                     committed.add(task.row.seq)
         for task, reason in lost:

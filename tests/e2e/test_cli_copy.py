@@ -106,6 +106,13 @@ def test_piped_it_says_one_line(crossdock: Shell, numbers: Path) -> None:
     assert ids(crossdock.folder / "out.parquet") == list(range(ROWS))
 
 
+@pytest.mark.parametrize("how", [("--verify-full",), ("--verify-full", "--verify"), ("--verify",)])
+def test_how_it_was_verified_is_said(crossdock: Shell, numbers: Path, how: tuple[str, ...]) -> None:
+    out, _ = crossdock("copy", str(numbers), "out.parquet", *how)
+    said = "every value" if "--verify-full" in how else "every byte and every value"
+    assert f"contents verified: {said}, run" in out
+
+
 def test_json_is_one_object_with_data_factory_names(crossdock: Shell, numbers: Path) -> None:
     answer = crossdock.json(
         "copy", str(numbers), "sqlite:///numbers.db", "--parallel-copies", "2", "--verify"

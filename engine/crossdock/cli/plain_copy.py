@@ -32,7 +32,7 @@ LISTS = {
     "-k": "sink_options",
     "--sink-option": "sink_options",
 }
-FLAGS = {"--verify": "verify", "--dry-run": "dry_run"}
+FLAGS = {"--verify": "verify", "--verify-full": "verify_full", "--dry-run": "dry_run"}
 LEFT_TO_TYPER = {"--verbose", "-v", "--help", "-h"}
 ENVIRONMENT = ("PARALLEL_COPIES", "BLOCK_SIZE", "MEMORY", "BANDWIDTH")
 
@@ -92,6 +92,8 @@ def _copy(session: Session, found: dict[str, Any]) -> int:
     for name, flag in (("source_options", "-s"), ("sink_options", "-k")):
         if name in found:
             found[name] = key_values(found[name], flag)
+    if found.pop("verify_full", False):
+        found["verify"] = "full"
     start = partial(_start, api.copy, found)
     return carry_out(session, f"{found['source']} → {found['sink']}", start)
 
