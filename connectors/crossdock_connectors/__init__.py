@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 @hookimpl
 def crossdock_connectors() -> list[ConnectorSpec]:
-    from .azure import blob
+    from .azure import adls, blob
     from .formats import binary, delimited, jsonlines, parquet
     from .stores import file
     from .tables import sqlite
 
-    return [module.SPEC for module in (file, blob, binary, parquet, delimited, jsonlines, sqlite)]
+    return [module.SPEC for module in (file, blob, adls, binary, parquet, delimited, jsonlines, sqlite)]
 
 
 @hookimpl

@@ -64,7 +64,7 @@ class TestFiles:
         file.append_data(b"hello ", 0)
         assert file.download_file().readall() == b""
         with pytest.raises(HttpResponseError) as caught:
-            file.flush_data(10)
+            file.flush_data(12)
         assert caught.value.error_code == "InvalidFlushPosition"
         file.flush_data(11)
         assert file.download_file().readall() == b"hello world"

@@ -165,9 +165,11 @@ def _update(system: FileSystem, request: Request, query: Query) -> Reply:
 
 
 def _flush(node: Node, position: int) -> None:
-    """What was appended must follow each other without a gap, up to the position exactly."""
+    """What was appended must lead without a gap to the position; what lies behind it is dropped."""
     at, parts = len(node.data), [node.data]
     for start in sorted(node.appended):
+        if at == position:
+            break
         if start != at:
             raise Fault("InvalidFlushPosition")
         parts.append(node.appended[start])

@@ -114,8 +114,14 @@ class Signer:
     suffix: str = field(default="", repr=False)
 
     def sign(self, message: Message) -> None:
-        if self.policy is not None:
-            self.policy.on_request(message)
+        if self.policy is None:
+            return
+        span = message.headers.get("Range")
+        if span and self.kind == "key":
+            # The SDK signs it under this name only, which it never sends.
+            message.headers["byte_range"] = span
+        self.policy.on_request(message)
+        message.headers.pop("byte_range", None)
 
     def challenged(self, message: Message, headers: Mapping[str, str]) -> bool:
         """After a 401: sign in again as the service asks; whether the request can be sent again."""

@@ -1,0 +1,138 @@
+"""Listing paths: directory by directory, several at once, in the order of the whole paths.
+
+The service sorts by directories (``a``, ``a/b``, ``a-b``); as paths ``a-b`` comes before ``a/b``. So each
+directory is listed on its own and sorted here; the next ones are asked for meanwhile.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from crossdock import InternalError, ObjectInfo
+
+from .address import Place
+from .blob_list import moment
+from .wire import Wire
+
+RESERVED = ".crossdock-"
+PAGE = 5000
+AHEAD = 8
+_NO_DIRECTORY = ("PathNotFound", "ResourceTypeMismatch")
+
+
+@dataclass
+class Tree:
+    """Everything below a place. ``empty_folders``: those too, with ``/`` behind their path."""
+
+    wire: Wire
+    place: Place
+    prefix: str = ""
+    after: str | None = None
+    empty_folders: bool = False
+    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(AHEAD))
+
+    def pages(self) -> Iterator[Sequence[ObjectInfo]]:
+        """Pages of objects behind ``after`` whose path below the root starts with ``prefix``."""
+        folder = self.prefix.rpartition("/")[0]
+        page: list[ObjectInfo] = []
+        try:
+            for info in self._below(f"{folder}/" if folder else ""):
+                page.append(info)
+                if len(page) == PAGE:
+                    yield page
+                    page = []
+            if page:
+                yield page
+        finally:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _below(self, folder: str) -> Iterator[ObjectInfo]:
+        """Depth first without recursion: a stack of directories, each with what is left of it."""
+        stack = [self._level(folder)]
+        while stack:
+            level = stack[-1]
+            self._look_ahead(level)
+            if not level.left:
+                stack.pop()
+                continue
+            info = level.left.popleft()
+            if not info.path.endswith("/"):
+                yield info
+                continue
+            inside = level.asked.pop(info.path).result()
+            stack.append(inside)
+            if inside.empty and self.empty_folders and self._wanted(info.path):
+                yield info
+
+    def _look_ahead(self, level: _Level) -> None:
+        if not level.left or not level.left[0].path.endswith("/") or level.left[0].path in level.asked:
+            return
+        folders = (info.path for info in level.left if info.path.endswith("/"))
+        for path, _ in zip(folders, range(AHEAD), strict=False):
+            if path not in level.asked:
+                level.asked[path] = self._pool.submit(self._level, path)
+
+    def _level(self, folder: str) -> _Level:
+        """What is in a directory, sorted: files that are wanted, directories that may hold such."""
+        directory = (self.place.root + folder).rstrip("/")
+        query = {"resource": "filesystem", "recursive": "false", "maxResults": str(PAGE)}
+        if directory:
+            query["directory"] = directory
+        found: list[ObjectInfo] = []
+        empty = True
+        while True:
+            answer = self.wire.call("GET", f"/{self.place.container}", query, accept=(404, 409))
+            if answer.status >= 400:
+                if answer.headers.get("x-ms-error-code") in _NO_DIRECTORY:
+                    return _Level(deque(), empty=False)
+                raise self.wire.refusal(answer, f"/{self.place.container}")
+            for info in self._parsed(answer.body):
+                empty = False
+                if self._may_hold(info.path):
+                    found.append(info)
+            token = answer.headers.get("x-ms-continuation")
+            if not token:
+                break
+            query["continuation"] = token
+        found.sort(key=lambda info: info.path)
+        return _Level(deque(found), empty)
+
+    def _parsed(self, body: bytes) -> Iterator[ObjectInfo]:
+        """The entries of a page but for staged data; directories end with ``/``."""
+        try:
+            paths = json.loads(body)["paths"]
+            for item in paths:
+                name = item["name"]
+                path = name[len(self.place.root) :]
+                if path.rpartition("/")[2].startswith(RESERVED):
+                    continue
+                if str(item.get("isDirectory", "")).lower() == "true":
+                    yield ObjectInfo(path + "/", 0, item.get("etag", ""))
+                    continue
+                modified = moment(item.get("lastModified", ""))
+                yield ObjectInfo(path, int(item.get("contentLength", 0)), item["etag"].strip('"'), modified)
+        except (KeyError, TypeError, ValueError) as error:
+            raise InternalError("the service sent a listing that is no list of paths") from error
+
+    def _may_hold(self, path: str) -> bool:
+        if not path.endswith("/"):
+            return self._wanted(path)
+        if self.after is not None and self.after >= path and not self.after.startswith(path):
+            return False
+        return path.startswith(self.prefix) or self.prefix.startswith(path)
+
+    def _wanted(self, path: str) -> bool:
+        return path.startswith(self.prefix) and (self.after is None or path > self.after)
+
+
+@dataclass
+class _Level:
+    """A directory that is being listed: what is left of it, and what was asked for already."""
+
+    left: deque[ObjectInfo]
+    empty: bool
+    asked: dict[str, Future[_Level]] = field(default_factory=dict)
