@@ -82,6 +82,7 @@ _SPI = (
     "RangeCopier",
     "ReadBack",
     "Receipt",
+    "Secrets",
     "Sink",
     "Source",
     "Split",

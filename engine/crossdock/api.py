@@ -14,6 +14,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any, Literal
 
+from .credentials import SIDES, Again, Ask, complete, know, stored
 from .errors import CancelledError, ConfigError, CrossdockError, NotFoundError
 from .journal import Journal, is_running, remove
 from .limits import parse_rate, parse_size
@@ -57,13 +58,15 @@ def copy(
     """
     from .resolve import resolve
 
+    given = {"source": dict(source_options or {}), "sink": dict(sink_options or {})}
+    know(str(source), str(sink), given)
     request = CopyRequest(
         source=str(source),
         sink=str(sink),
         source_format=source_format,
         sink_format=sink_format,
-        source_options=dict(source_options or {}),
-        sink_options=dict(sink_options or {}),
+        source_options=given["source"],
+        sink_options=given["sink"],
         map=parse_map(map),
         parallel_copies=_parallel(parallel_copies),
         block_size=None if block_size is None else parse_size(block_size, "--block-size"),
@@ -75,7 +78,8 @@ def copy(
     run_id = _run_id(run_id)
     resolved = resolve(request, cancel)
     path = _path(run_id, home)
-    with closing(Journal.create(path, **_facts(request, resolved))) as journal:
+    facts = stored(request, resolved, given) | {"created": datetime.now(UTC).isoformat(), "state": "running"}
+    with closing(Journal.create(path, **facts)) as journal:
         return _execute(run_id, request, resolved, journal, progress, dry_run=dry_run, cancel=cancel)
 
 
@@ -115,24 +119,30 @@ async def acopy(source: str | Path, sink: str | Path, **options: Any) -> CopyRes
 def resume(
     run_id: str,
     *,
+    source: str | None = None,
+    sink: str | None = None,
     source_options: Options | None = None,
     sink_options: Options | None = None,
+    ask: Ask | None = None,
     progress: Progress | None = None,
     home: Path | None = None,
     cancel: threading.Event | None = None,
 ) -> CopyResult:
     """Go on with an interrupted run: at most the splits that were in flight are carried again.
 
-    Options are added to those of the run: secrets are not kept in journals and are given again
-    (or come from the environment). Raises NotFoundError, ConfigError (it is running, it has
-    succeeded), and what ``copy`` raises.
+    Journals keep no secrets. They are given again, as options, which are added to those of the run,
+    or as ``source`` and ``sink``, the same addresses with their secrets; or they come from the
+    environment; or ``ask`` is called for each that is missing, with words for a person, and returns it.
+    Raises AuthError when one is missing, NotFoundError, ConfigError (it is running, it has succeeded),
+    and what ``copy`` raises.
     """
+    again = _again(source, sink, source_options, sink_options, ask)
     with closing(Journal.open(_path(run_id, home))) as journal:
         if journal.get("state") == "succeeded":
             raise ConfigError(f"the run {run_id!r} has succeeded; there is nothing to resume")
         if journal.get("resumable") is False:
             raise ConfigError(f"the run {run_id!r} cannot be resumed; begin it anew with crossdock copy")
-        request, resolved = _recall(journal, dict(source_options or {}), dict(sink_options or {}))
+        request, resolved = _recall(journal, again)
         journal.set(state="running", error="", resumable=True)
         return _execute(run_id, request, resolved, journal, progress, resumed=True, cancel=cancel)
 
@@ -217,44 +227,76 @@ def show(run_id: str, home: Path | None = None) -> RunInfo:
         )  # fmt: skip
 
 
-def forget(run_id: str, home: Path | None = None, *, sink_options: Options | None = None) -> None:
+def forget(
+    run_id: str,
+    home: Path | None = None,
+    *,
+    sink: str | None = None,
+    sink_options: Options | None = None,
+    ask: Ask | None = None,
+    journal_only: bool = False,
+) -> int | None:
     """Remove what an unfinished run has staged at the sink, then its journal.
 
-    ``sink_options`` are added to those of the run (secrets, which a journal does not keep).
-    Raises NotFoundError, and ConfigError when the run is being worked on.
+    Secrets of the sink are given again as to ``resume``. With ``journal_only`` the sink, which may be gone
+    for ever, is not asked, and a journal that this crossdock cannot read goes too. Returns of how many units
+    something may be left at the sink (None: nobody knows). Raises NotFoundError, and ConfigError
+    when the run is being worked on.
     """
+    path = _path(run_id, home)
+    left: int | None = 0
+    try:
+        with closing(Journal.open(path)) as journal:
+            if handles := [handle for _, handle in journal.begun_handles()]:
+                if journal_only:
+                    left = len(handles)
+                else:
+                    _clean_up(journal, handles, _again(None, sink, None, sink_options, ask))
+    except CrossdockError as error:
+        if isinstance(error, NotFoundError) and not path.is_file():
+            raise
+        if not journal_only or is_running(path):
+            error.hint = error.hint or _if_gone(run_id, error)
+            raise
+        left = None
+    remove(path)
+    return left
+
+
+def _if_gone(run_id: str, error: CrossdockError) -> str:
+    """What is worth trying where the sink does not answer any more."""
+    if error.side != "sink" or isinstance(error, ConfigError):
+        return ""
+    return f"if the sink is gone for ever: crossdock runs forget {run_id} --journal-only"
+
+
+def _clean_up(journal: Journal, handles: list[bytes], again: Again) -> None:
     from .resolve import blaming, open_sink
 
-    path = _path(run_id, home)
-    with closing(Journal.open(path)) as journal:
-        handles = journal.begun_handles()
-        if handles:
-            _, resolved = _recall(journal, {}, dict(sink_options or {}))
-            with closing(open_sink(resolved)) as sink, blaming(resolved.sink.connector, "sink"):
-                for _, handle in handles:
-                    sink.cleanup(handle)
-    remove(path)
+    _, resolved = _recall(journal, again, ("sink",))
+    with closing(open_sink(resolved)) as sink, blaming(resolved.sink.connector, "sink"):
+        for handle in handles:
+            sink.cleanup(handle)
 
 
-def _facts(request: CopyRequest, resolved: Resolved) -> dict[str, Any]:
-    """What a journal begins with."""
-    from .options import without_secrets
+def _again(
+    source: str | None,
+    sink: str | None,
+    source_options: Options | None,
+    sink_options: Options | None,
+    ask: Ask | None,
+) -> Again:
+    options = {"source": dict(source_options or {}), "sink": dict(sink_options or {})}
+    know(source or "", sink or "", options)
+    return Again({"source": source, "sink": sink}, options, ask)
 
-    request, resolved = without_secrets(request, resolved)
-    return {
-        "request": request.model_dump(mode="json"),
-        "resolved": resolved.model_dump(mode="json"),
-        "created": datetime.now(UTC).isoformat(),
-        "state": "running",
-    }
 
-
-def _recall(journal: Journal, source: dict[str, str], sink: dict[str, str]) -> tuple[CopyRequest, Resolved]:
-    from .options import add_options
-
+def _recall(journal: Journal, again: Again, sides: tuple[str, ...] = SIDES) -> tuple[CopyRequest, Resolved]:
+    """What the journal has of the request, with the secrets that it has not."""
     request = CopyRequest.model_validate(journal.get("request"))
     resolved = Resolved.model_validate(journal.get("resolved"))
-    return request, add_options(resolved, source, sink)
+    lost = journal.get("secrets", {})
+    return request, complete(journal.path.stem, resolved, lost, again, sides)
 
 
 def _verify(value: Verify) -> Verify:

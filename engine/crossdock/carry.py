@@ -25,6 +25,7 @@ from .gate import Gate, NoGate
 from .limits import MemoryBudget, NoThrottle, Throttle
 from .mapping import Apply
 from .read_ahead import read_ahead
+from .redact import redact_error
 from .spi.data import Attempt, Receipt, Split
 from .spi.endpoints import Cancellable, Copier, Sink, Source, Writer
 
@@ -110,6 +111,7 @@ class _Input:
 
 def classified(error: BaseException, classify: Classify, where: str) -> CrossdockError:
     """The one place where a connector's ``classify`` is asked. Unknown errors are internal ones."""
+    redact_error(error)
     if isinstance(error, CrossdockError):
         error.side = error.side or where
         return error

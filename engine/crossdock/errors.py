@@ -28,11 +28,14 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from .redact import redacted
+
 
 class CrossdockError(Exception):
     """Base of all errors.
 
-    ``message`` is one sentence for the user (what, where, what to do), free of secrets.
+    ``message`` is one sentence for the user (what, where, what to do). Secrets that this process knows
+    are hidden in all texts.
     ``detail`` is for the log. ``hint`` is a command or option worth trying.
     ``code`` is stable across releases. ``side`` (``source`` or ``sink``), ``run_id`` and
     ``resumable`` are set by the engine.
@@ -45,10 +48,10 @@ class CrossdockError(Exception):
     resumable: bool = False
 
     def __init__(self, message: str, *, detail: str = "", hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.detail = detail
-        self.hint = hint
+        self.message = redacted(message)
+        self.detail = redacted(detail)
+        self.hint = redacted(hint)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return f"{self.message} ({self.hint})" if self.hint else self.message

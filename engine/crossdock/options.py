@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import ConfigError
 from .files.settings import StoreReadSettings, StoreWriteSettings
 from .plugins import registry
-from .request import CopyRequest, Resolved, public_url, validate_options
+from .request import Resolved, validate_options
 
 if TYPE_CHECKING:
     from .spi.spec import ConnectorSpec
@@ -76,31 +76,3 @@ def _add(end: Any, given: dict[str, str], side: str) -> Any:
             raise ConfigError(f"a resumed run keeps its store settings; leave out {key}")
     options, shape = sort_options(end.options | end.format_options | given, spec, file_format, side)
     return end.model_copy(update={"options": options, "format_options": shape})
-
-
-def without_secrets(request: CopyRequest, resolved: Resolved) -> tuple[CopyRequest, Resolved]:
-    """What a journal may keep: addresses without passwords, options without those typed as secret."""
-    source, sink = resolved.source, resolved.sink
-    hidden = _secret_keys(source.connector, source.format) | _secret_keys(sink.connector, sink.format)
-
-    def shown(options: dict[str, str]) -> dict[str, str]:
-        return {key: value for key, value in options.items() if key not in hidden}
-
-    def end(side: Any) -> Any:
-        kept = {"options": shown(side.options), "format_options": shown(side.format_options)}
-        return side.model_copy(update={"root": public_url(side.root), **kept})
-
-    kept = request.model_copy(
-        update={
-            "source": public_url(request.source),
-            "sink": public_url(request.sink),
-            "source_options": shown(request.source_options),
-            "sink_options": shown(request.sink_options),
-        }
-    )
-    return kept, resolved.model_copy(update={"source": end(source), "sink": end(sink)})
-
-
-def _secret_keys(*connectors: str) -> set[str]:
-    fields = (f for name in connectors if name for f in registry().by_name(name).config.model_fields.items())
-    return {name for name, field in fields if "Secret" in str(field.annotation)}

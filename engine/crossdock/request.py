@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, Literal
-from urllib.parse import unquote_plus
 
 from pydantic import BaseModel, ConfigDict
 
@@ -12,16 +10,6 @@ from .errors import ConfigError
 from .files.settings import StoreReadSettings, StoreWriteSettings
 from .report import Payload
 from .spi.data import WriteMode
-
-_URL = re.compile(
-    r"(?P<scheme>[^:/?#]+://)(?P<authority>[^/?#]*)(?P<path>[^?#]*)(?P<query>[^#]*)(?P<rest>.*)", re.S
-)
-_SECRET_QUERY = {
-    "sig", "signature", "password", "passwd", "pwd", "token", "secret", "key", "accesskey", "accountkey",
-    "apikey", "secretkey", "accesstoken", "clientsecret", "sharedaccesskey", "xamzsignature",
-    "xamzsecuritytoken", "xgoogsignature",
-}  # fmt: skip
-
 
 Verify = bool | Literal["full"]
 """Whether the content is proved; ``full``: by every value, also where bytes and a sample prove it."""
@@ -99,23 +87,6 @@ class Resolved(BaseModel):
     payload: Payload
     source: SourceEnd
     sink: SinkEnd
-
-
-def public_url(url: str) -> str:
-    """The address without secrets: no password, no signature. Nothing else of it changes."""
-    parts = _URL.fullmatch(url)
-    if parts is None:
-        return url
-    user, at, host = parts["authority"].rpartition("@")
-    authority = f"{user.partition(':')[0]}{at}{host}"
-    query = "&".join(map(_without_secret, parts["query"].split("&")))
-    return parts["scheme"] + authority + parts["path"] + query + parts["rest"]
-
-
-def _without_secret(pair: str) -> str:
-    key, equals, _ = pair.partition("=")
-    name = re.sub(r"[^a-z0-9]", "", unquote_plus(key).lower())
-    return f"{key}=***" if equals and name in _SECRET_QUERY else pair
 
 
 def validate_options(model: type[BaseModel], options: dict[str, str], where: str) -> Any:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from .carry import Worker, again, classified
+from .credentials import public_url
 from .errors import ConfigError, NotFoundError
 from .files.binary import DEFAULT_BLOCK, BinarySink, BinarySource, FileTarget
 from .files.listing import split_wildcard
@@ -22,7 +23,7 @@ from .gate import NoGate
 from .options import given_settings, sort_options
 from .plan import End, decide
 from .plugins import Registry, registry
-from .request import CopyRequest, Resolved, SinkEnd, SourceEnd, public_url, validate_options
+from .request import CopyRequest, Resolved, SinkEnd, SourceEnd, validate_options
 from .spi.endpoints import Sink, Source
 from .spi.spec import ConnectorSpec, Location
 from .spi.store import ObjectStore

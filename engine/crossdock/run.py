@@ -13,6 +13,7 @@ from typing import Any
 
 from .carry import Worker, classified
 from .context import KEPT_SCHEMAS, Context, is_missing_source
+from .credentials import public_url
 from .dispatch import Dispatcher
 from .errors import (
     AccessDeniedError,
@@ -27,13 +28,15 @@ from .errors import (
 from .files.tabular import FormatSink, FormatSource
 from .journal import Journal
 from .prepare import open_run
+from .redact import RedactingFilter
 from .report import CopyResult, Phase, Side, Snapshot
-from .request import CopyRequest, Resolved, public_url
+from .request import CopyRequest, Resolved
 from .spi.data import Target, UnitPage
 from .units import Counts, Units
 from .verify import described
 
 log = logging.getLogger(__name__)
+log.addFilter(RedactingFilter())
 Progress = Callable[[Snapshot], None]
 RESUMABLE = (CancelledError, TransientError, InternalError, AuthError, AccessDeniedError, NoSpaceError)
 

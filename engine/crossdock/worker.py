@@ -198,9 +198,11 @@ class _Child:
     """Answers jobs until its input ends."""
 
     def __init__(self, hello: dict[str, Any], out: IO[str]) -> None:
+        from .credentials import know_resolved
         from .resolve import open_sink, open_source
 
         resolved, plugins = Resolved.model_validate(hello["resolved"]), registry()
+        know_resolved(resolved)
         self.columns, self.out = hello["map"], out
         self.paced = _ParentsThrottle(self.send)
         self._mutex = threading.Lock()

@@ -322,6 +322,13 @@ class TestSecrets:
         assert b"hunter2" not in self.stored(home)
         run = api.show("r")
         assert (run.source, run.sink) == ("rows://me@here/x?sig=***&y=1", f"shelf://me@here{shelf}")
-        result = api.resume("r")
+        with pytest.raises(crossdock.AuthError) as caught:
+            api.resume("r")
+        assert "the source's address with sig and password (--source ADDRESS)" in caught.value.message
+        assert "the sink's address with password (--sink ADDRESS)" in caught.value.message
+        assert (caught.value.resumable, caught.value.run_id) == (True, "r")
+        result = api.resume(
+            "r", source="rows://me:new@here/x?sig=hunter2&y=1", sink=f"shelf://me:hunter2@here{shelf}"
+        )
         assert result.source.url == "rows://me@here/x?sig=***&y=1"
         assert read_shelf(shelf) == expected_rows(ROWS)

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from pydantic import Field, SecretStr, model_validator
 
 from crossdock import ConfigError, ConnectorConfig
-from crossdock.request import CopyRequest, Resolved, SinkEnd, SourceEnd, public_url, validate_options
+from crossdock.credentials import public_url
+from crossdock.request import CopyRequest, Resolved, SinkEnd, SourceEnd, validate_options
 
 
 class TestPublicUrl:

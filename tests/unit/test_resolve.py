@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from crossdock import ConfigError, MissingDependencyError, NotFoundError
+from crossdock.credentials import stored
 from crossdock.files.binary import DEFAULT_BLOCK
-from crossdock.options import add_options, without_secrets
+from crossdock.options import add_options
 from crossdock.plugins import registry
 from crossdock.request import CopyRequest, Resolved
 from crossdock.resolve import open_sink, open_source, resolve
@@ -182,7 +183,9 @@ class TestOptions:
 def test_without_secrets_the_rest_is_the_same() -> None:
     request = CopyRequest(source="a.csv", sink="sqlite:///x.db#t", source_options={"header": "true"})
     found = resolve(request)
-    assert without_secrets(request, found) == (request, found)
+    kept = stored(request, found, {"source": {"header": "true"}, "sink": {}})
+    assert CopyRequest.model_validate(kept["request"]) == request
+    assert Resolved.model_validate(kept["resolved"]) == found
 
 
 @pytest.mark.usefixtures("here")

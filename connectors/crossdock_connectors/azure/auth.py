@@ -16,8 +16,20 @@ from urllib.parse import parse_qsl, quote
 
 from pydantic import Field, SecretStr
 
-from crossdock import AuthError, ConfigError, ConnectorConfig
+from crossdock import AuthError, ConfigError, ConnectorConfig, Secrets
 
+_VARIABLES = (
+    "AZURE_STORAGE_SAS_TOKEN",
+    "AZURE_STORAGE_KEY",
+    "AZURE_STORAGE_ACCOUNT_KEY",
+    "AZURE_STORAGE_CONNECTION_STRING",
+)
+SECRETS = Secrets(
+    # A signature with all that it signs.
+    query=("*",),
+    environment=dict.fromkeys(("", "account_key", "sas_token", "connection_string"), _VARIABLES)
+    | {"proxy": ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")},
+)
 SCOPE = "https://storage.azure.com/.default"
 _ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
 

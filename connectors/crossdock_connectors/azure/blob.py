@@ -9,7 +9,7 @@ from pydantic import Field
 
 from crossdock import Capabilities, ConnectorSpec, CrossdockError, Location, WriteMode
 
-from .auth import AzureConfig, signer
+from .auth import SECRETS, AzureConfig, signer
 
 if TYPE_CHECKING:
     from .blob_store import BlobStore
@@ -74,6 +74,7 @@ SPEC = ConnectorSpec(
     ),
     open_store=_open,
     classify=_classify,
+    secrets=SECRETS,
     example="crossdock copy data/ az://landing/data/ -k account=contoso",
     requires=("azure.storage.blob", "azure.identity", "azure.core"),
     extra="crossdock[azure]",

@@ -11,6 +11,13 @@ from .session import Session
 Progress = Callable[[Snapshot], None] | None
 
 
+def route(source: str, sink: str) -> str:
+    """From where to where, without secrets."""
+    from ..credentials import public_url
+
+    return f"{public_url(source)} → {public_url(sink)}"
+
+
 def carry_out(session: Session, what: str, start: Callable[[Progress], CopyResult]) -> int:
     """Run ``start`` under a live display where there is a terminal, then answer with its result.
 

@@ -10,7 +10,7 @@ from ..errors import ConfigError
 from ..report import CopyResult
 from ..spi.data import WriteMode
 from . import options
-from .carrying import Progress, carry_out
+from .carrying import Progress, carry_out, route
 from .key_values import key_values
 from .session import Output
 
@@ -163,4 +163,4 @@ def copy(
             progress=progress,
         )
 
-    return carry_out(session, f"{source} → {sink}", start)
+    return carry_out(session, route(source, sink), start)

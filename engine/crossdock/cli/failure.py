@@ -6,6 +6,7 @@ import traceback
 from typing import Any
 
 from ..errors import CancelledError, CrossdockError, DataError, UserError
+from ..redact import redacted
 from .session import Session
 
 INTERRUPTED = 130
@@ -22,11 +23,11 @@ def report(error: BaseException, session: Session) -> int:
         code, answer = error.exit_code, _answer(error, session)
     elif hasattr(error, "format_message"):  # what typer raises, under whichever class its version has
         # Newer versions of typer let pydantic's prefix through.
-        sentence = error.format_message().replace("Value error, ", "", 1)
+        sentence = redacted(error.format_message().replace("Value error, ", "", 1))
         session.say(f"{sentence}{_see(error)}")
         code, answer = 2, _object(session, "Usage", sentence, "UserError")
     else:
-        sentence = f"internal error: {type(error).__name__}: {error}"
+        sentence = redacted(f"internal error: {type(error).__name__}: {error}")
         session.say(sentence if session.verbose else f"{sentence} (-v shows the traceback)")
         code, answer = 1, _object(session, "Internal", sentence, "SystemError")
     if session.json:
@@ -37,7 +38,7 @@ def report(error: BaseException, session: Session) -> int:
 
 
 def _tell_detail(error: BaseException, session: Session) -> None:
-    text = "".join(traceback.format_exception(error))
+    text = redacted("".join(traceback.format_exception(error)))
     detail = getattr(error, "detail", "")
     session.tell(f"{text}{detail}".rstrip(), style="dim")
 

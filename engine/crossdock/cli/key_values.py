@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
-from pathlib import Path
 
+from ..credentials import fetch
 from ..errors import ConfigError
 
 
@@ -24,29 +23,5 @@ def key_values(items: Iterable[str] | None, flag: str) -> dict[str, str]:
             raise ConfigError(f"{flag} takes key=value, but {missing}")
         if key in found:
             raise ConfigError(f"{flag} was given the key {key!r} twice")
-        found[key] = _value(value, f"{flag} {key}")
+        found[key] = fetch(value, f"{flag} {key}")
     return found
-
-
-def _value(text: str, where: str) -> str:
-    if text.startswith("@@"):
-        return text[1:]
-    if text.startswith("@"):
-        return _from_file(Path(text[1:]).expanduser(), where)
-    if text.startswith("env:"):
-        name = text.removeprefix("env:")
-        if name not in os.environ:
-            raise ConfigError(f"{where}: the environment variable {name!r} is not set")
-        return os.environ[name]
-    return text
-
-
-def _from_file(path: Path, where: str) -> str:
-    try:
-        content = path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ConfigError(
-            f"{where}: cannot read {path}: {why}", hint="a value that starts with @: @@"
-        ) from error
-    return content.removesuffix("\n").removesuffix("\r")

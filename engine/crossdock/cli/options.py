@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 import typer
@@ -73,6 +75,14 @@ Format = Annotated[
         rich_help_panel=ENDS,
     ),
 ]
+SourceAgain = Annotated[
+    str | None,
+    typer.Option("--source", metavar="ADDRESS", help="The source's address again, with its secret."),
+]
+SinkAgain = Annotated[
+    str | None,
+    typer.Option("--sink", metavar="ADDRESS", help="The sink's address again, with its secret."),
+]
 RunId = Annotated[str, typer.Argument(metavar="ID", autocompletion=_run_ids, help="The run.")]
 
 
@@ -83,3 +93,19 @@ def parallel_copies(text: str) -> int | Literal["auto"]:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise typer.BadParameter(f"{text!r} is neither 'auto' nor a number from 1.")
     return int(text)
+
+
+def asking(session: Session) -> Callable[[str], str] | None:
+    """Asks on the terminal for a secret, unseen; None where nobody would answer."""
+    if session.json or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return None
+
+    def ask(what: str) -> str:
+        from getpass import getpass
+
+        try:
+            return getpass(f"{what}: ", stream=sys.stderr)
+        except EOFError:
+            raise KeyboardInterrupt from None
+
+    return ask

@@ -86,7 +86,7 @@ def _sure(found: dict[str, Any]) -> bool:
 
 def _copy(session: Session, found: dict[str, Any]) -> int:
     from .. import api
-    from .carrying import carry_out
+    from .carrying import carry_out, route
     from .key_values import key_values
 
     for name, flag in (("source_options", "-s"), ("sink_options", "-k")):
@@ -95,7 +95,7 @@ def _copy(session: Session, found: dict[str, Any]) -> int:
     if found.pop("verify_full", False):
         found["verify"] = "full"
     start = partial(_start, api.copy, found)
-    return carry_out(session, f"{found['source']} → {found['sink']}", start)
+    return carry_out(session, route(found["source"], found["sink"]), start)
 
 
 def _start(copy: Callable[..., Any], found: dict[str, Any], progress: Any) -> Any:

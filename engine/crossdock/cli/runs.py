@@ -77,32 +77,49 @@ def resume_run(
     context: typer.Context,
     *,
     run_id: options.RunId,
+    source: options.SourceAgain = None,
+    sink: options.SinkAgain = None,
     source_option: options.SourceOptions = None,
     sink_option: options.SinkOptions = None,
     output: options.OutputOption = Output.TEXT,
     verbose: options.VerboseOption = False,
 ) -> int:
-    """Go on with a run that was interrupted or failed. Secrets are not kept: give them again."""
+    """Go on with a run that was interrupted or failed.
+
+    Journals keep no secrets. Those that came from env:NAME or @FILE are read there again; others are given
+    again, as -s, -k, --source or --sink, or asked for on a terminal.
+    """
     from .. import api
 
+    session = options.session_of(context)
     source_options = key_values(source_option, "-s")
     sink_options = key_values(sink_option, "-k")
 
     def start(progress: Progress) -> CopyResult:
         return api.resume(
             run_id,
+            source=source,
+            sink=sink,
             source_options=source_options,
             sink_options=sink_options,
+            ask=options.asking(session),
             progress=progress,
         )
 
-    return carry_out(options.session_of(context), f"run {run_id}", start)
+    return carry_out(session, f"run {run_id}", start)
 
 
 @runs_app.command("forget")
 def forget_run(
     context: typer.Context,
+    *,
     run_ids: Annotated[list[str], typer.Argument(metavar="ID...", help="The runs.", show_default=False)],
+    sink: options.SinkAgain = None,
+    sink_option: options.SinkOptions = None,
+    journal_only: Annotated[
+        bool,
+        typer.Option("--journal-only", help="Leave the sink alone: it is gone, or may keep what is staged."),
+    ] = False,
     output: options.OutputOption = Output.TEXT,
     verbose: options.VerboseOption = False,
 ) -> None:
@@ -110,12 +127,26 @@ def forget_run(
     from .. import api
 
     session = options.session_of(context)
+    sink_options = key_values(sink_option, "-k")
+    left: dict[str, int | None] = {}
     for run_id in run_ids:
-        api.forget(run_id)
+        left[run_id] = api.forget(
+            run_id,
+            sink=sink,
+            sink_options=sink_options,
+            ask=options.asking(session),
+            journal_only=journal_only,
+        )
         if not session.json:
-            session.show(f"forgot {one_line(run_id)}")
+            session.show(f"forgot {one_line(run_id)}{_left(left[run_id])}")
     if session.json:
-        session.show_json({"forgotten": run_ids})
+        session.show_json({"forgotten": run_ids, "unitsLeft": left})
+
+
+def _left(units: int | None) -> str:
+    if units is None:
+        return "; what it may have staged at the sink is not known and stays there"
+    return f"; what it has staged of {figures.count(units, 'unit')} stays at the sink" if units else ""
 
 
 def as_json(run: RunInfo) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TextIO
 
+from ..redact import redacted
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
@@ -72,8 +74,8 @@ class Session:
         sys.stdout.write(json.dumps(value, indent=indent, default=str) + "\n")
 
     def say(self, sentence: str, style: str = "") -> None:
-        """Print one line on stderr. It is never folded when stderr is not a terminal."""
-        self.tell(f"crossdock: {one_line(sentence)}", style)
+        """Print one line on stderr, without secrets. It is never folded when stderr is not a terminal."""
+        self.tell(f"crossdock: {one_line(redacted(sentence))}", style)
 
     def tell(self, text: str, style: str = "") -> None:
         """Print ``text`` on stderr as it is."""

@@ -3,7 +3,7 @@
 from .data import Attempt, Begun, PlanHint, Receipt, Split, Target, Unit, UnitPage, WriteMode
 from .endpoints import Cancellable, Copier, ReadBack, Sink, Source, Writer
 from .format import ByteSink, FileFormat, FormatWriter, Part, Piece
-from .spec import Capabilities, ConnectorConfig, ConnectorSpec, Location
+from .spec import Capabilities, ConnectorConfig, ConnectorSpec, Location, Secrets
 from .store import (
     Attributes,
     Block,
@@ -40,6 +40,7 @@ __all__ = [
     "RangeCopier",
     "ReadBack",
     "Receipt",
+    "Secrets",
     "Sink",
     "Source",
     "Split",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
@@ -92,6 +92,22 @@ class Capabilities:
     """Whether reading a whole object before the copy costs next to nothing (a local disk)."""
 
 
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """Where a connector's addresses hold secrets, beside those of any address, and where else it finds them.
+
+    Of any address are hidden: passwords, parameters that are called like a secret (``sig``, ``token``,
+    ``code``, ...), and user names of ``https`` or that look like a token.
+    """
+
+    query: tuple[str, ...] = ()
+    """Patterns of more parameters, lower case: ``*`` for a query that is a signature with what it signs."""
+    user: bool = False
+    """Whether the user name is one."""
+    environment: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By option, with ``""`` for the address: the variables that the connector looks into without it."""
+
+
 def _unclassified(error: BaseException) -> CrossdockError | None:
     return None
 
@@ -128,6 +144,7 @@ class ConnectorSpec:
     open_sink: Callable[[Any, Location], Sink[Any]] | None = None
     classify: Callable[[BaseException], CrossdockError | None] = _unclassified
     absolute: Callable[[Location], Location] = _as_it_is
+    secrets: Secrets = field(default_factory=Secrets)
     example: str = ""
     requires: tuple[str, ...] = ()
     extra: str = ""

@@ -39,7 +39,7 @@ class RowsConfig(TrialConfig):
 class RowsSource(Source[pa.RecordBatch]):
     def __init__(self, config: RowsConfig, location: Location) -> None:
         self._config = config
-        self._switch = Switch(config)
+        self._switch = Switch(config, location)
         self._switch("open")
         if config.needs_password and (
             config.password is None or config.password.get_secret_value() != "hunter2"

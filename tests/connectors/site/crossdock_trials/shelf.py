@@ -57,7 +57,7 @@ class ShelfConfig(TrialConfig):
 
 class ShelfSink(Sink[pa.RecordBatch], ReadBack[pa.RecordBatch]):
     def __init__(self, config: ShelfConfig, location: Location) -> None:
-        self.config, self.switch = config, Switch(config)
+        self.config, self.switch = config, Switch(config, location)
         self._folder, self._table = Path(location.path), location.fragment
         self.one_target = bool(self._table)
         if config.needs_password and (

@@ -17,6 +17,7 @@ from crossdock import (
     ConnectorConfig,
     CrossdockError,
     DataError,
+    Location,
     NoSpaceError,
     NotFoundError,
     SourceChangedError,
@@ -38,9 +39,9 @@ _ERRORS: dict[str, CrossdockError] = {
 
 def classify(error: BaseException) -> CrossdockError | None:
     if isinstance(error, DriverError):
-        if str(error) == "busy":
+        if error.args[0] == "busy":
             return ThrottledError("the server is busy", retry_after=0.01)
-        return _ERRORS.get(str(error))
+        return _ERRORS.get(error.args[0])
     return None
 
 
@@ -54,14 +55,18 @@ class TrialConfig(ConnectorConfig):
     fail_after: int = Field(0, description="after so many batches of the split")
     fail_skip: int = Field(0, description="not the first so many times")
     fail_times: int = Field(1, description="how often; 0 is always")
+    telling: bool = Field(False, description="whether errors repeat the password and the address")
     slow: float = Field(0, description="seconds that every batch takes")
 
 
 class Switch:
     """Fails at one place: with an error by name, with a driver's message, by exit, kill, hang or wait."""
 
-    def __init__(self, config: TrialConfig) -> None:
+    def __init__(self, config: TrialConfig, location: Location | None = None) -> None:
         self._config = config
+        password = getattr(config, "password", None)
+        said = f"{password.get_secret_value() if password else ''} {location.url if location else ''}"
+        self._said = said if config.telling else ""
         self._folder = Path(config.record) if config.record else None
         self._where, _, self._how = config.fail.partition(":")
         self.woken = threading.Event()
@@ -93,7 +98,7 @@ class Switch:
                 # As a driver does whose connection another thread cancels.
                 self.woken.wait(600)
                 raise DriverError("the call was cancelled")
-            _fail(self._how)
+            _fail(self._how, self._said)
 
     def _counted(self, what: str, times: int) -> bool:
         """Whether this is one of the first ``times``, over all processes."""
@@ -107,16 +112,16 @@ class Switch:
         return False
 
 
-def _fail(how: str) -> None:
+def _fail(how: str, said: str) -> None:
     raised: dict[str, BaseException] = {
-        "RuntimeError": RuntimeError("unknown trouble\nin two lines"),
+        "RuntimeError": RuntimeError(f"unknown trouble\nin two lines{said}"),
         "SystemExit": SystemExit(3),
-        "transient": TransientError("try again", retry_after=0.01),
-        "later": TransientError("try again later", retry_after=0.5),
-        "lost": StageLostError("the stage is gone"),
-        "missing": NotFoundError("it does not exist"),
-        "changed": SourceChangedError("it is another version"),
-        "full": NoSpaceError("the sink is full"),
+        "transient": TransientError(f"try again{said}", retry_after=0.01),
+        "later": TransientError(f"try again later{said}", retry_after=0.5),
+        "lost": StageLostError(f"the stage is gone{said}"),
+        "missing": NotFoundError(f"it does not exist{said}"),
+        "changed": SourceChangedError(f"it is another version{said}"),
+        "full": NoSpaceError(f"the sink is full{said}"),
     }
     if how == "exit":
         os._exit(9)
@@ -124,4 +129,4 @@ def _fail(how: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     if how == "hang":
         time.sleep(600)
-    raise raised.get(how) or DriverError(how)
+    raise raised.get(how) or (DriverError(how, said) if said else DriverError(how))
