@@ -62,6 +62,7 @@ class TestWhichFiles:
             ({"prefix": "sub/"}, ["a.txt", "deep/c.txt"]),
             ({"prefix": "sub/d"}, ["deep/c.txt"]),
             ({"prefix": "sub/", "recursive": "false"}, ["a.txt"]),
+            ({"prefix": "/su", "recursive": "true"}, ["sub/a.txt", "sub/deep/c.txt", "sum/d.txt"]),
         ],
     )
     def test_chosen_by_name(
@@ -124,9 +125,29 @@ class TestFileList:
 
     def test_a_file_that_is_missing(self, source: Path, out: Path) -> None:
         (source / "l").write_text("a.txt\nnone.txt\n")
-        with pytest.raises(crossdock.NotFoundError, match=r"none\.txt, which l lists"):
+        with pytest.raises(crossdock.NotFoundError, match=r"'none\.txt', which the file list l names"):
             copied(source, out, file_list_path="l")
         assert not out.exists()
+
+    @pytest.mark.parametrize(
+        ("line", "said"),
+        [
+            ("a.txt  ", "blanks at its ends"),
+            ("sub\\a.txt", "write / between folders"),
+            ("sub", "'sub', which the file list l names, is a folder"),
+            ("./a.txt", r"the file list l: '\./a\.txt'"),
+        ],
+    )
+    def test_a_line_that_names_no_file(self, source: Path, out: Path, line: str, said: str) -> None:
+        (source / "l").write_text(f"b.dat\n{line}\n")
+        with pytest.raises(crossdock.UserError, match=said):
+            copied(source, out, file_list_path="l")
+        assert not out.exists()
+
+    @pytest.mark.parametrize("content", ["a.txt\n   \n\t\n", "a.txt\r", "a.txt\r\n \r\n"])
+    def test_blank_lines_and_a_last_return(self, source: Path, out: Path, content: str) -> None:
+        (source / "l").write_bytes(content.encode())
+        assert copied(source, out, file_list_path="l") == ["a.txt"]
 
     @pytest.mark.parametrize("content", [b"", b"\n\n", b"\xff\xfe\x00"])
     def test_a_list_that_is_none(self, source: Path, out: Path, content: bytes) -> None:
@@ -135,8 +156,9 @@ class TestFileList:
             copied(source, out, file_list_path="l")
 
     def test_a_list_that_is_missing(self, source: Path, out: Path) -> None:
-        with pytest.raises(crossdock.NotFoundError, match="the file list none"):
-            copied(source, out, file_list_path="none")
+        for given in ("none", "sub/none", f"{source}/none"):
+            with pytest.raises(crossdock.NotFoundError, match=f"the file list {given} does not exist"):
+                copied(source, out, file_list_path=given)
 
     @pytest.mark.parametrize("line", ["../secret", "/etc/passwd", "sub/../../secret"])
     def test_a_path_that_leads_out(self, source: Path, out: Path, line: str) -> None:
@@ -257,6 +279,22 @@ class TestPartitions:
             source_options={"enable_partition_discovery": "true"},
         )
         assert pq.read_table(tmp_path / "out.parquet").column_names == ["y", "id"]
+
+    @pytest.mark.parametrize("sink", ["out.csv", "out.parquet"])
+    @pytest.mark.parametrize(
+        "odd", ["d=1/city=Oslo/y=9", "city=Oslo/year=9", "year=9", "year=9/city=Oslo/more=1"]
+    )
+    def test_other_keys_behind_many_files(self, tmp_path: Path, sink: str, odd: str) -> None:
+        """What the first files agree on is not what a later one has: its values belong elsewhere."""
+        for n, keys in enumerate([f"year={n}/city=Oslo" for n in range(40)] + [f"z/{odd}"]):
+            path = tmp_path / "in" / keys / "part.csv"
+            path.parent.mkdir(parents=True)
+            path.write_text(f"id,name,more\n{n},x,y\n")
+        with pytest.raises(crossdock.SchemaMismatchError, match="partition columns"):
+            crossdock.copy(
+                tmp_path / "in", tmp_path / sink, source_options={"enable_partition_discovery": "true"}
+            )
+        assert not (tmp_path / sink).exists()
 
     def test_refusals(self, lake: Path, tmp_path: Path) -> None:
         discover = {"enable_partition_discovery": "true"}

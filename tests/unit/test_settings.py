@@ -40,6 +40,7 @@ class TestValues:
             ("2024-05-01T12:00:00", 1714564800),
             ("2024-05-01T12:00:00Z", 1714564800),
             ("2024-05-01T14:00:00+02:00", 1714564800),
+            ("2024-05-01t12:00:00.0000000z", 1714564800),
         ],
     )
     def test_times_are_utc(self, text: str, seconds: int) -> None:
@@ -53,7 +54,8 @@ class TestValues:
     @pytest.mark.parametrize(
         ("options", "said"),
         [
-            ({"modified_datetime_start": "yesterday"}, "modified_datetime_start"),
+            ({"modified_datetime_start": "yesterday"}, "modified_datetime_start .* write 2024-05-01"),
+            ({"modified_datetime_end": "2024-02-30"}, "day .* write 2024-05-01"),
             ({"modified_datetime_start": "2024-02-01", "modified_datetime_end": "2024-02-01"}, "not before"),
             ({"prefix": "a", "wildcard_file_name": "*"}, "exclude each other"),
             ({"file_list_path": "l", "prefix": "a"}, "file_list_path and prefix"),
@@ -122,7 +124,17 @@ class TestChosen:
         assert filters.prefix_of(read(wildcard_file_name="ab*", recursive="false")) == "ab"
         assert filters.prefix_of(read(wildcard_file_name="ab*")) == ""
 
-    @pytest.mark.parametrize("options", [{"wildcard_file_name": "a/*"}, {"wildcard_folder_path": "a^"}])
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"wildcard_file_name": "a/*"},
+            {"wildcard_folder_path": "a^"},
+            {"wildcard_folder_path": "../*"},
+            {"prefix": "../a"},
+            {"prefix": "a/../../b"},
+            {"prefix": "./a"},
+        ],
+    )
     def test_wildcards_that_mean_nothing(self, options: dict[str, str]) -> None:
         with pytest.raises(crossdock.ConfigError):
             filters.check(read(**options))
@@ -135,6 +147,10 @@ class TestChosen:
         path, settings = rooted("/data/", read(prefix="a/b/x", **discovering))
         assert (path, settings.prefix, settings.partition_root_path) == ("/data/a/b", "x", "/data/c")
         assert rooted("/data", read(prefix="x"))[0] == "/data"
+        for prefix in ("/x", "//x"):
+            path, settings = rooted("/data", read(prefix=prefix))
+            assert (path, settings.prefix) == ("/data", "x")
+        assert rooted("/data", read(prefix="a/."))[1].prefix == "."
 
 
 class TestFlattened:
@@ -196,3 +212,34 @@ class TestPartitions:
         assert batch.to_pylist() == [{"id": n, "a": "1", "b": None} for n in (1, 2)]
         with pytest.raises(crossdock.SchemaMismatchError, match="id"):
             partitions.extend(schema, "id=1/f")
+
+    @pytest.mark.parametrize(
+        ("path", "keys"),
+        [
+            ("a=%FF/f", {"a": "%FF"}),
+            ("a%=b%/f", {"a%": "b%"}),
+            ("a=+%2B/f", {"a": "++"}),
+            ("=v/a=1/f", {"a": "1"}),
+        ],
+    )
+    def test_what_cannot_be_decoded_stays(self, path: str, keys: dict[str, str]) -> None:
+        assert Partitions().of(path) == keys
+
+    @pytest.mark.parametrize(
+        ("path", "said"),
+        [
+            ("a=1/b=2/a=3/f", "two folders named a="),
+            ("a=1/%61=3/f", "two folders named a="),
+            ("a=\udcff/f", "not UTF-8"),
+            ("\udcff=1/f", "not UTF-8"),
+        ],
+    )
+    def test_what_cannot_be_a_column(self, path: str, said: str) -> None:
+        with pytest.raises(crossdock.ConfigError, match=said):
+            Partitions().of(path)
+
+    @pytest.mark.parametrize("keys", [{"b": "1", "a": "2"}, {"a": "1", "c": "2"}, {"a": "1"}])
+    def test_other_keys_than_the_schema_has(self, keys: dict[str, str | None]) -> None:
+        schema = pa.schema([("id", pa.int64()), ("a", pa.string()), ("b", pa.string())])
+        with pytest.raises(crossdock.SchemaMismatchError, match="other partition columns"):
+            without_keys(schema, keys)

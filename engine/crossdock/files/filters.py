@@ -39,7 +39,13 @@ def folder_prefix(folder: str) -> str:
 
 
 def check(settings: StoreReadSettings) -> None:
-    """Refuse wildcards that mean nothing. Raises ConfigError."""
+    """Refuse wildcards that mean nothing, and what leaves the address. Raises ConfigError."""
+    # A prefix may well end with a dot: that is how the names of hidden files begin.
+    folders = {"prefix": settings.prefix.split("/")[:-1]}
+    folders["wildcard_folder_path"] = settings.wildcard_folder_path.split("/")
+    for name, parts in folders.items():
+        if {".", ".."} & set(parts):
+            raise ConfigError(f"{name}={getattr(settings, name)} goes through . or .., not through folders")
     if "/" in settings.wildcard_file_name:
         raise ConfigError("wildcard_file_name names files, without folders; those go to wildcard_folder_path")
     for name in ("wildcard_folder_path", "wildcard_file_name"):

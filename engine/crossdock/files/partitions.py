@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 NULL = "__HIVE_DEFAULT_PARTITION__"
+_INSTEAD = "set partition_root_path to a folder below it, or turn enable_partition_discovery off"
 Keys = dict[str, str | None]
 
 
@@ -37,7 +38,10 @@ class Partitions:
         raise ConfigError(f"the partition root {given} is neither above nor below {root}")
 
     def of(self, path: str) -> Keys:
-        """The keys of a file in order. ``%xx`` is decoded and Hive's null becomes null."""
+        """The keys of a file in order. ``%xx`` is decoded and Hive's null becomes null.
+
+        Raises ConfigError for what cannot be a column: a key twice, a name that is not UTF-8.
+        """
         if self.below:
             if not path.startswith(f"{self.below}/"):
                 raise ConfigError(f"{path} is not below the partition root {self.below}")
@@ -45,8 +49,12 @@ class Partitions:
         keys: Keys = {}
         for folder in f"{self.above}/{path}".split("/")[:-1]:
             key, equals, value = folder.partition("=")
-            if equals and key:
-                keys[unquote(key)] = None if value == NULL else unquote(value)
+            if not (equals and key):
+                continue
+            name = _text(key, path)
+            if name in keys:
+                raise ConfigError(f"{path} lies in two folders named {name}=...; {_INSTEAD}")
+            keys[name] = None if value == NULL else _text(value, path)
         return keys
 
     def extend(self, schema: pa.Schema, path: str) -> pa.Schema:
@@ -75,7 +83,30 @@ def with_keys(batch: Any, keys: Keys) -> Any:
 
 
 def without_keys(schema: pa.Schema, keys: Keys) -> pa.Schema:
-    """The inverse of ``extend``: what the file itself has."""
+    """The inverse of ``extend``: what a file with these keys itself has.
+
+    Raises SchemaMismatchError where the schema, which is that of many files, ends with other columns.
+    """
     import pyarrow as pa
 
-    return pa.schema(list(schema)[: len(schema) - len(keys)], schema.metadata)
+    own = len(schema) - len(keys)
+    if schema.names[max(0, own) :] != list(keys):
+        folder = "/".join(f"{key}={NULL if value is None else value}" for key, value in keys.items())
+        raise SchemaMismatchError(
+            f"the files in {folder} have other partition columns than the first files, and cannot go into "
+            f"one target; the columns there are {', '.join(schema.names)}"
+        )
+    return pa.schema(list(schema)[:own], schema.metadata)
+
+
+def _text(quoted: str, path: str) -> str:
+    """Decode ``%xx``; what is no UTF-8 then stays as it is."""
+    try:
+        text = unquote(quoted, errors="strict")
+    except UnicodeDecodeError:
+        text = quoted
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ConfigError(f"{path!r} has a folder whose name is not UTF-8; {_INSTEAD}") from None
+    return text

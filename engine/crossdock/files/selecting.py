@@ -25,9 +25,9 @@ def rooted(path: str, settings: StoreReadSettings) -> tuple[str, StoreReadSettin
     """The folder to list and the settings below it: the folders of a prefix belong to the root."""
     filters.check(settings)
     folder, slash, rest = settings.prefix.lstrip("/").rpartition("/")
-    if not slash:
-        return path, settings
     changed, root = {"prefix": rest}, path.rstrip("/")
+    if not slash:
+        return path, settings.model_copy(update=changed)
     if settings.partition_root_path and not settings.partition_root_path.startswith("/"):
         changed["partition_root_path"] = f"/{root.lstrip('/')}/{settings.partition_root_path}"
     return f"{root}/{folder}", settings.model_copy(update=changed)
@@ -72,5 +72,5 @@ def select(
         if not file:
             raise ConfigError(f"file_list_path={given} names a folder, not a file")
         connections = settings.max_concurrent_connections or CONNECTIONS
-        listed = FileList(store, lambda: open_folder(folder), file, as_listed, connections)
+        listed = FileList(store, lambda: open_folder(folder), file, given, as_listed, connections)
     return Selection(store, where, name, pattern, settings, listed)

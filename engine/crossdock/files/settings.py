@@ -22,7 +22,10 @@ LAST_MODIFIED = "$$LASTMODIFIED"
 def _utc(value: Any) -> Any:
     """A time without a zone is UTC."""
     if isinstance(value, str):
-        value = datetime.fromisoformat(value.strip())
+        try:
+            value = datetime.fromisoformat(value.strip().upper())
+        except ValueError as error:
+            raise ValueError(f"{error}; write 2024-05-01, or a time as 2024-05-01T12:00:00Z") from None
     return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
 
 
