@@ -190,13 +190,16 @@ class _Side:
         """Where nothing says the format: the one that the first objects have by their extensions."""
         if self.pattern and self.format:
             return
-        where, any_time = public_url(self.location.url), self.settings.any_time()
+        where = public_url(self.location.url if self.pattern else self.with_path(self.path))
+        any_time = self.settings.any_time()
         page = self._ask(
             self.path,
             lambda store: next(
-                select(store, where, any_time, self.open_folder, pattern=self.pattern).pages()
+                select(store, where, any_time, self.open_folder, pattern=self.pattern).pages(), None
             ),
         )
+        if page is None:
+            return
         formats = [self.plugins.by_extension(info.path) for info in page]
         if self.format is None and all(found is formats[0] for found in formats):
             self.format = formats[0]

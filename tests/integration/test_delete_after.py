@@ -68,6 +68,56 @@ def test_only_what_was_chosen(source: Path, out: Path) -> None:
     assert sorted(files_in(source)) == ["f0", "f3", "f4", "f5"]
 
 
+@pytest.mark.parametrize("sink", ["out/", "out", "out/all.bin"])
+@pytest.mark.parametrize("below", ["", "/f*"])
+def test_a_folder_that_is_empty_by_now(source: Path, out: Path, sink: str, below: str) -> None:
+    """Who moves files every hour must not fail in the hour in which nothing came."""
+    source.mkdir()
+    behavior = {"copy_behavior": "MergeFiles" if sink.endswith(".bin") else "PreserveHierarchy"}
+    result = crossdock.copy(
+        f"{source}{below}", f"{out.parent}/{sink}", source_options=DELETE, sink_options=behavior
+    )
+    assert (result.status, result.files_read, result.files_written) == ("Succeeded", 0, 0)
+    assert not out.exists()
+    with pytest.raises(crossdock.NotFoundError, match="no file matches"):
+        crossdock.copy(f"{source}{below}", out)
+    source.rmdir()
+    with pytest.raises(crossdock.NotFoundError):
+        crossdock.copy(f"{source}{below}", out, source_options=DELETE)
+
+
+@pytest.mark.parametrize("gone", ["f3", "*"])
+def test_the_last_one_vanishes(source: Path, out: Path, source_record: Record, gone: str) -> None:
+    """That the folder is empty then is this run's own doing, unless the folder itself is gone."""
+    content = fill(source, 4)
+    options = (
+        DELETE | source_record.options | {"fail": "read:RuntimeError", "fail_skip": "3", "pull": "false"}
+    )
+    with pytest.raises(crossdock.InternalError):
+        crossdock.copy(f"hooked://{source}", out, source_options=options, parallel_copies=1, run_id="r")
+    assert sorted(files_in(source)) == ["f3"]
+    (source / "f3").unlink()
+    if gone == "*":
+        source.rmdir()
+        with pytest.raises(crossdock.TransientError, match="not there any more"):
+            api.resume("r")
+        source.mkdir()
+    result = api.resume("r")
+    assert result.skipped == ["f3"]
+    del content["f3"]
+    assert files_in(out) == content
+
+
+def test_links_into_the_folder(source: Path, out: Path) -> None:
+    """What a link led to may have gone with an earlier file: the link is skipped, and the run ends."""
+    content = fill(source, 2)
+    (source / "link").symlink_to("f0")
+    result = crossdock.copy(source, out, source_options=DELETE, parallel_copies=1)
+    assert files_in(out).items() >= content.items()
+    assert files_in(source) == {}
+    assert result.files_skipped == len(result.skipped) == 3 - len(files_in(out))
+
+
 def test_never_where_the_copy_is_wrong(source: Path, out: Path) -> None:
     content = fill(source, 1)
     options = {"corrupt": "flip", "pull": "false"}

@@ -73,6 +73,8 @@ class TestWhichFiles:
     def test_nothing_matches(self, source: Path, out: Path, home: Path) -> None:
         with pytest.raises(crossdock.NotFoundError, match=r"wildcard_file_name=\*\.pdf"):
             copied(source, out, wildcard_file_name="*.pdf")
+        with pytest.raises(crossdock.NotFoundError, match="source/none"):
+            copied(source, out, prefix="none/")
         assert not out.exists()
         assert journals(home) == []
 

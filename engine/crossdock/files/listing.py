@@ -87,14 +87,15 @@ class Selection:
     def pages(self, after: str | None = None) -> Iterator[list[ObjectInfo]]:
         """Pages of matching objects, ordered by path but where a list says otherwise.
 
-        Raises NotFoundError where nothing matches; that none was modified in the wanted time is fine.
+        Raises NotFoundError where nothing matches. That none was modified in the wanted time is fine, and so
+        is a folder that is empty because its files are deleted once they are copied.
         """
         found = after is not None
         for page in self._found(after):
             found = found or bool(page)
             if infos := [info for info in page if self.settings.within(info.modified)]:
                 yield infos
-        if not found:
+        if not (found or (self.settings.delete_files_after_completion and self.store.is_folder(""))):
             way = self.settings.chooses
             given = f" with {way}={getattr(self.settings, way)}" if way else ""
             raise NotFoundError(f"no file matches {self.where}{given}")

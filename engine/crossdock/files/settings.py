@@ -72,7 +72,7 @@ class StoreReadSettings(ConnectorConfig):
     delete_files_after_completion: bool = Field(
         default=False,
         description="Delete each file once its copy is committed and verified; binary copies only. A file "
-        "that changed meanwhile is kept",
+        "that changed meanwhile is kept, and a folder without such files is no error",
     )
     max_concurrent_connections: int | None = Field(
         default=None, ge=1, description="At most so many workers at once for this side"
