@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -85,10 +86,12 @@ class _Side:
             raise ConfigError(f"the {self.side} is empty; give a path or a URL")
         location = Location.parse(self.address)
         self.spec = self.plugins.by_scheme(location.scheme, location.authority)
-        self.location = self.spec.absolute(location)
-        self.path, self.pattern = self.location.path, ""
-        if self.spec.kind == "store":
-            self.path, self.pattern = split_wildcard(self.location.path)
+        path, self.pattern = location.path, ""
+        if self.spec.kind == "store" and self.side == "source":
+            path, self.pattern = split_wildcard(location.path)
+        # Only what was given may hold wildcards: the working folder is called what it is called.
+        self.location = self.spec.absolute(location.with_path(path) if self.pattern else location)
+        self.path = self.location.path
         self.sample = self.pattern or self.path
         self.format = self._format()
         self.settings = given_settings(self.given, self.spec, self.side)
@@ -165,6 +168,7 @@ class _Side:
         """What the address means as a source: root, and an object's name or a pattern."""
         if self.spec.kind != "store":
             return {"root": self.location.url}
+        self._take_literally()
         folder, name = parent(self.path)
         single = not self.pattern and name and not self._is_folder(folder, name)
         check_address(public_url(self.address), self.pattern, name if single else "", self.settings)
@@ -173,6 +177,17 @@ class _Side:
         self.path, self.settings = rooted(self.path, self.settings)
         self._look_inside()
         return {"root": self.with_path(self.path), "pattern": self.pattern}
+
+    def _take_literally(self) -> None:
+        """An address with brackets only is no pattern where it names what is there: ``report [1].csv``."""
+        if not self.pattern or re.search("[*?]", self.pattern):
+            return
+        path = f"{self.path.rstrip('/')}/{self.pattern}"
+        folder, name = parent(path.rstrip("/"))
+        if self._ask(folder, lambda store: _exists(store, name)):
+            self.path = self.sample = path
+            self.pattern = ""
+            self.format = self._format()
 
     def _is_folder(self, folder: str, name: str) -> bool:
         def look(store: ObjectStore) -> bool:
@@ -190,7 +205,9 @@ class _Side:
         """Where nothing says the format: the one that the first objects have by their extensions."""
         if self.pattern and self.format:
             return
-        where = public_url(self.location.url if self.pattern else self.with_path(self.path))
+        where = public_url(self.with_path(self.path))
+        if self.pattern:
+            where = f"{where.rstrip('/')}/{self.pattern}"
         any_time = self.settings.any_time()
         page = self._ask(
             self.path,
@@ -209,7 +226,7 @@ class _Side:
         """What the address means as a sink: a folder if it says so, is one, or many objects come."""
         if self.spec.kind != "store":
             return {"root": self.location.url}
-        if self.pattern:
+        if re.search("[*?]", Location.parse(self.address).path):
             raise ConfigError(f"the sink {public_url(self.address)} has a wildcard; name a file or a folder")
         folder, name = parent(self.path)
         many = not found.get("name")
@@ -239,6 +256,14 @@ class _Side:
 
     def _exists_as_folder(self, folder: str, name: str) -> bool:
         return self._ask(folder, lambda store: store.is_folder(name))
+
+
+def _exists(store: ObjectStore, name: str) -> bool:
+    try:
+        store.stat(name)
+    except NotFoundError:
+        return store.is_folder(name)
+    return True
 
 
 def _check_payload(settings: StoreReadSettings | None, *, tabular: bool) -> None:

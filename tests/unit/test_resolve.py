@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -62,6 +63,42 @@ class TestSources:
         end = resolved(source, "out/", source_format="delimited", sink_format="parquet").source
         assert (relative(end.root, here), end.name, end.pattern) == (root, name, pattern)
         assert (end.connector, end.format) == ("file", "delimited")
+
+    @pytest.mark.parametrize(
+        ("source", "root", "name", "pattern"),
+        [
+            ("b[1].csv", ".", "b[1].csv", ""),
+            ("m[2]", "m[2]", "", ""),
+            ("m[2]/", "m[2]", "", ""),
+            ("m[2]/x.csv", "m[2]", "x.csv", ""),
+            ("b[[]1].csv", ".", "", "b[[]1].csv"),
+            ("[ab].csv", ".", "", "[ab].csv"),
+            ("m[[]2]/*.csv", ".", "", "m[[]2]/*.csv"),
+        ],
+    )
+    def test_brackets_in_names(self, here: Path, source: str, root: str, name: str, pattern: str) -> None:
+        """A name that is there means itself; else brackets are a wildcard."""
+        (here / "b[1].csv").write_text("id\n1\n")
+        (here / "m[2]").mkdir()
+        (here / "m[2]" / "x.csv").write_text("id\n1\n")
+        for address in (source, f"file://{here}/{source}"):
+            end = resolved(address, "out/", sink_format="parquet").source
+            found = Path(unquote(end.root.removeprefix("file://")))
+            assert (found, end.name, end.pattern) == (here / root, name, pattern)
+            assert end.format == "delimited"
+
+    @pytest.mark.parametrize("called", ["a[1]", "a*", "a?"])
+    def test_the_working_folder_has_no_wildcards(
+        self, here: Path, called: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (here / called).mkdir()
+        (here / called / "x.csv").write_text("id\n1\n")
+        monkeypatch.chdir(here / called)
+        for source, name, pattern in (("x.csv", "x.csv", ""), (".", "", ""), ("*.csv", "", "*.csv")):
+            found = resolved(source, "out/")
+            assert (found.source.name, found.source.pattern) == (name, pattern)
+            assert Path(found.source.root) == here / called
+            assert Path(found.sink.root) == here / called / "out"
 
     @pytest.mark.parametrize("source", ["many", "many/*", "many/**"])
     def test_the_format_of_what_is_inside(self, source: str) -> None:
@@ -124,6 +161,11 @@ class TestSinks:
     ) -> None:
         end = resolved(source, "out/", source_format=source_format, sink_format="parquet").sink
         assert (end.extension, end.replaces) == (extension, replaces)
+
+    def test_brackets_in_names(self, here: Path) -> None:
+        end = resolved("many/", "out[1]/x[2].csv", mode="overwrite").sink
+        assert (relative(end.root, here), end.name) == ("out[1]", "x[2].csv")
+        assert relative(resolved("many/", "out[1]/").sink.root, here) == "out[1]"
 
     def test_bytes_keep_their_names(self) -> None:
         end = resolved("many", "out/").sink
