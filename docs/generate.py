@@ -105,7 +105,8 @@ def _chosen_by(spec: ConnectorSpec) -> str:
 def _settings(specs: list[ConnectorSpec]) -> Iterator[str]:
     """The same for every store."""
     yield "### Store settings\n"
-    yield "Every store takes these beside its own options; they are Data Factory's, in snake_case.\n"
+    yield "Every store takes these beside its own options; they are Data Factory's, in snake_case. Its own"
+    yield "spelling (`-s wildcardFileName=*.csv`) means the same, for these and for all other options.\n"
     for side, model in describe.settings_of(next(s for s in specs if s.kind == "store")).items():
         yield f"#### At the {side}: `{'-s' if side == 'source' else '-k'} key=value`\n"
         yield from _field_table(describe.fields_of(model))

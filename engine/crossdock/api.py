@@ -21,6 +21,7 @@ from .limits import parse_rate, parse_size
 from .mapping import parse_map
 from .report import CopyResult, RunInfo, Snapshot
 from .request import CopyRequest, Resolved, Verify
+from .spelling import snake_case
 from .spi.data import WriteMode
 
 Progress = Callable[[Snapshot], None]
@@ -50,15 +51,15 @@ def copy(
 ) -> CopyResult:
     """Copy ``source`` to ``sink`` (paths or URLs) and return what was done.
 
-    The options are those of ``crossdock copy``; ``verify="full"`` is ``--verify-full``. Sizes are bytes or
-    texts such as ``"8MiB"``.
+    The options are those of ``crossdock copy``, in snake_case or as Data Factory spells them;
+    ``verify="full"`` is ``--verify-full``. Sizes are bytes or texts such as ``"8MiB"``.
     ``progress`` is called about ten times a second from another thread. ``home`` is where
     journals are kept (default: ``$CROSSDOCK_HOME``). Setting ``cancel`` interrupts the run.
     Raises CrossdockError; when its ``resumable`` is true, ``resume(error.run_id)`` goes on.
     """
     from .resolve import resolve
 
-    given = {"source": dict(source_options or {}), "sink": dict(sink_options or {})}
+    given = {"source": snake_case(source_options), "sink": snake_case(sink_options)}
     know(str(source), str(sink), given)
     request = CopyRequest(
         source=str(source),
@@ -286,7 +287,7 @@ def _again(
     sink_options: Options | None,
     ask: Ask | None,
 ) -> Again:
-    options = {"source": dict(source_options or {}), "sink": dict(sink_options or {})}
+    options = {"source": snake_case(source_options), "sink": snake_case(sink_options)}
     know(source or "", sink or "", options)
     return Again({"source": source, "sink": sink}, options, ask)
 

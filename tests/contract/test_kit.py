@@ -105,6 +105,10 @@ class _Bare(ConnectorConfig):
     option: int = 1
 
 
+class _Hump(ConnectorConfig):
+    blockSize: int = Field(1, description="The size")
+
+
 class _Open(ConnectorConfig):
     account_key: str | None = Field(None, description="The key")
 
@@ -135,6 +139,7 @@ _WRONG = {
     "example": (replace(FILE, example="cp a b"), "example"),
     "extra": (replace(FILE, config=_Loose), "extra='forbid'"),
     "description": (replace(FILE, config=_Bare), "without a description: option"),
+    "option_name": (replace(FILE, config=_Hump), "options are in snake_case, .*: blockSize"),
     "secret": (replace(FILE, config=_Open), "'account_key' looks secret"),
     "no_schemes": (replace(FILE, schemes=()), "URL schemes"),
     "scheme": (replace(FILE, schemes=("s3://",)), "not URL schemes"),

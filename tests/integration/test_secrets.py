@@ -99,6 +99,20 @@ def test_no_error_tells(how: str, home: Path, shelf: Path, caplog: pytest.LogCap
         assert canary.encode() not in stored(home)
 
 
+def test_under_data_factorys_names(home: Path, shelf: Path, source_record: Record) -> None:
+    given = {"Password": "hunter2", "needsPassword": "true"}
+    with pytest.raises(crossdock.InternalError):
+        crossdock.copy(
+            "rows://here",
+            f"shelf://{shelf}",
+            source_options=given | source_record.options | {"fail": "batch:RuntimeError"},
+            run_id="r",
+        )
+    assert b"hunter2" not in stored(home)
+    api.resume("r", source_options={"Password": "hunter2"})
+    assert read_shelf(shelf) == expected_rows(ROWS)
+
+
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks into /proc")
 def test_children_have_none_where_others_can_look(shelf: Path, source_record: Record) -> None:
     seen: list[bytes] = []

@@ -70,6 +70,26 @@ class TestWhichFiles:
     ) -> None:
         assert copied(source, out, **settings) == wanted
 
+    @pytest.mark.parametrize(
+        ("settings", "wanted"),
+        [
+            ({"wildcardFileName": "a.*", "recursive": "False"}, ["a.txt"]),
+            ({"wildcardFolderPath": "su?", "wildcard_file_name": "d.*"}, ["sum/d.txt"]),
+            ({"Prefix": "sub/d"}, ["deep/c.txt"]),
+        ],
+    )
+    def test_as_data_factory_spells_it(
+        self, source: Path, out: Path, settings: dict[str, str], wanted: list[str]
+    ) -> None:
+        assert copied(source, out, **settings) == wanted
+
+    def test_spelled_in_two_ways_at_once(self, source: Path, out: Path) -> None:
+        with pytest.raises(crossdock.ConfigError, match="wildcard_file_name is given twice"):
+            copied(source, out, wildcardFileName="a.*", wildcard_file_name="b.*")
+        with pytest.raises(crossdock.ConfigError, match="did you mean wildcard_file_name"):
+            copied(source, out, wildcardFilename="a.*")
+        assert not out.exists()
+
     def test_nothing_matches(self, source: Path, out: Path, home: Path) -> None:
         with pytest.raises(crossdock.NotFoundError, match=r"wildcard_file_name=\*\.pdf"):
             copied(source, out, wildcard_file_name="*.pdf")

@@ -44,6 +44,8 @@ def _config(spec: ConnectorSpec) -> None:
     assert issubclass(config, ConnectorConfig), f"{config.__name__} is not a ConnectorConfig"
     for key, value in (("extra", "forbid"), ("frozen", True)):
         assert config.model_config.get(key) == value, f"{config.__name__} must keep {key}={value!r}"
+    humps = [name for name in config.model_fields if not re.fullmatch(r"[a-z][a-z0-9_]*", name)]
+    assert not humps, f"options are in snake_case, which camelCase is made to: {', '.join(humps)}"
     bare = [name for name, field in config.model_fields.items() if not (field.description or "").strip()]
     assert not bare, f"options without a description: {', '.join(bare)}"
     with pytest.raises(ValidationError, match="no_such_option"):

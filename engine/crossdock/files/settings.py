@@ -1,7 +1,8 @@
 """Store settings: which files of a store are read, and how a store is written.
 
 They are options of every store, beside the connector's own; the words are Data Factory's
-``storeSettings`` in snake_case. A connector's own option of the same name comes first.
+``storeSettings`` in snake_case (its own spelling means the same). A connector's own option of the same name
+comes first.
 """
 
 from __future__ import annotations
