@@ -7,10 +7,12 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from crossdock import (
+    Attributes,
     Block,
     ConfigError,
     InternalError,
     NotFoundError,
+    ObjectAttributes,
     ObjectInfo,
     ObjectReader,
     ObjectStore,
@@ -21,12 +23,13 @@ from crossdock import (
     WholeWriter,
 )
 
-from . import blob_list, blob_upload
+from . import attributes, blob_list, blob_upload
 from .address import Place
 from .blob_upload import Upload
 from .checksum import Kind, Sealed
 from .wire import Answer, Wire
 
+_FOLDER = "x-ms-meta-hdi_isfolder"
 _COPY_SAS = timedelta(hours=12)
 
 
@@ -78,10 +81,11 @@ class BlobReader(ObjectReader):
         """Nothing is open."""
 
 
-class BlobStore(ObjectStore, RangeCopier, WholeWriter, CopySource):
+class BlobStore(ObjectStore, RangeCopier, WholeWriter, Attributes, CopySource):
     """Blobs of a container. ``server_copy``: the service may fetch from the source by itself."""
 
     whole_limit = 8 << 20
+    keeps = attributes.KEEPS
 
     def __init__(
         self, wire: Wire, place: Place, *, server_copy: bool = True, checksum: Kind = "auto"
@@ -106,7 +110,7 @@ class BlobStore(ObjectStore, RangeCopier, WholeWriter, CopySource):
             raise NotFoundError(f"{path} is a container, not a blob")
         url = self._path(path)
         headers = self.wire.call("HEAD", url).headers
-        if headers.get("x-ms-meta-hdi_isfolder", "").lower() == "true":
+        if any(name.lower() == _FOLDER and value.lower() == "true" for name, value in headers.items()):
             raise NotFoundError(f"{self.wire.shown(url)} is a folder, not a blob")
         etag, modified = (
             headers.get("etag", "").strip('"'),
@@ -157,6 +161,13 @@ class BlobStore(ObjectStore, RangeCopier, WholeWriter, CopySource):
                 raise SourceChangedError(f"{info.path} is no longer the version that was listed")
         if answer.status == 412 or answer.headers.get("x-ms-error-code") == "ContainerNotFound":
             raise self.wire.refusal(answer, url)
+
+    def attributes(self, info: ObjectInfo) -> ObjectAttributes:
+        url = self._path(info.path)
+        answer = self.wire.call("HEAD", url, {}, {"If-Match": f'"{info.etag}"'}, accept=(412,))
+        if answer.status == 412:
+            raise SourceChangedError(f"{info.path} is no longer the version that was listed")
+        return attributes.read(answer.headers)
 
     def can_copy_from(self, source: ObjectStore) -> bool:
         return isinstance(source, CopySource) and self.server_copy and source.server_copy

@@ -9,7 +9,7 @@ import re
 import secrets
 import struct
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from crossdock import (
     AlreadyExistsError,
@@ -20,16 +20,17 @@ from crossdock import (
     UploadRequest,
 )
 
+from . import attributes
 from .address import Place
+from .attributes import STAMP
 from .blob import MAX_BLOCKS
 from .checksum import Sealed
 from .wire import Answer, Wire
 
-VERSION = 1
+VERSION = 2
 WIDTH = 24
 _NARROWEST = 8  # bytes; shorter names could meet those of somebody else
 _NAME = re.compile(rb"<Name>([^<]*)</Name>")
-STAMP = "x-ms-meta-crossdock_run"
 _REFUSED = (400, 409, 412)
 
 
@@ -39,6 +40,7 @@ class Upload:
 
     ``guard`` is ``*`` where there must be no blob, and empty where any may be replaced. ``width`` is the
     length of block names in bytes: the service takes no others beside unfinished blocks of a foreign program.
+    ``attributes`` are headers: what the blob has beside its bytes.
     """
 
     blob: str
@@ -46,11 +48,14 @@ class Upload:
     guard: str
     overwrite: bool
     width: int = WIDTH
+    attributes: dict[str, str] = field(default_factory=dict)
     version: int = VERSION
 
     @classmethod
     def new(cls, blob: str, request: UploadRequest, guard: str, width: int = WIDTH) -> Upload:
-        return cls(blob, f"{request.run_id}.{secrets.token_hex(4)}", guard, request.overwrite, width)
+        stamp = f"{request.run_id}.{secrets.token_hex(4)}"
+        own = attributes.written(blob, request.attributes)
+        return cls(blob, stamp, guard, request.overwrite, width, own)
 
     def encode(self) -> bytes:
         return json.dumps(asdict(self)).encode()
@@ -107,7 +112,7 @@ def commit(wire: Wire, sealed: Sealed, place: Place, upload: Upload, blocks: Seq
     # Only uncommitted ones: a second commit must not find the first one's blocks in somebody's change.
     names = "".join([f"<Uncommitted>{upload.block_id(block)}</Uncommitted>" for block in blocks])
     body = f'<?xml version="1.0" encoding="utf-8"?><BlockList>{names}</BlockList>'.encode()
-    headers = {STAMP: upload.stamp, **upload.condition()}
+    headers = {STAMP: upload.stamp, **upload.attributes, **upload.condition()}
     path = place.url_path(upload.blob)
     answer = sealed.send(path, {"comp": "blocklist"}, headers, body, _REFUSED)
     if answer.status in _REFUSED:
@@ -116,7 +121,7 @@ def commit(wire: Wire, sealed: Sealed, place: Place, upload: Upload, blocks: Seq
 
 def put(wire: Wire, sealed: Sealed, place: Place, upload: Upload, data: memoryview) -> None:
     """Put Blob: the whole blob in one request, under the same conditions."""
-    headers = {"x-ms-blob-type": "BlockBlob", STAMP: upload.stamp, **upload.condition()}
+    headers = {"x-ms-blob-type": "BlockBlob", STAMP: upload.stamp, **upload.attributes, **upload.condition()}
     path = place.url_path(upload.blob)
     answer = sealed.send(path, {}, headers, data, (409, 412))
     if answer.status in (409, 412):

@@ -19,6 +19,7 @@ _HEAD = 64 << 10
 # A small body travels in the same TLS record as the head.
 _JOINED = 15 << 10
 _SLOW = 1 << 10
+_META = "x-ms-meta-"
 
 
 class ProtocolError(Exception):
@@ -59,7 +60,7 @@ class Route:
 
 @dataclass(slots=True)
 class Reply:
-    """The head of an answer; header names are lower case."""
+    """The head of an answer; header names are lower case, but for what follows ``x-ms-meta-``."""
 
     status: int
     headers: dict[str, str]
@@ -129,7 +130,9 @@ class Connection:
         headers = {}
         for line in lines:
             name, _, value = line.partition(":")
-            headers[name.lower()] = value.strip()
+            lower = name.lower()
+            # The names of metadata are the user's own and keep their case.
+            headers[_META + name[len(_META) :] if lower.startswith(_META) else lower] = value.strip()
         if headers.get("connection", "").lower() == "close" or parts[0] == "HTTP/1.0":
             self._keep = False
         return Reply(int(parts[1]), headers)

@@ -15,6 +15,7 @@ _GIVEN = {
     "headers": {"content_type": "text/x-contract", "content_language": "nb"},
     "modified_ns": 1_234_567_890_000_000_000,
     "mode": 0o640,
+    "tier": "Cool",
 }
 
 

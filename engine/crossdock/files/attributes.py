@@ -13,7 +13,7 @@ from .listing import info_of
 from .settings import LAST_MODIFIED, StoreWriteSettings
 
 _FIELDS = {
-    "Attributes": ("metadata", "headers", "modified_ns", "mode"),
+    "Attributes": ("metadata", "headers", "modified_ns", "mode", "tier"),
     "ACL": ("acl",),
     "Owner": ("owner",),
     "Group": ("group",),

@@ -168,7 +168,8 @@ class StoreWriteSettings(ConnectorConfig):
     preserve: Annotated[tuple[Kept, ...], BeforeValidator(_words)] = Field(
         default=(),
         description="What else to take over from the source's files, where both stores have it: Attributes "
-        "are metadata and content headers, or permissions and modification time; and ACL, Owner, Group",
+        "are metadata, content headers and access tier, or permissions and modification time; and ACL, "
+        "Owner, Group",
     )
 
     @model_validator(mode="after")

@@ -48,13 +48,15 @@ class ObjectAttributes:
 
     ``headers`` are content headers under the names ``content_type``, ``content_language``,
     ``content_encoding``, ``content_disposition`` and ``cache_control``; ``metadata`` is the user's own.
-    ``modified_ns``: nanoseconds since 1970. ``mode``: POSIX permissions. The others are texts of the stores.
+    ``modified_ns``: nanoseconds since 1970. ``mode``: POSIX permissions. ``tier``: the access tier or storage
+    class that was chosen for the object. The others are texts of the stores.
     """
 
     metadata: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     modified_ns: int | None = None
     mode: int | None = None
+    tier: str | None = None
     acl: str | None = None
     owner: str | None = None
     group: str | None = None
