@@ -96,8 +96,9 @@ class TestReading:
             assert server.connections == 2, "the rest of an answer was taken for the next one"
 
     def test_412_is_another_version(self) -> None:
+        changed = _ok(b"", "412 Precondition Failed", x_ms_error_code="ConditionNotMet")
         with (
-            _talking([_ok(b"", "412 Precondition Failed", x_ms_error_code="ConditionNotMet")]) as (store, _),
+            _talking([changed, _ok(b"", "200 OK")]) as (store, _),
             pytest.raises(SourceChangedError),
         ):
             _read(store)

@@ -72,8 +72,8 @@ class TestBlockIds:
         assert first.block_id(Block(0, 1, 0, 0, 1)) != second.block_id(Block(0, 1, 0, 0, 1))
 
     def test_another_version_is_refused(self) -> None:
-        handle = Upload("x", "run", "*", False, version=2).encode()
-        with pytest.raises(InternalError, match="version 2"):
+        handle = Upload("x", "run", "*", False, version=1).encode()
+        with pytest.raises(InternalError, match="version 1"):
             Upload.decode(handle)
 
 

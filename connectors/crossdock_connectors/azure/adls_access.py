@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from crossdock import ObjectAttributes
 
-from .blob_upload import STAMP
+from .attributes import STAMP
 from .wire import Answer
 
 # Field of ObjectAttributes.headers: name at the dfs endpoint. At the blob endpoint it is x-ms-blob-...

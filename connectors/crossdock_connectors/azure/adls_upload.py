@@ -31,9 +31,9 @@ from crossdock import (
 from . import adls_access, blob_upload
 from .address import Place
 from .adls_list import RESERVED
+from .attributes import STAMP
 from .blob import MAX_BLOCKS
 from .blob_store import BlobStore
-from .blob_upload import STAMP
 from .checksum import Sealed
 from .wire import Answer, Wire
 
