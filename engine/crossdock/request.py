@@ -39,7 +39,8 @@ class SourceEnd(BaseModel):
     """A source after resolving: opens the same way in every process.
 
     ``root`` is the address of the store's root or of the table; ``name`` one object, else
-    ``pattern`` or what the settings choose; ``merge``: all objects are one unit.
+    ``pattern`` or what the settings choose; ``merge``: all objects are one unit, whose tables are read with
+    ``columns``, an Arrow schema.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -52,6 +53,7 @@ class SourceEnd(BaseModel):
     name: str = ""
     pattern: str = ""
     merge: bool = False
+    columns: str = ""
     settings: StoreReadSettings = StoreReadSettings()
 
 

@@ -19,7 +19,7 @@ from .files.merging import MergedSource
 from .files.names import merged
 from .files.selecting import check_address, discovered, parent, rooted, select
 from .files.settings import StoreReadSettings, StoreWriteSettings
-from .files.tabular import FormatSink, FormatSource
+from .files.tabular import FormatSink, FormatSource, packed, unpacked
 from .gate import NoGate
 from .options import given_settings, sort_options
 from .plan import End, decide
@@ -55,7 +55,7 @@ def resolve(request: CopyRequest, cancel: threading.Event | None = None) -> Reso
     block = _block(wanted, sink.spec)
     if tabular and sink.format and "name" not in placed:
         placed |= {"extension": next(iter(sink.format.extensions), ""), "replaces": source.ending()}
-    return _merge(
+    decided = _merge(
         Resolved(
             payload=payload,
             source=SourceEnd(**source.common(tabular), **found),
@@ -68,6 +68,7 @@ def resolve(request: CopyRequest, cancel: threading.Event | None = None) -> Reso
             ),
         )
     )
+    return _agree(decided, ended) if tabular and decided.source.merge else decided
 
 
 @dataclass
@@ -321,6 +322,19 @@ def _merge(resolved: Resolved) -> Resolved:
     return resolved.model_copy(update={"source": source})
 
 
+def _agree(resolved: Resolved, cancel: threading.Event) -> Resolved:
+    """Which columns the merged files have is decided once: files may come and go before a run is resumed."""
+
+    def attempt(number: int) -> str:
+        with blaming(resolved.source.connector, "source"), closing(open_source(resolved)) as source:
+            assert isinstance(source, FormatSource)  # noqa: S101 - tables of a store
+            schema = source.merged_schema()
+            return packed(schema) if schema.names else ""
+
+    columns = again(attempt, cancel, Worker(), NoGate())
+    return resolved.model_copy(update={"source": resolved.source.model_copy(update={"columns": columns})})
+
+
 @contextmanager
 def blaming(connector: str, side: str) -> Iterator[None]:
     """Errors of a connector that is asked outside a run come out classified."""
@@ -364,7 +378,8 @@ def _open_source(resolved: Resolved) -> Source[Any]:
         return MergedSource(store, selection) if end.merge else BinarySource(store, selection)
     partitions = discovered(location.path, settings)
     file_format = _open_format(end.format, end.format_options)
-    return FormatSource(store, file_format, selection, end.merge, partitions=partitions)
+    agreed = unpacked(end.columns) if end.columns else None
+    return FormatSource(store, file_format, selection, end.merge, partitions=partitions, agreed=agreed)
 
 
 def open_sink(resolved: Resolved) -> Sink[Any]:

@@ -4,6 +4,7 @@ The parent writes one JSON line per job to the child's standard input and reads 
 standard output: progress, then a receipt or an error. Where bandwidth is limited the child asks
 before each item, so that all children share one limit. Nothing secret is on the command line. A
 child ends when its input does, so none outlives its parent; one that crashes costs one attempt.
+Parent and child say their version of the protocol first: an installation may be replaced while a run goes on.
 """
 
 from __future__ import annotations
@@ -23,12 +24,14 @@ from typing import IO, Any
 from . import errors
 from .carry import Carrier, Job, Worker, classified
 from .errors import CancelledError, CrossdockError, InternalError, TransientError
+from .files.tabular import packed, unpacked
 from .limits import MemoryBudget, NoThrottle
 from .mapping import Apply, compile_mapping
 from .plugins import registry
 from .request import Resolved
 from .spi.data import Attempt, Receipt, Split
 
+PROTOCOL = 1
 _ERRORS = {
     kind.code: kind
     for kind in vars(errors).values()
@@ -40,9 +43,10 @@ class ChildPool:
     """Lends each attempt a child; children are started when needed and reused."""
 
     def __init__(self, resolved: Resolved, columns: dict[str, str] | None, cancel: threading.Event) -> None:
-        self._hello = {"resolved": resolved.model_dump(mode="json"), "map": columns}
+        self._hello = {"protocol": PROTOCOL, "resolved": resolved.model_dump(mode="json"), "map": columns}
         self._cancel = cancel
         self._idle: list[subprocess.Popen[str]] = []
+        self._known: set[subprocess.Popen[str]] = set()
         self._all: list[subprocess.Popen[str]] = []
         self._mutex = threading.Lock()
 
@@ -78,7 +82,11 @@ class ChildPool:
     ) -> tuple[Receipt, str] | CrossdockError | None:
         """What becomes of the job; None when the child has died."""
         for answer in _answers(child):
-            if "progress" in answer:
+            if child not in self._known:
+                if refusal := _other_protocol(answer.get("protocol")):
+                    return refusal
+                self._known.add(child)
+            elif "progress" in answer:
                 worker.in_flight, worker.rows_in_flight = answer["progress"]
             elif "asks" in answer:
                 if pace is not None:
@@ -130,6 +138,7 @@ class ChildPool:
         """End all children. May be called twice."""
         with self._mutex:
             children, self._all, self._idle = self._all, [], []
+            self._known.clear()
         for child in children:
             child.kill()
             child.wait()
@@ -156,6 +165,17 @@ def _send(pipe: IO[str] | None, message: dict[str, Any]) -> None:
         pipe.flush()
 
 
+def _other_protocol(theirs: Any) -> InternalError | None:
+    """What is wrong with the version that the other process says."""
+    if theirs == PROTOCOL:
+        return None
+    return InternalError(
+        f"crossdock was replaced by another version while the run went on (its processes speak protocol "
+        f"{theirs or 'none'} and {PROTOCOL})",
+        hint="resume the run with the version that is installed now",
+    )
+
+
 def _pack(job: Job, attempt: Attempt) -> dict[str, Any]:
     split = job.split
     return {
@@ -167,7 +187,7 @@ def _pack(job: Job, attempt: Attempt) -> dict[str, Any]:
         "attempt": [attempt.run_id, attempt.number],
         "read_ahead": job.read_ahead,
         "digest": None if job.digest is None else [job.digest.share, job.digest.length],
-        "schema": None if job.schema is None else b64encode(memoryview(job.schema.serialize())).decode(),
+        "schema": None if job.schema is None else packed(job.schema),
     }  # fmt: skip
 
 
@@ -182,12 +202,12 @@ def _pack_error(error: CrossdockError) -> dict[str, Any]:
     }
 
 
-def _unpack_error(packed: dict[str, Any]) -> CrossdockError:
-    kind = _ERRORS.get(packed["code"], InternalError)
-    error = kind(packed["message"], detail=packed["detail"], hint=packed["hint"])
-    error.side = packed["side"]
+def _unpack_error(fields: dict[str, Any]) -> CrossdockError:
+    kind = _ERRORS.get(fields["code"], InternalError)
+    error = kind(fields["message"], detail=fields["detail"], hint=fields["hint"])
+    error.side = fields["side"]
     if isinstance(error, TransientError):
-        error.retry_after = packed["retry_after"]
+        error.retry_after = fields["retry_after"]
     return error
 
 
@@ -201,6 +221,8 @@ class _Child:
         from .credentials import know_resolved
         from .resolve import open_sink, open_source
 
+        if refusal := _other_protocol(hello.get("protocol")):
+            raise refusal
         resolved, plugins = Resolved.model_validate(hello["resolved"]), registry()
         know_resolved(resolved)
         self.columns, self.out = hello["map"], out
@@ -234,8 +256,14 @@ class _Child:
             receipt, digest = self.carrier.attempt(
                 self._job(split, message), Attempt(*message["attempt"]), worker
             )
-            packed = b64encode(receipt.token).decode()
-            fields = [packed, receipt.items, receipt.bytes, receipt.rows, digest, worker.in_flight]
+            fields = [
+                b64encode(receipt.token).decode(),
+                receipt.items,
+                receipt.bytes,
+                receipt.rows,
+                digest,
+                worker.in_flight,
+            ]
             reply: dict[str, Any] = {"receipt": fields}
         except Exception as error:  # noqa: BLE001 - the parent decides
             reply = _failure(error)
@@ -247,11 +275,7 @@ class _Child:
     def _job(self, split: Split, message: dict[str, Any]) -> Job:
         from .digest_split import Digesting
 
-        schema = None
-        if message["schema"] is not None:
-            import pyarrow as pa
-
-            schema = pa.ipc.read_schema(pa.py_buffer(b64decode(message["schema"])))
+        schema = None if message["schema"] is None else unpacked(message["schema"])
         digest = None if message["digest"] is None else Digesting(schema, *message["digest"])
         apply = _map_by_first_batch(self.columns, split.unit) if self.columns else None
         return Job(split, b64decode(message["handle"]), apply, 0, message["read_ahead"], digest, schema)
@@ -299,6 +323,7 @@ def main() -> None:
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     hello = json.loads(sys.stdin.readline())
+    _send(out, {"protocol": PROTOCOL})
     child: _Child | None = None
     try:
         child = _Child(hello, out)

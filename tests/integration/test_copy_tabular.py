@@ -16,6 +16,7 @@ import pytest
 from observing import Record, expected_rows, left_behind, read_shelf
 
 import crossdock
+from crossdock import api
 
 ROWS = 30_000
 
@@ -278,6 +279,24 @@ class TestManyFiles:
             "a": [1.0, 2.0, 2.5],
             "b": ["x", "y", "z"],
         }
+
+    def test_a_resumed_run_reads_with_the_columns_that_were_agreed(self, tmp_path: Path, shelf: Path) -> None:
+        """Whatever has come into the folder since, and in every process."""
+        folder, record = tmp_path / "in", tmp_path / "record"
+        folder.mkdir()
+        record.mkdir()
+        for number in range(3):
+            rows = "".join(f"{number},{n / 2}\n" for n in range(200_000))
+            (folder / f"{number + 1}.csv").write_text("a,b\n" + rows)
+        fail = {"fail": "take:RuntimeError", "fail_split": "1", "record": str(record)}
+        with pytest.raises(crossdock.InternalError):
+            crossdock.copy(folder, f"shelf://{shelf}#all", sink_options=fail, run_id="r")
+        (folder / "0.csv").write_text("other\nx\n")
+        from crossdock_trials.shelf import read_table
+
+        api.resume("r")
+        rows = read_table(shelf, "all")
+        assert (rows.schema.names, rows.num_rows) == (["a", "b"], 600_000)
 
     @pytest.mark.parametrize(
         ("other", "said"),

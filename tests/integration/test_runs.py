@@ -53,7 +53,7 @@ class TestRefusals:
             journal.execute("PRAGMA user_version = 99")
         before = (home / "runs" / "r.db").read_bytes()
         for call in (api.resume, api.show, api.forget):
-            with pytest.raises(crossdock.ConfigError, match="has version 99, this crossdock reads 2"):
+            with pytest.raises(crossdock.ConfigError, match="has version 99, this crossdock reads"):
                 call("r")
         assert (home / "runs" / "r.db").read_bytes() == before
         (listed,) = api.runs()

@@ -29,6 +29,7 @@ from crossdock import (
     TransientError,
     WriteMode,
     errors,
+    worker,
 )
 from crossdock.carry import Job, Worker
 from crossdock.digest_split import Digesting
@@ -213,6 +214,15 @@ class TestPool:
                 with pytest.raises(errors.ConfigError, match="the option sync is not valid"):
                     bench.attempt(number)
             assert len(bench.children()) == 1, "it answers, it does not crash"
+
+    def test_a_child_of_another_version(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+        """As the parent sees it, which was started before crossdock was replaced; and as the child does."""
+        monkeypatch.setattr(worker, "PROTOCOL", 0)
+        with pytest.raises(InternalError, match=r"replaced by another version.*protocol 1 and 0"):
+            bench.attempt()
+        monkeypatch.undo()
+        with pytest.raises(InternalError, match=r"protocol none and 1"):
+            worker._Child({"resolved": {}}, io.StringIO())
 
     def test_closing_ends_all(self, bench: Bench) -> None:
         bench.attempt()

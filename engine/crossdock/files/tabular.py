@@ -38,7 +38,7 @@ class FormatSource(Source["pa.RecordBatch"]):
     The token of that one is the number of files.
 
     ``fixed`` is the schema to read with where it is known (reading back); else the format finds it.
-    ``partitions`` add columns to it.
+    ``agreed`` is the merged one, where another process has found it. ``partitions`` add columns to it.
     """
 
     store: ObjectStore
@@ -47,6 +47,7 @@ class FormatSource(Source["pa.RecordBatch"]):
     merge: bool = False
     fixed: pa.Schema | None = None
     partitions: Partitions | None = None
+    agreed: pa.Schema | None = None
     _schemas: dict[str, pa.Schema] = field(default_factory=dict)
     _mutex: threading.Lock = field(default_factory=threading.Lock)
 
@@ -58,7 +59,7 @@ class FormatSource(Source["pa.RecordBatch"]):
             return self.fixed
         if not self.merge:
             return self._with_partitions(info_of(unit))
-        return self._merged_schema()
+        return self.merged_schema()
 
     def _with_partitions(self, info: ObjectInfo) -> pa.Schema:
         schema = self._schema_of(info)
@@ -77,13 +78,18 @@ class FormatSource(Source["pa.RecordBatch"]):
                 self._schemas[key] = known
         return known
 
-    def _merged_schema(self) -> pa.Schema:
-        """What the first files agree on: integers widen to floats, other types must be the same."""
+    def merged_schema(self) -> pa.Schema:
+        """What the first files agree on: integers widen to floats, other types must be the same.
+
+        No columns where there is no file.
+        """
         import pyarrow as pa
 
-        if (known := self._schemas.get("")) is not None:
-            return known
+        if self.agreed is not None:
+            return self.agreed
         infos = [info for _, info in zip(range(SCHEMA_FILES), self.selection.infos(), strict=False)]
+        if not infos:
+            return pa.schema([])
         merged = self._with_partitions(infos[0])
         for info in infos[1:]:
             other = self._with_partitions(info)
@@ -96,7 +102,7 @@ class FormatSource(Source["pa.RecordBatch"]):
                 merged = pa.unify_schemas([merged, other], promote_options="permissive")
             except pa.ArrowException as error:
                 raise SchemaMismatchError(f"{info.path} does not fit {infos[0].path}: {error}") from error
-        self._schemas[""] = merged
+        self.agreed = merged
         return merged
 
     def plan(self, unit: Unit, hint: PlanHint) -> Iterator[Split]:
@@ -140,7 +146,7 @@ class FormatSource(Source["pa.RecordBatch"]):
 
     def _own_schema(self, info: ObjectInfo, keys: Keys) -> pa.Schema:
         """What the file is read with: its part of the merged schema, or its own."""
-        return without_keys(self._merged_schema(), keys) if self.merge else self._schema_of(info)
+        return without_keys(self.merged_schema(), keys) if self.merge else self._schema_of(info)
 
     def close(self) -> None:
         self.store.close()
@@ -242,16 +248,24 @@ class FormatSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"]):
         self.store.close()
 
 
+def packed(schema: pa.Schema) -> str:
+    """A schema as text, for journals, handles and other processes."""
+    return b64encode(memoryview(schema.serialize())).decode()
+
+
+def unpacked(text: str) -> pa.Schema:
+    import pyarrow as pa
+
+    return pa.ipc.read_schema(pa.py_buffer(b64decode(text)))
+
+
 def _pack(path: str, upload: bytes, schema: pa.Schema) -> bytes:
-    parts = [path, b64encode(upload).decode(), b64encode(memoryview(schema.serialize())).decode()]
-    return json.dumps(parts).encode()
+    return json.dumps([path, b64encode(upload).decode(), packed(schema)]).encode()
 
 
 def _unpack(handle: bytes) -> tuple[str, bytes, pa.Schema]:
-    import pyarrow as pa
-
     path, upload, schema = json.loads(handle)
-    return path, b64decode(upload), pa.ipc.read_schema(pa.py_buffer(b64decode(schema)))
+    return path, b64decode(upload), unpacked(schema)
 
 
 class _FormatWriter(Writer["pa.RecordBatch"]):
