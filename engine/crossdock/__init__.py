@@ -70,6 +70,7 @@ _SPI = (
     "ConnectorSpec",
     "Copier",
     "FileFormat",
+    "Folders",
     "FormatWriter",
     "Location",
     "ObjectAttributes",

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from .carry import Carrier, Classify, Worker, again, classified, make_way, pause
 from .errors import CancelledError, CrossdockError, TransientError
+from .files.folders import CopiedFolders
 from .gate import NoGate
 from .journal import Journal
 from .mapping import Apply, compile_mapping
@@ -30,8 +31,8 @@ class Context:
     """One run in one process.
 
     ``handles`` are the units begun here and not finished. ``asking`` counts the retries of all calls
-    outside of workers. ``attributes`` says what a unit's object gets beside its bytes. ``notes`` are for
-    the report.
+    outside of workers. ``attributes`` says what a unit's object gets beside its bytes, ``folders`` which
+    folders are made when all files are there. ``notes`` are for the report.
     """
 
     run_id: str
@@ -48,6 +49,7 @@ class Context:
     handles: dict[int, bytes] = field(default_factory=dict)
     asking: Worker = field(default_factory=Worker)
     attributes: Callable[[Unit], ObjectAttributes] | None = None
+    folders: CopiedFolders | None = None
     notes: list[str] = field(default_factory=list)
     _working: threading.local = field(default_factory=threading.local)
     _schemas: dict[str, tuple[Any, Apply | None]] = field(default_factory=dict)

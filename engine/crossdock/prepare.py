@@ -11,6 +11,7 @@ from .context import Context
 from .errors import NotSupportedError
 from .files.attributes import GivenAttributes
 from .files.binary import BinarySink, BinarySource
+from .files.folders import copied_folders
 from .files.merging import MergedSource
 from .files.tabular import FormatSink
 from .gate import Gate, NoGate
@@ -46,6 +47,8 @@ def open_run(
         if request.verify and not (isinstance(sink, ReadBack) and sink_spec.capabilities.read_back != "no"):
             raise NotSupportedError(f"--verify: what was written to {sink_spec.name} cannot be read back")
         attributes = _attributes(source, sink, resolved)
+        names = (source_spec.name, sink_spec.name)
+        folders = copied_folders(source, sink, resolved.source.settings, resolved.sink.settings, names)
     except BaseException:
         source.close()
         sink.close()
@@ -70,7 +73,7 @@ def open_run(
     )
     return Context(
         run_id, request, resolved, journal, source, sink, source_spec, sink_spec, carrier, parallel, cancel,
-        attributes=attributes,
+        attributes=attributes, folders=folders,
     )  # fmt: skip
 
 

@@ -179,6 +179,8 @@ class Run:
             raise self._error
         if context.journal.open_units(0, 1):
             raise InternalError("the workers stopped before all was copied")
+        if (folders := context.folders) is not None:
+            context.ask_source(lambda: folders.copy(context.ask_sink))
         self.phase = "done"
 
     def _wait(self, threads: list[threading.Thread]) -> None:

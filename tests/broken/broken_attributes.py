@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import broken_stores
 from folder_store import FolderStore, spec_of
 
-from crossdock import Attributes, Location, ObjectAttributes, ObjectInfo, UploadRequest
+from crossdock import (
+    AlreadyExistsError,
+    Attributes,
+    Folders,
+    Location,
+    NotFoundError,
+    ObjectAttributes,
+    ObjectInfo,
+    UploadRequest,
+)
 
 
 class Wrong(broken_stores.Wrong):
@@ -82,3 +92,54 @@ class TestDeletesAnyVersion(Wrong):
     __test__ = True
     spec = spec_of(open_hasty)
     caught_by = frozenset({"test_delete_version"})
+
+
+class CoveredStore(FolderStore, Folders):
+    """Correct."""
+
+    def folders(self) -> Iterator[tuple[str, bool]]:
+        for path in sorted(path for path in Path(self.root).rglob("*") if path.is_dir()):
+            yield path.relative_to(self.root).as_posix(), not any(path.iterdir())
+
+    def folder_attributes(self, path: str) -> ObjectAttributes:
+        if not Path(self.root, path).is_dir():
+            raise NotFoundError(path)
+        return ObjectAttributes()
+
+    def make_folder(self, path: str, attributes: ObjectAttributes) -> None:
+        try:
+            Path(self.root, path).mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise AlreadyExistsError(path) from error
+
+
+class UpsideDownStore(CoveredStore):
+    def folders(self) -> Iterator[tuple[str, bool]]:
+        return reversed(list(super().folders()))
+
+
+def open_upside_down(config: Any, location: Location) -> UpsideDownStore:
+    return UpsideDownStore(location.path)
+
+
+class TestListsFoldersUpsideDown(Wrong):
+    __test__ = True
+    spec = spec_of(open_upside_down)
+    caught_by = frozenset({"test_folders"})
+
+
+class TramplingStore(CoveredStore):
+    def make_folder(self, path: str, attributes: ObjectAttributes) -> None:
+        if Path(self.root, path).is_file():
+            Path(self.root, path).unlink()
+        super().make_folder(path, attributes)
+
+
+def open_trampling(config: Any, location: Location) -> TramplingStore:
+    return TramplingStore(location.path)
+
+
+class TestFolderInPlaceOfAnObject(Wrong):
+    __test__ = True
+    spec = spec_of(open_trampling)
+    caught_by = frozenset({"test_folders"})

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 
 from crossdock import InternalError, ObjectInfo
 
@@ -26,47 +27,45 @@ _NO_DIRECTORY = ("PathNotFound", "ResourceTypeMismatch")
 
 @dataclass
 class Tree:
-    """Everything below a place. ``empty_folders``: those too, with ``/`` behind their path."""
+    """Everything below a place, behind ``after``, whose path below the root starts with ``prefix``."""
 
     wire: Wire
     place: Place
     prefix: str = ""
     after: str | None = None
-    empty_folders: bool = False
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(AHEAD))
 
     def pages(self) -> Iterator[Sequence[ObjectInfo]]:
-        """Pages of objects behind ``after`` whose path below the root starts with ``prefix``."""
+        """Pages of files, ordered by path; none is empty."""
+        files = (info for info, inside in self._walk() if inside is None)
+        while page := list(islice(files, PAGE)):
+            yield page
+
+    def folders(self) -> Iterator[tuple[str, bool]]:
+        """Each folder's path and whether nothing is in it; a folder comes before what is in it."""
+        return ((info.path.rstrip("/"), inside.empty) for info, inside in self._walk() if inside is not None)
+
+    def _walk(self) -> Iterator[tuple[ObjectInfo, _Level | None]]:
+        """Depth first without recursion: a stack of directories, each with what is left of it.
+
+        With each directory comes what is in it.
+        """
         folder = self.prefix.rpartition("/")[0]
-        page: list[ObjectInfo] = []
         try:
-            for info in self._below(f"{folder}/" if folder else ""):
-                page.append(info)
-                if len(page) == PAGE:
-                    yield page
-                    page = []
-            if page:
-                yield page
+            stack = [self._level(f"{folder}/" if folder else "")]
+            while stack:
+                level = stack[-1]
+                self._look_ahead(level)
+                if not level.left:
+                    stack.pop()
+                    continue
+                info = level.left.popleft()
+                inside = level.asked.pop(info.path).result() if info.path.endswith("/") else None
+                if inside is not None:
+                    stack.append(inside)
+                yield info, inside
         finally:
             self._pool.shutdown(wait=False, cancel_futures=True)
-
-    def _below(self, folder: str) -> Iterator[ObjectInfo]:
-        """Depth first without recursion: a stack of directories, each with what is left of it."""
-        stack = [self._level(folder)]
-        while stack:
-            level = stack[-1]
-            self._look_ahead(level)
-            if not level.left:
-                stack.pop()
-                continue
-            info = level.left.popleft()
-            if not info.path.endswith("/"):
-                yield info
-                continue
-            inside = level.asked.pop(info.path).result()
-            stack.append(inside)
-            if inside.empty and self.empty_folders and self._wanted(info.path):
-                yield info
 
     def _look_ahead(self, level: _Level) -> None:
         if not level.left or not level.left[0].path.endswith("/") or level.left[0].path in level.asked:

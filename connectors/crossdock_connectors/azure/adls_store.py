@@ -10,6 +10,7 @@ from crossdock import (
     Attributes,
     Block,
     ConfigError,
+    Folders,
     InternalError,
     NotFoundError,
     ObjectAttributes,
@@ -41,11 +42,12 @@ class AdlsReader(BlobReader):
     range_header = "Range"
 
 
-class AdlsStore(ObjectStore, RangeCopier, WholeWriter, Attributes, CopySource):
+class AdlsStore(ObjectStore, RangeCopier, WholeWriter, Attributes, Folders, CopySource):
     """Files below a folder of a file system. ``blobs``: the same place at the blob endpoint."""
 
     whole_limit = 8 << 20
     keeps = frozenset({"metadata", "headers", "mode", "acl", "owner", "group"})
+    folder_keeps = frozenset({"acl", "owner", "group"})
 
     def __init__(self, wire: Wire, place: Place, blobs: BlobStore, stage: Stage) -> None:
         self.wire, self.place, self.blobs, self._stage = wire, place, blobs, stage
@@ -84,6 +86,18 @@ class AdlsStore(ObjectStore, RangeCopier, WholeWriter, Attributes, CopySource):
         properties = self.wire.call("HEAD", url, {}, pinned)
         access = self.wire.call("HEAD", url, {"action": "getAccessControl"}, pinned)
         return adls_access.found(properties.headers, access.headers)
+
+    def folders(self) -> Iterator[tuple[str, bool]]:
+        return Tree(self.wire, self._system()).folders()
+
+    def folder_attributes(self, path: str) -> ObjectAttributes:
+        access = self.wire.call("HEAD", self._url(path), {"action": "getAccessControl"})
+        return replace(adls_access.found({}, access.headers), mode=None)
+
+    def make_folder(self, path: str, attributes: ObjectAttributes) -> None:
+        full = self._full(path)
+        self._publisher.make_folder(full)
+        self._publisher.set_access(full, attributes)
 
     def open_read(self, path: str, info: ObjectInfo | None = None) -> AdlsReader:
         return AdlsReader(self.wire, self._url(path), info or self.stat(path))
@@ -143,7 +157,8 @@ class AdlsStore(ObjectStore, RangeCopier, WholeWriter, Attributes, CopySource):
         begun = Upload.decode(upload)
         try:
             staged = seal()
-            self._publisher.set_access(begun, staged)
+            # Before anybody sees it at the target.
+            self._publisher.set_access(staged, begun.given)
         except (StageLostError, NotFoundError):
             # Another commit of this upload may have been faster, now or before a kill.
             self._publisher.settle(begun, None)

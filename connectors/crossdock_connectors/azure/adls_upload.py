@@ -206,12 +206,15 @@ class Publisher:
         headers = {"If-None-Match": "*"}
         url = self._place.url_path(path)
         answer = self._wire.call("PUT", url, {"resource": "directory"}, headers, accept=(409, 412))
-        if answer.status >= 400 and not adls_access.is_folder(self.head(path)):
-            raise self._wire.refusal(answer, url)
+        if answer.status < 400 or adls_access.is_folder(there := self.head(path)):
+            return
+        if there.status == 200:
+            raise AlreadyExistsError(f"{self._wire.shown(url)} is a file where a folder should be")
+        raise self._wire.refusal(answer, url)
 
-    def set_access(self, upload: Upload, path: str) -> None:
-        """Owner, group and access of a staged file, before anybody sees it at the target."""
-        if headers := adls_access.control(upload.given):
+    def set_access(self, path: str, attributes: ObjectAttributes) -> None:
+        """Owner, group and access control, where any are given."""
+        if headers := adls_access.control(attributes):
             url = self._place.url_path(path)
             self._wire.call("PATCH", url, {"action": "setAccessControl"}, headers)
 

@@ -92,6 +92,10 @@ _MEANING: dict[str, tuple[type[CrossdockError], str]] = {
         NotSupportedError,
         "asks for something that this service, an emulator, cannot do",
     ),
+    "ResourceTypeMismatch": (
+        AlreadyExistsError,
+        "is a folder, or leads through a file where a folder should be",
+    ),
     "BlobAlreadyExists": (AlreadyExistsError, "exists already"),
     "Md5Mismatch": (TransientError, "arrived damaged (checksum)"),
     "Crc64Mismatch": (TransientError, "arrived damaged (checksum)"),

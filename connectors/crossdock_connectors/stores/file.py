@@ -16,12 +16,14 @@ from collections.abc import Iterator, Sequence
 from pydantic import Field
 
 from crossdock import (
+    AlreadyExistsError,
     Attributes,
     Block,
     Capabilities,
     ConfigError,
     ConnectorConfig,
     ConnectorSpec,
+    Folders,
     InternalError,
     Location,
     NotFoundError,
@@ -39,7 +41,7 @@ from crossdock import (
 
 from .file_bytes import BINARY, copy_range, read_at, sync_folder, write_at
 from .file_errors import classify, fault
-from .file_list import RESERVED, Tree, etag, info_of
+from .file_list import RESERVED, Tree, etag, folders, info_of
 from .file_upload import Upload, commit, create, discard
 
 # A path may not leave the root, nor be a second spelling of another, nor reach into staged data.
@@ -92,7 +94,7 @@ class FileReader(ObjectReader):
             os.close(fd)
 
 
-class FileStore(ObjectStore, RangeCopier, Attributes):
+class FileStore(ObjectStore, RangeCopier, Attributes, Folders):
     """The files below the folder ``root``, which need not exist yet."""
 
     keeps = frozenset({"mode", "modified_ns"})
@@ -130,6 +132,27 @@ class FileStore(ObjectStore, RangeCopier, Attributes):
         with self.open_read(info.path, info) as reader:
             found = os.fstat(reader.fd)
         return ObjectAttributes(modified_ns=found.st_mtime_ns, mode=found.st_mode & 0o777)
+
+    def folders(self) -> Iterator[tuple[str, bool]]:
+        try:
+            yield from folders(self._within)
+        except OSError as error:
+            raise fault(error, error.filename or self._root) from error
+
+    def folder_attributes(self, path: str) -> ObjectAttributes:
+        if not self.is_folder(path):
+            raise NotFoundError(f"{self._path(path)} is not a folder")
+        return ObjectAttributes()
+
+    def make_folder(self, path: str, attributes: ObjectAttributes) -> None:
+        full = self._path(path)
+        try:
+            self._check_inside(full)
+            os.makedirs(full, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise AlreadyExistsError(f"{full} leads through a file where a folder should be") from error
+        except OSError as error:
+            raise fault(error, full) from error
 
     def is_folder(self, path: str) -> bool:
         path = path.rstrip("/")

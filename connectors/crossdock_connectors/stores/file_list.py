@@ -119,6 +119,14 @@ class Tree:
         return info_of(path, found) if stat.S_ISREG(found.st_mode) else None
 
 
+def folders(root: str) -> Iterator[tuple[str, bool]]:
+    """Each real folder below ``root``, which ends in ``/``, and whether it is empty but for staged data."""
+    for at, names, files in os.walk(root):
+        names[:] = sorted(name for name in names if not name.startswith(RESERVED))
+        if at != root:
+            yield at[len(root) :], not names and all(name.startswith(RESERVED) for name in files)
+
+
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()

@@ -75,6 +75,12 @@ class Selection:
     settings: StoreReadSettings = EVERYTHING
     listed: FileList | None = None
 
+    @property
+    def is_whole_folder(self) -> bool:
+        """Whether all that is in the folder is meant, whenever it was modified."""
+        any_time = self.settings == self.settings.any_time()
+        return not (self.name or self.pattern or self.listed or self.settings.chooses) and any_time
+
     @cached_property
     def _matches(self) -> re.Pattern[str]:
         return pattern_regex(self.pattern) if self.pattern else filters.chosen(self.settings)

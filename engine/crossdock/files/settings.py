@@ -160,6 +160,11 @@ class StoreWriteSettings(ConnectorConfig):
         description="Size of a block in MiB. An object that needs more blocks of it than the store allows is "
         "refused; with --block-size or without any the blocks of such an object are larger",
     )
+    empty_folders: bool = Field(
+        default=False,
+        description="Whether folders without files are made too; for binary copies of a whole folder between "
+        "stores that have folders by themselves",
+    )
     metadata: Annotated[tuple[MetadataItem, ...], BeforeValidator(_items)] = Field(
         default=(),
         description="Names and values for each object, where the store has them: `a=1,b=2` or a JSON list; "
@@ -169,7 +174,7 @@ class StoreWriteSettings(ConnectorConfig):
         default=(),
         description="What else to take over from the source's files, where both stores have it: Attributes "
         "are metadata, content headers and access tier, or permissions and modification time; and ACL, "
-        "Owner, Group",
+        "Owner, Group, also of folders",
     )
 
     @model_validator(mode="after")
@@ -177,6 +182,8 @@ class StoreWriteSettings(ConnectorConfig):
         names = [item.name.lower() for item in self.metadata]
         if len(set(names)) < len(names):
             raise ValueError("metadata has a name twice")
+        if self.empty_folders and self.copy_behavior != "PreserveHierarchy":
+            raise ValueError(f"copy_behavior={self.copy_behavior} keeps no folders")
         if self.copy_behavior == "MergeFiles":
             if self.preserve:
                 raise ValueError("a file made of many cannot preserve what each had")

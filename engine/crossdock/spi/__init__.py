@@ -7,6 +7,7 @@ from .spec import Capabilities, ConnectorConfig, ConnectorSpec, Location, Secret
 from .store import (
     Attributes,
     Block,
+    Folders,
     ObjectAttributes,
     ObjectInfo,
     ObjectReader,
@@ -28,6 +29,7 @@ __all__ = [
     "ConnectorSpec",
     "Copier",
     "FileFormat",
+    "Folders",
     "FormatWriter",
     "Location",
     "ObjectAttributes",

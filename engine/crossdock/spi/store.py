@@ -183,6 +183,31 @@ class Attributes(ABC):
         """The attributes of that version. Raises NotFoundError, SourceChangedError."""
 
 
+class Folders(ABC):
+    """Ability of a store: folders exist by themselves, with owners and access of their own."""
+
+    folder_keeps: frozenset[str] = frozenset()
+    """The fields of ObjectAttributes that folders have, of ``acl``, ``owner`` and ``group``."""
+
+    @abstractmethod
+    def folders(self) -> Iterator[tuple[str, bool]]:
+        """The path of each folder below the root, without a ``/`` at its end, and whether it is empty.
+
+        A folder comes before those in it. Staged data of any run does not count.
+        """
+
+    @abstractmethod
+    def folder_attributes(self, path: str) -> ObjectAttributes:
+        """What the folder has of ``folder_keeps``. Raises NotFoundError."""
+
+    @abstractmethod
+    def make_folder(self, path: str, attributes: ObjectAttributes) -> None:
+        """Make the folder and those above it; it gets the attributes also where it was there.
+
+        Raises AlreadyExistsError where an object is in the way.
+        """
+
+
 class WholeWriter(ABC):
     """Ability of a store: a small object is written and committed in one request."""
 

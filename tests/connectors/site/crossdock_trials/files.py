@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from crossdock import Block, Location, ObjectInfo
+from crossdock import Block, Location, ObjectAttributes, ObjectInfo
 from crossdock_connectors.stores.file import FileReader, FileStore
 from crossdock_connectors.stores.file_upload import Upload
 
@@ -57,6 +57,10 @@ class HookedStore(FileStore):
                 changed[3], changed[4] = changed[4], changed[3]
             data = memoryview(bytes(changed))
         super().write_block(upload, block, data)
+
+    def make_folder(self, path: str, attributes: ObjectAttributes) -> None:
+        self._switch("folder", path)
+        super().make_folder(path, attributes)
 
     def commit(self, upload: bytes, blocks: Sequence[Block]) -> None:
         if self._config.lose:
