@@ -173,7 +173,7 @@ def check_types(schema: pa.Schema, config: ParquetConfig) -> None:
         alone = pa.schema([column])
         try:
             with open_writer(pa.BufferOutputStream(), alone, config) as writer:
-                writer.write_table(alone.empty_table())
+                writer.write_table(pa.Table.from_batches([], alone))
             refused = "a dictionary of nested values" if _nested_dictionary(column.type) else ""
         except _REFUSED as error:
             refused = str(error)
