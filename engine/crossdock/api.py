@@ -224,7 +224,7 @@ def show(run_id: str, home: Path | None = None) -> RunInfo:
         return RunInfo(
             run_id, state, created, request.get("source", ""), request.get("sink", ""),
             totals.units_done, totals.units, totals.splits_done, totals.splits, totals.bytes_read,
-            totals.rows, journal.get("error", ""), journal.get("output"),
+            totals.rows, journal.get("error", ""), journal.get("output"), totals.units_visible,
         )  # fmt: skip
 
 
@@ -248,11 +248,11 @@ def forget(
     left: int | None = 0
     try:
         with closing(Journal.open(path)) as journal:
-            if handles := [handle for _, handle in journal.begun_handles()]:
+            if touched := len(journal.begun_handles()) + len(journal.beginnings()):
                 if journal_only:
-                    left = len(handles)
+                    left = touched
                 else:
-                    _clean_up(journal, handles, _again(None, sink, None, sink_options, ask))
+                    _clean_up(journal, _again(None, sink, None, sink_options, ask))
     except CrossdockError as error:
         if isinstance(error, NotFoundError) and not path.is_file():
             raise
@@ -271,13 +271,15 @@ def _if_gone(run_id: str, error: CrossdockError) -> str:
     return f"if the sink is gone for ever: crossdock runs forget {run_id} --journal-only"
 
 
-def _clean_up(journal: Journal, handles: list[bytes], again: Again) -> None:
+def _clean_up(journal: Journal, again: Again) -> None:
     from .resolve import blaming, open_sink
 
     _, resolved = _recall(journal, again, ("sink",))
     with closing(open_sink(resolved)) as sink, blaming(resolved.sink.connector, "sink"):
-        for handle in handles:
+        for _, handle in journal.begun_handles():
             sink.cleanup(handle)
+        for _, unit in journal.beginnings():
+            sink.abandon(unit, journal.path.stem)
 
 
 def _again(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from enum import IntEnum
@@ -26,9 +26,10 @@ _SCHEMA = """
 CREATE TABLE run (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE units (
     seq INTEGER PRIMARY KEY, name BLOB, size INTEGER, token BLOB, state INTEGER DEFAULT 0,
-    handle BLOB, begun TEXT
+    handle BLOB, begun TEXT, target BLOB
 );
-CREATE INDEX units_open ON units (seq) WHERE state < 4;
+CREATE INDEX units_open ON units (seq) WHERE state < 5;
+CREATE UNIQUE INDEX units_target ON units (target) WHERE target IS NOT NULL;
 CREATE TABLE splits (
     seq INTEGER, idx INTEGER, token BLOB, weight INTEGER, off INTEGER, len INTEGER, memory INTEGER,
     receipt BLOB, items INTEGER, bytes INTEGER, rows INTEGER, digest TEXT, PRIMARY KEY (seq, idx)
@@ -42,15 +43,17 @@ _TAKEN = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 class UnitState(IntEnum):
     """How far a unit has come. States below DONE are worked on again after a resume.
 
+    BEGINNING is stored before the sink is asked to begin: a process that is killed then knows of no handle.
     VERIFIED, which is also COMMITTED, is stored only where something follows that is not to be undone.
     """
 
     PLANNED = 0
-    BEGUN = 1
-    COMMITTED = 2
-    VERIFIED = 3
-    DONE = 4
-    SKIPPED = 5
+    BEGINNING = 1
+    BEGUN = 2
+    COMMITTED = 3
+    VERIFIED = 4
+    DONE = 5
+    SKIPPED = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,7 @@ class Totals:
 
     units: int
     units_done: int
+    units_visible: int
     units_skipped: int
     size: int | None
     splits: int
@@ -206,13 +210,24 @@ class Journal:
             self._epoch = epoch
         return epoch
 
-    def add_units(self, units: Sequence[Unit], cursor: str | None) -> None:
-        """Append a page of the plan, and where listing goes on (None: only from the start)."""
+    def add_units(
+        self, units: Sequence[Unit], cursor: str | None, target: Callable[[Unit], str | None] = lambda _: None
+    ) -> None:
+        """Append a page of the plan, and where listing goes on (None: only from the start).
+
+        ``target``: a name that no two units may have. Raises ConfigError for the second one.
+        """
         with self._transaction() as db:
-            db.executemany(
-                "INSERT INTO units (name, size, token) VALUES (?, ?, ?)",
-                [(_encode(unit.name), unit.size, unit.token) for unit in units],
-            )
+            for unit in units:
+                name = target(unit)
+                row = (_encode(unit.name), unit.size, unit.token, None if name is None else _encode(name))
+                try:
+                    db.execute("INSERT INTO units (name, size, token, target) VALUES (?, ?, ?, ?)", row)
+                except sqlite3.IntegrityError:
+                    ((other,),) = db.execute("SELECT name FROM units WHERE target = ?", row[3:]).fetchall()
+                    raise ConfigError(
+                        f"{_decode(other)} and {unit.name} would both become {name}; copy them apart"
+                    ) from None
             _store(db, {"cursor": cursor})
 
     def unlist(self) -> None:
@@ -224,7 +239,7 @@ class Journal:
         """Units that are not finished, in order, behind ``after``."""
         rows = self._query(
             "SELECT seq, name, size, token, state, handle, begun FROM units INDEXED BY units_open"
-            " WHERE state < 4 AND seq > ? ORDER BY seq LIMIT ?",
+            " WHERE state < 5 AND seq > ? ORDER BY seq LIMIT ?",
             after,
             limit,
         )
@@ -241,7 +256,7 @@ class Journal:
             units.append((b.handle, limits, seq))
             plans += [(seq, s.index, s.token, s.weight, s.offset, s.length, s.memory) for s in splits]
         with self._transaction() as db:
-            db.executemany("UPDATE units SET state = 1, handle = ?, begun = ? WHERE seq = ?", units)
+            db.executemany("UPDATE units SET state = 2, handle = ?, begun = ? WHERE seq = ?", units)
             db.executemany(
                 "INSERT INTO splits (seq, idx, token, weight, off, len, memory) VALUES (?,?,?,?,?,?,?)", plans
             )
@@ -264,12 +279,16 @@ class Journal:
 
     def add_receipts(self, done: Iterable[tuple[int, Split, Receipt, str]]) -> None:
         """Store proofs, with the digest of what was read from the source (empty: none)."""
+        done = list(done)
         with self._transaction() as db:
             db.executemany(
                 "UPDATE splits SET receipt = ?, items = ?, bytes = ?, rows = ?, digest = ?, len = ?"
                 " WHERE seq = ? AND idx = ?",
                 [(r.token, r.items, r.bytes, r.rows, d, s.length, seq, s.index) for seq, s, r, d in done],
             )
+            # In the same step: nobody may take what can be seen already for something that is only staged.
+            visible = [(seq,) for seq, _, receipt, _ in done if receipt.visible]
+            db.executemany("UPDATE units SET state = 3 WHERE seq = ?", visible)
 
     def digests(self, prefix: str) -> Iterator[str]:
         """The digests of carried splits that begin so."""
@@ -282,7 +301,7 @@ class Journal:
         A unit that is visible already stays as it is.
         """
         with self._transaction() as db:
-            staged = "UPDATE units SET state = 0, handle = NULL, begun = NULL WHERE seq = ? AND state < 2"
+            staged = "UPDATE units SET state = 0, handle = NULL, begun = NULL WHERE seq = ? AND state < 3"
             if db.execute(staged, (seq,)).rowcount:
                 db.execute("DELETE FROM splits WHERE seq = ?", (seq,))
 
@@ -292,11 +311,16 @@ class Journal:
 
     def begun_handles(self) -> list[tuple[int, bytes]]:
         """Units that were begun and not cleaned up: what is left to do for a run that is given up."""
-        return self._query("SELECT seq, handle FROM units WHERE state IN (1, 2, 3)")
+        return self._query("SELECT seq, handle FROM units WHERE state IN (2, 3, 4)")
+
+    def beginnings(self) -> list[tuple[int, Unit]]:
+        """Units that the sink was asked to begin, whose handle nobody knows."""
+        rows = self._query("SELECT seq, name, size, token FROM units WHERE state = 1")
+        return [(seq, Unit(_decode(name), size, token)) for seq, name, size, token in rows]
 
     def has_traces(self) -> bool:
         """Whether the run has left anything at the sink: something visible or something staged."""
-        return bool(self._query("SELECT 1 FROM units WHERE state IN (1, 2, 3, 4) LIMIT 1"))
+        return bool(self._query("SELECT 1 FROM units WHERE state BETWEEN 1 AND 5 LIMIT 1"))
 
     def finish(self, **facts: Any) -> None:
         """The run has succeeded: store its facts and totals and drop the plan."""
@@ -307,19 +331,22 @@ class Journal:
 
     def skipped(self, limit: int = 1000) -> list[str]:
         """Names of skipped units."""
-        return [_decode(r[0]) for r in self._query("SELECT name FROM units WHERE state = 5 LIMIT ?", limit)]
+        return [_decode(r[0]) for r in self._query("SELECT name FROM units WHERE state = 6 LIMIT ?", limit)]
 
     def totals(self) -> Totals:
         if stored := self.get("totals"):
             return Totals(**stored)
-        units = self._query("SELECT count(*), sum(state >= 4), sum(state = 5), sum(size) FROM units")[0]
+        units = self._query(
+            "SELECT count(*), sum(state >= 5), sum(state BETWEEN 3 AND 5), sum(state = 6), sum(size)"
+            " FROM units"
+        )[0]
         splits = self._query(
             "SELECT count(*), count(receipt), sum(CASE WHEN receipt NOT NULL THEN coalesce(len, bytes) END),"
             " sum(bytes), sum(rows) FROM splits"
         )[0]
         return Totals(
-            units[0], units[1] or 0, units[2] or 0, units[3], splits[0], splits[1], splits[2] or 0,
-            splits[3] or 0, splits[4],
+            units[0], units[1] or 0, units[2] or 0, units[3] or 0, units[4], splits[0], splits[1],
+            splits[2] or 0, splits[3] or 0, splits[4],
         )  # fmt: skip
 
     def close(self) -> None:

@@ -168,3 +168,4 @@ class RunInfo:
     rows_done: int | None
     error: str
     output: dict[str, Any] | None
+    units_visible: int = 0

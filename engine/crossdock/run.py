@@ -26,7 +26,7 @@ from .errors import (
     TransientError,
 )
 from .files.tabular import FormatSink, FormatSource
-from .journal import Journal
+from .journal import Journal, UnitState
 from .prepare import open_run
 from .redact import RedactingFilter
 from .report import CopyResult, Phase, Side, Snapshot
@@ -127,7 +127,8 @@ class Run:
             context.stop_if_cancelled()
             self._check(page, count)
             count += len(page.units)
-            journal.add_units(page.units, None if page.cursor is None else page.cursor.decode("latin-1"))
+            cursor = None if page.cursor is None else page.cursor.decode("latin-1")
+            journal.add_units(page.units, cursor, context.sink.target_name)
             self.counts.units = count
             if context.resolved.source.merge:
                 journal.set(merged=sum(int(unit.token) for unit in page.units))
@@ -250,15 +251,18 @@ class Run:
 
     def _remove_staged(self) -> None:
         """A unit that cannot be cleaned up now stays in the journal, for ``crossdock runs forget``."""
-        context = self.context
-        context.handles.update(context.journal.begun_handles())
+        context, sink, journal = self.context, self.context.sink, self.context.journal
+        context.handles.update(journal.begun_handles())
         for seq, handle in context.handles.items():
-            try:
-                context.ask_sink(lambda h=handle: context.sink.cleanup(h))  # type: ignore[misc]
-            except CrossdockError as error:
-                log.warning("staged data is left at the sink: %s", error)
-                continue
-            context.journal.forget_splits(seq)
+            with _left_staged():
+                if context.ask_sink(lambda h=handle: sink.is_committed(h)):  # type: ignore[misc]
+                    journal.set_state([seq], UnitState.COMMITTED)
+                context.ask_sink(lambda h=handle: sink.cleanup(h))  # type: ignore[misc]
+                journal.forget_splits(seq)
+        for seq, unit in journal.beginnings():
+            with _left_staged():
+                context.ask_sink(lambda u=unit: sink.abandon(u, context.run_id))  # type: ignore[misc]
+                journal.set_state([seq], UnitState.PLANNED)
 
     # -- reporting --------------------------------------------------------------------------------
 
@@ -348,6 +352,14 @@ class Run:
             notes=list(dict.fromkeys(_notes(context))),
             skipped=context.journal.skipped(),
         )
+
+
+@contextmanager
+def _left_staged() -> Iterator[None]:
+    try:
+        yield
+    except CrossdockError as error:
+        log.warning("staged data is left at the sink: %s", error)
 
 
 def _side(end: Any, url: str) -> Side:

@@ -40,6 +40,8 @@ class Units:
         """Begin units. Those of at most one split are carried here, as one group in the journal."""
         tasks: list[UnitTask] = []
         fresh = []
+        if new := [row.seq for row in rows if row.begun is None]:
+            self.context.journal.set_state(new, UnitState.BEGINNING)
         try:
             for row in rows:
                 self.context.stop_if_cancelled()
@@ -110,6 +112,9 @@ class Units:
         if schema is not None and row.seq > KEPT_SCHEMAS:
             # Planning has checked the others with their schema already.
             context.ask_sink(lambda: context.sink.check(row.unit, target))
+        if row.state is UnitState.BEGINNING:
+            # Another process was killed there, and nobody knows the handle.
+            context.ask_sink(lambda: context.sink.abandon(row.unit, context.run_id))
         begun = context.ask_sink(lambda: context.sink.begin(row.unit, target, context.run_id))
         context.handles[row.seq] = begun.handle
         hint = PlanHint(
@@ -200,6 +205,7 @@ class Units:
                     for split in task.pending:
                         result = self._carry(task, split, worker)
                         task.done[split.index] = result
+                        task.committed = result[1].visible
                         receipts.add((task.row.seq, *result))
                 except CrossdockError as error:
                     if not self._may_skip(error) and not isinstance(error, StageLostError):
@@ -236,7 +242,8 @@ class Units:
                 else:
                     task.committed = True
                     done.append(task)
-                    committed.add(task.row.seq)
+                    if not task.committed:
+                        committed.add(task.row.seq)
         for task, reason in lost:
             self._start_over(task, reason, worker)
         if self._verifies("after_commit"):

@@ -95,8 +95,9 @@ class ChildPool:
             elif "error" in answer:
                 return _unpack_error(answer["error"])
             else:
-                token, items, size, rows, digest, worker.in_flight = answer["receipt"]
-                return Receipt(b64decode(token), items, size, rows), digest
+                token, items, size, rows, visible, digest, *carried = answer["receipt"]
+                worker.in_flight, worker.rows_in_flight = carried
+                return Receipt(b64decode(token), items, size, rows, visible), digest
         return None
 
     def _kill_when_cancelled(self, child: subprocess.Popen[str], ended: threading.Event) -> None:
@@ -261,8 +262,10 @@ class _Child:
                 receipt.items,
                 receipt.bytes,
                 receipt.rows,
+                receipt.visible,
                 digest,
                 worker.in_flight,
+                worker.rows_in_flight,
             ]
             reply: dict[str, Any] = {"receipt": fields}
         except Exception as error:  # noqa: BLE001 - the parent decides

@@ -244,6 +244,23 @@ class TestLeaksOnAbort(Wrong):
     )
 
 
+class AbsentStore(FolderStore):
+    """Leaves what was staged under a handle that was lost."""
+
+    def abandon(self, path: str, run_id: str) -> None:
+        pass
+
+
+def open_absent(config: Any, location: Location) -> AbsentStore:
+    return AbsentStore(location.path)
+
+
+class TestLeavesWhatALostHandleStaged(Wrong):
+    __test__ = True
+    spec = spec_of(open_absent)
+    caught_by = frozenset({"test_a_lost_handle_leaves_nothing"})
+
+
 class ConfidentStore(FolderStore):
     """Declares private staging; its commit throws away what other runs staged."""
 

@@ -81,9 +81,15 @@ class FolderStore(ObjectStore):
 
     def open_upload(self, path: str, request: UploadRequest) -> bytes:
         self.place(path)
-        staged = hashlib.sha256(f"{request.run_id}/{path}".encode()).hexdigest()[:24]
+        staged = self.staged_name(path, request.run_id)
         (self.staging / staged).mkdir(parents=True)
         return json.dumps({"path": path, "overwrite": request.overwrite, "staged": staged}).encode()
+
+    def staged_name(self, path: str, run_id: str) -> str:
+        return hashlib.sha256(f"{run_id}/{path}".encode()).hexdigest()[:24]
+
+    def abandon(self, path: str, run_id: str) -> None:
+        shutil.rmtree(self.staging / self.staged_name(path, run_id), ignore_errors=True)
 
     def block_name(self, block: Block) -> str:
         return f"{block.split}.{block.attempt}.{block.index}"

@@ -331,6 +331,33 @@ class TestManyFiles:
             crossdock.copy(folder, tmp_path / "out/", source_format="delimited", sink_format="parquet")
         assert not (tmp_path / "out").exists()
 
+    def test_two_files_that_would_become_one_in_any_order(self, tmp_path: Path) -> None:
+        """A list of names says the order; and the second one is refused whatever came in between."""
+        folder = tmp_path / "in"
+        folder.mkdir()
+        for name in ("b.csv", "a.csv", "b"):
+            (folder / name).write_text("x\n1\n")
+        (tmp_path / "list").write_text("b.csv\na.csv\nb\n")
+        with pytest.raises(
+            crossdock.ConfigError, match=r"b(\.csv)? and b(\.csv)? would both become b\.parquet"
+        ):
+            crossdock.copy(
+                f"{folder}/",
+                f"{tmp_path}/out/",
+                source_format="delimited",
+                sink_format="parquet",
+                source_options={"file_list_path": f"{tmp_path}/list"},
+            )
+        assert not (tmp_path / "out").exists()
+
+    def test_two_files_that_would_become_one_table(self, tmp_path: Path) -> None:
+        for name in ("x/b.csv", "y/b.csv"):
+            (tmp_path / "in" / name).parent.mkdir(parents=True)
+            (tmp_path / "in" / name).write_text("x\n1\n")
+        with pytest.raises(crossdock.ConfigError, match=r"x/b\.csv and y/b\.csv would both become b"):
+            crossdock.copy(f"{tmp_path}/in/**/*.csv", f"sqlite:///{tmp_path}/t.db")
+        assert not (tmp_path / "t.db").exists()
+
     def test_tables_into_one_file_are_refused(self, tmp_path: Path) -> None:
         with pytest.raises(crossdock.ConfigError, match=r"t0 and t1 cannot both go into .*all\.parquet"):
             crossdock.copy("rows://here", tmp_path / "all.parquet", source_options={"units": "3"})

@@ -146,6 +146,32 @@ class TestForgetting:
         journal.set_state([2], UnitState.DONE)
         assert journal.has_traces()
 
+    def test_a_name_at_the_sink_is_given_once(self, journal: Journal, path: Path) -> None:
+        """Also by a process that goes on with the listing of another; and a page is added whole or not."""
+        journal.add_units([Unit("b.csv"), Unit("c")], "1", lambda unit: unit.name.removesuffix(".csv"))
+        journal.close()
+        with closing(Journal.open(path)) as again:
+            with pytest.raises(ConfigError, match=r"b\.csv and b would both become b; copy them apart"):
+                again.add_units([Unit("d"), Unit("b")], "2", lambda unit: unit.name)
+            assert (again.totals().units, again.get("cursor")) == (5, "1")
+            again.unlist()
+            again.add_units([Unit("b")], None, lambda unit: unit.name)
+
+    def test_beginnings(self, journal: Journal) -> None:
+        journal.set_state([1, 2], UnitState.BEGINNING)
+        assert journal.has_traces()
+        assert journal.beginnings() == [(1, UNITS[0]), (2, UNITS[1])]
+        journal.begin([(1, Begun(b"h"), [])])
+        assert journal.beginnings() == [(2, UNITS[1])]
+
+    def test_what_a_writer_made_visible_is_never_forgotten(self, journal: Journal) -> None:
+        split = Split(UNITS[0].name, 0, b"")
+        journal.begin([(1, Begun(b"h"), [split])])
+        journal.add_receipts([(1, split, Receipt(b"r", 1, 1, visible=True), "")])
+        journal.forget_splits(1)
+        assert journal.open_units(0, 1)[0].state is UnitState.COMMITTED
+        assert journal.totals().units_visible == 1
+
     def test_listing_again(self, journal: Journal) -> None:
         journal.unlist()
         assert journal.totals().units == 0

@@ -2,8 +2,8 @@
 
 A staged upload is a folder beside the target::
 
-    dir/.crossdock-RUN.TOKEN/data    blocks with a known offset, appended there in any order
-    dir/.crossdock-RUN.TOKEN/S.A     blocks of split S, attempt A, whose offset is not known yet
+    dir/.crossdock-RUN.PLACE/data    blocks with a known offset, appended there in any order
+    dir/.crossdock-RUN.PLACE/S.A     blocks of split S, attempt A, whose offset is not known yet
 
 The service cannot join files. Parts come together in ``data`` at commit, through this machine; a single
 part is renamed as it is.

@@ -182,6 +182,15 @@ class AdlsStore(ObjectStore, RangeCopier, WholeWriter, Attributes, Folders, Copy
         self._stage.drop(begun)
         self._publisher.tidy(begun)
 
+    def abandon(self, path: str, run_id: str) -> None:
+        if not isinstance(self._stage, BlobStage):
+            self.abort(Upload.new(self._full(path), UploadRequest(run_id), "*").encode())
+
+    def is_committed(self, upload: bytes) -> bool:
+        begun = Upload.decode(upload)
+        there = self._publisher.head(begun.path)
+        return there.status == 200 and adls_access.stamp_of(there.headers) == begun.stamp
+
     def delete(self, path: str) -> None:
         self._delete(self._url(path), {})
 

@@ -2,7 +2,7 @@
 
 ::
 
-    dir/.crossdock-RUN.TOKEN    the staged file; listings skip the name
+    dir/.crossdock-RUN.PLACE    the staged file; listings skip the name
     dir/file                    the target: exists from the rename on, with its metadata and its access
 
 The data goes through the blob endpoint, whose blocks may be sent in any order before their offsets are
@@ -16,6 +16,7 @@ import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from hashlib import blake2b
 from urllib.parse import quote
 
 from crossdock import (
@@ -58,7 +59,9 @@ class Upload:
 
     @classmethod
     def new(cls, path: str, request: UploadRequest, guard: str) -> Upload:
-        stamp = f"{request.run_id}.{secrets.token_hex(4)}"
+        # The first part names the stage, which is found again by the run and the path alone.
+        where = blake2b(path.encode(errors="surrogateescape"), digest_size=8).hexdigest()
+        stamp = f"{request.run_id}.{where}.{secrets.token_hex(4)}"
         given = asdict(request.attributes) if request.attributes else {}
         kept = {name: value for name, value in given.items() if value and name != "modified_ns"}
         return cls(path, stamp, guard, request.overwrite, attributes=kept)
@@ -78,7 +81,7 @@ class Upload:
     @property
     def stage(self) -> str:
         folder, slash, _ = self.path.rpartition("/")
-        return f"{folder}{slash}{RESERVED}{self.stamp}"
+        return f"{folder}{slash}{RESERVED}{self.stamp.rpartition('.')[0]}"
 
     @property
     def given(self) -> ObjectAttributes:

@@ -145,6 +145,9 @@ class BlobStore(ObjectStore, RangeCopier, WholeWriter, Attributes, CopySource):
     def abort(self, upload: bytes) -> None:
         """Blocks cannot be removed without touching the blob; the service drops them after a week."""
 
+    def is_committed(self, upload: bytes) -> bool:
+        return blob_upload.is_committed(self.wire, self.place, Upload.decode(upload))
+
     def delete(self, path: str) -> None:
         url = self._path(path)
         answer = self.wire.call("DELETE", url, {}, {"x-ms-delete-snapshots": "include"}, accept=(404,))

@@ -128,6 +128,12 @@ def put(wire: Wire, sealed: Sealed, place: Place, upload: Upload, data: memoryvi
         settle(wire, path, upload, answer)
 
 
+def is_committed(wire: Wire, place: Place, upload: Upload) -> bool:
+    """Whether the blob that is there was made by this upload."""
+    there = wire.call("HEAD", place.url_path(upload.blob), accept=(404,))
+    return there.status == 200 and there.headers.get(STAMP) == upload.stamp
+
+
 def settle(wire: Wire, path: str, upload: Upload, answer: Answer) -> None:
     """The service refused a commit: fine if an earlier try of this very upload got through."""
     code = answer.headers.get("x-ms-error-code", "")

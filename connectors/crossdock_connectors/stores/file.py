@@ -42,7 +42,7 @@ from crossdock import (
 from .file_bytes import BINARY, copy_range, read_at, sync_folder, write_at
 from .file_errors import classify, fault
 from .file_list import RESERVED, Tree, etag, folders, info_of
-from .file_upload import Upload, commit, create, discard
+from .file_upload import Upload, commit, create, discard, is_published
 
 # A path may not leave the root, nor be a second spelling of another, nor reach into staged data.
 _BAD_PATH = re.compile(
@@ -259,6 +259,21 @@ class FileStore(ObjectStore, RangeCopier, Attributes, Folders):
         self._parts.pop(begun.stem, None)
         try:
             discard(begun)
+        except OSError as error:
+            raise fault(error, begun.final) from error
+
+    def abandon(self, path: str, run_id: str) -> None:
+        full = self._path(path)
+        try:
+            folder, missing = self._place(os.path.dirname(full))
+            discard(Upload.new(full, folder, UploadRequest(run_id), sync=self._sync, missing=missing))
+        except OSError as error:
+            raise fault(error, full) from error
+
+    def is_committed(self, upload: bytes) -> bool:
+        begun = Upload.decode(upload)
+        try:
+            return is_published(begun)
         except OSError as error:
             raise fault(error, begun.final) from error
 

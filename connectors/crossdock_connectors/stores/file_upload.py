@@ -233,6 +233,13 @@ def _is_done(upload: Upload, staged: os.stat_result) -> bool:
     return stat.S_ISREG(done.st_mode) and done.st_ino != staged.st_ino
 
 
+def is_published(upload: Upload) -> bool:
+    """Whether the target is this upload's file (where files have one name only: whether there is one)."""
+    if os.path.isdir(upload.done):
+        return os.path.lexists(upload.final)
+    return _same(upload.done, upload.final)
+
+
 def _publish(upload: Upload, staged: str) -> None:
     """Give the staged file the target's name, made folders included."""
     for _ in range(_TRIES):

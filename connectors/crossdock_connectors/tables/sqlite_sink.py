@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 import re
-import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -63,8 +62,6 @@ class SqliteSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"]):
     decimals: Literal["refuse", "text", "real"] = "refuse"
     nan: Literal["error", "null"] = "error"
     journal_mode: str = ""
-    _units: dict[str, str] = field(default_factory=dict)
-    _mutex: threading.Lock = field(default_factory=threading.Lock)
     _presence: Presence = field(init=False)
 
     def __post_init__(self) -> None:
@@ -107,13 +104,6 @@ class SqliteSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"]):
         if not name or _CONTROL.search(name) or name.lower().startswith(("sqlite_", PREFIX)):
             raise ConfigError(
                 f"{name!r} cannot be the name of an SQLite table; name one: sqlite:///...#table"
-            )
-        with self._mutex:
-            other = self._units.setdefault(name.lower(), unit.name)
-        if other != unit.name and not self.table:
-            raise ConfigError(
-                f"{other} and {unit.name} would both become the table {name}; copy them one by one, "
-                "or name one table for all: sqlite:///...#table"
             )
         return name
 
@@ -165,10 +155,26 @@ class SqliteSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"]):
             staging_.commit(connection, staging, ranges, columns)
 
     def cleanup(self, handle: bytes) -> None:
+        staging = Staging.decode(handle)
+        self._clean(staging.staged, staging.journal)
+
+    def abandon(self, unit: Unit, run_id: str) -> None:
+        self._clean(staging_name(run_id, self._table(unit)))
+
+    def _clean(self, staged: str, journal: str = "") -> None:
         try:
-            staging_.cleanup(self.database, Staging.decode(handle))
+            staging_.cleanup(self.database, staged, journal)
         except NotFoundError:  # another cleanup removed the database
             return
+
+    def is_committed(self, handle: bytes) -> bool:
+        if not self.database.exists:
+            return False
+        with self.database.connect() as connection:
+            return staging_.is_noted(connection, Staging.decode(handle).staged)
+
+    def target_name(self, unit: Unit) -> str | None:
+        return None if self.table else self._table(unit).lower()
 
     def written(
         self, handle: bytes, receipts: Sequence[tuple[Split, Receipt]]

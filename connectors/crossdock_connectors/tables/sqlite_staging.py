@@ -181,15 +181,18 @@ def _drop_others(connection: Connection, staging: Staging, kept: Sequence[Rows])
         low = each.last + 1 if each else low
 
 
-def cleanup(database: Database, staging: Staging) -> None:
-    """Remove what is staged and noted for the unit, and a database that we made and that holds nothing."""
+def cleanup(database: Database, staged: str, journal: str) -> None:
+    """Remove what is staged and noted for the unit, and a database that we made and that holds nothing.
+
+    ``journal``: the journal mode to go back to.
+    """
     if not database.exists:
         return
     with database.write() as connection:
-        if find_table(connection, staging.staged):
-            connection.run(f"DROP TABLE main.{quote(staging.staged)}")
-        if is_noted(connection, staging.staged):
-            connection.run(f"DELETE FROM main.{_LEDGER} WHERE fact = {literal(staging.staged)}")
+        if find_table(connection, staged):
+            connection.run(f"DROP TABLE main.{quote(staged)}")
+        if is_noted(connection, staged):
+            connection.run(f"DELETE FROM main.{_LEDGER} WHERE fact = {literal(staged)}")
         holds_nothing = _is_ours_and_empty(connection)
         if not holds_nothing:
             _close_ledger(connection)
@@ -197,8 +200,8 @@ def cleanup(database: Database, staging: Staging) -> None:
         # Somebody else has the database open, and may put something into it: then it stays.
         with suppress(TransientError, NotFoundError):
             _remove(database)
-    elif staging.journal:
-        _restore_journal(database, staging.journal)
+    elif journal:
+        _restore_journal(database, journal)
 
 
 def _close_ledger(connection: Connection) -> None:

@@ -195,6 +195,7 @@ def _details(run: RunInfo) -> Table:
         ("source", run.source),
         ("sink", run.sink),
         ("done", _done(run)),
+        ("visible", _visible(run)),
         ("bytes", _bytes(run)),
         ("rows", _rows(run)),
         ("error", run.error),
@@ -213,6 +214,13 @@ def _done(run: RunInfo) -> str:
         return "all"
     splits = f"{run.splits_done:,} of {run.splits_total:,} splits"
     return splits if run.units_total <= 1 else f"{run.units_done:,} of {run.units_total:,} units, {splits}"
+
+
+def _visible(run: RunInfo) -> str:
+    """What a run that did not end well has left at the sink for all to see."""
+    if run.state == "succeeded" or run.units_total <= 1 or not run.units_visible:
+        return ""
+    return f"{run.units_visible:,} of {run.units_total:,} units can be seen at the sink"
 
 
 def _rows(run: RunInfo) -> str:

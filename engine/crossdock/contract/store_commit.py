@@ -119,6 +119,19 @@ class CommitChecks(StoreBase):
         assert self.names(store) == ["kept"]
         assert self.inventory(url) == before, "abort leaves staged data behind"
 
+    def test_a_lost_handle_leaves_nothing(self, store: ObjectStore, url: str) -> None:
+        """Killed before the handle was journaled: whoever cleans up knows the path and the run."""
+        self.put(store, "kept", b"kept")
+        before = self.inventory(url)
+        request = self.request()
+        store.open_upload("x", request)
+        for _ in range(2):
+            store.abandon("x", request.run_id)
+        assert self.inventory(url) == before, "abandon leaves staged data behind"
+        upload = store.open_upload("x", request)
+        assert not store.is_committed(upload)
+        store.abort(upload)
+
     def test_abort_before_any_block(self, store: ObjectStore, url: str) -> None:
         before = self.inventory(url)
         store.abort(store.open_upload("dir/x", self.request()))

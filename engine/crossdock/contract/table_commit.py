@@ -11,9 +11,9 @@ import pyarrow as pa
 import pytest
 
 from ..errors import CrossdockError, NotSupportedError, StageLostError
-from ..spi import Attempt, PlanHint, ReadBack, Sink, Split, WriteMode
+from ..spi import Attempt, PlanHint, ReadBack, Sink, Split, Unit, WriteMode
 from .opening import cleanup_there, commit_there, write_split_there
-from .table_base import SCHEMA, Staged, TableBase, rows
+from .table_base import SCHEMA, Staged, TableBase, new_run, rows
 
 
 class CommitChecks(TableBase):
@@ -136,6 +136,19 @@ class CommitChecks(TableBase):
         self.elsewhere(cleanup_there, url, begun.handle)
         assert self.inventory(url) == before, "cleanup leaves staged data behind"
         assert not self.exists(url, "t")
+
+    def test_a_lost_handle_leaves_nothing(self, sink: Sink[Any], url: str) -> None:
+        """Killed before the handle was journaled: whoever cleans up knows the unit and the run."""
+        self.seed(url, "other", rows(0, 5))
+        before = self.inventory(url)
+        run = new_run()
+        self.begin(sink, "t", self.creating, run=run)
+        for _ in range(2):
+            sink.abandon(Unit("t"), run)
+        assert self.inventory(url) == before, "abandon leaves staged data behind"
+        begun = self.begin(sink, "t", self.creating, run=run)
+        assert not sink.is_committed(begun.handle)
+        sink.cleanup(begun.handle)
 
     def test_cleanup_raced(self, sink: Sink[Any], url: str) -> None:
         begun = self.begin(sink, "t", self.creating)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ..errors import (
     AlreadyExistsError,
-    ConfigError,
     NotFoundError,
     NotSupportedError,
     ShortReadError,
@@ -95,7 +94,6 @@ class FileTarget:
     extension: str = ""
     replaces: str = ""
     flat: bool = False
-    _added: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._existing = Existing(self.store)
@@ -113,7 +111,7 @@ class FileTarget:
         return stem if ends and stem and not stem.endswith("/") else name
 
     def check(self, unit: Unit, mode: WriteMode, *, guarded: bool = False) -> None:
-        """Refuse a mode that objects do not have, an existing object in mode ``error``, two units for one.
+        """Refuse a mode that objects do not have, and an existing object in mode ``error``.
 
         ``guarded``: the one request that writes the object refuses an existing one too.
         """
@@ -123,16 +121,10 @@ class FileTarget:
             raise AlreadyExistsError(
                 f"{path} exists already in {self.where}; use --mode overwrite to replace it"
             )
-        if self.replaces and not self.name:
-            self._refuse_double(unit)
 
-    def _refuse_double(self, unit: Unit) -> None:
-        """``a`` and ``a.csv`` would both become ``a.parquet``; listings have them in that order."""
-        stem = self._stem(unit.name)
-        if stem == unit.name:
-            self._added.add(hash(stem))
-        elif hash(stem) in self._added:
-            raise ConfigError(f"{stem} and {unit.name} would both become {self.path(unit)}; copy them apart")
+    def shared_name(self, unit: Unit) -> str | None:
+        """The path where another unit could have the same: ``a`` and ``a.csv`` both become ``a.parquet``."""
+        return self.path(unit) if self.replaces and not self.name else None
 
     def _exists(self, path: str, guarded: bool) -> bool:
         # To list for a single object is as dear as to ask for it.
@@ -224,6 +216,15 @@ class BinarySink(Sink[memoryview], Copier, ReadBack[memoryview]):
     def cleanup(self, handle: bytes) -> None:
         self.store.abort(_upload(handle))
 
+    def abandon(self, unit: Unit, run_id: str) -> None:
+        self.store.abandon(self.target.path(unit), run_id)
+
+    def is_committed(self, handle: bytes) -> bool:
+        return self.store.is_committed(_upload(handle))
+
+    def target_name(self, unit: Unit) -> str | None:
+        return self.target.shared_name(unit)
+
     def written(
         self, handle: bytes, receipts: Sequence[tuple[Split, Receipt]]
     ) -> tuple[Source[memoryview], Unit]:
@@ -260,7 +261,7 @@ class _WholeWriter(Writer[memoryview]):
     def finish(self) -> Receipt:
         if not self._size:
             self._store.put_whole(self._upload, memoryview(b""))
-        return Receipt(WHOLE, 1, self._size)
+        return Receipt(WHOLE, 1, self._size, visible=True)
 
     def abort(self) -> None:
         """Nothing is staged."""

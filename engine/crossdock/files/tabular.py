@@ -227,6 +227,15 @@ class FormatSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"]):
     def cleanup(self, handle: bytes) -> None:
         self.store.abort(_unpack(handle)[1])
 
+    def abandon(self, unit: Unit, run_id: str) -> None:
+        self.store.abandon(self.target.path(unit), run_id)
+
+    def is_committed(self, handle: bytes) -> bool:
+        return self.store.is_committed(_unpack(handle)[1])
+
+    def target_name(self, unit: Unit) -> str | None:
+        return self.target.shared_name(unit)
+
     def written(
         self, handle: bytes, receipts: Sequence[tuple[Split, Receipt]]
     ) -> tuple[Source[pa.RecordBatch], Unit]:

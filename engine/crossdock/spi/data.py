@@ -66,12 +66,17 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """Proof that a split is durable at the sink and not yet visible."""
+    """Proof that a split is durable at the sink and not yet visible.
+
+    ``visible``: it was the only split of its unit, which its writer has made visible; ``commit`` is then not
+    called.
+    """
 
     token: bytes
     items: int
     bytes: int
     rows: int | None = None
+    visible: bool = False
 
 
 @dataclass(frozen=True, slots=True)

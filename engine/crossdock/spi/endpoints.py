@@ -86,7 +86,11 @@ class Sink(ABC, Generic[T]):
 
     @abstractmethod
     def begin(self, unit: Unit, target: Target, run_id: str) -> Begun:
-        """Prepare the unit. Not repeated on resume: the handle is journaled."""
+        """Prepare the unit. Not repeated on resume: the handle is journaled.
+
+        A process may be killed before that. Then ``abandon`` is called, and perhaps ``begin`` again: what is
+        staged here is found by the unit and the run id.
+        """
 
     @abstractmethod
     def writer(self, handle: bytes, split: Split, attempt: Attempt) -> Writer[T]:
@@ -103,6 +107,20 @@ class Sink(ABC, Generic[T]):
     @abstractmethod
     def cleanup(self, handle: bytes) -> None:
         """Remove what is staged, after commit or giving up. Idempotent; may race with itself."""
+
+    def abandon(self, unit: Unit, run_id: str) -> None:
+        """Remove what ``begin`` may have staged for the unit, whose handle was lost. Idempotent."""
+
+    def is_committed(self, handle: bytes) -> bool:
+        """Whether the unit can be seen by a commit of this handle: asked when a run is given up.
+
+        Here: not known. Those whose writers make units visible (``Receipt.visible``) override it.
+        """
+        return False
+
+    def target_name(self, unit: Unit) -> str | None:
+        """A name at the sink that no other unit may have; None where two units never have the same."""
+        return None
 
     def close(self) -> None:
         """Let go of connections. May be called twice."""

@@ -146,6 +146,13 @@ class ObjectStore(ABC):
     def abort(self, upload: bytes) -> None:
         """Remove what is staged, after commit too. Idempotent; never touches a committed object."""
 
+    def abandon(self, path: str, run_id: str) -> None:  # noqa: B027 - where open_upload stages nothing
+        """Remove what ``open_upload`` of that run may have staged for the path, whose handle was lost."""
+
+    def is_committed(self, upload: bytes) -> bool:
+        """Whether the object at the target is this upload's. Here: not known; a WholeWriter overrides it."""
+        return False
+
     @abstractmethod
     def delete(self, path: str) -> None:
         """Remove the object; one that does not exist is fine."""
