@@ -195,9 +195,12 @@ class Carrier:
                 return self.children.attempt(job, attempt, worker, pace)
             if self.copier is None:
                 return self._stream(job, attempt, worker)
-            receipt = self._copy(job, attempt, worker)
-        if job.digest is None:
+            digest = job.digest() if job.digest else None
+            receipt, seen = self._copy(job, attempt, worker, digest)
+        if job.digest is None or digest is None:
             return receipt, ""
+        if seen:
+            return receipt, digest.text()
         # The bytes did not pass through here: for a digest they are read once more.
         end = (self.source.read, self.source_classify, "source")
         return receipt, self._digest(end, job.split, job.digest, worker)
@@ -213,12 +216,17 @@ class Carrier:
         finally:
             self.budget.give(taken)
 
-    def _copy(self, job: Job, attempt: Attempt, worker: Worker) -> Receipt:
+    def _copy(
+        self, job: Job, attempt: Attempt, worker: Worker, digest: Digest | None
+    ) -> tuple[Receipt, bool]:
+        """Let the sink copy; also whether the digest has seen the bytes."""
         assert self.copier is not None  # noqa: S101 - the caller looked
         self._throttled(job.split.length or 0, worker)
+        what = (self.source, job.handle, job.split, attempt)
         try:
             with worker.waits_for("sink"):
-                return self.copier.copy(self.source, job.handle, job.split, attempt)
+                seen = digest and self.copier.copy_seen(*what, seen=digest.update)
+                return (seen, True) if seen else (self.copier.copy(*what), False)
         except Exception as error:
             raise classified(error, self.sink_classify, "sink") from error
 

@@ -218,6 +218,41 @@ class TestBytes:
         assert "the bytes from 0 on differ" in caught.value.message
         assert left_behind(tmp_path / "out") == []
 
+    @pytest.mark.parametrize("watch", ["true", "false"])
+    @pytest.mark.parametrize("pull", ["true", "false"])
+    @pytest.mark.parametrize("block", ["64KiB", "4MiB"])
+    def test_a_wrong_byte_in_what_is_there(self, tmp_path: Path, pull: str, watch: str, block: str) -> None:
+        """However it came there; also behind the first piece of a range that is read in several."""
+        source = tmp_path / "source.bin"
+        source.write_bytes(Random(3).randbytes(2_500_000))
+        with pytest.raises(
+            crossdock.VerificationError, match=r"source\.bin: the bytes from [0-9,]+ on differ"
+        ):
+            crossdock.copy(
+                source,
+                f"hooked://{tmp_path}/out/copy.bin",
+                sink_options={"corrupt": "tail", "pull": pull, "watch": watch},
+                block_size=block,
+                verify=True,
+            )
+
+    @pytest.mark.parametrize(("watch", "times"), [("true", 1), ("false", 2)])
+    def test_how_often_the_source_is_read(
+        self, source: Path, tmp_path: Path, source_record: Record, watch: str, times: int
+    ) -> None:
+        """Once where the store lets its bytes be seen, else once more."""
+        result = crossdock.copy(
+            f"hooked://{source}",
+            f"hooked://{tmp_path}/out/copy.bin",
+            source_options=source_record.options,
+            sink_options={"watch": watch},
+            block_size="100KB",
+            verify=True,
+        )
+        assert result.verification == {"bytes": "all"}
+        assert (tmp_path / "out/copy.bin").read_bytes() == source.read_bytes()
+        assert source_record.count("opened") == times * result.splits_done == times * 3
+
     @pytest.mark.parametrize("pull", ["true", "false"])
     @pytest.mark.parametrize("block", ["64KiB", "1MiB"])
     def test_a_copy_that_is_right(self, source: Path, tmp_path: Path, pull: str, block: str) -> None:

@@ -329,14 +329,14 @@ def test_handles_and_blocks_that_make_no_sense(store: FileStore) -> None:
         store.commit(upload, known(3, 3)[1:])
 
 
-@pytest.mark.parametrize("kernel", ["copies", "refuses", "stops early"])
+@pytest.mark.parametrize("kernel", ["copies", "refuses", "stops early", "is not asked"])
 @pytest.mark.parametrize("layout", ["offsets", "parts"])
 def test_copy_block(tmp_path: Path, monkeypatch, kernel: str, layout: str) -> None:
     store, data = FileStore(str(tmp_path / "to")), os.urandom(3_000_000)
     (tmp_path / "from").mkdir()
     (tmp_path / "from/src").write_bytes(data)
     source = FileStore(str(tmp_path / "from"))
-    if kernel != "copies":
+    if kernel in ("refuses", "stops early"):
         real = os.copy_file_range
 
         def other(src: int, dst: int, count: int, offset: int, at: int) -> int:
@@ -352,7 +352,12 @@ def test_copy_block(tmp_path: Path, monkeypatch, kernel: str, layout: str) -> No
     blocks = []
     for split, (at, end) in reversed([*enumerate(itertools.pairwise(cuts))]):
         block = Block(split, 1, 0, 0, end - at, at if layout == "offsets" else None)
-        store.copy_block(source, info, at, upload, block)
+        if kernel == "is not asked":
+            seen = bytearray()
+            assert store.copy_seen(source, info, at, upload, block, seen=seen.extend)
+            assert seen == data[at:end]
+        else:
+            store.copy_block(source, info, at, upload, block)
         blocks.insert(0, block)
     store.commit(upload, blocks)
     assert (tmp_path / "to/copy").read_bytes() == data

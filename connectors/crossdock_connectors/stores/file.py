@@ -11,7 +11,8 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from pydantic import Field
 
@@ -39,7 +40,7 @@ from crossdock import (
     WriteMode,
 )
 
-from .file_bytes import BINARY, copy_range, read_at, sync_folder, write_at
+from .file_bytes import BINARY, copy_range, copy_through, read_at, sync_folder, write_at
 from .file_errors import classify, fault
 from .file_list import RESERVED, Tree, etag, folders, info_of
 from .file_upload import Upload, commit, create, discard, is_published
@@ -210,6 +211,31 @@ class FileStore(ObjectStore, RangeCopier, Attributes, Folders):
     def copy_block(
         self, source: ObjectStore, info: ObjectInfo, offset: int, upload: bytes, block: Block
     ) -> None:
+        self._copy(source, info, offset, upload, block, how=copy_range)
+
+    def copy_seen(
+        self,
+        source: ObjectStore,
+        info: ObjectInfo,
+        offset: int,
+        upload: bytes,
+        block: Block,
+        *,
+        seen: Callable[[memoryview], object],
+    ) -> bool:
+        self._copy(source, info, offset, upload, block, how=partial(copy_through, seen=seen))
+        return True
+
+    def _copy(
+        self,
+        source: ObjectStore,
+        info: ObjectInfo,
+        offset: int,
+        upload: bytes,
+        block: Block,
+        *,
+        how: Callable[[int, int, int, int, int], int],
+    ) -> None:
         begun = Upload.decode(upload)
         with source.open_read(info.path, info) as reader:
             if not isinstance(reader, FileReader):
@@ -217,7 +243,7 @@ class FileStore(ObjectStore, RangeCopier, Attributes, Folders):
             try:
                 fd, at = self._open_block(begun, block)
                 try:
-                    got = copy_range(reader.fd, offset, fd, at, block.length)
+                    got = how(reader.fd, offset, fd, at, block.length)
                     if self._sync:
                         os.fsync(fd)
                 finally:

@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 
 from ..errors import AlreadyExistsError, NotFoundError, ShortReadError, SourceChangedError, StageLostError
-from ..spi import Block, ObjectStore, RangeCopier, WholeWriter
+from ..spi import Block, ObjectInfo, ObjectStore, RangeCopier, WholeWriter
 from .store_base import StoreBase, noise
 
 _BOTH = pytest.mark.parametrize("offsets", [False, True], ids=["unknown_offsets", "known_offsets"])
@@ -207,6 +207,7 @@ class UploadChecks(StoreBase):
             self.assert_absent(store, f"to-{offsets}")
             store.commit(upload, blocks)
             assert self.get(store, f"to-{offsets}") == data[size:] + data[:size]
+        self._copy_seen(store, other, info, data)
         upload = store.open_upload("never", self.request())
         with self.raises(ShortReadError):
             store.copy_block(other, info, size + 1, upload, Block(0, 1, 0, 0, size))
@@ -216,6 +217,19 @@ class UploadChecks(StoreBase):
         store.abort(upload)
         with self.raises(NotFoundError):
             store.stat("never")
+
+    def _copy_seen(self, store: RangeCopier, other: ObjectStore, info: ObjectInfo, data: bytes) -> None:
+        """Either what is copied is seen as well, whole and in order, or nothing is done."""
+        assert isinstance(store, ObjectStore)
+        upload, seen = store.open_upload("seen", self.request()), bytearray()
+        block = Block(0, 1, 0, 0, len(data) - 7, 0)
+        if store.copy_seen(other, info, 7, upload, block, seen=seen.extend):
+            store.commit(upload, [block])
+            assert seen == data[7:], "what copy_seen shows is not what it reads"
+            assert self.get(store, "seen") == data[7:]
+        else:
+            assert not seen, "copy_seen says no and has begun"
+        store.abort(upload)
 
 
 class _Stranger(ObjectStore):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -31,10 +31,14 @@ WHOLE = b"whole"
 
 @dataclass
 class BinarySource(Source[memoryview]):
-    """The bytes of the selected objects."""
+    """The bytes of the selected objects.
+
+    ``pieces``: a split need not be one item; it is read as suits the store best.
+    """
 
     store: ObjectStore
     selection: Selection
+    pieces: bool = False
 
     def units(self, after: bytes | None = None) -> Iterator[UnitPage]:
         return self.selection.units(after)
@@ -54,17 +58,22 @@ class BinarySource(Source[memoryview]):
 
     @contextmanager
     def read(self, split: Split) -> Iterator[Iterator[memoryview]]:
-        info = split_info(split)
-        with self.store.open_read(info.path, info) as reader, BUFFERS.borrow(split.length or 0) as buffer:
-            yield self._items(reader.read_into, split, buffer)
+        info, size = split_info(split), split.length or 0
+        with self.store.open_read(info.path, info) as reader:
+            if self.pieces and reader.best_read:
+                size = min(size, reader.best_read)
+            with BUFFERS.borrow(size) as buffer:
+                yield self._items(reader.read_into, split, buffer)
 
     def _items(self, read_into, split: Split, buffer: memoryview) -> Iterator[memoryview]:  # type: ignore[no-untyped-def]
-        if not split.length:
-            return
-        got = read_into(split.offset or 0, buffer)
-        if got != split.length:
-            raise ShortReadError(f"{split.unit} ended after {(split.offset or 0) + got:,} bytes")
-        yield buffer
+        start = split.offset or 0
+        end = start + (split.length or 0)
+        for at in range(start, end, len(buffer) or 1):
+            piece = buffer[: end - at]
+            got = read_into(at, piece)
+            if got != len(piece):
+                raise ShortReadError(f"{split.unit} ended after {at + got:,} bytes")
+            yield piece
 
     def objects(self, splits: Sequence[Split]) -> Iterator[ObjectInfo]:
         """The objects of a whole plan, each once."""
@@ -191,13 +200,41 @@ class BinarySink(Sink[memoryview], Copier, ReadBack[memoryview]):
         )
 
     def copy(self, source: Source[memoryview], handle: bytes, split: Split, attempt: Attempt) -> Receipt:
+        receipt = self._copy(source, handle, split, attempt, seen=None)
+        assert receipt is not None  # noqa: S101 - only watching may be impossible
+        return receipt
+
+    def copy_seen(
+        self,
+        source: Source[memoryview],
+        handle: bytes,
+        split: Split,
+        attempt: Attempt,
+        *,
+        seen: Callable[[memoryview], object],
+    ) -> Receipt | None:
+        return self._copy(source, handle, split, attempt, seen=seen)
+
+    def _copy(
+        self,
+        source: Source[memoryview],
+        handle: bytes,
+        split: Split,
+        attempt: Attempt,
+        *,
+        seen: Callable[[memoryview], object] | None,
+    ) -> Receipt | None:
         assert isinstance(source, BinarySource)  # noqa: S101 - can_copy said so
         assert isinstance(self.store, RangeCopier)  # noqa: S101
         length, offset = split.length or 0, split.offset or 0
         if length:
             block = Block(split.index, attempt.number, 0, 0, length, offset)
+            what = (source.store, split_info(split), offset, _upload(handle), block)
             try:
-                self.store.copy_block(source.store, split_info(split), offset, _upload(handle), block)
+                if seen is None:
+                    self.store.copy_block(*what)
+                elif not self.store.copy_seen(*what, seen=seen):
+                    return None
             except (NotFoundError, ShortReadError, SourceChangedError) as error:
                 # A sink that lost something says StageLostError.
                 error.side = "source"
@@ -233,7 +270,7 @@ class BinarySink(Sink[memoryview], Copier, ReadBack[memoryview]):
         if info.size != size:
             raise VerificationError(f"{info.path} has {info.size:,} bytes; {size:,} were written")
         selection = Selection(self.store, info.path, info.path)
-        return BinarySource(self.store, selection), Unit(info.path, info.size, version(info))
+        return BinarySource(self.store, selection, pieces=True), Unit(info.path, info.size, version(info))
 
     def close(self) -> None:
         self.store.close()

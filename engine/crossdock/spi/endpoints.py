@@ -7,7 +7,7 @@ The engine calls each from its own worker threads or child processes, at most on
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -148,6 +148,18 @@ class Copier(ABC):
     @abstractmethod
     def copy(self, source: Source[memoryview], handle: bytes, split: Split, attempt: Attempt) -> Receipt:
         """Carry the split; as durable and as invisible as ``Writer.finish``."""
+
+    def copy_seen(
+        self,
+        source: Source[memoryview],
+        handle: bytes,
+        split: Split,
+        attempt: Attempt,
+        *,
+        seen: Callable[[memoryview], object],
+    ) -> Receipt | None:
+        """As ``copy``; ``seen`` gets the bytes as they were read, in order. None: not possible."""
+        return None
 
 
 class Cancellable(ABC):

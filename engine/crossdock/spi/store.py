@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -244,3 +244,19 @@ class RangeCopier(ABC):
 
         Raises SourceChangedError when the source is another version, ShortReadError when it ends.
         """
+
+    def copy_seen(
+        self,
+        source: ObjectStore,
+        info: ObjectInfo,
+        offset: int,
+        upload: bytes,
+        block: Block,
+        *,
+        seen: Callable[[memoryview], object],
+    ) -> bool:
+        """As ``copy_block``; ``seen`` gets the bytes as they were read, in order, for a digest.
+
+        False: that is not possible here, and nothing was done. The source is then read once more.
+        """
+        return False

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 
@@ -25,6 +26,7 @@ class HookedConfig(TrialConfig):
     corrupt_split: int = Field(0, description="the split whose block is flipped or swapped")
     lose: bool = Field(False, description="remove what is staged before the first commit")
     pull: bool = Field(True, description="whether ranges go from store to store")
+    watch: bool = Field(True, description="whether such bytes can be seen on their way")
 
 
 class HookedStore(FileStore):
@@ -42,6 +44,9 @@ class HookedStore(FileStore):
 
     def can_copy_from(self, source: object) -> bool:
         return self._config.pull and isinstance(source, FileStore)
+
+    def copy_seen(self, *what: Any, seen: Callable[[memoryview], object]) -> bool:
+        return self._config.watch and super().copy_seen(*what, seen=seen)
 
     def write_block(self, upload: bytes, block: Block, data: memoryview) -> None:
         self._switch("write", split=block.split)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,18 @@ class KeptStore(FileStore):
         self, source: ObjectStore, info: ObjectInfo, offset: int, upload: bytes, block: Block
     ) -> None:
         super().copy_block(source, info, offset, _inner(upload), block)
+
+    def copy_seen(
+        self,
+        source: ObjectStore,
+        info: ObjectInfo,
+        offset: int,
+        upload: bytes,
+        block: Block,
+        *,
+        seen: Callable[[memoryview], object],
+    ) -> bool:
+        return super().copy_seen(source, info, offset, _inner(upload), block, seen=seen)
 
     def commit(self, upload: bytes, blocks: Sequence[Block]) -> None:
         path, given, _ = json.loads(upload)
