@@ -10,6 +10,12 @@ Phase = Literal["planning", "copying", "verifying", "done"]
 Payload = Literal["binary", "tabular"]
 
 
+def camel(name: str) -> str:
+    """``splits_done`` as ``splitsDone``: JSON has Data Factory's way of writing names."""
+    first, *rest = name.split("_")
+    return first + "".join(part.title() for part in rest)
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """A run at one moment, for progress displays. Totals are None until planning has ended.
@@ -47,7 +53,8 @@ class CopyResult:
 
     ``splits_skipped`` counts the splits that a resumed run found done. ``seconds`` sums what the
     workers spent per wait reason. ``verification`` says how a verified copy was: of ``bytes`` and ``values``
-    either ``all``, or of the values a ``sample`` of so many ``rows`` from so many ``splits``.
+    either ``all``, or of the values a ``sample`` of so many ``rows`` from so many ``splits``. ``plan`` is
+    what a dry run found (``rehearsal``).
     """
 
     run_id: str
@@ -77,6 +84,7 @@ class CopyResult:
     seconds: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
+    plan: dict[str, Any] | None = None
 
     @property
     def exit_code(self) -> int:
@@ -114,12 +122,14 @@ class CopyResult:
             }
         own = asdict(self)
         out["crossdock"] = {
-            key: own[key]
+            camel(key): own[key]
             for key in (
                 "payload", "duration", "peak_memory", "splits_done", "splits_skipped", "retries", "throttled",
                 "verification", "seconds", "notes", "skipped",
             )
         }  # fmt: skip
+        if self.plan is not None:
+            out["crossdock"]["plan"] = self.plan
         return out
 
     def _consistency(self) -> dict[str, str]:

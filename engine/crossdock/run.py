@@ -29,6 +29,7 @@ from .files.tabular import FormatSink, FormatSource
 from .journal import Journal, UnitState
 from .prepare import open_run
 from .redact import RedactingFilter
+from .rehearsal import rehearsed
 from .report import CopyResult, Phase, Side, Snapshot
 from .request import CopyRequest, Resolved
 from .spi.data import Target, UnitPage
@@ -97,7 +98,9 @@ class Run:
         """Plan and check everything, change nothing (``--dry-run``)."""
         try:
             self._plan()
-            return self._result("Planned")
+            result = self._result("Planned")
+            result.plan = rehearsed(self.context)
+            return result
         finally:
             self.close()
 

@@ -206,8 +206,8 @@ def test_a_killed_copy_resumes_without_redoing_what_was_done(crossdock: Shell, n
     assert crossdock.json("runs", "show", "slow")["state"] == "interrupted"
     assert "crossdock runs resume slow" in crossdock("runs", "show", "slow")[0]
     answer = crossdock.json("runs", "resume", "slow")
-    assert answer["crossdock"]["splits_skipped"] >= done
-    assert answer["crossdock"]["splits_done"] == total
+    assert answer["crossdock"]["splitsSkipped"] >= done
+    assert answer["crossdock"]["splitsDone"] == total
     assert (crossdock.folder / "out.csv").read_bytes() == numbers.read_bytes()
 
 

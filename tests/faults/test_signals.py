@@ -76,7 +76,7 @@ class Command:
         ended = self.start("runs", "resume", "slow", "--output", "json")
         out, errors = ended.communicate(timeout=60)
         assert ended.returncode == 0, errors
-        assert f'"splits_skipped": {done}' in out
+        assert f'"splitsSkipped": {done}' in out
         assert (self.folder / "to.bin").read_bytes() == (self.folder / "from.bin").read_bytes()
         assert leftovers(self.folder) == []
 

@@ -119,9 +119,17 @@ def test_sentence_names_what_is_out_of_the_ordinary() -> None:
 
 
 def test_a_plan_claims_no_copy() -> None:
-    planned = result(status="Planned", duration=0.0, rows_read=None, rows_copied=None)
+    plan = {
+        "reason": "sqlite has tables", "units": 5, "bytes": 34_000_000, "splits": 7, "parallelCopies": 2,
+        "names": ["a.csv"], "columnsOf": "a.csv",
+        "columns": [{"name": "no", "type": "int64", "source": "id"}],
+    }  # fmt: skip
+    planned = result(
+        status="Planned", payload="tabular", duration=0.0, rows_read=None, rows_copied=None, plan=plan
+    )
     assert summary.sentence(planned) == (
-        "Planned csv/*.csv -> sqlite:///demo.db: 5 files, 34.0 MB, nothing was written"
+        "Planned csv/*.csv -> sqlite:///demo.db: 5 files, 34.0 MB, nothing was written; how: row by row "
+        "(sqlite has tables); parallel: 7 splits, 2 copies at once; columns of a.csv: no int64 from id"
     )
     assert "would copy" in rendered(summary.panel(planned))
     assert "MB/s" not in rendered(summary.panel(planned))
@@ -303,5 +311,5 @@ def test_table_has_the_install_line_only_where_something_is_missing() -> None:
 def test_json_of_a_connector() -> None:
     value = describe.as_json(SPEC)
     assert value["installed"] is False
-    assert value["capabilities"]["write_modes"] == ["append", "error"]
+    assert value["capabilities"]["writeModes"] == ["append", "error"]
     assert value["config"]["properties"]["port"]["default"] == 1433

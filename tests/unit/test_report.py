@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -49,6 +50,23 @@ def test_it_is_json() -> None:
     assert json.loads(json.dumps(output)) == output
     assert output["crossdock"]["notes"] == ["a"]
     assert output["crossdock"]["skipped"] == ["b"]
+
+
+def test_every_name_is_in_camel_case() -> None:
+    """As Data Factory writes them, also below our own key."""
+
+    def names(value: object) -> Iterator[str]:
+        if isinstance(value, dict):
+            for name, inner in value.items():
+                yield name
+                yield from names(inner)
+        elif isinstance(value, list):
+            for inner in value:
+                yield from names(inner)
+
+    wrong = [name for name in names(result().output()) if "_" in name]
+    assert wrong == []
+    assert result().output()["crossdock"]["splitsDone"] == 0
 
 
 def test_execution_details() -> None:

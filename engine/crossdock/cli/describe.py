@@ -13,6 +13,7 @@ from rich.text import Text
 
 from ..options import settings_model
 from ..plugins import missing_modules
+from ..report import camel
 from ..spi.spec import Capabilities, ConnectorConfig, ConnectorSpec
 from . import figures
 from .session import one_line
@@ -113,7 +114,9 @@ def as_json(spec: ConnectorSpec) -> dict[str, Any]:
         "install": install_line(spec),
         "config": spec.config.model_json_schema(),
         "storeSettings": {side: model.model_json_schema() for side, model in settings_of(spec).items()},
-        "capabilities": {f.name: _plain(getattr(spec.capabilities, f.name)) for f in fields(Capabilities)},
+        "capabilities": {
+            camel(f.name): _plain(getattr(spec.capabilities, f.name)) for f in fields(Capabilities)
+        },
         "example": spec.example,
     }
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..report import camel
 from . import figures, options
 from .carrying import Progress, carry_out
 from .key_values import key_values
@@ -151,12 +152,7 @@ def _left(units: int | None) -> str:
 
 def as_json(run: RunInfo) -> dict[str, Any]:
     """A run with the keys in the camel case of the copy output."""
-    return {_camel(key): value for key, value in asdict(run).items()}
-
-
-def _camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(part.title() for part in rest)
+    return {camel(key): value for key, value in asdict(run).items()}
 
 
 def _table(found: list[RunInfo], session: Session) -> Table:

@@ -30,8 +30,9 @@ def moved(result: CopyResult) -> str:
     parts = [] if rows is None or (planned and not rows) else [figures.count(rows, "row")]
     if files:
         parts.append(figures.count(files, "file"))
-    if _bytes(result) or not planned:
-        parts.append(figures.size(_bytes(result)))
+    size = (result.plan or {}).get("bytes") if planned else _bytes(result)
+    if size is not None:
+        parts.append(figures.size(size))
     return ", ".join(parts) or "one table or more"
 
 
@@ -53,7 +54,8 @@ def sentence(result: CopyResult) -> str:
     """The whole result on one line, for a log."""
     route = f"{result.source.url} -> {result.sink.url}"
     if result.status == "Planned":
-        return one_line(f"Planned {route}: {moved(result)}, nothing was written")
+        planned = "".join(f"; {label}: {value}" for label, value in _planned(result))
+        return one_line(f"Planned {route}: {moved(result)}, nothing was written{planned}")
     extra = "".join(f", {text}" for text in _extras(result).values())
     done = f"{moved(result)} in {figures.duration(result.duration)} ({speed(result)}){extra}"
     return one_line(f"Succeeded {route}: {done}, run {result.run_id}")
@@ -87,7 +89,7 @@ def panel(result: CopyResult) -> RenderableType:
 
 def _rows(result: CopyResult) -> list[tuple[str, str]]:
     if result.status == "Planned":
-        rows = [("would copy", moved(result))]
+        rows = [("would copy", moved(result)), *_planned(result)]
     else:
         rows = [
             ("copied", moved(result)),
@@ -98,6 +100,26 @@ def _rows(result: CopyResult) -> list[tuple[str, str]]:
     rows += [("note", note) for note in result.notes]
     rows += [("skipped", name) for name in _listed(result.skipped)]
     return [*rows, ("run", result.run_id)]
+
+
+def _planned(result: CopyResult) -> list[tuple[str, str]]:
+    """How a copy would go."""
+    plan = result.plan
+    if plan is None:
+        return []
+    how = "byte for byte" if result.payload == "binary" else "row by row"
+    splits = "" if plan["splits"] is None else f"{figures.count(plan['splits'], 'split')}, "
+    copies = figures.count(plan["parallelCopies"], "copy").replace("copys", "copies")
+    found = [("how", f"{how} ({plan['reason']})"), ("parallel", f"{splits}{copies} at once")]
+    if columns := plan.get("columns"):
+        named = f"columns of {plan['columnsOf']}" if plan["units"] > 1 else "columns"
+        found.append((named, ", ".join(map(_column, columns))))
+    return found
+
+
+def _column(column: dict[str, str]) -> str:
+    origin = f" from {column['source']}" if column["source"] != column["name"] else ""
+    return f"{column['name']} {column['type']}{origin}"
 
 
 def _extras(result: CopyResult) -> dict[str, str]:
