@@ -319,7 +319,28 @@ def _merge(resolved: Resolved) -> Resolved:
             "them to each other with -k copy_behavior=MergeFiles"
         )
     source = resolved.source.model_copy(update={"merge": binary or bool(resolved.source.format)})
-    return resolved.model_copy(update={"source": source})
+    resolved = resolved.model_copy(update={"source": source})
+    if source.merge:
+        _refuse_itself(resolved)
+    return resolved
+
+
+def _refuse_itself(resolved: Resolved) -> None:
+    """A file that is merged into itself would double with every run."""
+    source, sink = resolved.source, resolved.sink
+    below, into = Location.parse(source.root), Location.parse(sink.root)
+    root, target = f"{below.path.rstrip('/')}/", f"{into.path.rstrip('/')}/{sink.name}"
+    same = (source.connector, below.authority) == (sink.connector, into.authority)
+    if not (same and target.startswith(root)):
+        return
+    path = target.removeprefix(root)
+    with closing(open_source(resolved)) as opened, blaming(source.connector, "source"):
+        assert isinstance(opened, MergedSource | FormatSource)  # noqa: S101 - only those merge
+        if opened.selection.includes(path) and _exists(opened.store, path):
+            raise ConfigError(
+                f"{path} is one of the files that would be merged into it; name a sink outside of "
+                f"{public_url(source.root)}, or choose the files so that it is none of them"
+            )
 
 
 def _agree(resolved: Resolved, cancel: threading.Event) -> Resolved:

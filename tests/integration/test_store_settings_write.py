@@ -183,6 +183,23 @@ class TestMergeTables:
         crossdock.copy(source, f"{out}/", sink_format="binary", sink_options=MERGE)
         assert files_in(out) == {"source.csv": b"id\n0\nid\n1\nid\n2\n"}
 
+    @pytest.mark.parametrize("format_name", ["delimited", "binary"])
+    def test_never_into_itself(self, source: Path, format_name: str) -> None:
+        """The second run of the same would double every row."""
+        given: dict[str, Any] = {"sink_options": MERGE, "source_format": format_name, "mode": "overwrite"}
+        crossdock.copy(source, f"{source}/all.csv", **given)
+        once = (source / "all.csv").read_bytes()
+        with pytest.raises(crossdock.ConfigError, match=r"all\.csv is one of the files"):
+            crossdock.copy(source, f"{source}/all.csv", **given)
+        (source.parent / "list").write_text("f1.csv\nall.csv\n")
+        listed = {"file_list_path": f"{source.parent}/list"}
+        with pytest.raises(crossdock.ConfigError, match=r"all\.csv is one of the files"):
+            crossdock.copy(source, f"{source}/all.csv", source_options=listed, **given)
+        assert (source / "all.csv").read_bytes() == once
+        for address, chosen in ((f"{source}/f*.csv", {}), (str(source), {"wildcard_file_name": "f*"})):
+            crossdock.copy(address, f"{source}/all.csv", source_options=chosen, **given)
+            assert (source / "all.csv").read_bytes() == once
+
     def test_tables_of_a_database_are_not_merged(self, out: Path) -> None:
         with pytest.raises(crossdock.ConfigError, match="the source has tables"):
             crossdock.copy("rows://here", f"{out}/", sink_format="parquet", sink_options=MERGE)

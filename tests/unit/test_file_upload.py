@@ -263,6 +263,19 @@ def test_abort_leaves_nothing_and_spares_the_neighbours(tmp_path: Path, layout: 
     assert (tmp_path / "made/for us/x/y").is_dir()
 
 
+def test_abort_where_a_file_took_the_folders_place(store: FileStore, root: Path) -> None:
+    """A store of objects may have both ``a`` and ``a/b``, of which only one can be a file here."""
+    below = store.open_upload("a/b", RUN)
+    store.abort(put(store, "a", b"content"))
+    blocks = known(3)
+    store.write_block(below, blocks[0], memoryview(b"abc"))
+    with pytest.raises(ConfigError, match="needs a folder where there is a file"):
+        store.commit(below, blocks)
+    store.abort(below)
+    assert not hidden(root)
+    assert (root / "a").read_bytes() == b"content"
+
+
 def test_abort_removes_the_folders_that_were_made(tmp_path: Path) -> None:
     store = FileStore(str(tmp_path / "made" / "for us"))
     upload = store.open_upload("x/a", RUN)

@@ -296,7 +296,7 @@ def _move(upload: Upload, staged: str) -> None:
 def _same(staged: str, final: str) -> bool:
     try:
         return os.path.samestat(os.stat(staged), os.lstat(final))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
 
 

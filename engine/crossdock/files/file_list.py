@@ -33,7 +33,7 @@ class FileList:
 
     def pages(self, after: str | None) -> Iterator[list[ObjectInfo]]:
         """The files behind ``after``. Raises NotFoundError for the list, or a file of it, that is missing."""
-        paths = self._paths()
+        paths = self.paths()
         if after is not None:
             if after not in paths:
                 raise ConfigError(f"{self.where} changed since the run began: it lacks {after}; copy anew")
@@ -42,7 +42,8 @@ class FileList:
             for start in range(0, len(paths), PAGE):
                 yield list(pool.map(self._look_up, paths[start : start + PAGE]))
 
-    def _paths(self) -> list[str]:
+    def paths(self) -> list[str]:
+        """What the list names. Raises NotFoundError, ConfigError for a list that is none."""
         try:
             with closing(self.open()) as store, ObjectFile(store.open_read(self.name)) as file:
                 text = file.read().decode("utf-8-sig")

@@ -116,6 +116,12 @@ class Selection:
             for page in self.store.list(self._prefix, after):
                 yield [info for info in page if self._matches.fullmatch(info.path)]
 
+    def includes(self, path: str) -> bool:
+        """Whether an object of that path is meant, whenever it was modified."""
+        if self.listed is not None:
+            return path in self.listed.paths()
+        return path == self.name if self.name else self._matches.fullmatch(path) is not None
+
     def infos(self) -> Iterator[ObjectInfo]:
         return (info for page in self.pages() for info in page)
 

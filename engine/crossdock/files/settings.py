@@ -148,7 +148,7 @@ class StoreWriteSettings(ConnectorConfig):
         description="PreserveHierarchy keeps the paths below the source folder. FlattenHierarchy writes all "
         "into one folder; `/` in a path becomes `~1` and `~` becomes `~0`, so that no two names meet. "
         "MergeFiles makes one file of all, in the order of the listing: rows of tables, else bytes; it has "
-        "the source folder's name unless the sink names one",
+        "the source folder's name unless the sink names one, and cannot be one of them itself",
     )
     max_concurrent_connections: int | None = Field(
         default=None, ge=1, description="At most so many workers at once for this side"
