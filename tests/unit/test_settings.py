@@ -75,7 +75,12 @@ class TestValues:
             ({"copy_behavior": "Merge"}, "copy_behavior"),
             ({"metadata": "novalue"}, "name=value"),
             ({"metadata": "a=1,A=2"}, "twice"),
-            ({"metadata": "[{]"}, "metadata"),
+            ({"metadata": "[{]"}, "metadata is not valid: write name=value"),
+            ({"metadata": '[{"name":"a"}]'}, "metadata is not valid: write name=value"),
+            ({"metadata": "[1]"}, "metadata is not valid: write name=value"),
+            ({"metadata": '[{"name":"a","value":1}]'}, "valid string"),
+            ({"preserve": '["Attributes"'}, "preserve is not valid: write words"),
+            ({"preserve": '["Everything"]'}, "preserve"),
             ({"metadata": "=1"}, "metadata"),
             ({"preserve": "Everything"}, "preserve"),
             ({"preserve": "Attributes", "copy_behavior": "MergeFiles"}, "made of many"),
@@ -89,6 +94,10 @@ class TestValues:
     @pytest.mark.parametrize("text", ["a=1,b=x=y", '[{"name":"a","value":"1"},{"name":"b","value":"x=y"}]'])
     def test_metadata_as_text_and_as_json(self, text: str) -> None:
         assert [(i.name, i.value) for i in write(metadata=text).metadata] == [("a", "1"), ("b", "x=y")]
+
+    @pytest.mark.parametrize("text", ["Attributes, ACL", '["Attributes","ACL"]'])
+    def test_preserve_as_words_and_as_json(self, text: str) -> None:
+        assert write(preserve=text).preserve == ("Attributes", "ACL")
 
 
 FILES = ["a.csv", "b.txt", "x/a.csv", "x/b.txt", "x/y/a.csv", "xy/a.csv", "x*/a.csv", "x^/a.csv"]

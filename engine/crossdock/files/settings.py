@@ -124,20 +124,40 @@ class MetadataItem(ConnectorConfig):
     value: str = Field(description="The value; `$$LASTMODIFIED` is when the source file was modified")
 
 
+_AS_ITEMS = "write name=value,name=value or a JSON list of objects, each with name and value as texts"
+
+
 def _items(value: Any) -> Any:
     """``a=1,b=2`` or Data Factory's JSON list."""
     if not isinstance(value, str):
         return value
     if value.lstrip().startswith("["):
-        return json.loads(value)
-    pairs = [item.partition("=") for item in value.split(",") if item.strip()]
-    if any(not equals for _, equals, _ in pairs):
-        raise ValueError("write name=value,name=value or a JSON list of objects with name and value")
-    return [{"name": name.strip(), "value": value} for name, _, value in pairs]
+        items = _json(value, _AS_ITEMS)
+    else:
+        pairs = [item.partition("=") for item in value.split(",") if item.strip()]
+        items = [{"name": name.strip(), "value": value} for name, equals, value in pairs if equals]
+        if len(items) < len(pairs):
+            raise ValueError(_AS_ITEMS)
+    for item in items:
+        if not isinstance(item, dict) or set(item) != {"name", "value"}:
+            raise ValueError(_AS_ITEMS)
+    return items
 
 
 def _words(value: Any) -> Any:
-    return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
+    """``a,b`` or a JSON list."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        return _json(value, "write words with commas between them, or a JSON list of texts")
+    return [word.strip() for word in value.split(",") if word.strip()]
+
+
+def _json(text: str, instead: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise ValueError(instead) from None
 
 
 class StoreWriteSettings(ConnectorConfig):
