@@ -11,8 +11,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Literal, Protocol
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from pydantic import Field, SecretStr
 
@@ -31,6 +32,7 @@ SECRETS = Secrets(
     | {"proxy": ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")},
 )
 SCOPE = "https://storage.azure.com/.default"
+_IDENTITY = ("AZURE_", "IDENTITY_", "MSI_", "IMDS_")
 _ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
 
 
@@ -61,11 +63,13 @@ class AzureConfig(ConnectorConfig):
     )
     ca_bundle: str | None = Field(
         default=None,
-        description="File of CA certificates to trust instead of the system's; default: SSL_CERT_FILE",
+        description="File of CA certificates to trust instead of the system's, also for signing in; default: "
+        "SSL_CERT_FILE",
     )
     proxy: SecretStr | None = Field(
         default=None,
-        description="HTTP proxy, http://user:password@host:port; default: HTTPS_PROXY; empty for none",
+        description="HTTP proxy, http://user:password@host:port, also for signing in; default: HTTPS_PROXY; "
+        "empty for none",
     )
     no_proxy: str | None = Field(
         default=None,
@@ -119,11 +123,15 @@ class Policy(Protocol):
 
 @dataclass
 class Signer:
-    """Signs requests. ``suffix`` goes to the end of every query (a SAS). Safe from any thread."""
+    """Signs requests. ``suffix`` goes to the end of every query: a SAS, good until ``ends``.
+
+    Safe from any thread.
+    """
 
     kind: Literal["key", "sas", "entra", "anonymous"]
     policy: Policy | None = None
     suffix: str = field(default="", repr=False)
+    ends: datetime | None = None
 
     def sign(self, message: Message) -> None:
         if self.policy is None:
@@ -134,6 +142,10 @@ class Signer:
             message.headers["byte_range"] = span
         self.policy.on_request(message)
         message.headers.pop("byte_range", None)
+
+    def has_ended(self) -> bool:
+        """Whether nothing signed by this can be accepted any more."""
+        return self.ends is not None and self.ends < datetime.now(UTC)
 
     def challenged(self, message: Message, headers: Mapping[str, str]) -> bool:
         """After a 401: sign in again as the service asks; whether the request can be sent again."""
@@ -178,7 +190,7 @@ def with_sas(token: str) -> Signer:
         when = _moment(parts.get(name, ""))
         if when and (when - datetime.now(UTC)).total_seconds() * wrong > (900 if name == "st" else 0):
             raise AuthError(f"the SAS {word} {when:%Y-%m-%d %H:%M} UTC; give a new one with sas_token=...")
-    return Signer("sas", suffix=token)
+    return Signer("sas", suffix=token, ends=_moment(parts.get("se", "")))
 
 
 def _moment(text: str) -> datetime | None:
@@ -212,15 +224,16 @@ def signer(config: AzureConfig, account: str, sas: str = "") -> Signer:
     mine = string.get("accountname", account) == account
     environment = os.environ if os.environ.get("AZURE_STORAGE_ACCOUNT", account) == account else {}
     key = _secret(config.account_key) or (string.get("accountkey", "") if mine else "")
-    sas = sas or _secret(config.sas_token) or string.get("sharedaccesssignature", "")
+    sas = _secret(config.sas_token) or sas or string.get("sharedaccesssignature", "")
     if config.auth in ("auto", "key") and not key and not sas:
         key = environment.get("AZURE_STORAGE_KEY", "") or environment.get("AZURE_STORAGE_ACCOUNT_KEY", "")
     if config.auth in ("auto", "sas") and not key and not sas:
         sas = environment.get("AZURE_STORAGE_SAS_TOKEN", "")
-    return _choose(config.auth, account, key, sas)
+    return _choose(config, account, key, sas)
 
 
-def _choose(auth: str, account: str, key: str, sas: str) -> Signer:
+def _choose(config: AzureConfig, account: str, key: str, sas: str) -> Signer:
+    auth = config.auth
     if auth == "anonymous":
         return Signer("anonymous")
     if auth == "key" or (auth == "auto" and key):
@@ -231,9 +244,26 @@ def _choose(auth: str, account: str, key: str, sas: str) -> Signer:
         if not sas:
             raise AuthError("auth=sas needs a SAS; give sas_token=... or set AZURE_STORAGE_SAS_TOKEN")
         return with_sas(sas)
+    return with_credential(sign_in(config))
+
+
+def sign_in(config: AzureConfig) -> Any:
+    """Entra ID, reached as the service is. One for all stores of this process: they share its tokens."""
+    from . import proxy
+
+    host = urlsplit(os.environ.get("AZURE_AUTHORITY_HOST", "")).hostname or "login.microsoftonline.com"
+    through = proxy.chosen(_secret(config.proxy) if config.proxy else None, config.no_proxy, "https", host)
+    identity = tuple(item for item in sorted(os.environ.items()) if item[0].startswith(_IDENTITY))
+    return _credential(config.ca_bundle or os.environ.get("SSL_CERT_FILE") or "", through, identity)
+
+
+@lru_cache(maxsize=8)
+def _credential(bundle: str, through: str, identity: tuple[tuple[str, str], ...]) -> Any:
     from azure.identity import DefaultAzureCredential
 
-    return with_credential(DefaultAzureCredential())
+    # Managed identities are asked over http and never through a proxy.
+    options: dict[str, Any] = {"proxies": {"https": through}, "use_env_settings": False}
+    return DefaultAzureCredential(**options, **({"connection_verify": bundle} if bundle else {}))
 
 
 def _secret(value: SecretStr | None) -> str:

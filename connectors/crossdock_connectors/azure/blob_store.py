@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from crossdock import (
@@ -19,6 +20,7 @@ from crossdock import (
     RangeCopier,
     ShortReadError,
     SourceChangedError,
+    TransientError,
     UploadRequest,
     WholeWriter,
 )
@@ -60,7 +62,8 @@ class BlobReader(ObjectReader):
         try:
             answer = self._wire.call("GET", self._path, {}, headers, into=buffer[:want])
         except SourceChangedError:
-            self._wire.call("HEAD", self._path)  # raises NotFoundError for one that is gone
+            with suppress(TransientError):
+                self._wire.call("HEAD", self._path)  # raises NotFoundError for one that is gone
             raise
         if answer.headers.get("etag", self._match).removeprefix("W/") != self._match:
             raise SourceChangedError(f"{self._wire.shown(self._path)} changed while it was read")

@@ -27,6 +27,10 @@ from crossdock import (
 from .http1 import ProtocolError, Reply
 
 MOST_SKEW = 900.0
+# MSAL repeats an answer of a busy sign-in service for a minute.
+SIGN_IN_WAIT = 20.0
+_BUSY = re.compile(r"HTTP Error: (408|429|5\d\d)")
+_AADSTS = re.compile(r"AADSTS\d+")
 _CODE = re.compile(rb"<Code>([A-Za-z]+)</Code>")
 _PASSING = (408, 500, 502, 503, 504)
 _LEASE = "is under a lease of another program; end or break the lease, then try again"
@@ -218,14 +222,28 @@ def classify(error: BaseException) -> CrossdockError | None:
     names = {kind.__name__ for kind in type(error).__mro__}
     detail = type(error).__name__
     if "CredentialUnavailableError" in names or "ClientAuthenticationError" in names:
-        return AuthError(
-            "signing in to Entra ID failed; run 'az login', set AZURE_CLIENT_ID, AZURE_TENANT_ID and "
-            "AZURE_CLIENT_SECRET, or give account_key or sas_token",
-            detail=detail,
-        )
+        return _not_signed_in(str(error), detail)
     if "ServiceRequestError" in names or "ServiceResponseError" in names or "IncompleteReadError" in names:
         return TransientError("the sign-in service cannot be reached now", detail=detail)
     status = getattr(error, "status_code", None)
     if status == 429 or status in _PASSING:
         return TransientError(f"the sign-in service failed (status {status})", detail=detail)
     return InternalError(f"the Azure SDK failed: {type(error).__name__}", detail=detail)
+
+
+def _not_signed_in(text: str, detail: str) -> CrossdockError:
+    if _BUSY.search(text):
+        return TransientError("the sign-in service is busy", retry_after=SIGN_IN_WAIT, detail=detail)
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return ConfigError(
+            "the certificate of the sign-in service is not trusted here; if it is right, name its CA with "
+            "ca_bundle=FILE",
+            detail=detail,
+        )
+    code = _AADSTS.search(text)
+    why = f" ({code[0]})" if code else ""
+    return AuthError(
+        f"signing in to Entra ID failed{why}; run 'az login', set AZURE_CLIENT_ID, AZURE_TENANT_ID and "
+        "AZURE_CLIENT_SECRET, or give account_key or sas_token",
+        detail=detail,
+    )

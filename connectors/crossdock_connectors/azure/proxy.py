@@ -47,6 +47,14 @@ def from_environment(scheme: str) -> str:
     return ""
 
 
+def chosen(given: str | None, rules: str | None, scheme: str, host: str) -> str:
+    """The proxy on the way to a host: the one given, else the environment's; empty for none."""
+    if rules is None:
+        rules = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    found = from_environment(scheme) if given is None else given
+    return "" if not found or bypassed(host, rules) else found
+
+
 def bypassed(host: str, rules: str) -> bool:
     """Whether ``no_proxy`` rules name the host: ``*``, a domain (dot or not), an address or a network."""
     host = host.lower().rstrip(".")

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from urllib.parse import quote, unquote, urlsplit
 
-from crossdock import ConfigError, CrossdockError, InternalError, ShortReadError
+from crossdock import AuthError, ConfigError, CrossdockError, InternalError, ShortReadError
 
 from . import proxy
 from .auth import AzureConfig, Message, Signer
-from .errors import disconnected, refused
+from .errors import disconnected, error_code, refused
 from .http1 import Connection, EarlyEnd, Pool, ProtocolError, Reply, Route, request_head
 
 API_VERSION = "2021-12-02"
@@ -170,7 +170,7 @@ class Wire:
         finally:
             self._pool.give(connection)
         if reply.status // 100 != 2 and reply.status not in accept:
-            raise refused(reply, body[:_BODY_OF_ERRORS], self.shown(path))
+            raise self._refused(reply, body[:_BODY_OF_ERRORS], path)
         return Answer(reply.status, reply.headers, body)
 
     def _fill(self, connection: Connection, reply: Reply, into: memoryview) -> int:
@@ -197,7 +197,15 @@ class Wire:
 
     def refusal(self, answer: Answer, path: str) -> CrossdockError:
         """The error for an answer that was accepted at first."""
-        return refused(Reply(answer.status, dict(answer.headers)), answer.body, self.shown(path))
+        return self._refused(Reply(answer.status, dict(answer.headers)), answer.body, path)
+
+    def _refused(self, reply: Reply, body: bytes, path: str) -> CrossdockError:
+        if reply.status == 403 and self.signer.has_ended():
+            ended = f"the SAS for {self.shown(path)} has expired at {self.signer.ends:%Y-%m-%d %H:%M} UTC"
+            return AuthError(
+                f"{ended}; resume with a new one", detail=f"status 403 {error_code(reply, body)}"
+            )
+        return refused(reply, body, self.shown(path))
 
     def shown(self, path: str) -> str:
         """An address for messages: no SAS in it."""
@@ -213,15 +221,9 @@ def _ask(connection: Connection, head: bytes, body: bytes | memoryview | None, b
 
 
 def _route(service: Service, config: AzureConfig) -> Route:
-    given = (
-        config.proxy.get_secret_value()
-        if config.proxy is not None
-        else proxy.from_environment(service.scheme)
-    )
-    rules = config.no_proxy
-    if rules is None:
-        rules = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
-    through = proxy.parse(given) if given and not proxy.bypassed(service.host, rules) else None
+    given = config.proxy.get_secret_value() if config.proxy is not None else None
+    found = proxy.chosen(given, config.no_proxy, service.scheme, service.host)
+    through = proxy.parse(found) if found else None
     tls = _tls(config) if service.scheme == "https" else None
     return Route(service.host, service.port, tls, through, config.connect_timeout, config.read_timeout)
 
