@@ -165,7 +165,8 @@ def stored(
 
 def _hidden(options: Mapping[str, str], connector: str) -> set[str]:
     typed = _secret_keys(_spec(connector))
-    return {key for key, value in options.items() if key in typed or any(inner_secrets(value))}
+    # An empty value is none: it says that there is no proxy, say.
+    return {key for key, value in options.items() if value and (key in typed or any(inner_secrets(value)))}
 
 
 def _without(options: Mapping[str, str], hidden: set[str]) -> dict[str, str]:
