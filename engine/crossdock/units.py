@@ -240,10 +240,10 @@ class Units:
                 except StageLostError as error:
                     lost.append((task, error))
                 else:
-                    task.committed = True
                     done.append(task)
                     if not task.committed:
                         committed.add(task.row.seq)
+                    task.committed = True
         for task, reason in lost:
             self._start_over(task, reason, worker)
         if self._verifies("after_commit"):
