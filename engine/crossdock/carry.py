@@ -18,6 +18,7 @@ from .errors import (
     CancelledError,
     CrossdockError,
     InternalError,
+    NotSupportedError,
     ThrottledError,
     TransientError,
 )
@@ -128,7 +129,10 @@ def classified(error: BaseException, classify: Classify, where: str) -> Crossdoc
 
 @dataclass
 class Carrier:
-    """Carries splits from one source to one sink; shared by all workers."""
+    """Carries splits from one source to one sink; shared by all workers.
+
+    ``refused``: why ``copier`` was given up, empty while it was not.
+    """
 
     source: Source[Any]
     sink: Sink[Any]
@@ -142,6 +146,7 @@ class Carrier:
     copier: Copier | None = None
     children: Children | None = None
     gate: Gate = field(default_factory=NoGate)
+    refused: str = ""
     _writers: set[Writer[Any]] = field(default_factory=set)
 
     def interrupt(self) -> None:
@@ -193,10 +198,11 @@ class Carrier:
             if self.children is not None:
                 pace = None if isinstance(self.throttle, NoThrottle) else self._throttled
                 return self.children.attempt(job, attempt, worker, pace)
-            if self.copier is None:
+            digest = job.digest() if job.digest and self.copier is not None else None
+            copied = self._copy(job, attempt, worker, digest)
+            if copied is None:
                 return self._stream(job, attempt, worker)
-            digest = job.digest() if job.digest else None
-            receipt, seen = self._copy(job, attempt, worker, digest)
+            receipt, seen = copied
         if job.digest is None or digest is None:
             return receipt, ""
         if seen:
@@ -218,15 +224,22 @@ class Carrier:
 
     def _copy(
         self, job: Job, attempt: Attempt, worker: Worker, digest: Digest | None
-    ) -> tuple[Receipt, bool]:
-        """Let the sink copy; also whether the digest has seen the bytes."""
-        assert self.copier is not None  # noqa: S101 - the caller looked
+    ) -> tuple[Receipt, bool] | None:
+        """Let the sink copy; also whether the digest has seen the bytes. None where the sink cannot do that,
+        and is not asked again.
+        """
+        copier = self.copier
+        if copier is None:
+            return None
         self._throttled(job.split.length or 0, worker)
         what = (self.source, job.handle, job.split, attempt)
         try:
             with worker.waits_for("sink"):
-                seen = digest and self.copier.copy_seen(*what, seen=digest.update)
-                return (seen, True) if seen else (self.copier.copy(*what), False)
+                seen = digest and copier.copy_seen(*what, seen=digest.update)
+                return (seen, True) if seen else (copier.copy(*what), False)
+        except NotSupportedError as error:
+            self.copier, self.refused = None, error.message
+            return None
         except Exception as error:
             raise classified(error, self.sink_classify, "sink") from error
 

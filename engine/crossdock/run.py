@@ -373,6 +373,8 @@ def _notes(context: Context) -> Iterator[str]:
     gate = context.carrier.gate
     if gate.lowest < gate.most:
         yield f"a server throttled the copy: for a while only {gate.lowest} of {gate.most} workers worked"
+    if context.carrier.refused:
+        yield f"the bytes went through this machine: {context.carrier.refused}"
     yield from context.notes
     for end in (context.source, context.sink):
         if isinstance(end, FormatSource | FormatSink):

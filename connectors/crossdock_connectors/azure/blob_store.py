@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
 
 from crossdock import (
     Attributes,
@@ -13,6 +14,7 @@ from crossdock import (
     ConfigError,
     InternalError,
     NotFoundError,
+    NotSupportedError,
     ObjectAttributes,
     ObjectInfo,
     ObjectReader,
@@ -32,6 +34,8 @@ from .checksum import Kind, Sealed
 from .wire import Answer, Wire
 
 _FOLDER = "x-ms-meta-hdi_isfolder"
+_REFUSALS = (400, 401, 403, 404, 409, 412, 416, 501)
+_CANNOT_FETCH = ("CannotVerifyCopySource", "FeatureNotSupported", "InvalidHeaderValue", "UnsupportedHeader")
 _COPY_SAS = timedelta(hours=12)
 
 
@@ -43,6 +47,11 @@ class CopySource(ABC):
     @abstractmethod
     def as_source(self, info: ObjectInfo) -> dict[str, str]:
         """Headers that let another account's service read the object."""
+
+
+def _host_of(source: ObjectStore, info: ObjectInfo) -> str:
+    assert isinstance(source, CopySource)  # noqa: S101 - can_copy_from said so
+    return urlsplit(source.as_source(info)["x-ms-copy-source"]).netloc
 
 
 class BlobReader(ObjectReader):
@@ -192,18 +201,23 @@ class BlobStore(ObjectStore, RangeCopier, WholeWriter, Attributes, CopySource):
             "x-ms-source-if-match": f'"{info.etag}"',
         }
         query = {"comp": "block", "blockid": begun.block_id(block)}
-        answer = self.wire.call("PUT", url, query, headers, accept=(404, 409, 412, 416))
-        if answer.status in (404, 409, 412, 416):
-            self._refused_copy(answer, info, url)
+        answer = self.wire.call("PUT", url, query, headers, accept=_REFUSALS)
+        if answer.status in _REFUSALS:
+            self._refused_copy(answer, source, info, url)
 
-    def _refused_copy(self, answer: Answer, info: ObjectInfo, url: str) -> None:
+    def _refused_copy(self, answer: Answer, source: ObjectStore, info: ObjectInfo, url: str) -> None:
         code = answer.headers.get("x-ms-error-code", "")
         if answer.status == 412 and not code.startswith("Lease"):
             raise SourceChangedError(f"{info.path} changed while it was copied")
         if answer.status == 416:
             raise ShortReadError(f"{info.path} ended before {info.size:,} bytes")
-        if answer.status == 404 and code == "CannotVerifyCopySource":
-            raise NotFoundError(f"{info.path} does not exist any more")
+        if (code in _CANNOT_FETCH and answer.status < 500) or answer.status == 501:
+            if answer.status == 404:
+                source.stat(info.path)  # raises NotFoundError for one that is gone
+            raise NotSupportedError(
+                f"{self.wire.service.host} could not fetch from {_host_of(source, info)} by itself",
+                detail=f"status {answer.status} {code}",
+            )
         raise self.wire.refusal(answer, url)
 
     def as_source(self, info: ObjectInfo) -> dict[str, str]:

@@ -147,7 +147,10 @@ class Copier(ABC):
 
     @abstractmethod
     def copy(self, source: Source[memoryview], handle: bytes, split: Split, attempt: Attempt) -> Receipt:
-        """Carry the split; as durable and as invisible as ``Writer.finish``."""
+        """Carry the split; as durable and as invisible as ``Writer.finish``.
+
+        Raises NotSupportedError where that does not work after all; a writer is then asked for instead.
+        """
 
     def copy_seen(
         self,

@@ -242,7 +242,8 @@ class RangeCopier(ABC):
     ) -> None:
         """As ``write_block``, with ``block.length`` bytes at ``offset`` of the given version.
 
-        Raises SourceChangedError when the source is another version, ShortReadError when it ends.
+        Raises SourceChangedError when the source is another version, ShortReadError when it ends, and
+        NotSupportedError when this store cannot fetch from there after all: the bytes then go through us.
         """
 
     def copy_seen(
