@@ -38,9 +38,11 @@ def is_secret_name(name: str) -> bool:
 
 
 class Address:
-    """An address and its secrets. ``query``: patterns of more secret parameters; ``user``: so is the user."""
+    """An address and its secrets. ``query``: patterns of more secret parameters. ``user``: the user is one too;
+    False: never, however it looks.
+    """
 
-    def __init__(self, url: str, query: Sequence[str] = (), user: bool = False) -> None:
+    def __init__(self, url: str, query: Sequence[str] = (), user: bool | None = None) -> None:
         self._url, self._patterns = url, query
         self._parts = _URL.fullmatch(url)
         self.secrets: dict[tuple[str, str], None] = {}
@@ -49,6 +51,7 @@ class Address:
             self.shown = self.bare = url
             return
         self._hide_user = user or self._parts["scheme"].lower() in ("https://", "http://")
+        self._may_be_token = user is not False
         self.shown = self._written(MARK)
         self.bare = self._written("")
         """Without the secrets: what opens where they come from elsewhere."""
@@ -76,7 +79,8 @@ class Address:
         user, colon, password = login.partition(":")
         if colon:
             self.secrets["password", password] = None
-        if user and (self._hide_user or user == MARK or _TOKEN.fullmatch(user)):
+        is_token = self._may_be_token and _TOKEN.fullmatch(user)
+        if user and (self._hide_user or user == MARK or is_token):
             self.secrets["user", user] = None
             user = mark
         return f"{user}{at}{host}" if mark or user else host

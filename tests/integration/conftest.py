@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from observing import Record
 
 from crossdock import carry
 from crossdock.plugins import registry
+
+if TYPE_CHECKING:
+    from lake_rig import LakeRig
+    from servers.dfs import Lake
 
 SITE = Path(__file__).parents[1] / "connectors" / "site"
 
@@ -48,3 +53,12 @@ def sink_record(tmp_path: Path) -> Record:
 @pytest.fixture
 def shelf(tmp_path: Path) -> Path:
     return tmp_path / "shelf"
+
+
+@pytest.fixture
+def adls(lake: Lake) -> Iterator[LakeRig]:
+    """A file system of the test server of ADLS Gen2."""
+    from lake_rig import lake_rig
+
+    with lake_rig(lake) as rig:
+        yield rig

@@ -59,6 +59,9 @@ class TestAddresses:
         url = "x://me@h/t?sv=1&n=2"
         assert Address(url, query=("s*",)).bare == "x://me@h/t?n=2"
         assert Address(url, query=("*",)).shown == "x://me@h/t?sv=***&n=***"
+        name = "abfss://landing-zone-2026-europe@account.dfs.core.windows.net/x"
+        assert Address(name, user=False).shown == name
+        assert Address(name).shown != name
         assert Address(url, user=True).shown == "x://***@h/t?sv=1&n=2"
 
     @given(st.text(st.characters(exclude_characters="#", exclude_categories=["Cs"])))

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from crossdock import Capabilities, ConnectorSpec, CrossdockError, Location, WriteMode
 
-from .auth import signer
+from .auth import SECRETS, signer
 from .blob import MAX_BLOCKS, MIB, BlobConfig
 
 if TYPE_CHECKING:
@@ -100,6 +100,8 @@ SPEC = ConnectorSpec(
     ),
     open_store=_open,
     classify=_classify,
+    # What stands before the @ of an address is the file system.
+    secrets=replace(SECRETS, user=False),
     example="crossdock copy data/ abfss://landing@contoso.dfs.core.windows.net/data/",
     requires=("azure.storage.blob", "azure.identity", "azure.core"),
     extra="crossdock[azure]",

@@ -5,31 +5,26 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from crossdock import ObjectAttributes
 
-from .attributes import STAMP
+from . import attributes
+from .attributes import META, STAMP
 from .wire import Answer
 
-# Field of ObjectAttributes.headers: name at the dfs endpoint. At the blob endpoint it is x-ms-blob-...
-CONTENT = {
-    "content_type": "content-type",
-    "content_language": "content-language",
-    "content_encoding": "content-encoding",
-    "content_disposition": "content-disposition",
-    "cache_control": "cache-control",
-}
-_META = "x-ms-meta-"
-_OURS = frozenset({STAMP.removeprefix(_META), "hdi_isfolder"})
-_NOT_IN_A_NAME = re.compile(r"\W|^(?=\d)", re.ASCII)
-_RIGHTS = re.compile(r"[r-][w-][xXsStT-]{1}[r-][w-][xXsStT-]{1}[r-][w-][xXsStT-]{1}\+?")
+_OURS = frozenset({STAMP.removeprefix(META), "hdi_isfolder"})
+_BLOB_HEADER = "x-ms-blob-"
+_RIGHTS = re.compile(r"(?:[r-][w-][xXsStT-]){3}\+?")
 
 
 def found(properties: Mapping[str, str], access: Mapping[str, str]) -> ObjectAttributes:
     """The attributes in the headers of Get Properties and Get Access Control."""
-    return ObjectAttributes(
-        metadata=_metadata(properties.get("x-ms-properties", "")),
-        headers={field: properties[name] for field, name in CONTENT.items() if properties.get(name)},
+    named = _properties(properties)
+    return replace(
+        attributes.read(properties),
+        metadata={name: value for name, value in named.items() if name.lower() not in _OURS},
+        tier=None,
         mode=_mode(access.get("x-ms-permissions", "")),
         acl=access.get("x-ms-acl"),
         owner=access.get("x-ms-owner"),
@@ -37,10 +32,15 @@ def found(properties: Mapping[str, str], access: Mapping[str, str]) -> ObjectAtt
     )
 
 
-def _metadata(text: str) -> dict[str, str]:
-    pairs = (pair.strip().partition("=") for pair in text.split(",") if pair.strip())
-    decoded = {name: base64.b64decode(value).decode("latin-1") for name, _, value in pairs}
-    return {name: value for name, value in decoded.items() if name.lower() not in _OURS}
+def stamp_of(properties: Mapping[str, str]) -> str:
+    """The run that wrote a path; empty where it was none of ours."""
+    named = {name.lower(): value for name, value in _properties(properties).items()}
+    return named.get(STAMP.removeprefix(META), "")
+
+
+def _properties(headers: Mapping[str, str]) -> dict[str, str]:
+    pairs = (pair.strip().partition("=") for pair in headers.get("x-ms-properties", "").split(","))
+    return {name: base64.b64decode(value).decode("latin-1") for name, _, value in pairs if name}
 
 
 def _mode(text: str) -> int | None:
@@ -53,46 +53,28 @@ def _mode(text: str) -> int | None:
     return bits
 
 
-def names_of(metadata: Mapping[str, str]) -> dict[str, str]:
-    """Metadata under names that the service takes: letters, digits and ``_``."""
-    return {_NOT_IN_A_NAME.sub("_", name): value for name, value in metadata.items()}
+def as_path(headers: Mapping[str, str]) -> dict[str, str]:
+    """Headers of Put Blob as Path Create takes them; it knows no access tier."""
+    pairs, given = [], {}
+    for name, value in headers.items():
+        if name.startswith(META):
+            pairs.append(f"{name.removeprefix(META)}={base64.b64encode(value.encode()).decode()}")
+        elif name.startswith(_BLOB_HEADER):
+            given[f"x-ms-{name.removeprefix(_BLOB_HEADER)}"] = value
+    return given | ({"x-ms-properties": ",".join(pairs)} if pairs else {})
 
 
-def as_blob(metadata: Mapping[str, str], headers: Mapping[str, str]) -> dict[str, str]:
-    """Headers for Put Blob and Put Block List."""
-    content = {f"x-ms-blob-{CONTENT[field]}": value for field, value in headers.items()}
-    return content | {_META + name: value for name, value in names_of(metadata).items()}
-
-
-def as_path(metadata: Mapping[str, str], headers: Mapping[str, str]) -> dict[str, str]:
-    """Headers for Path Create."""
-    content = {f"x-ms-{CONTENT[field]}": value for field, value in headers.items()}
-    pairs = [f"{n}={base64.b64encode(v.encode('latin-1')).decode()}" for n, v in names_of(metadata).items()]
-    return content | ({"x-ms-properties": ",".join(pairs)} if pairs else {})
-
-
-def control(attributes: ObjectAttributes) -> dict[str, str]:
+def control(given: ObjectAttributes) -> dict[str, str]:
     """Headers for Set Access Control; none where nothing is to be set. An ACL holds the permissions too."""
+    permissions = "" if given.acl or given.mode is None else f"{given.mode & 0o777:04o}"
     headers = {
-        "x-ms-acl": attributes.acl,
-        "x-ms-owner": attributes.owner,
-        "x-ms-group": attributes.group,
-        "x-ms-permissions": None
-        if attributes.acl or attributes.mode is None
-        else f"{attributes.mode & 0o777:04o}",
+        "x-ms-acl": given.acl,
+        "x-ms-owner": given.owner,
+        "x-ms-group": given.group,
+        "x-ms-permissions": permissions,
     }
     return {name: value for name, value in headers.items() if value}
 
 
 def is_folder(answer: Answer) -> bool:
     return answer.headers.get("x-ms-resource-type") == "directory"
-
-
-def stamp_of(properties: Mapping[str, str]) -> str:
-    """The run that wrote a path; empty where it was none of ours."""
-    wanted = STAMP.removeprefix(_META)
-    for pair in properties.get("x-ms-properties", "").split(","):
-        name, _, value = pair.strip().partition("=")
-        if name.lower() == wanted:
-            return base64.b64decode(value).decode("latin-1")
-    return ""

@@ -38,7 +38,7 @@ class AppendStage(Stage):
 
     def _create(self, upload: Upload, path: str) -> None:
         """An empty file with all that the target shall have; one that is there stays."""
-        headers = adls_access.as_path(upload.metadata, upload.given.headers) | {"If-None-Match": "*"}
+        headers = adls_access.as_path(upload.headers) | {"If-None-Match": "*"}
         url = self._place.url_path(path)
         answer = self._wire.call("PUT", url, {"resource": "file"}, headers, accept=(409, 412))
         if answer.headers.get("x-ms-error-code", "PathAlreadyExists") not in (

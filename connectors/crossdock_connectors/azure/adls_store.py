@@ -52,6 +52,8 @@ class AdlsStore(ObjectStore, RangeCopier, WholeWriter, Attributes, Folders, Copy
     def __init__(self, wire: Wire, place: Place, blobs: BlobStore, stage: Stage) -> None:
         self.wire, self.place, self.blobs, self._stage = wire, place, blobs, stage
         self.server_copy = blobs.server_copy and isinstance(stage, BlobStage)
+        if _RESERVED.search(place.root):
+            raise ConfigError(f"{place.root!r} is a name of staged data")
         self._publisher = Publisher(wire, place)
         self._missing: dict[str, int] = {}
         self._done: set[bytes] = set()
@@ -97,7 +99,7 @@ class AdlsStore(ObjectStore, RangeCopier, WholeWriter, Attributes, Folders, Copy
     def make_folder(self, path: str, attributes: ObjectAttributes) -> None:
         full = self._full(path)
         self._publisher.make_folder(full)
-        self._publisher.set_access(full, attributes)
+        self._publisher.set_access(full, adls_access.control(attributes))
 
     def open_read(self, path: str, info: ObjectInfo | None = None) -> AdlsReader:
         return AdlsReader(self.wire, self._url(path), info or self.stat(path))
@@ -116,7 +118,7 @@ class AdlsStore(ObjectStore, RangeCopier, WholeWriter, Attributes, Folders, Copy
 
     def _at_once(self, upload: Upload) -> bool:
         """Whether one request can write a file at its target, with all that it shall have."""
-        return isinstance(self._stage, BlobStage) and not adls_access.control(upload.given)
+        return isinstance(self._stage, BlobStage) and not upload.access
 
     def _guard(self, full: str, request: UploadRequest) -> str:
         """The ETag of what is at the target now, ``*`` for nothing or where nothing may be."""
@@ -158,7 +160,7 @@ class AdlsStore(ObjectStore, RangeCopier, WholeWriter, Attributes, Folders, Copy
         try:
             staged = seal()
             # Before anybody sees it at the target.
-            self._publisher.set_access(staged, begun.given)
+            self._publisher.set_access(staged, begun.access)
         except (StageLostError, NotFoundError):
             # Another commit of this upload may have been faster, now or before a kill.
             self._publisher.settle(begun, None)

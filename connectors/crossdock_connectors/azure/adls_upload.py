@@ -29,7 +29,7 @@ from crossdock import (
     UploadRequest,
 )
 
-from . import adls_access, blob_upload
+from . import adls_access, attributes, blob_upload
 from .address import Place
 from .adls_list import RESERVED
 from .attributes import STAMP
@@ -39,14 +39,16 @@ from .checksum import Sealed
 from .wire import Answer, Wire
 
 VERSION = 1
-_PARENT_GONE = "RenameDestinationParentPathNotFound"
+_LOST = frozenset({"InvalidBlockList", "SourcePathNotFound", "RenameDestinationParentPathNotFound"})
+_CONFLICTS = _LOST | {"BlobAlreadyExists", "ConditionNotMet", "PathAlreadyExists"}
 
 
 @dataclass(frozen=True)
 class Upload:
     """An upload that has begun. ``guard`` as in ``blob_upload.Upload``.
 
-    ``missing``: so many folders above the target did not exist. ``attributes``: fields of ObjectAttributes.
+    ``missing``: so many folders above the target did not exist. ``headers`` are those of Put Blob for what
+    the file has beside its bytes, the stamp among them; ``access`` are those of Set Access Control.
     """
 
     path: str
@@ -54,7 +56,8 @@ class Upload:
     guard: str
     overwrite: bool
     missing: int = 0
-    attributes: dict[str, object] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+    access: dict[str, str] = field(default_factory=dict)
     version: int = VERSION
 
     @classmethod
@@ -62,9 +65,9 @@ class Upload:
         # The first part names the stage, which is found again by the run and the path alone.
         where = blake2b(path.encode(errors="surrogateescape"), digest_size=8).hexdigest()
         stamp = f"{request.run_id}.{where}.{secrets.token_hex(4)}"
-        given = asdict(request.attributes) if request.attributes else {}
-        kept = {name: value for name, value in given.items() if value and name != "modified_ns"}
-        return cls(path, stamp, guard, request.overwrite, attributes=kept)
+        headers = attributes.written(path, request.attributes) | {STAMP: stamp}
+        access = adls_access.control(request.attributes or ObjectAttributes())
+        return cls(path, stamp, guard, request.overwrite, headers=headers, access=access)
 
     def encode(self) -> bytes:
         return json.dumps(asdict(self)).encode()
@@ -82,15 +85,6 @@ class Upload:
     def stage(self) -> str:
         folder, slash, _ = self.path.rpartition("/")
         return f"{folder}{slash}{RESERVED}{self.stamp.rpartition('.')[0]}"
-
-    @property
-    def given(self) -> ObjectAttributes:
-        return ObjectAttributes(**self.attributes)  # type: ignore[arg-type]
-
-    @property
-    def metadata(self) -> dict[str, str]:
-        """The object's own, and the stamp by which a second commit knows the first."""
-        return {**self.given.metadata, STAMP.removeprefix("x-ms-meta-"): self.stamp}
 
     def condition(self) -> dict[str, str]:
         if self.guard == "*":
@@ -149,8 +143,7 @@ class BlobStage(Stage):
         names = "".join([f"<Latest>{staged.block_id(block)}</Latest>" for block in blocks])
         body = f'<?xml version="1.0" encoding="utf-8"?><BlockList>{names}</BlockList>'.encode()
         url = self.blobs.place.url_path(upload.stage)
-        headers = adls_access.as_blob(upload.metadata, upload.given.headers)
-        answer = self._sealed.send(url, {"comp": "blocklist"}, headers, body, (400,))
+        answer = self._sealed.send(url, {"comp": "blocklist"}, upload.headers, body, (400,))
         if answer.status == 400:
             if answer.headers.get("x-ms-error-code") != "InvalidBlockList":
                 raise self.blobs.wire.refusal(answer, url)
@@ -170,8 +163,7 @@ class BlobStage(Stage):
         accept: tuple[int, ...] = (),
     ) -> Answer:
         """Put Blob."""
-        headers = adls_access.as_blob(upload.metadata, upload.given.headers)
-        headers |= {"x-ms-blob-type": "BlockBlob", **condition}
+        headers = {"x-ms-blob-type": "BlockBlob", **upload.headers, **condition}
         return self._sealed.send(self.blobs.place.url_path(path), {}, headers, data, accept)
 
     def drop(self, upload: Upload) -> None:
@@ -215,11 +207,10 @@ class Publisher:
             raise AlreadyExistsError(f"{self._wire.shown(url)} is a file where a folder should be")
         raise self._wire.refusal(answer, url)
 
-    def set_access(self, path: str, attributes: ObjectAttributes) -> None:
+    def set_access(self, path: str, access: dict[str, str]) -> None:
         """Owner, group and access control, where any are given."""
-        if headers := adls_access.control(attributes):
-            url = self._place.url_path(path)
-            self._wire.call("PATCH", url, {"action": "setAccessControl"}, headers)
+        if access:
+            self._wire.call("PATCH", self._place.url_path(path), {"action": "setAccessControl"}, access)
 
     def rename(self, upload: Upload, staged: str) -> bool:
         """Put the staged file in the target's place, if that is what it was when the upload began.
@@ -231,13 +222,9 @@ class Publisher:
             source += f"?{self._wire.signer.suffix}"
         headers = {"x-ms-rename-source": source, **upload.condition()}
         url = self._place.url_path(upload.path)
-        for last in (False, True):
-            answer = self._wire.call("PUT", url, {}, headers, accept=(404, 409, 412))
-            if answer.status < 400:
-                return True
-            if last or answer.headers.get("x-ms-error-code") != _PARENT_GONE:
-                break
-            self.make_folder(upload.path.rpartition("/")[0])
+        answer = self._wire.call("PUT", url, {}, headers, accept=(404, 409, 412))
+        if answer.status < 400:
+            return True
         self.settle(upload, answer)
         return False
 
@@ -245,7 +232,7 @@ class Publisher:
         """A commit was refused, or its stage is gone: fine if this very upload was committed before."""
         code = answer.headers.get("x-ms-error-code", "") if answer else "InvalidBlockList"
         url = self._place.url_path(upload.path)
-        if answer and code.startswith("Lease"):
+        if answer and code not in _CONFLICTS:
             raise self._wire.refusal(answer, url)
         there = self.head(upload.path)
         if adls_access.stamp_of(there.headers) == upload.stamp:
@@ -256,7 +243,7 @@ class Publisher:
             raise AlreadyExistsError(
                 f"{where} {kind}; use another name or --mode overwrite to replace a file"
             )
-        if code in ("InvalidBlockList", "SourcePathNotFound"):
+        if code in _LOST:
             raise StageLostError(f"the service no longer has all data of {where}", detail=code)
         raise StageLostError(f"{where} was changed by somebody else during the copy", detail=code)
 

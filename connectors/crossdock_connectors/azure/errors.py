@@ -166,7 +166,9 @@ def _unauthenticated(reply: Reply, body: bytes, what: str, detail: str) -> Cross
             f"the service does not accept the sign-in for {what}; sign in again, or check the tenant",
             detail=detail,
         )
-    return AuthError(f"the service does not accept the credentials for {what}", detail=detail)
+    return AuthError(
+        f"the service does not accept the credentials for {what}; check the account key or SAS", detail=detail
+    )
 
 
 def clock_skew(reply: Reply) -> float:

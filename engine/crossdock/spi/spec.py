@@ -102,8 +102,8 @@ class Secrets:
 
     query: tuple[str, ...] = ()
     """Patterns of more parameters, lower case: ``*`` for a query that is a signature with what it signs."""
-    user: bool = False
-    """Whether the user name is one."""
+    user: bool | None = None
+    """Whether the user name is one. False where it is something else, which no look of it makes a secret."""
     environment: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """By option, with ``""`` for the address: the variables that the connector looks into without it."""
 
