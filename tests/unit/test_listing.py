@@ -6,11 +6,13 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from crossdock import ConfigError, NotFoundError, ObjectInfo, Unit
+from crossdock.files.filters import chosen
 from crossdock.files.listing import Selection, info_of, pattern_regex, split_wildcard, version
+from crossdock.files.settings import StoreReadSettings
 from crossdock_connectors.stores.file import FileStore
 
 
@@ -74,6 +76,31 @@ def test_any_text_is_a_pattern(text: str, path: str) -> None:
     backwards = re.search(r"\[.*-", text, re.DOTALL)
     if not backwards:
         pattern_regex(text).fullmatch(path)
+
+
+def plain(pattern: str) -> str:
+    """The same wildcards as an ordinary regular expression, which may try everything many times."""
+    words = re.split(r"(\*\*/|\*\*|\*|\?)", pattern)
+    wild = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    return "".join(wild.get(word, re.escape(word)) for word in words)
+
+
+@given(st.text("ab*?/", max_size=10), st.text("ab/", max_size=12))
+@example("*ab*b", "aabab")
+@example("a*/*b*/a", "a/bb/a")
+def test_stars_find_whatever_is_there(pattern: str, path: str) -> None:
+    assert bool(pattern_regex(pattern).fullmatch(path)) == bool(re.fullmatch(plain(pattern), path))
+    once = re.sub(r"\*+", "*", pattern).strip("/")
+    settings = StoreReadSettings(wildcard_folder_path=once, recursive=False)
+    expected = f"{plain(once)}/[^/]+" if once else "[^/]+"
+    assert bool(chosen(settings).fullmatch(path)) == bool(re.fullmatch(expected, path))
+
+
+@pytest.mark.timeout(20)
+def test_many_stars_take_no_longer() -> None:
+    path = "a" * 250
+    assert not pattern_regex("*a" * 12 + "b").fullmatch(path)
+    assert not chosen(StoreReadSettings(wildcard_file_name="*a" * 12 + "b")).fullmatch(path)
 
 
 @given(st.text(st.characters(exclude_characters="*?[")))

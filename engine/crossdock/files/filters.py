@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from ..errors import ConfigError
 from .settings import StoreReadSettings
@@ -67,8 +68,24 @@ def _tokens(pattern: str) -> list[tuple[str, bool]]:
 
 
 def _regex(pattern: str) -> str:
-    wild = {"*": "[^/]*", "?": "[^/]"}
-    return "".join(wild[char] if special else re.escape(char) for char, special in _tokens(pattern))
+    parts = [""]
+    for char, special in _tokens(pattern):
+        if special and char == "*":
+            parts.append("")
+        else:
+            parts[-1] += "[^/]" if special else re.escape(char)
+    return between_stars(parts)
+
+
+def between_stars(parts: Sequence[str]) -> str:
+    """A regular expression of ``parts``, which match characters one by one, with any part of a name between.
+
+    Where a part in the middle is found first is as good as any later place, so nothing is tried twice:
+    the time does not multiply with each star.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    return f"{parts[0]}{''.join(f'(?>[^/]*?{part})' for part in parts[1:-1])}[^/]*{parts[-1]}"
 
 
 def _literal(pattern: str) -> str:

@@ -29,22 +29,26 @@ def split_wildcard(path: str) -> tuple[str, str]:
 
 def pattern_regex(pattern: str) -> re.Pattern[str]:
     """A glob: ``*`` and ``?`` stay within a folder, ``**`` goes through folders."""
-    out, at = "", 0
+    out, parts, at = "", [""], 0
     while at < len(pattern):
-        if pattern.startswith("**/", at):
-            out, at = out + "(?:.*/)?", at + 3
-        elif pattern.startswith("**", at):
-            out, at = out + ".*", at + 2
+        if pattern.startswith("**", at):
+            slash = pattern.startswith("/", at + 2)
+            out += filters.between_stars(parts) + ("(?:.*/)?" if slash else ".*")
+            parts, at = [""], at + 2 + slash
         elif pattern[at] == "*":
-            out, at = out + "[^/]*", at + 1
+            parts.append("")
+            at += 1
         elif pattern[at] == "?":
-            out, at = out + "[^/]", at + 1
+            parts[-1] += "[^/]"
+            at += 1
         elif pattern[at] == "[" and "]" in pattern[at + 2 :]:
             end = pattern.index("]", at + 2)
-            out, at = out + _character_class(pattern[at + 1 : end]), end + 1
+            parts[-1] += _character_class(pattern[at + 1 : end])
+            at = end + 1
         else:
-            out, at = out + re.escape(pattern[at]), at + 1
-    return re.compile(out, re.DOTALL)
+            parts[-1] += re.escape(pattern[at])
+            at += 1
+    return re.compile(out + filters.between_stars(parts), re.DOTALL)
 
 
 def _character_class(body: str) -> str:
