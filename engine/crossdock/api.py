@@ -24,6 +24,7 @@ from .request import CopyRequest, Resolved, Verify
 from .spelling import snake_case
 from .spi.data import WriteMode
 
+LEAST_MEMORY = 128 << 20
 Progress = Callable[[Snapshot], None]
 Options = Mapping[str, str]
 
@@ -71,7 +72,7 @@ def copy(
         map=parse_map(map),
         parallel_copies=_parallel(parallel_copies),
         block_size=None if block_size is None else parse_size(block_size, "--block-size"),
-        memory=parse_size(memory, "--memory"),
+        memory=_memory(memory),
         bandwidth=None if bandwidth is None else parse_rate(bandwidth, "--bandwidth"),
         mode=_mode(mode),
         verify=_verify(verify),
@@ -313,6 +314,13 @@ def _mode(text: str) -> WriteMode:
         return WriteMode(text)
     except ValueError:
         raise ConfigError(f"--mode {text!r} is not known; it is one of {', '.join(WriteMode)}") from None
+
+
+def _memory(given: int | str) -> int:
+    size = parse_size(given, "--memory")
+    if size < LEAST_MEMORY:
+        raise ConfigError(f"--memory {given} is too little: a copy needs 128MiB at least")
+    return size
 
 
 def _parallel(value: int | str) -> int | None:

@@ -65,7 +65,8 @@ class Children(Protocol):
 class Worker:
     """What one worker does now and has done; read by the progress display without a lock.
 
-    ``in_flight`` are the bytes of the attempt that goes on, ``taken`` those of the last one that ended.
+    ``in_flight`` are the bytes of the attempt that goes on, ``taken`` those of the last one that
+    ended; with ``rows`` the same for rows.
     """
 
     state: str = "queue"
@@ -75,6 +76,7 @@ class Worker:
     in_flight: int = 0
     rows_in_flight: int = 0
     taken: int = 0
+    taken_rows: int = 0
     retries: int = 0
     throttled: int = 0
 
@@ -214,9 +216,8 @@ class Carrier:
     @contextmanager
     def _reserved(self, job: Job, worker: Worker) -> Iterator[None]:
         """Memory is taken before the source is opened, so that nothing has to be given back half-way."""
-        worker.state, start = "budget", perf_counter()
-        taken = self.budget.take((job.split.memory or DEFAULT_MEMORY) + job.memory, self.cancel)
-        worker.seconds["budget"] += perf_counter() - start
+        with worker.waits_for("budget"):
+            taken = self.budget.take((job.split.memory or DEFAULT_MEMORY) + job.memory, self.cancel)
         try:
             yield
         finally:
@@ -236,25 +237,28 @@ class Carrier:
         try:
             with worker.waits_for("sink"):
                 seen = digest and copier.copy_seen(*what, seen=digest.update)
-                return (seen, True) if seen else (copier.copy(*what), False)
+                receipt = seen or copier.copy(*what)
         except NotSupportedError as error:
             self.copier, self.refused = None, error.message
             return None
         except Exception as error:
             raise classified(error, self.sink_classify, "sink") from error
+        _compare(job, receipt, 0)
+        return receipt, bool(seen)
 
     def _stream(self, job: Job, attempt: Attempt, worker: Worker) -> tuple[Receipt, str]:
         reading = _Input()
         digest = job.digest() if job.digest else None
         try:
-            writer: Writer[Any] = self.sink.writer(job.handle, job.split, attempt)
+            with worker.waits_for("sink"):
+                writer: Writer[Any] = self.sink.writer(job.handle, job.split, attempt)
         except Exception as error:
             raise classified(error, self.sink_classify, "sink") from error
         self._writers.add(writer)
         try:
             if self.cancel.is_set():  # before anybody could interrupt this writer
                 raise CancelledError()
-            with self._opened(job, reading) as items:
+            with self._opened(job, worker, reading) as items:
                 writer.consume(self._watched(items, job, worker, digest, reading))
                 if not reading.ended:
                     # A loader that takes an error of its input for the end would lose rows.
@@ -271,14 +275,16 @@ class Carrier:
             raise classified(error, self.sink_classify, "sink") from error
         finally:
             self._writers.discard(writer)
+        _compare(job, receipt, worker.rows_in_flight)
         return receipt, digest.text() if digest else ""
 
     @contextmanager
-    def _opened(self, job: Job, reading: _Input) -> Iterator[Iterator[Any]]:
+    def _opened(self, job: Job, worker: Worker, reading: _Input) -> Iterator[Iterator[Any]]:
         """The split's items; errors of opening and of closing are the source's."""
         try:
-            opened = self.source.read(job.split)
-            items = opened.__enter__()
+            with worker.waits_for("source"):
+                opened = self.source.read(job.split)
+                items = opened.__enter__()
         except BaseException as error:
             reading.failed = error
             raise
@@ -339,6 +345,20 @@ class Carrier:
             raise CancelledError()
 
 
+def _compare(job: Job, receipt: Receipt, rows: int) -> None:
+    """A sink that says that it wrote more or less than it was given has lost something."""
+    split = job.split
+    if receipt.rows not in (None, rows):
+        told = f"{receipt.rows:,} rows, and was given {rows:,}"
+    elif job.schema is None and split.offset is not None and receipt.bytes != split.length:
+        told = f"{receipt.bytes:,} bytes, and was given {split.length:,}"
+    else:
+        return
+    error = InternalError(f"{split.unit}: the sink says that it has written {told} (split {split.index})")
+    error.side = "sink"
+    raise error
+
+
 def again(
     attempt: Callable[[int], Result], cancel: threading.Event, worker: Worker, gate: Gate, first: int = 1
 ) -> Result:
@@ -358,7 +378,8 @@ def again(
             gate.faster()
             return result
         finally:
-            worker.taken, worker.in_flight, worker.rows_in_flight = worker.in_flight, 0, 0
+            worker.taken, worker.taken_rows = worker.in_flight, worker.rows_in_flight
+            worker.in_flight = worker.rows_in_flight = 0
         number += 1
 
 

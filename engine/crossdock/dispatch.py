@@ -52,7 +52,7 @@ class UnitTask:
 
 @dataclass
 class Dispatcher:
-    """Hands out work to any number of threads."""
+    """Hands out work to any number of threads. ``most_busy``: how many have had some at the same time."""
 
     journal: Journal
     parallel: int
@@ -60,6 +60,7 @@ class Dispatcher:
     _open: list[UnitTask] = field(default_factory=list)
     _page: deque[UnitRow] = field(default_factory=deque)
     _cursor: int = 0
+    most_busy: int = 0
     _busy: int = 0
     _stopped: bool = False
     _changed: threading.Condition = field(default_factory=threading.Condition)
@@ -74,6 +75,7 @@ class Dispatcher:
                 found = self._ready() or self._claim()
                 if found:
                     self._busy += 1
+                    self.most_busy = max(self.most_busy, self._busy)
                     return found
                 if not self._busy:
                     break

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import ExitStack
 from typing import Any
 
 from .carry import Carrier
@@ -37,22 +38,19 @@ def open_run(
     plugins = registry()
     source_spec = plugins.by_name(resolved.source.connector)
     sink_spec = plugins.by_name(resolved.sink.connector)
-    source = open_source(resolved)
-    try:
+    with ExitStack() as opened:
+        source = open_source(resolved)
+        opened.callback(source.close)
         sink = open_sink(resolved)
-    except BaseException:
-        source.close()
-        raise
-    try:
+        opened.callback(sink.close)
         if request.verify and not (isinstance(sink, ReadBack) and sink_spec.capabilities.read_back != "no"):
             raise NotSupportedError(f"--verify: what was written to {sink_spec.name} cannot be read back")
         attributes = _attributes(source, sink, resolved)
         names = (source_spec.name, sink_spec.name)
         folders = copied_folders(source, sink, resolved.source.settings, resolved.sink.settings, names)
-    except BaseException:
-        source.close()
-        sink.close()
-        raise
+        epoch = journal.next_epoch()
+        pulls = sink if isinstance(sink, Copier) and sink.can_copy(source) else None
+        opened.pop_all()
     parallel = _parallel(request, resolved)
     carrier = Carrier(
         source,
@@ -60,12 +58,12 @@ def open_run(
         source_spec.classify,
         sink_spec.classify,
         # Half of the memory is for buffers that the splits announce; the rest is for everything else.
-        MemoryBudget(max(64 << 20, request.memory // 2)),
+        MemoryBudget(request.memory // 2),
         Throttle(request.bandwidth) if request.bandwidth else NoThrottle(),
         cancel,
         run_id,
-        journal.next_epoch(),
-        sink if isinstance(sink, Copier) and sink.can_copy(source) else None,
+        epoch,
+        pulls,
         ChildPool(resolved, request.map, cancel)
         if source_spec.capabilities.gil_bound or sink_spec.capabilities.gil_bound
         else None,

@@ -51,10 +51,11 @@ class Side:
 class CopyResult:
     """The outcome of a run. Bytes are bytes, durations seconds; rows are None for a binary copy.
 
-    ``splits_skipped`` counts the splits that a resumed run found done. ``seconds`` sums what the
-    workers spent per wait reason. ``verification`` says how a verified copy was: of ``bytes`` and ``values``
-    either ``all``, or of the values a ``sample`` of so many ``rows`` from so many ``splits``. ``plan`` is
-    what a dry run found (``rehearsal``).
+    ``splits_skipped`` and ``bytes_skipped`` are what a resumed run found done; the throughput is of the rest,
+    and ``duration`` that of this process. ``parallel_copies`` is how many worked at the same time.
+    ``seconds`` sums what the workers spent per wait reason. ``verification`` says how a verified copy was:
+    of ``bytes`` and ``values`` either ``all``, or of the values a ``sample`` of so many ``rows`` from so many
+    ``splits``. ``plan`` is what a dry run found (``rehearsal``).
     """
 
     run_id: str
@@ -67,6 +68,7 @@ class CopyResult:
     planning: float = 0.0
     bytes_read: int = 0
     bytes_written: int = 0
+    bytes_skipped: int = 0
     files_read: int = 0
     files_written: int = 0
     files_skipped: int = 0
@@ -106,7 +108,7 @@ class CopyResult:
             "filesWritten": self.files_written,
             "filesSkipped": self.files_skipped,
             "copyDuration": round(self.duration),
-            "throughput": round(self.bytes_read / 1024 / max(self.duration, 0.001), 3),
+            "throughput": round((self.bytes_read - self.bytes_skipped) / 1024 / max(self.duration, 0.001), 3),
             "usedParallelCopies": self.parallel_copies,
             "sourcePeakConnections": self.parallel_copies,
             "sinkPeakConnections": self.parallel_copies,
@@ -124,8 +126,8 @@ class CopyResult:
         out["crossdock"] = {
             camel(key): own[key]
             for key in (
-                "payload", "duration", "peak_memory", "splits_done", "splits_skipped", "retries", "throttled",
-                "verification", "seconds", "notes", "skipped",
+                "payload", "duration", "bytes_skipped", "peak_memory", "splits_done", "splits_skipped",
+                "retries", "throttled", "verification", "seconds", "notes", "skipped",
             )
         }  # fmt: skip
         if self.plan is not None:

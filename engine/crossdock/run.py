@@ -63,7 +63,7 @@ class Run:
         self._dispatcher: Dispatcher | None = None
         self._units_total: int | None = None
         self._bytes_total: int | None = None
-        self._skipped_splits = 0
+        self._skipped_splits = self._skipped_bytes = 0
         self._planning = 0.0
         self.context = open_run(run_id, request, resolved, journal, cancel)
 
@@ -116,7 +116,7 @@ class Run:
         self._planning = self.elapsed
         totals = journal.totals()
         self._units_total, self._bytes_total = totals.units, totals.size
-        self._skipped_splits = totals.splits_done
+        self._skipped_splits, self._skipped_bytes = totals.splits_done, totals.bytes_read
         self.counts.units, self.counts.bytes = totals.units_done, totals.bytes_read
         self.counts.rows = totals.rows or 0
 
@@ -343,7 +343,8 @@ class Run:
             files_skipped=totals.units_skipped,
             rows_read=totals.rows or 0 if tabular else None,
             rows_copied=totals.rows or 0 if tabular else None,
-            parallel_copies=context.parallel,
+            parallel_copies=self._dispatcher.most_busy if self._dispatcher else context.parallel,
+            bytes_skipped=self._skipped_bytes,
             peak_memory=_peak_memory(),
             splits_done=totals.splits_done,
             splits_skipped=self._skipped_splits,

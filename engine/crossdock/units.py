@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from .carry import Job, Worker
 from .context import KEPT_SCHEMAS, Context, is_missing_source
@@ -21,12 +22,22 @@ READ_AHEAD_WEIGHT = 1 << 20
 
 @dataclass
 class Counts:
-    """What this process has finished; written under the dispatcher's rules, read for display."""
+    """What has been finished; several workers add to it, the display reads it without the lock."""
 
     units: int = 0
     bytes: int = 0
     rows: int = 0
     splits: int = 0
+    _mutex: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, units: int = 0, split_bytes: int | None = None, rows: int = 0) -> None:
+        """Count finished units, or a split of so many bytes and rows."""
+        with self._mutex:
+            self.units += units
+            if split_bytes is not None:
+                self.splits += 1
+                self.bytes += split_bytes
+                self.rows += rows
 
 
 class Units:
@@ -89,7 +100,7 @@ class Units:
             self.context.ask_sink(lambda: self.context.sink.cleanup(handle))
             self.context.journal.forget_splits(row.seq)
         self.context.journal.set_state([row.seq], UnitState.SKIPPED)
-        self.counts.units += 1
+        self.counts.add(units=1)
 
     def _open(self, row: UnitRow) -> tuple[UnitTask, list[Split] | None]:
         """The task of a unit and, when it is new, its plan for the journal."""
@@ -151,9 +162,9 @@ class Units:
         if split.length is None:
             # The source could not say how much it would be.
             split = replace(split, length=worker.taken)
-        self.counts.splits += 1
-        self.counts.bytes += split.length or 0
-        self.counts.rows += receipt.rows or 0
+        if receipt.rows is None and task.schema is not None:
+            receipt = replace(receipt, rows=worker.taken_rows)
+        self.counts.add(split_bytes=split.length or 0, rows=receipt.rows or 0)
         return split, receipt, digest
 
     def split(self, task: UnitTask, split: Split, worker: Worker) -> None:
@@ -268,7 +279,7 @@ class Units:
             self.context.ask_sink(lambda t=task: self.context.sink.cleanup(t.begun.handle))  # type: ignore[misc]
             self.context.handles.pop(task.row.seq, None)
         self.context.journal.set_state([task.row.seq for task in tasks], UnitState.DONE)
-        self.counts.units += len(tasks)
+        self.counts.add(units=len(tasks))
 
     def _delete_sources(self, tasks: Sequence[UnitTask]) -> None:
         """Delete what the units were read from. From here on nothing of them is read or verified again."""

@@ -121,7 +121,7 @@ def test_json_is_one_object_with_data_factory_names(crossdock: Shell, numbers: P
     assert answer["rowsCopied"] == answer["rowsRead"] == ROWS
     # The line with the names is read once, for the schema, and is no data.
     assert answer["dataRead"] == numbers.stat().st_size - len("id,word\n")
-    assert answer["usedParallelCopies"] == 2
+    assert answer["usedParallelCopies"] in (1, 2)
     assert answer["dataConsistencyVerification"]["VerificationResult"] == "Verified"
     with closing(sqlite3.connect(crossdock.folder / "numbers.db")) as database:
         assert database.execute("SELECT count(*), sum(id) FROM numbers").fetchone() == (

@@ -17,6 +17,7 @@ from observing import Record, expected_rows, left_behind, read_shelf
 
 import crossdock
 from crossdock import api
+from crossdock.journal import Journal
 
 ROWS = 30_000
 
@@ -113,7 +114,7 @@ class TestParallel:
     ) -> None:
         result = crossdock.copy(originals / "t.parquet", tmp_path / "t.csv", parallel_copies=parallel)
         assert read(tmp_path / "t.csv") == table
-        assert result.parallel_copies == parallel
+        assert 1 <= result.parallel_copies <= parallel
 
     def test_a_file_in_many_splits(self, tmp_path: Path) -> None:
         """The parts of a large file end up in its order, each row once."""
@@ -167,7 +168,7 @@ class TestParallel:
         result = crossdock.copy("rows://here", f"shelf://{shelf}", sink_options=sink)
         assert result.splits_done == allowed
 
-    @pytest.mark.parametrize(("memory", "most"), [("64MiB", 1), ("256MiB", 2), ("2GiB", 4)])
+    @pytest.mark.parametrize(("memory", "most"), [("128MiB", 1), ("256MiB", 2), ("2GiB", 4)])
     def test_not_more_than_the_memory_allows(
         self, shelf: Path, sink_record: Record, memory: str, most: int
     ) -> None:
@@ -183,6 +184,54 @@ class TestParallel:
         assert most_at_once(sink_record) == most
         assert (result.seconds["budget"] > 0.05) == (most < 4)
         assert read_shelf(shelf) == expected_rows(1000)
+
+
+@pytest.mark.parametrize("memory", ["64MiB", "127MiB", 1000])
+def test_too_little_memory_is_refused(shelf: Path, home: Path, memory: int | str) -> None:
+    with pytest.raises(
+        crossdock.ConfigError, match=r"--memory .* is too little: a copy needs 128MiB at least"
+    ):
+        crossdock.copy("rows://here", f"shelf://{shelf}", memory=memory)
+    assert not home.exists()
+    assert not shelf.exists()
+
+
+@pytest.mark.parametrize("verify", [False, True])
+def test_a_sink_that_says_that_it_lost_rows(shelf: Path, home: Path, verify: bool) -> None:
+    with pytest.raises(
+        crossdock.InternalError, match=r"t0: the sink says that it has written 124 rows, and was given 125"
+    ):
+        crossdock.copy(
+            "rows://here", f"shelf://{shelf}", sink_options={"corrupt": "lose"}, verify=verify, run_id="r"
+        )
+    assert not (shelf / "t0.json").exists()
+    api.resume("r", sink_options={"corrupt": ""})
+    assert read_shelf(shelf) == expected_rows(1000)
+
+
+@pytest.mark.parametrize(("splits", "used"), [("1", 1), ("8", 3)])
+def test_as_many_copies_as_worked_are_reported(shelf: Path, splits: str, used: int) -> None:
+    options = {"splits": splits, "slow": "0.02"}
+    result = crossdock.copy("rows://here", f"shelf://{shelf}", source_options=options, parallel_copies=3)
+    assert result.output()["usedParallelCopies"] == used
+
+
+def test_both_ends_are_closed_when_the_journal_cannot_be_written(
+    shelf: Path, source_record: Record, sink_record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(journal: Journal) -> int:
+        raise crossdock.NoSpaceError("the disk of the journal is full")
+
+    monkeypatch.setattr(Journal, "next_epoch", fail)
+    with pytest.raises(crossdock.NoSpaceError):
+        crossdock.copy(
+            "rows://here",
+            f"shelf://{shelf}",
+            source_options=source_record.options,
+            sink_options=sink_record.options,
+        )
+    # The sink was opened once more, when its address was looked at.
+    assert (source_record.count("source closed"), sink_record.count("sink closed")) == (1, 2)
 
 
 def most_at_once(record: Record) -> int:

@@ -321,6 +321,7 @@ class TestFiles:
         source_record.clear()
         result = api.resume("r")
         assert (result.splits_skipped, source_record.count("opened")) == (done, 16 - done)
+        assert (result.bytes_read, result.bytes_skipped) == (1 << 20, done << 16)
         assert (out / "big.bin").read_bytes() == big.read_bytes()
         assert left_behind(out) == []
 

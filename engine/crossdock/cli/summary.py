@@ -44,8 +44,9 @@ def _bytes(result: CopyResult) -> int:
 def speed(result: CopyResult) -> str:
     """``27.1 MB/s, 273,801 rows/s``."""
     seconds = max(result.duration, 0.001)
-    parts = [figures.megabytes_per_second(_bytes(result) / seconds)]
-    if result.rows_copied is not None:
+    parts = [figures.megabytes_per_second(max(0, _bytes(result) - result.bytes_skipped) / seconds)]
+    # Of a resumed run it is not known how many rows were there already.
+    if result.rows_copied is not None and not result.splits_skipped:
         parts.append(f"{result.rows_copied / seconds:,.0f} rows/s")
     return ", ".join(parts)
 

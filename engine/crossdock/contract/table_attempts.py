@@ -50,6 +50,18 @@ class AttemptChecks(TableBase):
         sink.cleanup(begun.handle)
         assert self.ids(url, "t") == list(range(300))
 
+    def test_abort_after_a_finish_that_failed(self, sink: Sink[Any], url: str) -> None:
+        """What was staged has been removed meanwhile: ``finish`` may raise, ``abort`` may not."""
+        begun = self.begin(sink, "t", self.creating)
+        writer = self._writer(sink, begun, 1)
+        sink.cleanup(begun.handle)
+        with self.may_raise(CrossdockError):
+            writer.write(rows(0, 10).to_batches()[0])
+            writer.finish()
+            return
+        writer.abort()
+        assert not self.exists(url, "t")
+
     def test_retry_after_finish(self, sink: Sink[Any], url: str) -> None:
         """Killed between finish and journal: the split is written again, the first receipt is lost."""
         begun = self.begin(sink, "t", self.creating)

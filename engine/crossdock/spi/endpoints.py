@@ -54,7 +54,7 @@ class Source(ABC, Generic[T]):
 
 
 class Writer(ABC, Generic[T]):
-    """Writes one attempt at one split. Ends with exactly one of ``finish`` and ``abort``."""
+    """Writes one attempt at one split. Ends with ``finish``, or with ``abort`` after anything has failed."""
 
     @abstractmethod
     def write(self, item: T) -> None:
@@ -67,7 +67,7 @@ class Writer(ABC, Generic[T]):
 
     @abstractmethod
     def finish(self) -> Receipt:
-        """Make the split durable, not visible."""
+        """Make the split durable, not visible. When it raises, ``abort`` follows."""
 
     @abstractmethod
     def abort(self) -> None:

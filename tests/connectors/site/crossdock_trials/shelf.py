@@ -45,7 +45,10 @@ from .switch import DriverError, Switch, TrialConfig
 
 class ShelfConfig(TrialConfig):
     bulk: str = Field("", description="how items are taken: one by one, wrap or swallow errors, stop early")
-    corrupt: str = Field("", description="value, drop or swap: what becomes of the rows of split 0")
+    corrupt: str = Field(
+        "",
+        description="what becomes of rows of split 0: value, drop, swap; lose: a drop that is admitted",
+    )
     corrupt_unit: str = Field("", description="only of the unit of this name")
     max_writers: int = Field(64, description="splits of a unit that may be written at once")
     max_splits: int = Field(0, description="splits that a unit may have; 0 is any number")
@@ -153,10 +156,11 @@ class _ShelfWriter(Writer[pa.RecordBatch]):
     def write(self, item: pa.RecordBatch) -> None:
         self._switch("take", self._split.unit, self._split.index, self._batches)
         here = self._config.corrupt_unit in ("", self._split.unit)
+        given = item.num_rows
         if here and self._split.index == 0 and self._batches == 0:
             item = _corrupted(item, self._config.corrupt)
         self._writer.write_batch(item)
-        self._rows += item.num_rows
+        self._rows += item.num_rows if self._config.corrupt == "lose" else given
         self._batches += 1
 
     def consume(self, items: Iterator[pa.RecordBatch]) -> None:
@@ -200,7 +204,7 @@ def _corrupted(item: pa.RecordBatch, how: str) -> pa.RecordBatch:
     if not how:
         return item
     rows = item.to_pylist()
-    if how == "drop":
+    if how in ("drop", "lose"):
         del rows[1]
     elif how == "value":
         rows[1]["value"] += 1
