@@ -116,6 +116,21 @@ class TestAddresses:
         with pytest.raises(ConfigError, match=says):
             _where(url)
 
+    @pytest.mark.parametrize("prefix", ["", "a", "a/", "a/b", ".", "a/.", "a/..b", "a b"])
+    def test_prefixes(self, prefix: str) -> None:
+        where = place(BlobConfig(account="contoso"), Location.parse("az://landing/root"))
+        assert where.prefix(prefix) == f"root/{prefix}"
+
+    @pytest.mark.parametrize("prefix", ["/a", "../a", "a/../b", "./a", "a\nb", "a\x7f"])
+    def test_prefixes_that_lead_elsewhere(self, prefix: str) -> None:
+        where = place(BlobConfig(account="contoso"), Location.parse("az://landing/root"))
+        with pytest.raises(ConfigError, match="does not begin the name of a blob"):
+            where.prefix(prefix)
+
+    def test_no_character_is_dropped(self) -> None:
+        """The standard library's parser of addresses drops tabs and line ends."""
+        assert Location.parse("az://landing/a\tb\r\nc").path == "/a\tb\r\nc"
+
     def test_the_registry_knows_the_hosts(self) -> None:
         plugins = registry()
         for host in (

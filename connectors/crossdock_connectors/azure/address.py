@@ -14,6 +14,7 @@ from .wire import Service, service_of
 
 _CONTAINER = re.compile(r"\$root|\$web|\$logs|(?=.{3,63}\Z)[a-z0-9]+(-[a-z0-9]+)*")
 _BAD_NAME = re.compile(r"[\0-\x1f\x7f]|\A/|(?:\A|/)\.{1,2}(?:/|\Z)")
+_BAD_PREFIX = re.compile(r"[\0-\x1f\x7f]|\A/|(?:\A|/)\.{1,2}/")
 _LONGEST = 1024
 
 
@@ -35,6 +36,14 @@ class Place:
         if len(self.root) + len(path) > _LONGEST:
             raise ConfigError(f"{path[:40]!r}... is longer than the {_LONGEST} characters of a blob's name")
         return self.root + path
+
+    def prefix(self, text: str) -> str:
+        """What the names begin with of blobs whose paths begin so. Raises ConfigError as ``name`` does."""
+        if _BAD_PREFIX.search(text):
+            raise ConfigError(
+                f"{text!r} does not begin the name of a blob: no '.', '..', '/' first or control characters"
+            )
+        return self.root + text
 
     def url_path(self, name: str) -> str:
         """The quoted path of a blob, below the service's base."""

@@ -21,7 +21,7 @@ def pages(
     wire: Wire, place: Place, prefix: str, after: str | None, most: int | None = None
 ) -> Iterator[Sequence[ObjectInfo]]:
     """Pages of blobs whose path below the root starts with ``prefix``, behind ``after``; none is empty."""
-    full = place.root + prefix
+    full = place.prefix(prefix)
     query = {"restype": "container", "comp": "list", "maxresults": str(most or PAGE)}
     if full:
         query["prefix"] = full

@@ -247,4 +247,8 @@ def service_of(url: str, account: str) -> Service:
         port = 0
     if not parts.hostname or not port or parts.query or "@" in parts.netloc:
         raise ConfigError("the endpoint is not of the form https://host or https://host:port/account")
+    try:
+        parts.hostname.encode("idna")
+    except UnicodeError:
+        raise ConfigError(f"{parts.hostname!r} is not the name of a host") from None
     return Service(parts.scheme, parts.hostname, port, parts.path.rstrip("/"), account)

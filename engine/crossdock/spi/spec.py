@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .store import ObjectStore
 
 Kind = Literal["store", "format", "table"]
+# urlsplit drops these from an address, which would then be another one.
+_DROPPED = {ord(c): f"%{ord(c):02X}" for c in "\t\n\r"}
 
 
 class ConnectorConfig(BaseModel):
@@ -44,7 +46,7 @@ class Location:
         scheme, colon, _ = text.partition(":")
         if not colon or "://" not in text[: len(scheme) + 3] or len(scheme) < 2:
             return cls(text, "", "", text, "", "")
-        parts = urlsplit(text)
+        parts = urlsplit(text.translate(_DROPPED))
         return cls(
             text,
             parts.scheme.lower(),
