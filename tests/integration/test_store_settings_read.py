@@ -280,13 +280,16 @@ class TestPartitions:
             ("lake/year=2023/city=Oslo/part.csv", "/lake/year=2023", ["id", "city"]),
             ("lake/year=*/city=Oslo/*.csv", "", ["id", "year", "city"]),
             ("lake", "year=2023", ["id", "city"]),
+            ("lake", "prefix", ["id", "city"]),
         ],
     )
     def test_where_they_count_from(
         self, lake: Path, tmp_path: Path, address: str, root: str, columns: list[str]
     ) -> None:
         options = {"enable_partition_discovery": "true"}
-        if root:
+        if root == "prefix":
+            options["prefix"] = "year=2023/city"
+        elif root:
             options["partition_root_path"] = f"{tmp_path}{root}" if root[0] == "/" else root
         if root == "year=2023":
             options["wildcard_folder_path"] = "year=2023"

@@ -53,8 +53,8 @@ class StoreReadSettings(ConnectorConfig):
     )
     file_list_path: str = Field(
         default="",
-        description="A text file in the same store (below the address, or from the store's root with a "
-        "leading `/`) with one path below the address per line: exactly these are read",
+        description="A text file in the same store (below the address, or with a leading `/` the whole path "
+        "of an address) with one path below the address per line: exactly these are read",
     )
     modified_datetime_start: Moment | None = Field(
         default=None, description="Only files modified then or later; UTC unless the time says otherwise"
@@ -66,9 +66,9 @@ class StoreReadSettings(ConnectorConfig):
     )
     partition_root_path: str = Field(
         default="",
-        description="The folder whose `key=value` folders count: below the address, or from the store's "
-        "root with a leading `/`. Default: the address, and the folders of wildcard_folder_path before its "
-        "first wildcard",
+        description="The folder whose `key=value` folders count: below the address, or with a leading "
+        "`/` the whole path of an address. Default: the address, and the folders of wildcard_folder_path "
+        "before its first wildcard, or of the prefix",
     )
     delete_files_after_completion: bool = Field(
         default=False,
