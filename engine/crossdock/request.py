@@ -40,7 +40,7 @@ class SourceEnd(BaseModel):
 
     ``root`` is the address of the store's root or of the table; ``name`` one object, else
     ``pattern`` or what the settings choose; ``merge``: all objects are one unit, whose tables are read with
-    ``columns``, an Arrow schema.
+    ``columns``, an Arrow schema. ``notes``: what the format had to say when it was asked for them.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -54,6 +54,7 @@ class SourceEnd(BaseModel):
     pattern: str = ""
     merge: bool = False
     columns: str = ""
+    notes: tuple[str, ...] = ()
     settings: StoreReadSettings = StoreReadSettings()
 
 

@@ -346,14 +346,14 @@ def _refuse_itself(resolved: Resolved) -> None:
 def _agree(resolved: Resolved, cancel: threading.Event) -> Resolved:
     """Which columns the merged files have is decided once: files may come and go before a run is resumed."""
 
-    def attempt(number: int) -> str:
+    def attempt(number: int) -> SourceEnd:
         with blaming(resolved.source.connector, "source"), closing(open_source(resolved)) as source:
             assert isinstance(source, FormatSource)  # noqa: S101 - tables of a store
             schema = source.merged_schema()
-            return packed(schema) if schema.names else ""
+            found = {"columns": packed(schema) if schema.names else "", "notes": tuple(source.format.notes())}
+            return resolved.source.model_copy(update=found)
 
-    columns = again(attempt, cancel, Worker(), NoGate())
-    return resolved.model_copy(update={"source": resolved.source.model_copy(update={"columns": columns})})
+    return resolved.model_copy(update={"source": again(attempt, cancel, Worker(), NoGate())})
 
 
 @contextmanager

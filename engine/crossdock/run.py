@@ -377,6 +377,7 @@ def _notes(context: Context) -> Iterator[str]:
     if context.carrier.refused:
         yield f"the bytes went through this machine: {context.carrier.refused}"
     yield from context.notes
+    yield from context.resolved.source.notes
     for end in (context.source, context.sink):
         if isinstance(end, FormatSource | FormatSink):
             yield from end.format.notes()

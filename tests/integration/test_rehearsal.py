@@ -43,7 +43,7 @@ def planned(source: str, sink: str, **options: Any) -> dict[str, Any]:
         ("out/", {"map": "id", "sink_format": "csv"}, "columns are mapped"),
         (
             "out/",
-            {"sink_options": {"quote": "'"}, "sink_format": "csv"},
+            {"sink_options": {"delimiter": ";"}, "sink_format": "csv"},
             "options ask for another encoding of the files",
         ),
         ("all.csv", {}, "many files become one"),

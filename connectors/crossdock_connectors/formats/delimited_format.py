@@ -30,8 +30,9 @@ from .arrow_io import EncodedSink, cut_at_newlines
 from .column_types import apply_types, parse_types
 from .delimited_cut import Scanner
 from .delimited_infer import infer_schema
-from .delimited_read import BLOCK, read_batches
-from .delimited_text import DelimitedFile, Dialect, find_layout, keeps_ascii
+from .delimited_nulls import Marked, NullNotes
+from .delimited_read import BLOCK, line_of, read_batches
+from .delimited_text import DelimitedFile, Dialect, Layout, find_layout, keeps_ascii
 from .delimited_write import DelimitedWriter, Style, check_columns, header_line
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class DelimitedFormat(FileFormat):
         self._path = path
         self._types = parse_types(config.types)
         self._uncut: dict[str, list[str]] = {}
+        self._nulls = NullNotes()
 
     def for_path(self, path: str) -> DelimitedFormat:
         """The same options for writing ``path``, whose extension decides what they leave open."""
@@ -61,10 +63,18 @@ class DelimitedFormat(FileFormat):
         of = self._file(file, info)
         layout = find_layout(of)
         if self._config.infer:
-            schema = infer_schema(of, layout, self._config.sample_bytes)
+            schema, marked = infer_schema(of, layout, self._config.sample_bytes)
+            self._note_nulls(of, layout, [each for each in marked if each.column not in self._types])
         else:
             schema = pa.schema([(name, pa.string()) for name in layout.names])
         return apply_types(schema, self._types, info.path)
+
+    def _note_nulls(self, of: DelimitedFile, layout: Layout, marked: Sequence[Marked]) -> None:
+        if marked:
+            line = 0
+            if marked[0].row >= 0 and not self._nulls.knows(marked):
+                line = line_of(of, layout.data_start, layout.names, marked[0].row)
+            self._nulls.add(of.path, line, marked)
 
     def plan(
         self, file: io.RawIOBase, info: ObjectInfo, hint: PlanHint, target_bytes: int
@@ -159,7 +169,8 @@ class DelimitedFormat(FileFormat):
         return gzip.compress(head, mtime=0) if dialect.gzip else head
 
     def notes(self) -> Sequence[str]:
-        return [_note(reason, list(paths)) for reason, paths in list(self._uncut.items())]
+        uncut = [_note(reason, list(paths)) for reason, paths in list(self._uncut.items())]
+        return [*uncut, *self._nulls]
 
     def _style(self, dialect: Dialect) -> Style:
         eol = "\r\n" if self._config.line_ending == "crlf" else "\n"

@@ -6,10 +6,13 @@ that a float does not hold it exactly.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
+from .delimited_nulls import Marked, marked_columns
 from .delimited_read import convert_options, failure
 from .delimited_text import LARGEST_ROW, DelimitedFile, Dialect, Layout, keeps_ascii, read_start, whole_rows
 
@@ -17,13 +20,17 @@ _SPOTS = 8
 _INTEGER = r"^\s*-?(0|[1-9][0-9]*)\s*$"
 _LEADING_ZERO = r"^\s*[-+]?0[0-9]"
 _LARGE = r"^\s*[-+]?[0-9]{16,}"
-_MICROSECONDS = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9:]{8}(\.[0-9]{1,6})?$"
+_MICROSECONDS = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9:]{8}(\.[0-9]{1,6})?%s$"
+_ZONE = r"(Z|[+-][0-9]{2}(:?[0-9]{2})?)"
 _FRACTION_OF_DAY = r"^([01][0-9]|2[0-3])(:[0-5][0-9]){2}(\.[0-9]{1,6})?$"
 _NANOSECONDS = r"\.[0-9]{7,}"
 
 
-def infer_schema(of: DelimitedFile, layout: Layout, sample_bytes: int) -> pa.Schema:
-    """Types that hold every sampled value. Raises DataError where the first rows cannot be read."""
+def infer_schema(of: DelimitedFile, layout: Layout, sample_bytes: int) -> tuple[pa.Schema, Sequence[Marked]]:
+    """Types that hold every sampled value, and the columns that are text only for want of a null_value.
+
+    Raises DataError where the first rows cannot be read.
+    """
     dialect, names = of.dialect, layout.names
     first = _first_rows(of, layout.data_start, sample_bytes)
     try:
@@ -40,9 +47,12 @@ def infer_schema(of: DelimitedFile, layout: Layout, sample_bytes: int) -> pa.Sch
         samples.append(spot)
     text = pa.concat_tables(texts)
     if not text.num_rows:
-        return pa.schema([(name, pa.string()) for name in names])
+        return pa.schema([(name, pa.string()) for name in names]), ()
     typed = _parse(b"".join(samples), names, dialect, None)
-    return pa.schema([(name, _refine(typed.field(i).type, text.column(i))) for i, name in enumerate(names)])
+    fields = [(name, _refine(typed.field(i).type, text.column(i))) for i, name in enumerate(names)]
+    schema = pa.schema(fields)
+    # Only the first rows are whole from the start of the file, so that they can be counted.
+    return schema, list(marked_columns(schema, text, texts[0].num_rows))
 
 
 def _first_rows(of: DelimitedFile, start: int, size: int) -> bytes:
@@ -63,7 +73,9 @@ def _spots(of: DelimitedFile, start: int, sample_bytes: int) -> list[bytes]:
     spots = []
     step = (size - start - length) // _SPOTS
     for number in range(1, _SPOTS + 1):
-        data = read_start(of, length, start + number * step)
+        # The last one goes to the very end: half a value there would look like a value.
+        at = start + number * step if number < _SPOTS else size - length
+        data = read_start(of, length, at)
         begin = data.find(b"\n") + 1
         end = len(data) if number == _SPOTS else begin + whole_rows(data[begin:], dialect)
         if begin < end:
@@ -119,18 +131,19 @@ def _text_kind(text: pa.ChunkedArray) -> pa.DataType:
     """The type of what Arrow infers to be text: it knows no time with a fraction and no moment far away."""
     if _all(text, _FRACTION_OF_DAY):
         return pa.time64("us")
-    return pa.timestamp("us") if _far_moments(text) else pa.string()
+    return _far_moments(text) or pa.string()
 
 
-def _far_moments(text: pa.ChunkedArray) -> bool:
-    """Whether these are moments with a fraction, in years that Arrow's nanoseconds do not reach."""
-    if not _all(text, _MICROSECONDS):
-        return False
-    try:
-        pc.cast(text, pa.timestamp("us"))
-    except pa.ArrowInvalid:
-        return False
-    return True
+def _far_moments(text: pa.ChunkedArray) -> pa.DataType | None:
+    """The type of moments with a fraction, in years that Arrow's nanoseconds do not reach; else None."""
+    for zone, kind in (("", pa.timestamp("us")), (_ZONE, pa.timestamp("us", "UTC"))):
+        if _all(text, _MICROSECONDS % zone):
+            try:
+                pc.cast(text, kind)
+            except pa.ArrowInvalid:
+                return None
+            return kind
+    return None
 
 
 def _any(text: pa.ChunkedArray, pattern: str) -> bool:

@@ -104,7 +104,9 @@ def _refuse_unclosed(of: DelimitedFile, span: tuple[int, int | None], last: pa.R
 
     Arrow reads that without a word. It can only be where the last value of all holds a newline.
     """
-    value = last.column(last.num_columns - 1)[0].as_py()
+    column = last.column(last.num_columns - 1)
+    # Not every moment that Arrow knows is one of Python's.
+    value = None if pa.types.is_temporal(column.type) else column[0].as_py()
     if not isinstance(value, str) or not ("\n" in value or "\r" in value):
         return
     line = unclosed_line(of, *span, last.num_columns)
@@ -157,3 +159,8 @@ def _reason(said: str, value: str) -> str:
 def _row(of: DelimitedFile, start: int, names: list[str], number: int) -> tuple[int, bytes]:
     rows = numbered_rows(of, start, len(names))
     return next(islice(rows, number - 1, None))
+
+
+def line_of(of: DelimitedFile, start: int, names: list[str], row: int) -> int:
+    """The line of a row, counted from 0, behind ``start``."""
+    return next(islice(numbered_rows(of, start, len(names)), row, None))[0]
