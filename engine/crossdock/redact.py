@@ -38,7 +38,7 @@ def is_secret_name(name: str) -> bool:
 
 
 class Address:
-    """An address and its secrets. ``query``: patterns of more secret parameters. ``user``: the user is one too;
+    """An address and its secrets. ``query``: patterns of more secret parameters. ``user``: so is the user;
     False: never, however it looks.
     """
 
