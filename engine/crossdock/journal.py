@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -289,6 +290,7 @@ class Journal:
             # In the same step: nobody may take what can be seen already for something that is only staged.
             visible = [(seq,) for seq, _, receipt, _ in done if receipt.visible]
             db.executemany("UPDATE units SET state = 3 WHERE seq = ?", visible)
+            _store(db, {"staged": time.time()})
 
     def digests(self, prefix: str) -> Iterator[str]:
         """The digests of carried splits that begin so."""

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-Phase = Literal["planning", "copying", "verifying", "done"]
+Phase = Literal["planning", "copying", "done"]
 Payload = Literal["binary", "tabular"]
 
 

@@ -26,7 +26,8 @@ from .errors import (
     TransientError,
 )
 from .files.tabular import FormatSink, FormatSource
-from .journal import Journal, UnitState
+from .journal import Journal
+from .leftovers import drop_expired, remove_staged
 from .prepare import open_run
 from .redact import RedactingFilter
 from .rehearsal import rehearsed
@@ -113,6 +114,7 @@ class Run:
             context.ask_source(self._list)
             journal.set(planned=True)
             self.counts.units = 0
+        drop_expired(context)
         self._planning = self.elapsed
         totals = journal.totals()
         self._units_total, self._bytes_total = totals.units, totals.size
@@ -235,7 +237,7 @@ class Run:
         full = isinstance(error, NoSpaceError) and error.side == "sink"
         try:
             if not error.resumable or full:
-                self._remove_staged()
+                remove_staged(context)
             context.journal.set(
                 state="interrupted" if isinstance(error, CancelledError) else "failed",
                 error=str(error),
@@ -251,21 +253,6 @@ class Run:
             return self._units_total is not None or bool(self.context.journal.open_units(0, 1))
         except CrossdockError:
             return True
-
-    def _remove_staged(self) -> None:
-        """A unit that cannot be cleaned up now stays in the journal, for ``crossdock runs forget``."""
-        context, sink, journal = self.context, self.context.sink, self.context.journal
-        context.handles.update(journal.begun_handles())
-        for seq, handle in context.handles.items():
-            with _left_staged():
-                if context.ask_sink(lambda h=handle: sink.is_committed(h)):  # type: ignore[misc]
-                    journal.set_state([seq], UnitState.COMMITTED)
-                context.ask_sink(lambda h=handle: sink.cleanup(h))  # type: ignore[misc]
-                journal.forget_splits(seq)
-        for seq, unit in journal.beginnings():
-            with _left_staged():
-                context.ask_sink(lambda u=unit: sink.abandon(u, context.run_id))  # type: ignore[misc]
-                journal.set_state([seq], UnitState.PLANNED)
 
     # -- reporting --------------------------------------------------------------------------------
 
@@ -356,14 +343,6 @@ class Run:
             notes=list(dict.fromkeys(_notes(context))),
             skipped=context.journal.skipped(),
         )
-
-
-@contextmanager
-def _left_staged() -> Iterator[None]:
-    try:
-        yield
-    except CrossdockError as error:
-        log.warning("staged data is left at the sink: %s", error)
 
 
 def _side(end: Any, url: str) -> Side:

@@ -282,7 +282,7 @@ def test_page_of_a_connector() -> None:
         "DemoTable, DemoSource",
         "pip install 'crossdock[demo]'",
         "write modes: append, error",
-        "two runs may not write the same object at once",
+        "of two runs that write the same object at once, one fails or starts over",
         "blocks of 1.00 kB to 10.0 MB",
         "a blocked call can be cancelled",
         "crossdock copy a demo://b",

@@ -25,7 +25,6 @@ _READ_BACK = {
 }
 _VISIBILITY = {
     "atomic": "what is copied appears at once, complete",
-    "marker": "a manifest is written last and names the complete set",
     "per_object": "each file appears at once, complete; many files one after the other",
 }
 
@@ -207,14 +206,15 @@ def abilities(spec: ConnectorSpec) -> Iterable[str]:
     yield _VISIBILITY[able.visibility]
     yield _READ_BACK[able.read_back]
     if not able.private_staging:
-        yield "two runs may not write the same object at once"
+        yield "of two runs that write the same object at once, one fails or starts over"
     if able.block_range:
         smallest, largest = (figures.size(limit) for limit in able.block_range)
         yield f"blocks of {smallest} to {largest}"
     if able.max_blocks:
         yield f"at most {able.max_blocks:,} blocks in an object"
     if able.resume_window:
-        yield f"an interrupted run can be resumed for {able.resume_window}"
+        window = str(able.resume_window).removesuffix(", 0:00:00")
+        yield f"staged data is kept for {window}; a run resumed later starts its open files over"
     if able.cancel:
         yield "a blocked call can be cancelled"
     if able.gil_bound:

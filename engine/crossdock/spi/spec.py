@@ -72,10 +72,10 @@ class Capabilities:
 
     write_modes: frozenset[WriteMode] = frozenset()
     """Modes that ``Sink.check`` accepts; others raise NotSupportedError."""
-    visibility: Literal["atomic", "marker", "per_object"] = "atomic"
+    visibility: Literal["atomic", "per_object"] = "atomic"
     """How a unit of many objects appears. One object always appears at once."""
     private_staging: bool = True
-    """False: one run's commit throws away another run's staged data, so two runs at once are refused."""
+    """False: one run's commit throws away what another has staged, which then fails cleanly or starts over."""
     block_range: tuple[int, int] | None = None
     """Smallest and largest block in bytes that the store takes."""
     best_block: int | None = None
@@ -83,7 +83,7 @@ class Capabilities:
     max_blocks: int | None = None
     """Most blocks that one object can have."""
     resume_window: timedelta | None = None
-    """How long staged data is kept by the store (None: until removed)."""
+    """How long staged data is kept by the store (None: until removed); a later resume starts units over."""
     read_back: Literal["no", "before_commit", "after_commit"] = "no"
     """When ``ReadBack.written`` works."""
     cancel: bool = False

@@ -1,0 +1,57 @@
+"""What a run has staged at its sink and does not need any more, or can no longer rely on."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from .context import Context
+from .errors import CrossdockError
+from .journal import UnitState
+
+log = logging.getLogger(__name__)
+
+
+def remove_staged(context: Context) -> None:
+    """Clean up what has begun; what can be seen counts as committed.
+
+    A unit that cannot be cleaned up now stays in the journal, for ``crossdock runs forget``.
+    """
+    sink, journal = context.sink, context.journal
+    context.handles.update(journal.begun_handles())
+    for seq, handle in context.handles.items():
+        with _left_staged():
+            if context.ask_sink(lambda h=handle: sink.is_committed(h)):  # type: ignore[misc]
+                journal.set_state([seq], UnitState.COMMITTED)
+            context.ask_sink(lambda h=handle: sink.cleanup(h))  # type: ignore[misc]
+            journal.forget_splits(seq)
+    for seq, unit in journal.beginnings():
+        with _left_staged():
+            context.ask_sink(lambda u=unit: sink.abandon(u, context.run_id))  # type: ignore[misc]
+            journal.set_state([seq], UnitState.PLANNED)
+
+
+@contextmanager
+def _left_staged() -> Iterator[None]:
+    try:
+        yield
+    except CrossdockError as error:
+        log.warning("staged data is left at the sink: %s", error)
+
+
+def drop_expired(context: Context) -> None:
+    """Begin open units anew when the sink may have thrown away what was staged (``resume_window``).
+
+    Found out at a commit, all that is missing would have been carried before for nothing.
+    """
+    window, staged = context.sink_spec.capabilities.resume_window, context.journal.get("staged")
+    if window is None or staged is None or time.time() - staged < window.total_seconds():
+        return
+    remove_staged(context)
+    context.handles.clear()
+    context.notes.append(
+        f"{context.sink_spec.name} keeps staged data for {str(window).removesuffix(', 0:00:00')} only: what "
+        "had not been committed is copied again from its start"
+    )
