@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from urllib.parse import unquote, urlsplit
 
-from crossdock import AuthError, ConfigError, TransientError
+from crossdock import AuthError, ConfigError, NotFoundError, TransientError
 
 _MOST = 64 << 10
 
@@ -76,7 +76,7 @@ def _in_network(host: str, rule: str) -> bool:
 
 def through(proxy: Proxy, host: str, port: int, timeout: float) -> socket.socket:
     """A socket that the proxy has connected to ``host``."""
-    sock = socket.create_connection((proxy.host, proxy.port), timeout)
+    sock = _reached(proxy, timeout)
     try:
         where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         head = f"CONNECT {where} HTTP/1.1\r\nHost: {where}\r\n"
@@ -88,6 +88,18 @@ def through(proxy: Proxy, host: str, port: int, timeout: float) -> socket.socket
         sock.close()
         raise
     return sock
+
+
+def _reached(proxy: Proxy, timeout: float) -> socket.socket:
+    where = f"the proxy {proxy.host}:{proxy.port}"
+    try:
+        return socket.create_connection((proxy.host, proxy.port), timeout)
+    except socket.gaierror as error:
+        if error.errno != socket.EAI_AGAIN:
+            raise NotFoundError(f"{where} has no address; check its name", detail=str(error)) from error
+        raise TransientError(f"{where} cannot be looked up now", detail=str(error)) from error
+    except OSError as error:
+        raise TransientError(f"{where} cannot be reached", detail=str(error)) from error
 
 
 def _head(sock: socket.socket) -> bytes:
