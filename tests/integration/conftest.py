@@ -14,8 +14,8 @@ from crossdock import carry
 from crossdock.plugins import registry
 
 if TYPE_CHECKING:
-    from lake_rig import LakeRig
     from servers.dfs import Lake
+    from servers.lake_rig import LakeRig
 
 SITE = Path(__file__).parents[1] / "connectors" / "site"
 
@@ -58,7 +58,7 @@ def shelf(tmp_path: Path) -> Path:
 @pytest.fixture
 def adls(lake: Lake) -> Iterator[LakeRig]:
     """A file system of the test server of ADLS Gen2."""
-    from lake_rig import lake_rig
+    from servers.lake_rig import lake_rig
 
     with lake_rig(lake) as rig:
         yield rig

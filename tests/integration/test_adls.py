@@ -22,8 +22,8 @@ from azure.storage.filedatalake import (
     generate_account_sas,
     generate_file_system_sas,
 )
-from lake_rig import LakeRig, read, write
 from servers.dfs_wire import ACCOUNT, KEY
+from servers.lake_rig import LakeRig, read, write
 from servers.tunnel import tunnel
 
 from crossdock import (

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from azure.storage.filedatalake import FileSystemClient
-from servers.dfs import Lake
-from servers.dfs_tree import FileSystem
-from servers.dfs_wire import ACCOUNT, KEY
 
 from crossdock import Block, Location, UploadRequest
 from crossdock_connectors.azure.adls import SPEC
 from crossdock_connectors.azure.adls_store import AdlsStore
+from servers.dfs import Lake
+from servers.dfs_tree import FileSystem
+from servers.dfs_wire import ACCOUNT, KEY
 
 
 @dataclass
