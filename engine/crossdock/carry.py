@@ -6,43 +6,34 @@ bandwidth throttle, the digest of what was read, and the retries of the split.
 
 from __future__ import annotations
 
-import random
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
-from time import monotonic, perf_counter
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .errors import (
     CancelledError,
     CrossdockError,
     InternalError,
     NotSupportedError,
-    ThrottledError,
-    TransientError,
 )
 from .gate import Gate, NoGate
 from .limits import MemoryBudget, NoThrottle, Throttle
 from .mapping import Apply
 from .read_ahead import read_ahead
 from .redact import redact_error
+from .retry import again
 from .spi.data import Attempt, Receipt, Split
 from .spi.endpoints import Cancellable, Copier, Sink, Source, Writer
 
 if TYPE_CHECKING:
     from .digest_split import Digesting
 
-ATTEMPTS = 5
-THROTTLED_ATTEMPTS = 12
-FIRST_WAIT = 0.5
-LONGEST_WAIT = 60.0
 DEFAULT_MEMORY = 32 << 20
 Classify = Callable[[BaseException], CrossdockError | None]
 Read = Callable[[Split], AbstractContextManager[Iterator[Any]]]
-
-
-Result = TypeVar("Result")
 
 
 class Digest(Protocol):
@@ -357,56 +348,3 @@ def _compare(job: Job, receipt: Receipt, rows: int) -> None:
     error = InternalError(f"{split.unit}: the sink says that it has written {told} (split {split.index})")
     error.side = "sink"
     raise error
-
-
-def again(
-    attempt: Callable[[int], Result], cancel: threading.Event, worker: Worker, gate: Gate, first: int = 1
-) -> Result:
-    """Call ``attempt(number)`` again after each TransientError, as often as ``attempts`` says."""
-    number = first
-    while True:
-        make_way(gate, worker, cancel)
-        began = monotonic()
-        try:
-            result = attempt(number)
-        except TransientError as error:
-            if number >= attempts(error):
-                raise
-            gate.failed(error, began)
-            pause(error, number, cancel, worker, gate)
-        else:
-            gate.faster()
-            return result
-        finally:
-            worker.taken, worker.taken_rows = worker.in_flight, worker.rows_in_flight
-            worker.in_flight = worker.rows_in_flight = 0
-        number += 1
-
-
-def attempts(error: TransientError) -> int:
-    """How many tries there are: more where the server only wants fewer requests."""
-    return THROTTLED_ATTEMPTS if isinstance(error, ThrottledError) else ATTEMPTS
-
-
-def make_way(gate: Gate, worker: Worker, cancel: threading.Event) -> None:
-    """Between two calls, when fewer workers may work than do: leave, and wait to enter again."""
-    if gate.crowded():
-        gate.leave()
-        with worker.waits_for("throttle"):
-            gate.enter(cancel)
-
-
-def pause(error: TransientError, number: int, cancel: threading.Event, worker: Worker, gate: Gate) -> None:
-    """Wait before the next try: twice as long each time, with jitter, and as long as the server wishes.
-
-    Meanwhile somebody else may have the worker's place within the gate.
-    """
-    worker.retries += 1
-    worker.throttled += isinstance(error, ThrottledError)
-    wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (number - 1)) * random.uniform(0.5, 1)  # noqa: S311
-    with worker.waits_for("throttle"):
-        gate.leave()
-        cancelled = cancel.wait(max(wait, error.retry_after or 0))
-        gate.enter(cancel)
-    if cancelled:
-        raise CancelledError() from error

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, TypeVar
 
-from .carry import Carrier, Classify, Worker, again, classified, make_way, pause
+from .carry import Carrier, Classify, Worker, classified
 from .errors import CancelledError, CrossdockError, TransientError
 from .files.folders import CopiedFolders
 from .gate import NoGate
 from .journal import Journal
 from .mapping import Apply, compile_mapping
 from .request import CopyRequest, Resolved
+from .retry import again, make_way, pause
 from .spi.data import Unit
 from .spi.endpoints import Sink, Source
 from .spi.spec import ConnectorSpec

@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from .carry import Worker, again, classified
+from .carry import Worker, classified
 from .credentials import public_url
 from .errors import ConfigError, NotFoundError
 from .files.binary import DEFAULT_BLOCK, BinarySink, BinarySource, FileTarget
@@ -25,6 +25,7 @@ from .options import given_settings, sort_options
 from .plan import End, decide
 from .plugins import Registry, registry
 from .request import CopyRequest, Resolved, SinkEnd, SourceEnd, validate_options
+from .retry import again
 from .spi.endpoints import Sink, Source
 from .spi.spec import ConnectorSpec, Location
 from .spi.store import ObjectStore

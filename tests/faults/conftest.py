@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from fault_bench import Bench, Nursery
 
-from crossdock import carry
+from crossdock import retry
 
 if TYPE_CHECKING:
     from azure_cli import Cli
@@ -46,8 +46,8 @@ def rig(azurite: Azurite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
 
     from crossdock_connectors.azure.blob_store import BlobStore
 
-    monkeypatch.setattr(carry, "FIRST_WAIT", 0.01)
-    monkeypatch.setattr(carry, "LONGEST_WAIT", 0.1)
+    monkeypatch.setattr(retry, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(retry, "LONGEST_WAIT", 0.1)
     monkeypatch.setattr(BlobStore, "whole_limit", azure_rig.WHOLE)
     (tmp_path / "tls").mkdir()
     with (

@@ -24,7 +24,7 @@ import flaky_store
 
 import crossdock
 import crossdock.prepare
-from crossdock import carry
+from crossdock import retry
 from crossdock.carry import Carrier
 from crossdock.files import tabular
 from crossdock.journal import Journal
@@ -213,7 +213,7 @@ def _set_up(given: dict[str, Any], carried: list[list[Any]]) -> None:
         file.FileStore.can_copy_from = lambda self, source: False  # type: ignore[method-assign]
     if given.get("boot_id"):
         file_upload.boot_id = lambda: given["boot_id"]
-    carry.FIRST_WAIT = 0.01
+    retry.FIRST_WAIT = 0.01
     _record(carried, given.get("pause", 0), given.get("change", {}))
     if given.get("rows_per_group"):
         _write_groups_of(given["rows_per_group"])

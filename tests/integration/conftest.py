@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from observing import Record
 
-from crossdock import carry
+from crossdock import retry
 from crossdock.plugins import registry
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def trials(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """In this process and in child processes; retries do not make a test wait."""
     monkeypatch.syspath_prepend(str(SITE))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(SITE), os.environ.get("PYTHONPATH")])))
-    monkeypatch.setattr(carry, "FIRST_WAIT", 0.02)
+    monkeypatch.setattr(retry, "FIRST_WAIT", 0.02)
     registry.cache_clear()
     assert registry().faults == []
     yield

@@ -232,9 +232,9 @@ class TestCancel:
         assert sink_record.count("cancelled") >= 1
 
     def test_while_waiting_for_a_retry(self, shelf: Path, source_record: Record) -> None:
-        from crossdock import carry
+        from crossdock import retry
 
-        carry.FIRST_WAIT = 600.0  # the fixture puts it back
+        retry.FIRST_WAIT = 600.0  # the fixture puts it back
         cancel = threading.Event()
 
         def watch(snapshot: crossdock.Snapshot) -> None:

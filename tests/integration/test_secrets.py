@@ -26,8 +26,8 @@ CANARIES = [OPTION, SINK_OPTION, VARIABLE, FILE, PASSWORD, SIGNATURE, TOKEN]
 
 
 IMPATIENT = (
-    "import sys; from crossdock import carry; from crossdock.cli.main import run;"
-    "carry.FIRST_WAIT = 0.01; sys.exit(run(sys.argv[1:]))"
+    "import sys; from crossdock import retry; from crossdock.cli.main import run;"
+    "retry.FIRST_WAIT = 0.01; sys.exit(run(sys.argv[1:]))"
 )
 
 

@@ -91,7 +91,7 @@ def test_nothing_is_said_where_nobody_throttles(big: Path, tmp_path: Path, sink_
 def test_one_that_never_gives_way_ends_the_run(
     big: Path, tmp_path: Path, sink_record: Record, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crossdock.carry.FIRST_WAIT", 0.0001)
+    monkeypatch.setattr("crossdock.retry.FIRST_WAIT", 0.0001)
     with pytest.raises(crossdock.ThrottledError) as caught:
         crossdock.copy(
             big,

@@ -15,15 +15,15 @@ from crossdock import (
     DataError,
     InternalError,
     Receipt,
+    retry,
 )
-from crossdock import carry as carrying
 from crossdock.carry import Job, Worker, classified
 from crossdock.read_ahead import read_ahead
 
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(carrying, "FIRST_WAIT", 0.001)
+    monkeypatch.setattr(retry, "FIRST_WAIT", 0.001)
 
 
 class TestItems:

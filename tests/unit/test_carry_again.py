@@ -21,15 +21,16 @@ from crossdock import (
     Split,
     ThrottledError,
     TransientError,
+    retry,
 )
-from crossdock import carry as carrying
-from crossdock.carry import ATTEMPTS, THROTTLED_ATTEMPTS, Job, Worker
+from crossdock.carry import Job, Worker
 from crossdock.limits import MemoryBudget, Throttle
+from crossdock.retry import ATTEMPTS, THROTTLED_ATTEMPTS
 
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(carrying, "FIRST_WAIT", 0.001)
+    monkeypatch.setattr(retry, "FIRST_WAIT", 0.001)
 
 
 class TestRetries:
@@ -71,7 +72,7 @@ class TestRetries:
                 waits.append(timeout or 0)
                 return False
 
-        monkeypatch.setattr(carrying, "FIRST_WAIT", 1.0)
+        monkeypatch.setattr(retry, "FIRST_WAIT", 1.0)
         source = Numbers(fail=failing("open", TransientError("x")))
         with pytest.raises(TransientError):
             carrier(source, Shelf(), cancel=Cancel()).carry(Job(SPLIT, b"h"), Worker())

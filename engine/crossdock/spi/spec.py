@@ -75,7 +75,7 @@ class Capabilities:
     visibility: Literal["atomic", "per_object"] = "atomic"
     """How a unit of many objects appears. One object always appears at once."""
     private_staging: bool = True
-    """False: one run's commit throws away what another has staged, which then fails cleanly or starts over."""
+    """False: one run's commit throws away what another staged, which then fails cleanly or starts over."""
     block_range: tuple[int, int] | None = None
     """Smallest and largest block in bytes that the store takes."""
     best_block: int | None = None
