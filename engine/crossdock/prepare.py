@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -22,6 +23,7 @@ from .plugins import registry
 from .request import CopyRequest, Resolved
 from .resolve import open_sink, open_source
 from .spi.endpoints import Copier, ReadBack, Sink, Source
+from .spi.spec import ConnectorSpec
 from .worker import ChildPool
 
 
@@ -51,7 +53,7 @@ def open_run(
         epoch = journal.next_epoch()
         pulls = sink if isinstance(sink, Copier) and sink.can_copy(source) else None
         opened.pop_all()
-    parallel = _parallel(request, resolved)
+    parallel = _parallel(request, resolved, (source_spec, sink_spec))
     carrier = Carrier(
         source,
         sink,
@@ -75,10 +77,13 @@ def open_run(
     )  # fmt: skip
 
 
-def _parallel(request: CopyRequest, resolved: Resolved) -> int:
-    """Workers: as asked for or automatic, and no more than either side may have connections."""
+def _parallel(request: CopyRequest, resolved: Resolved, specs: Sequence[ConnectorSpec]) -> int:
+    """Workers: as asked for, else one a core or (of bytes) as many as a side is fastest with; no more than
+    either side may have connections.
+    """
+    suited = [spec.capabilities.parallel or 0 for spec in specs] if resolved.payload == "binary" else []
     limits = (end.settings.max_concurrent_connections for end in (resolved.source, resolved.sink))
-    return min([request.parallel_copies or automatic_parallel(), *filter(None, limits)])
+    return min([request.parallel_copies or max([automatic_parallel(), *suited]), *filter(None, limits)])
 
 
 def _attributes(source: Source[Any], sink: Sink[Any], resolved: Resolved) -> GivenAttributes | None:

@@ -53,7 +53,7 @@ def resolve(request: CopyRequest, cancel: threading.Event | None = None) -> Reso
     tabular = payload == "tabular"
     _check_payload(source.settings, tabular=tabular)
     wanted = _wanted_block(request.block_size, sink.settings)
-    block = _block(wanted, sink.spec)
+    block = _block(wanted, sink.spec, source.spec)
     if tabular and sink.format and "name" not in placed:
         placed |= {"extension": next(iter(sink.format.extensions), ""), "replaces": source.ending()}
     decided = _merge(
@@ -294,11 +294,12 @@ def _is_fixed(settings: StoreWriteSettings | None) -> bool:
     return settings is not None and settings.block_size_in_mb is not None
 
 
-def _block(wanted: int | None, spec: ConnectorSpec) -> int:
-    """The block size as asked for, else what suits the store."""
+def _block(wanted: int | None, spec: ConnectorSpec, source: ConnectorSpec) -> int:
+    """The block size as asked for, else what suits both stores: the smaller one, which takes less memory."""
     smallest, largest = spec.capabilities.block_range or (1, sys.maxsize)
     if wanted is None:
-        return min(max(spec.capabilities.best_block or DEFAULT_BLOCK, smallest), largest)
+        best = filter(None, (spec.capabilities.best_block, source.capabilities.best_block))
+        return min(max(min(best, default=DEFAULT_BLOCK), smallest), largest)
     if spec.kind == "store" and not smallest <= wanted <= largest:
         raise ConfigError(
             f"a block size of {wanted:,} bytes is outside what {spec.name} takes "

@@ -10,7 +10,9 @@ from servers.network_faults import reply_lost
 
 import crossdock
 from crossdock import AlreadyExistsError
+from crossdock.prepare import automatic_parallel
 from crossdock_connectors.azure import blob_list
+from crossdock_connectors.azure.blob import SPEC
 
 FILES = 12
 
@@ -73,3 +75,22 @@ def test_credentials_that_may_only_write(rig: Rig, folder: Path) -> None:
     options = {name: value for name, value in rig.options.items() if name != "account_key"}
     crossdock.copy(folder, f"{rig.url}/out/", sink_options=options | {"sas_token": sas}, parallel_copies=1)
     assert written(rig, folder)
+
+
+def test_more_requests_at_once_than_cores(rig: Rig, folder: Path) -> None:
+    """A network's latency is waited for by several; tables need the cores."""
+    suited = SPEC.capabilities.parallel or 0
+    assert rig.up(folder, "out/", parallel_copies="auto").parallel_copies == max(automatic_parallel(), suited)
+    few = rig.up(folder, "few/", parallel_copies="auto", options={"max_concurrent_connections": "3"})
+    assert few.parallel_copies == min(3, max(automatic_parallel(), suited))
+    rig.put(b"a\n1\n", "t.csv")
+    rows = rig.down(rig.folder / "t.parquet", "t.csv", parallel_copies="auto", block_size=None)
+    assert rows.parallel_copies <= automatic_parallel()
+
+
+def test_a_download_takes_blocks_that_suit_the_service(rig: Rig) -> None:
+    """A local disk is faster with larger ones, which would take more memory and be less parallel."""
+    size = (SPEC.capabilities.best_block or 0) + 1
+    rig.put(bytes(size))
+    rig.down(rig.folder / "back", block_size=None)
+    assert rig.proxy.count("GET !comp") == 2

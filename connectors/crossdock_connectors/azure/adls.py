@@ -95,6 +95,7 @@ SPEC = ConnectorSpec(
         private_staging=False,
         block_range=(1, 4000 * MIB),
         best_block=8 * MIB,
+        parallel=12,
         max_blocks=MAX_BLOCKS,
         read_back="after_commit",
     ),

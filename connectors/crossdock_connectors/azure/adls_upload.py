@@ -15,7 +15,7 @@ import json
 import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from urllib.parse import quote
 
@@ -70,7 +70,7 @@ class Upload:
         return cls(path, stamp, guard, request.overwrite, headers=headers, access=access)
 
     def encode(self) -> bytes:
-        return json.dumps(asdict(self)).encode()
+        return json.dumps(vars(self)).encode()
 
     @classmethod
     def decode(cls, handle: bytes) -> Upload:

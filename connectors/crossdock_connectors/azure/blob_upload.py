@@ -9,7 +9,7 @@ import re
 import secrets
 import struct
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 from crossdock import (
     AlreadyExistsError,
@@ -58,7 +58,7 @@ class Upload:
         return cls(blob, stamp, guard, request.overwrite, width, own)
 
     def encode(self) -> bytes:
-        return json.dumps(asdict(self)).encode()
+        return json.dumps(vars(self)).encode()
 
     @classmethod
     def decode(cls, handle: bytes) -> Upload:

@@ -104,7 +104,8 @@ class Wire:
         sent = {"x-ms-date": self._now(), "x-ms-version": API_VERSION, **headers}
         if method in ("PUT", "PATCH"):
             sent["Content-Length"] = str(0 if body is None else len(body))
-        message = Message(method, self._origin + full, query, sent)
+        # The SDK compares names letter by letter to sort them: half as often where they are in order.
+        message = Message(method, self._origin + full, query, dict(sorted(sent.items())))
         self.signer.sign(message)
         return message
 

@@ -80,6 +80,8 @@ class Capabilities:
     """Smallest and largest block in bytes that the store takes."""
     best_block: int | None = None
     """The block size in bytes that the store is fastest with."""
+    parallel: int | None = None
+    """Requests at once that the store is fastest with, where it lies behind a network: most of them wait."""
     max_blocks: int | None = None
     """Most blocks that one object can have."""
     resume_window: timedelta | None = None
