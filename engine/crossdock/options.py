@@ -55,8 +55,8 @@ def _unknown(key: str, known: list[str], side: str) -> ConfigError:
     near = difflib.get_close_matches(key, known, 1)
     hint = f"; did you mean {near[0]}?" if near else ""
     return ConfigError(
-        f"{'-s' if side == 'source' else '-k'} {key}=...: the {side} has no option {key!r} "
-        f"(known: {', '.join(known) or 'none'}){hint}"
+        f"{'-s' if side == 'source' else '-k'} {key}=...: the {side} has no option {key!r}{hint} "
+        f"(known: {', '.join(known) or 'none'})"
     )
 
 

@@ -39,6 +39,8 @@ from .verify import described
 
 log = logging.getLogger(__name__)
 log.addFilter(RedactingFilter())
+# Else Python writes warnings to stderr where nobody has asked for a log.
+log.addHandler(logging.NullHandler())
 Progress = Callable[[Snapshot], None]
 RESUMABLE = (CancelledError, TransientError, InternalError, AuthError, AccessDeniedError, NoSpaceError)
 

@@ -122,6 +122,14 @@ def test_progress_then_a_summary(start: Start, tmp_path: Path, source: Path) -> 
     assert (tmp_path / "out.csv").read_bytes() == source.read_bytes()
 
 
+def test_an_example_can_be_copied(start: Start) -> None:
+    """On a narrow terminal, too: only the terminal itself goes on in the next row."""
+    terminal = start("connectors", "delimited", COLUMNS="40")
+    assert terminal.finish() == 0
+    line = "crossdock copy orders.csv orders.parquet -s 'types=id:int64,total:decimal(10,2)'"
+    assert f"  {line}\n" in terminal.text
+
+
 def test_the_cursor_is_shown_again(start: Start, tmp_path: Path, source: Path) -> None:
     terminal = start("copy", source.name, "out.csv")
     assert terminal.finish() == 0

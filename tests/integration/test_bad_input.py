@@ -113,8 +113,9 @@ class TestAddresses:
         assert "leads out of" in error.message
         assert list((tmp_path / "outside").iterdir()) == []
 
-    def test_a_folder_that_is_a_file(self, refused: Refused) -> None:
+    def test_a_folder_that_is_a_file(self, refused: Refused, capfd: pytest.CaptureFixture[str]) -> None:
         error = refused("good.csv", "good.parquet/x.csv")
+        assert capfd.readouterr().err == "", "who asked for no log gets none"
         assert "needs a folder where there is a file" in error.message
 
 

@@ -293,6 +293,8 @@ class FileStore(ObjectStore, RangeCopier, Attributes, Folders):
         try:
             folder, missing = self._place(os.path.dirname(full))
             discard(Upload.new(full, folder, UploadRequest(run_id), sync=self._sync, missing=missing))
+        except NotADirectoryError:
+            return  # where a file is in the way of a folder, nothing can be staged
         except OSError as error:
             raise fault(error, full) from error
 

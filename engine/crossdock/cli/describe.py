@@ -158,8 +158,13 @@ def page(spec: ConnectorSpec) -> RenderableType:
     if able := list(abilities(spec)):
         parts += [Text("\nCapabilities", style="bold"), *(Text(f"  {line}") for line in able)]
     if spec.example:
-        parts += [Text("\nExample", style="bold"), Text(f"  {one_line(spec.example)}")]
+        parts += [Text("\nExample", style="bold"), _command_line(spec.example)]
     return Group(*parts)
+
+
+def _command_line(line: str) -> Text:
+    """Never folded, so that it can be copied: the terminal itself goes on in the next row."""
+    return Text(f"  {one_line(line)}", no_wrap=True, overflow="ignore")
 
 
 def _facts(spec: ConnectorSpec) -> Table:

@@ -66,7 +66,8 @@ class Session:
         if isinstance(value, str) and not sys.stdout.isatty():
             sys.stdout.write(f"{value}\n")  # rich, which takes long to import, would do the same
         else:
-            self.out.print(value, soft_wrap=isinstance(value, str))
+            # Nothing is cropped: what does not fit and may not be folded is for the terminal to continue.
+            self.out.print(value, soft_wrap=isinstance(value, str), crop=False)
 
     def show_json(self, value: dict[str, Any]) -> None:
         """Print the one JSON object of this invocation on stdout."""
