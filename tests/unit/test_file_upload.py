@@ -276,6 +276,23 @@ def test_abort_where_a_file_took_the_folders_place(store: FileStore, root: Path)
     assert (root / "a").read_bytes() == b"content"
 
 
+@pytest.mark.parametrize("path", ["x" * 256, "new/" + "x" * 256, "x" * 256 + "/a", "é" * 128])
+def test_a_name_that_is_too_long(store: FileStore, root: Path, path: str) -> None:
+    """It is refused before the data is there, though the folder is made only with it."""
+    for call in (store.stat, lambda path: store.open_upload(path, RUN)):
+        with pytest.raises(ConfigError, match="too long for this file system"):
+            call(path)
+    assert not root.exists()
+
+
+def test_abort_where_the_name_is_too_long(store: FileStore, root: Path) -> None:
+    """As a journal of before may have it."""
+    upload = store.open_upload("a", RUN)
+    store.write_block(upload, known(3)[0], memoryview(b"abc"))
+    store.abort(upload.replace(bytes(root / "a"), bytes(root / ("x" * 256))))
+    assert not hidden(root)
+
+
 def test_abort_removes_the_folders_that_were_made(tmp_path: Path) -> None:
     store = FileStore(str(tmp_path / "made" / "for us"))
     upload = store.open_upload("x/a", RUN)

@@ -43,7 +43,7 @@ from crossdock import (
 from .file_bytes import BINARY, copy_range, copy_through, read_at, sync_folder, write_at
 from .file_errors import classify, fault
 from .file_list import RESERVED, Tree, etag, folders, info_of
-from .file_upload import Upload, commit, create, discard, is_published
+from .file_upload import Upload, check_names, commit, create, discard, is_published
 
 # A path may not leave the root, nor be a second spelling of another, nor reach into staged data.
 _BAD_PATH = re.compile(
@@ -121,6 +121,7 @@ class FileStore(ObjectStore, RangeCopier, Attributes, Folders):
         full = self._path(path)
         try:
             self._check_inside(os.path.dirname(full))
+            check_names(self._root, path)
             found = os.lstat(full)
             if stat.S_ISLNK(found.st_mode):
                 self._check_inside(full)
@@ -180,6 +181,7 @@ class FileStore(ObjectStore, RangeCopier, Attributes, Folders):
         if not _RUN_ID.fullmatch(request.run_id):
             raise ConfigError(f"the run id {request.run_id!r} may hold letters, digits and . _ - only")
         try:
+            check_names(self._root, path)
             folder, missing = self._place(os.path.dirname(full))
             upload = Upload.new(full, folder, request, sync=self._sync, missing=missing)
             # Here and not with the first block: a block that finds it gone then knows that data was lost.

@@ -35,6 +35,8 @@ from .file_list import RESERVED
 
 _VERSION = "2"
 _TRIES = 100
+_SHORT = 140  # bytes that a name may have on every file system
+_NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL)
 
 
@@ -113,6 +115,19 @@ class Upload:
 
     def lost(self, why: str) -> StageLostError:
         return StageLostError(f"what was staged for {self.final} is gone: {why}")
+
+
+def check_names(root: str, path: str) -> None:
+    """Raise the OSError of a name that is too long for the file system; folders of it may be missing."""
+    if len(path) <= _SHORT and path.isascii():
+        return
+    longest = max(path.split("/"), key=lambda name: len(os.fsencode(name)))
+    if len(os.fsencode(longest)) <= _SHORT:
+        return
+    while not os.path.isdir(root):
+        root = os.path.dirname(root)
+    with suppress(FileNotFoundError):
+        os.lstat(f"{root}/{longest}")
 
 
 def create(path: str, mode: int = 0o666) -> int:
@@ -296,7 +311,9 @@ def _move(upload: Upload, staged: str) -> None:
 def _same(staged: str, final: str) -> bool:
     try:
         return os.path.samestat(os.stat(staged), os.lstat(final))
-    except (FileNotFoundError, NotADirectoryError):
+    except OSError as error:
+        if error.errno not in _NOT_THERE:
+            raise
         return False
 
 
