@@ -45,7 +45,7 @@ class Part:
 
 
 class FormatWriter(ABC):
-    """Writes one part."""
+    """Writes one part: the rows in the order in which they come."""
 
     @abstractmethod
     def write(self, batch: pa.RecordBatch) -> None: ...
