@@ -21,7 +21,7 @@ from servers.lake_rig import LakeRig, lake_rig
 from servers.network_faults import answer_stalled, reply_lost, reset, stalled
 
 import crossdock
-from crossdock import carry
+from crossdock import retry
 
 MIB = 1 << 20
 BLOCKS = 12
@@ -105,8 +105,8 @@ class Away:
 def away(
     request: pytest.FixtureRequest, lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Away]:
-    monkeypatch.setattr(carry, "FIRST_WAIT", 0.01)
-    monkeypatch.setattr(carry, "LONGEST_WAIT", 0.1)
+    monkeypatch.setattr(retry, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(retry, "LONGEST_WAIT", 0.1)
     (tmp_path / "tls").mkdir()
     with lake_rig(lake) as rig, fault_proxy(lake.url, lake.ca, tmp_path / "tls") as proxy:
         away = Away(rig, proxy, tmp_path, request.param)
