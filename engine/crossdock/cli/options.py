@@ -77,11 +77,21 @@ Format = Annotated[
 ]
 SourceAgain = Annotated[
     str | None,
-    typer.Option("--source", metavar="ADDRESS", help="The source's address again, with its secret."),
+    typer.Option(
+        "--source",
+        metavar="ADDRESS",
+        help="The source's address again, with its secret.",
+        rich_help_panel=ENDS,
+    ),
 ]
 SinkAgain = Annotated[
     str | None,
-    typer.Option("--sink", metavar="ADDRESS", help="The sink's address again, with its secret."),
+    typer.Option(
+        "--sink",
+        metavar="ADDRESS",
+        help="The sink's address again, with its secret.",
+        rich_help_panel=ENDS,
+    ),
 ]
 RunId = Annotated[str, typer.Argument(metavar="ID", autocompletion=_run_ids, help="The run.")]
 

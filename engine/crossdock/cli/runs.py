@@ -87,8 +87,8 @@ def resume_run(
 ) -> int:
     """Go on with a run that was interrupted or failed.
 
-    Journals keep no secrets. Those that came from env:NAME or @FILE are read there again; others are given
-    again, as -s, -k, --source or --sink, or asked for on a terminal.
+    Journals keep no secrets: those from env:NAME or @FILE are read there again.
+    Give others again as -s, -k, --source or --sink; a terminal asks for them.
     """
     from .. import api
 
@@ -114,7 +114,7 @@ def resume_run(
 def forget_run(
     context: typer.Context,
     *,
-    run_ids: Annotated[list[str], typer.Argument(metavar="ID...", help="The runs.", show_default=False)],
+    run_ids: Annotated[list[str], typer.Argument(metavar="ID", help="The runs.", show_default=False)],
     sink: options.SinkAgain = None,
     sink_option: options.SinkOptions = None,
     journal_only: Annotated[
