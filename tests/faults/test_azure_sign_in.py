@@ -176,6 +176,41 @@ class TestSas:
         assert rig.read() == path.read_bytes()
         assert rig.proxy.count(BLOCK) == 12 - sent
 
+    @pytest.fixture
+    def in_a_file(self, rig: Rig) -> Path:
+        """The SAS is in a file, and is good for a few seconds."""
+        path = rig.folder / "sas"
+        path.write_text(_sas(6) + "\n")
+        del rig.options["account_key"]
+        rig.options |= {"sas_token_file": str(path), "read_timeout": "20"}
+        return path
+
+    def test_one_that_is_renewed_in_its_file(self, rig: Rig, in_a_file: Path) -> None:
+        path = rig.file()
+
+        def renew() -> None:
+            in_a_file.write_text(_sas(3600))
+            time.sleep(7)
+
+        rig.proxy.fail(BLOCK, meanwhile(renew, after=True), nth=3)
+        result = rig.up(path)
+        assert rig.read() == path.read_bytes()
+        assert result.retries == 0
+        assert rig.proxy.count(BLOCK) == BLOCKS
+
+    def test_one_that_is_renewed_too_late(self, rig: Rig, in_a_file: Path) -> None:
+        """It is used as long as it lasts; then the copy stops, and goes on when there is a new one."""
+        path = rig.file()
+        rig.proxy.fail(BLOCK, meanwhile(lambda: time.sleep(7), after=True), nth=3)
+        with pytest.raises(AuthError, match=r"has expired at .*; resume with a new one") as caught:
+            rig.up(path)
+        assert caught.value.run_id
+        in_a_file.write_text(_sas(3600))
+        rig.proxy.forget()
+        crossdock.resume(caught.value.run_id)
+        assert rig.read() == path.read_bytes()
+        assert rig.proxy.count(BLOCK) == BLOCKS - 3
+
     def test_in_the_address(self, rig: Rig, cli: Cli) -> None:
         """A new SAS as an option takes the place of the one in the address."""
         path = rig.file(12 << 20)

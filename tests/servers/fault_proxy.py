@@ -112,6 +112,14 @@ class Upstream:
         self.closing = closing
 
     def ask(self, method: str, target: str, headers: dict[str, str], body: bytes) -> Answer:
+        try:
+            return self._ask(method, target, headers, body)
+        except (ConnectionError, ssl.SSLError):
+            # Azurite ends idle connections after 5 seconds.
+            self._connection.close()
+            return self._ask(method, target, headers, body)
+
+    def _ask(self, method: str, target: str, headers: dict[str, str], body: bytes) -> Answer:
         self._connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
         for name, value in headers.items():
             self._connection.putheader(name, value)

@@ -8,10 +8,12 @@ from __future__ import annotations
 import base64
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Literal, Protocol
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -33,6 +35,7 @@ SECRETS = Secrets(
 )
 SCOPE = "https://storage.azure.com/.default"
 _IDENTITY = ("AZURE_", "IDENTITY_", "MSI_", "IMDS_")
+_EARLY = timedelta(minutes=1)
 _ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
 
 
@@ -57,6 +60,11 @@ class AzureConfig(ConnectorConfig):
     )
     sas_token: SecretStr | None = Field(
         default=None, description="Shared access signature; default: AZURE_STORAGE_SAS_TOKEN, or in the URL"
+    )
+    sas_token_file: str | None = Field(
+        default=None,
+        description="File with the shared access signature, read again before that runs out: for one that "
+        "somebody renews there",
     )
     connection_string: SecretStr | None = Field(
         default=None, description="Connection string; default: AZURE_STORAGE_CONNECTION_STRING"
@@ -125,15 +133,21 @@ class Policy(Protocol):
 class Signer:
     """Signs requests. ``suffix`` goes to the end of every query: a SAS, good until ``ends``.
 
-    Safe from any thread.
+    ``again`` makes the signer that is valid now. Safe from any thread.
     """
 
     kind: Literal["key", "sas", "entra", "anonymous"]
     policy: Policy | None = None
     suffix: str = field(default="", repr=False)
     ends: datetime | None = None
+    again: Callable[[], Signer] | None = None
 
     def sign(self, message: Message) -> None:
+        """Before its address is written: that may end in another SAS afterwards."""
+        if self.again is not None and self.has_ended(_EARLY):
+            with suppress(AuthError, ConfigError):  # until then, the old one may still do
+                found = self.again()
+                self.suffix, self.ends = found.suffix, found.ends
         if self.policy is None:
             return
         span = message.headers.get("Range")
@@ -143,9 +157,9 @@ class Signer:
         self.policy.on_request(message)
         message.headers.pop("byte_range", None)
 
-    def has_ended(self) -> bool:
-        """Whether nothing signed by this can be accepted any more."""
-        return self.ends is not None and self.ends < datetime.now(UTC)
+    def has_ended(self, early: timedelta = timedelta()) -> bool:
+        """Whether nothing signed by this can be accepted any more, or only that much longer."""
+        return self.ends is not None and self.ends - early < datetime.now(UTC)
 
     def challenged(self, message: Message, headers: Mapping[str, str]) -> bool:
         """After a 401: sign in again as the service asks; whether the request can be sent again."""
@@ -193,6 +207,16 @@ def with_sas(token: str) -> Signer:
     return Signer("sas", suffix=token, ends=_moment(parts.get("se", "")))
 
 
+def with_sas_file(path: str) -> Signer:
+    """The SAS in a file, now and when that has run out. Raises as ``with_sas`` does."""
+    try:
+        text = Path(path).expanduser().read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "it is no text"
+        raise ConfigError(f"the file of the SAS, {path}, cannot be read: {why}") from error
+    return replace(with_sas(text), again=lambda: with_sas_file(path))
+
+
 def _moment(text: str) -> datetime | None:
     try:
         found = datetime.fromisoformat(text)
@@ -224,6 +248,8 @@ def signer(config: AzureConfig, account: str, sas: str = "") -> Signer:
     mine = string.get("accountname", account) == account
     environment = os.environ if os.environ.get("AZURE_STORAGE_ACCOUNT", account) == account else {}
     key = _secret(config.account_key) or (string.get("accountkey", "") if mine else "")
+    if config.sas_token_file and config.auth in ("auto", "sas"):
+        return with_sas_file(config.sas_token_file)
     sas = _secret(config.sas_token) or sas or string.get("sharedaccesssignature", "")
     if config.auth in ("auto", "key") and not key and not sas:
         key = environment.get("AZURE_STORAGE_KEY", "") or environment.get("AZURE_STORAGE_ACCOUNT_KEY", "")
