@@ -100,7 +100,7 @@ def _parse(rows: bytes, names: list[str], dialect: Dialect, kind: pa.DataType | 
         options.true_values = ["true", "True", "TRUE"]
         options.false_values = ["false", "False", "FALSE"]
     if not rows:
-        return pa.schema([(name, pa.string()) for name in names]).empty_table()
+        return pa.Table.from_batches([], pa.schema([(name, pa.string()) for name in names]))
     return pacsv.read_csv(
         pa.BufferReader(rows),
         read_options=pacsv.ReadOptions(use_threads=False, column_names=names, block_size=len(rows) + 1),

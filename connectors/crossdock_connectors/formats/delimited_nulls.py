@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from .arrow_io import text_array
+
 # What programs write for a value that is not there, and nobody writes among numbers for another reason.
 WORDS = (
     "NA", "N/A", "n/a", "na", "#N/A", "NULL", "Null", "null", "None", "none", "NIL", "nil", "\\N", "(null)",
@@ -32,7 +34,7 @@ def marked_columns(schema: pa.Schema, text: pa.Table, counted: int) -> Iterator[
 
     The row is -1 where it is not among the first ``counted``.
     """
-    words = pa.array(WORDS, pa.string())
+    words = text_array(WORDS)
     for index, field in enumerate(schema):
         if not pa.types.is_string(field.type):
             continue
