@@ -130,6 +130,22 @@ def test_an_example_can_be_copied(start: Start) -> None:
     assert f"  {line}\n" in terminal.text
 
 
+def test_a_missing_secret_is_asked_for_unseen(start: Start, tmp_path: Path) -> None:
+    site = str(Path(__file__).parents[1] / "connectors" / "site")
+    path = {"PYTHONPATH": os.pathsep.join(filter(None, [site, os.environ.get("PYTHONPATH")]))}
+    options = ("-s", "fail=batch:RuntimeError", "-s", f"record={tmp_path}")
+    broken = start(
+        "copy", "rows://me:pw@here", f"shelf://{tmp_path}/shelf", "--run-id", "r", *options, **path
+    )
+    assert broken.finish() == 1
+    terminal = start("runs", "resume", "r", **path)
+    terminal.read_until("the source's address with password: ")
+    terminal.type(b"rows://me:pw@here\n")
+    assert terminal.finish() == 0
+    assert "rows://me@here" in terminal.text
+    assert "pw@" not in terminal.text
+
+
 def test_the_cursor_is_shown_again(start: Start, tmp_path: Path, source: Path) -> None:
     terminal = start("copy", source.name, "out.csv")
     assert terminal.finish() == 0
