@@ -299,7 +299,8 @@ def test_listing_with_folders_and_encoded_names() -> None:
         + blob.format(' Encoded="true"', "r/%EF%BF%BE", 1, "")
     )
     body = f"<EnumerationResults><Blobs>{blobs}</Blobs><NextMarker>m</NextMarker></EnumerationResults>"
-    infos, marker = parse(body.encode(), "r/")
+    page = parse(body.encode(), "r/")
+    infos, marker = page.infos, page.marker
     assert [(info.path, info.size, info.etag) for info in infos] == [("a&b", 5, "0x1"), ("\ufffe", 1, "0x1")]
     assert infos[0].modified == datetime(2026, 11, 21, 10, tzinfo=UTC).timestamp()
     assert marker == "m"
