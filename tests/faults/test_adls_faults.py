@@ -184,10 +184,13 @@ class TestNetwork:
         assert away.lake.files() == {"dir/x": path.read_bytes()}
         assert away.lake.staged() == []
 
-    def test_a_small_file(self, away: Away) -> None:
-        """The answer to the only write is lost; the second try finds the first one's file."""
+    @pytest.mark.parametrize("which", ["data", "rename"])
+    def test_a_small_file(self, away: Away, which: str) -> None:
+        """The answer to a write is lost; the second try finds the first one's file."""
         path = away.file(1000)
-        match = _is_rename if away.through == "dfs" else "PUT !comp"
+        match = "PUT !comp"
+        if away.through == "dfs":
+            match = away.data if which == "data" else _is_rename  # type: ignore[assignment]
         away.proxy.fail(match, reply_lost, nth=1)
         away.up(path)
         assert away.lake.files() == {"dir/x": path.read_bytes()}

@@ -273,20 +273,36 @@ class TestGuards:
             store.commit(upload, [block])
         assert adls.read("x") == b"theirs"
 
-    @pytest.mark.parametrize("offset", [0, None])
+    @pytest.mark.parametrize("splits", [1, 3])
+    @pytest.mark.parametrize("known", [True, False])
     def test_a_commit_that_got_half_way(
-        self, adls: LakeRig, store: AdlsStore, through: str, offset: int | None
+        self, adls: LakeRig, store: AdlsStore, through: str, known: bool, splits: int
     ) -> None:
         """Killed when the staged file was complete and not renamed yet."""
-        upload, block = store.open_upload("x", UploadRequest("run")), Block(0, 1, 0, 0, 4, offset)
-        store.write_block(upload, block, memoryview(b"ours"))
-        store._stage.seal(Upload.decode(upload), [block])
+        upload = store.open_upload("x", UploadRequest("run"))
+        blocks = [Block(n, 1, 0, 0, 4, 4 * n if known else None) for n in range(splits)]
+        for block in blocks:
+            store.write_block(upload, block, memoryview(b"our%d" % block.split))
+        store._stage.seal(Upload.decode(upload), blocks)
         assert [*store.list()] == []
         with closing(adls.open(upload_through=through)) as again:
-            again.commit(upload, [block])
+            again.commit(upload, blocks)
             again.abort(upload)
-        assert adls.files() == {"x": b"ours"}
+        assert adls.files() == {"x": b"our0our1our2"[: 4 * splits]}
         assert adls.staged() == []
+
+    @pytest.mark.parametrize("offset", [0, None])
+    def test_a_late_block(self, adls: LakeRig, store: AdlsStore, through: str, offset: int | None) -> None:
+        """A worker that was thought dead writes when all is over: nothing of it is seen, now or later."""
+        upload, block = store.open_upload("x", UploadRequest("run")), Block(0, 1, 0, 0, 4, offset)
+        store.write_block(upload, block, memoryview(b"ours"))
+        store.abort(upload)
+        if through == "dfs":
+            with pytest.raises(StageLostError):
+                store.write_block(upload, block, memoryview(b"late"))
+        else:
+            store.write_block(upload, block, memoryview(b"late"))
+        assert set(adls.system.nodes) == {""}
 
     def test_folders_that_were_made_go_again(self, adls: LakeRig, store: AdlsStore) -> None:
         adls.client.create_directory("kept")

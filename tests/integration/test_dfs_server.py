@@ -69,6 +69,8 @@ class TestFiles:
         file.flush_data(11)
         assert file.download_file().readall() == b"hello world"
         assert file.download_file(6, 3).readall() == b"wor"
+        with pytest.raises(HttpResponseError):
+            file.append_data(b"again", 0)
         file.append_data(b"!", 11, flush=True)
         assert file.download_file().readall() == b"hello world!"
 

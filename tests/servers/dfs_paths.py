@@ -153,6 +153,8 @@ def _update(system: FileSystem, request: Request, query: Query) -> Reply:
         raise Fault("ResourceTypeMismatch")
     if action == "append":
         check_sum(headers, request.body)
+        if int(query["position"]) < len(node.data):
+            raise Fault("InvalidFlushPosition")
         node.appended[int(query["position"])] = request.body
         if query.get("flush") == "true":
             _flush(node, int(query["position"]) + len(request.body))
