@@ -70,6 +70,17 @@ class Worker:
     taken_rows: int = 0
     retries: int = 0
     throttled: int = 0
+    throttled_seconds: float = 0.0
+
+    @contextmanager
+    def held_back(self) -> Iterator[None]:
+        """Wait because a server throttles."""
+        start = perf_counter()
+        try:
+            with self.waits_for("throttle"):
+                yield
+        finally:
+            self.throttled_seconds += perf_counter() - start
 
     @contextmanager
     def waits_for(self, reason: str) -> Iterator[None]:

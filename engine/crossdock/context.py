@@ -91,7 +91,7 @@ class Context:
     def working(self, worker: Worker) -> Iterator[None]:
         """This thread works for that worker, within the gate."""
         if not self.carrier.gate.try_enter():
-            with worker.waits_for("throttle"):
+            with worker.held_back():
                 self.carrier.gate.enter(self.cancel)
         self._working.worker = worker
         try:

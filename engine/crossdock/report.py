@@ -53,7 +53,9 @@ class CopyResult:
 
     ``splits_skipped`` and ``bytes_skipped`` are what a resumed run found done; the throughput is of the rest,
     and ``duration`` that of this process. ``parallel_copies`` is how many worked at the same time.
-    ``seconds`` sums what the workers spent per wait reason. ``verification`` says how a verified copy was:
+    ``seconds`` sums what the workers spent per wait reason. ``throttled`` counts the calls that a server
+    refused because there were too many, ``throttled_seconds`` what all workers together waited for that.
+    ``verification`` says how a verified copy was:
     of ``bytes`` and ``values`` either ``all``, or of the values a ``sample`` of so many ``rows`` from so many
     ``splits``. ``plan`` is what a dry run found (``rehearsal``).
     """
@@ -81,6 +83,7 @@ class CopyResult:
     splits_skipped: int = 0
     retries: int = 0
     throttled: int = 0
+    throttled_seconds: float = 0.0
     verified: bool | None = None
     verification: dict[str, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -127,7 +130,7 @@ class CopyResult:
             camel(key): own[key]
             for key in (
                 "payload", "duration", "bytes_skipped", "peak_memory", "splits_done", "splits_skipped",
-                "retries", "throttled", "verification", "seconds", "notes", "skipped",
+                "retries", "throttled", "throttled_seconds", "verification", "seconds", "notes", "skipped",
             )
         }  # fmt: skip
         if self.plan is not None:

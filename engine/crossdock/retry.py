@@ -54,7 +54,7 @@ def make_way(gate: Gate, worker: Worker, cancel: threading.Event) -> None:
     """Between two calls, when fewer workers may work than do: leave, and wait to enter again."""
     if gate.crowded():
         gate.leave()
-        with worker.waits_for("throttle"):
+        with worker.held_back():
             gate.enter(cancel)
 
 
@@ -64,9 +64,10 @@ def pause(error: TransientError, number: int, cancel: threading.Event, worker: W
     Meanwhile somebody else may have the worker's place within the gate.
     """
     worker.retries += 1
-    worker.throttled += isinstance(error, ThrottledError)
+    throttled = isinstance(error, ThrottledError)
+    worker.throttled += throttled
     wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (number - 1)) * random.uniform(0.5, 1)  # noqa: S311
-    with worker.waits_for("throttle"):
+    with worker.held_back() if throttled else worker.waits_for("throttle"):
         gate.leave()
         cancelled = cancel.wait(max(wait, error.retry_after or 0))
         gate.enter(cancel)

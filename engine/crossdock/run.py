@@ -339,6 +339,7 @@ class Run:
             splits_skipped=self._skipped_splits,
             retries=sum(worker.retries for worker in everyone),
             throttled=sum(worker.throttled for worker in everyone),
+            throttled_seconds=round(sum(worker.throttled_seconds for worker in everyone), 3),
             verified=True if context.request.verify and status == "Succeeded" else None,
             verification=described(context, totals.rows) if status == "Succeeded" else {},
             seconds=seconds,

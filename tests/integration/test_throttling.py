@@ -28,7 +28,8 @@ def test_fewer_workers_while_the_server_is_busy(big: Path, tmp_path: Path, sink_
     refused = sink_record.count("refused")
     assert refused > 0
     assert result.throttled == result.retries == refused
-    assert result.seconds["throttle"] > 0
+    assert 0 < result.throttled_seconds <= result.seconds["throttle"] + 0.01
+    assert result.output()["crossdock"]["throttledSeconds"] == result.throttled_seconds
     assert result.output()["executionDetails"][0]["sink"]["throttlingErrors"] == refused
     assert any("throttled" in note for note in result.notes)
     # Workers that each only wait and try again are refused about 200 times here, these about 35 times.
@@ -100,3 +101,10 @@ def test_one_that_never_gives_way_ends_the_run(
         )
     assert caught.value.resumable is False or caught.value.run_id
     assert not (tmp_path / "copy.bin").exists()
+
+
+def test_only_waiting_for_a_throttling_server_is_counted_as_such(tmp_path: Path, big: Path) -> None:
+    """Our own limit of bandwidth is none of it."""
+    result = crossdock.copy(big, tmp_path / "copy.bin", block_size=100_000, bandwidth="10MB/s")
+    assert result.seconds["throttle"] > 0
+    assert (result.throttled, result.throttled_seconds) == (0, 0.0)

@@ -107,12 +107,20 @@ def test_a_source_that_does_not_count_bytes() -> None:
 
 def test_sentence_names_what_is_out_of_the_ordinary() -> None:
     text = summary.sentence(
-        result(verified=True, splits_done=10, splits_skipped=6, retries=1, throttled=1, rows_skipped=2)
+        result(
+            verified=True,
+            splits_done=10,
+            splits_skipped=6,
+            retries=1,
+            throttled=1,
+            throttled_seconds=1.5,
+            rows_skipped=2,
+        )
     )
     for part in (
         "contents verified",
         "6 of 10 splits were already done",
-        "1 split tried again (1 asked for by the server)",
+        "1 split tried again (1 throttled by the server; 1.50 s waited)",
         "2 rows skipped",
     ):
         assert part in text

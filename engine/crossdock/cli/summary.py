@@ -131,7 +131,10 @@ def _extras(result: CopyResult) -> dict[str, str]:
     if result.splits_skipped:
         found["resumed"] = f"{result.splits_skipped} of {result.splits_done} splits were already done"
     if result.retries:
-        throttled = f" ({result.throttled} asked for by the server)" if result.throttled else ""
+        waited = figures.duration(result.throttled_seconds)
+        throttled = (
+            f" ({result.throttled} throttled by the server; {waited} waited)" if result.throttled else ""
+        )
         found["retries"] = f"{figures.count(result.retries, 'split')} tried again{throttled}"
     left_out = [
         figures.count(number, noun)
