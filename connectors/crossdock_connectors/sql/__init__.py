@@ -1,0 +1,1 @@
+"""SQL databases. Shared modules (identifiers, ranges) import no driver."""
