@@ -75,6 +75,15 @@ class TestSignIn:
         assert signed_in.read() == path.read_bytes()
         assert {asked["resource"] for asked in entra.asked} == {"https://storage.azure.com"}
 
+    def test_workload_identity(self, signed_in: Rig, entra: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("AZURE_CLIENT_SECRET")
+        for name, value in entra.workload(signed_in.folder / "token").items():
+            monkeypatch.setenv(name, value)
+        path = signed_in.file()
+        signed_in.up(path)
+        assert signed_in.read() == path.read_bytes()
+        assert "client_assertion" in entra.asked[0]
+
     def test_a_wrong_secret(self, signed_in: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AZURE_CLIENT_SECRET", "WRONG-SECRET")
         with pytest.raises(AuthError, match=r"signing in to Entra ID failed \(AADSTS7000215\)") as caught:

@@ -56,6 +56,14 @@ class Issuer:
             "AZURE_TOKEN_CREDENTIALS": "ManagedIdentityCredential",
         }  # fmt: skip
 
+    def workload(self, file: Path) -> dict[str, str]:
+        """The environment of a workload identity, whose own token is in ``file``."""
+        file.write_text(SECRET)
+        return {
+            "AZURE_AUTHORITY_HOST": self.authority, "AZURE_TENANT_ID": TENANT, "AZURE_CLIENT_ID": "app",
+            "AZURE_FEDERATED_TOKEN_FILE": str(file), "AZURE_TOKEN_CREDENTIALS": "WorkloadIdentityCredential",
+        }  # fmt: skip
+
     def token(self) -> tuple[str, int]:
         """A token and when it ends."""
         now = int(time.time())
@@ -88,7 +96,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         text = self.rfile.read(int(self.headers.get("Content-Length", "0"))).decode()
         given = {name: values[0] for name, values in parse_qs(text).items()}
-        self._issue(given, given.get("client_secret") == self.issuer.secret, {})
+        shown = given.get("client_secret") or given.get("client_assertion")
+        self._issue(given, shown == self.issuer.secret, {})
 
     def _issue(self, given: dict[str, str], right: bool, more: dict[str, str]) -> None:
         self.issuer.asked.append(given)
