@@ -141,11 +141,12 @@ class TestTokens:
         assert signed_in.read() == path.read_bytes()
         assert signed_in.proxy.count(BLOCK) == BLOCKS - 3
 
-    def test_the_issuer_is_busy_for_a_while(
-        self, signed_in: Rig, entra: Issuer, monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize("deaf", [False, True], ids=["busy", "deaf"])
+    def test_the_issuer_fails_for_a_while(
+        self, signed_in: Rig, entra: Issuer, monkeypatch: pytest.MonkeyPatch, deaf: bool
     ) -> None:
         monkeypatch.setattr(errors, "SIGN_IN_WAIT", 1.0)
-        entra.seconds = 2
+        entra.seconds, entra.deaf = 2, deaf
 
         def fail() -> None:
             entra.busy = 5  # more often than the SDK tries by itself

@@ -27,7 +27,7 @@ TENANT = "adfs"
 
 @dataclass
 class Issuer:
-    """``seconds``: how long tokens last. ``busy``: how many requests get 503.
+    """``seconds``: how long tokens last. ``busy``: how many requests get 503, or with ``deaf`` no answer.
 
     ``asked`` holds the parameters of each request for a token.
     """
@@ -37,6 +37,7 @@ class Issuer:
     ca: Path
     seconds: int = 3600
     busy: int = 0
+    deaf: bool = False
     secret: str = SECRET
     asked: list[dict[str, str]] = field(default_factory=list)
 
@@ -103,6 +104,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.issuer.asked.append(given)
         if self.issuer.busy:
             self.issuer.busy -= 1
+            if self.issuer.deaf:
+                self.close_connection = True
+                return
             self._say(503, {"error": "temporarily_unavailable"})
         elif not right:
             self._say(401, {"error": "invalid_client", "error_description": "AADSTS7000215: wrong secret"})

@@ -30,6 +30,7 @@ MOST_SKEW = 900.0
 # MSAL repeats an answer of a busy sign-in service for a minute.
 SIGN_IN_WAIT = 20.0
 _BUSY = re.compile(r"HTTP Error: (408|429|5\d\d)")
+_UNREACHED = {"ServiceRequestError", "ServiceResponseError", "IncompleteReadError"}
 _AADSTS = re.compile(r"AADSTS\d+")
 _CODE = re.compile(rb"<Code>([A-Za-z]+)</Code>")
 _PASSING = (408, 500, 502, 503, 504)
@@ -224,8 +225,8 @@ def classify(error: BaseException) -> CrossdockError | None:
     names = {kind.__name__ for kind in type(error).__mro__}
     detail = type(error).__name__
     if "CredentialUnavailableError" in names or "ClientAuthenticationError" in names:
-        return _not_signed_in(str(error), detail)
-    if "ServiceRequestError" in names or "ServiceResponseError" in names or "IncompleteReadError" in names:
+        return _not_signed_in(error, detail)
+    if names & _UNREACHED:
         return TransientError("the sign-in service cannot be reached now", detail=detail)
     status = getattr(error, "status_code", None)
     if status == 429 or status in _PASSING:
@@ -233,15 +234,19 @@ def classify(error: BaseException) -> CrossdockError | None:
     return InternalError(f"the Azure SDK failed: {type(error).__name__}", detail=detail)
 
 
-def _not_signed_in(text: str, detail: str) -> CrossdockError:
-    if _BUSY.search(text):
-        return TransientError("the sign-in service is busy", retry_after=SIGN_IN_WAIT, detail=detail)
+def _not_signed_in(error: BaseException, detail: str) -> CrossdockError:
+    text = str(error)
     if "CERTIFICATE_VERIFY_FAILED" in text:
         return ConfigError(
             "the certificate of the sign-in service is not trusted here; if it is right, name its CA with "
             "ca_bundle=FILE",
             detail=detail,
         )
+    if _BUSY.search(text):
+        return TransientError("the sign-in service is busy", retry_after=SIGN_IN_WAIT, detail=detail)
+    # The SDK calls a connection that broke an error of authentication too.
+    if type(error.__cause__).__name__ in _UNREACHED:
+        return TransientError("the sign-in service cannot be reached now", detail=detail)
     code = _AADSTS.search(text)
     why = f" ({code[0]})" if code else ""
     return AuthError(
