@@ -66,6 +66,8 @@ def _fetch(headers: Mapping[str, str], trust: ssl.SSLContext) -> tuple[bytes, di
         if error.code == 416:
             raise Fault("InvalidRange") from None
         raise Fault("CannotVerifyCopySource", status=error.code) from None
+    except OSError as error:
+        raise Fault("CannotVerifyCopySource", str(error)) from None
 
 
 def _container(account: Account, request: Request, query: Query) -> Reply:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 class AdlsConfig(BlobConfig):
     """Options of ADLS Gen2."""
 
+    account: str | None = Field(
+        default=None, description="Name of the storage account; default: the first part of the address's host"
+    )
     endpoint: str | None = Field(
         default=None,
         description="Address of the dfs endpoint where it is not the one of the URL: a private endpoint",
@@ -97,6 +101,7 @@ SPEC = ConnectorSpec(
         best_block=8 * MIB,
         parallel=12,
         max_blocks=MAX_BLOCKS,
+        resume_window=timedelta(days=7),
         read_back="after_commit",
     ),
     open_store=_open,
