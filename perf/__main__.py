@@ -1,6 +1,6 @@
 """``python -m perf [SCENARIO ...]``: run scenarios against their peers and print tables.
 
-The commands of a scenario run in turn (A B C A B C ...), each as a process of its own, so that a
+The commands of a scenario run in turn (A B C B C A ...), each as a process of its own, so that a
 machine whose speed drifts drifts for all. Figures are medians; CPU and memory are those of the whole
 process and its children.
 """
@@ -42,7 +42,9 @@ def run(scenario: dict[str, Any], runs: int, values: Mapping[str, str]) -> Sampl
         left = dict(_commands(scenario))
         warm_up = 0 if runs == 1 else 1
         for number in range(runs + warm_up):
-            for key, template in list(left.items()):
+            # Whoever comes behind one that has made the kernel's buffers warm is faster: all take turns.
+            turn = number % max(1, len(left))
+            for key, template in [*list(left.items())[turn:], *list(left.items())[:turn]]:
                 name = " ".join(filter(None, key))
                 try:
                     sample = _once(template, given, environment)

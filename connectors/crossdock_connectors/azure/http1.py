@@ -159,8 +159,11 @@ class Connection:
         buffer[:done] = self._view[self._start : self._start + done]
         self._start += done
         recv, slow_since = self._sock.recv_into, 0.0
+        # One call less for each 16 KiB, which is what a TLS record holds.
+        read = self._sock.read if isinstance(self._sock, ssl.SSLSocket) else None
         while done < want:
-            got = recv(buffer[done:want])
+            part = buffer[done:want]
+            got = recv(part) if read is None else int(read(len(part), part))
             if not got:
                 self._keep = False
                 break
