@@ -5,9 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from random import Random
 
+import pyarrow as pa
 import pytest
 from azure_rig import BLOCK, BLOCKS, SIZE, Rig
+from pyarrow import csv
+from pyarrow import parquet as pq
 from servers.fault_proxy import Fault
 from servers.network_faults import (
     answer_stalled,
@@ -163,6 +167,46 @@ class TestListing:
             result = rig.down(rig.folder / "back", "d/", options=SHORT)
         assert {f"d/{p.name}": p.read_bytes() for p in (rig.folder / "back").iterdir()} == given
         assert result.files_written == len(given)
+
+
+def _unreliable(rig: Rig, seed: int) -> None:
+    """One request in eight goes wrong in some way."""
+    random = Random(seed)
+    passing = [fault for name, fault in PASSING.items() if "stalled" not in name]
+    faults = [*passing, cut_off(3_000), torn(3_000), truncated(5)]
+    for fault in faults:
+        rig.proxy.fail(lambda seen: random.random() < 1 / 8 / len(faults), fault, times=None)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_files_at_any_time(rig: Rig, seed: int) -> None:
+    _unreliable(rig, seed)
+    paths = [rig.file(seed=seed, name=f"d/{n}", size=n * n * 300) for n in range(12)]
+    given = {path.name: path.read_bytes() for path in paths}
+    with within(60):
+        rig.up(rig.folder / "d", "d/", parallel_copies=4, verify=True)
+        rig.down(rig.folder / "back", "d/", parallel_copies=4, verify=True)
+    assert {name: rig.read(f"d/{name}") for name in given} == given
+    assert rig.names() == sorted(f"d/{name}" for name in given)
+    assert {path.name: path.read_bytes() for path in (rig.folder / "back").iterdir()} == given
+    assert any(seen.fault for seen in rig.proxy.requests)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_rows_at_any_time(rig: Rig, seed: int) -> None:
+    """Rows are neither lost nor doubled, in blocks that several attempts have written."""
+    _unreliable(rig, seed)
+    # A split that fails begins anew: with many blocks it would rarely end well here.
+    size = {"block_size": 200_000, "parallel_copies": 4}
+    given = pa.table({"id": range(60_000), "word": [f"word {n * 7919 % 10007}" for n in range(60_000)]})
+    csv.write_csv(given, rig.folder / "t.csv")
+    with within(60):
+        rig.up(rig.folder / "t.csv", "t.parquet", verify=True, **size)
+        rig.down(rig.folder / "back.csv", "t.parquet", **size)
+    found = pq.read_table(pa.BufferReader(rig.read("t.parquet")))
+    for there in (found, csv.read_csv(rig.folder / "back.csv")):
+        assert there.sort_by("id").to_pydict() == given.to_pydict()
+    assert any(seen.fault for seen in rig.proxy.requests)
 
 
 class TestForGood:

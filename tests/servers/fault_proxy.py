@@ -293,7 +293,7 @@ class _Listener:
         self, client: ssl.SSLSocket, upstream: Upstream, seen: Seen, target: str, body: bytearray
     ) -> bool:
         fault = self._proxy._note(seen)
-        whole = _rest(client, body, getattr(fault, "reads", seen.sent))
+        whole = _rest(client, body, min(seen.sent, getattr(fault, "reads", seen.sent)))
         exchange = Exchange(client, seen, target, whole, upstream)
         if fault is None:
             exchange.reply(exchange.forward())
