@@ -75,7 +75,8 @@ class Address:
         login, at, host = text.rpartition("@")
         if ";" in host:
             first, *others = host.split(";")
-            host = ";".join([first, *filter(None, (self._pair(pair, mark) for pair in others))])
+            pairs = [self._pair(pair, mark) for pair in others]
+            host = ";".join([first, *(pairs if mark else filter(None, pairs))])
         user, colon, password = login.partition(":")
         if colon:
             self.secrets["password", password] = None
