@@ -343,8 +343,8 @@ def _run_id(given: str | None) -> str:
 
 
 def _folder(home: Path | None) -> Path:
-    if home is None and "CROSSDOCK_HOME" in os.environ:
-        home = Path(os.environ["CROSSDOCK_HOME"])
+    if home is None and (given := os.environ.get("CROSSDOCK_HOME")):
+        home = Path(given)
     if home is None:
         state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
         home = Path(state) / "crossdock"

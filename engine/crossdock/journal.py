@@ -114,19 +114,27 @@ class Journal:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise refused(path, error.strerror or str(error)) from error
-        journal = cls(path, lock=True)
+        journal, ours = cls(path, lock=True), False
         try:
+            journal._refuse_taken()
+            ours = True
             journal._make(facts)
         except BaseException:
             journal.close()
+            if ours:
+                remove(path)
             raise
         return journal
 
+    def _refuse_taken(self) -> None:
+        with explained(self.path):
+            taken = self._version()
+        if taken:
+            run = self.path.stem
+            raise ConfigError(f"the run id {run!r} is taken; resume it with: crossdock runs resume {run}")
+
     def _make(self, facts: dict[str, Any]) -> None:
         with explained(self.path):
-            if self._version():
-                run = self.path.stem
-                raise ConfigError(f"the run id {run!r} is taken; resume it with: crossdock runs resume {run}")
             self._db.execute("PRAGMA journal_mode = WAL")
         # In one step: a process that is killed here leaves a journal without a version, which is none.
         with self._transaction() as db:

@@ -233,3 +233,50 @@ def test_completion_knows_commands_and_formats(environment: dict[str, str]) -> N
     assert complete("crossdock con", 1) == ["connectors"]
     assert complete("crossdock copy --sink-format par", 3) == ["parquet"]
     assert complete("crossdock connectors del", 2) == ["delimited"]
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_closed_stream_changes_no_exit_code(environment: dict[str, str], number: int) -> None:
+    folder = Path(environment["CROSSDOCK_HOME"]).parent
+    (folder / "a.bin").write_bytes(b"bytes")
+    for source, code in (("a.bin", 0), ("missing.bin", 2)):
+        script = f"exec {number}>&-; exec {sys.executable} -m crossdock copy {source} b.bin"
+        done = subprocess.run(["/bin/sh", "-c", script], env=environment, cwd=folder, check=False)
+        assert done.returncode == code
+    assert (folder / "b.bin").read_bytes() == b"bytes"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_stream_is_said_or_passed_over(environment: dict[str, str], unbuffered: str) -> None:
+    environment["PYTHONUNBUFFERED"] = unbuffered
+    folder = Path(environment["CROSSDOCK_HOME"]).parent
+    (folder / "a.bin").write_bytes(b"bytes")
+    command = [sys.executable, "-m", "crossdock", "copy"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*command, "missing", "b"], env=environment, cwd=folder, stderr=full, check=False
+        )
+        assert done.returncode == 2
+        for output in ("text", "json"):
+            done = subprocess.run(
+                [*command, "a.bin", f"{output}.bin", "--output", output],
+                env=environment, cwd=folder, stdout=full, stderr=subprocess.PIPE, check=False,
+            )  # fmt: skip
+            assert done.returncode == 1
+            assert done.stderr.decode().splitlines() == [
+                "crossdock: the answer cannot be written to standard output: No space left on device"
+            ]
+            assert (folder / f"{output}.bin").read_bytes() == b"bytes"
+
+
+def test_an_empty_home_is_none(environment: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "a.bin").write_bytes(b"bytes")
+    state = tmp_path / "state"
+    done = subprocess.run(
+        [sys.executable, "-m", "crossdock", "copy", "a.bin", "b.bin", "--run-id", "r"],
+        env={**environment, "CROSSDOCK_HOME": "", "XDG_STATE_HOME": str(state)}, cwd=tmp_path, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0
+    assert (state / "crossdock" / "runs" / "r.db").is_file()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.bin", "b.bin", "state"]

@@ -127,3 +127,20 @@ def test_while_a_store_lists_slowly(
     assert not (tmp_path / "shelf").exists()
     _check(tmp_path, environment, errors)
     assert [event["start"] for event in _events(tmp_path, "listed")] == list(range(2 * page + 2, UNITS, 2))
+
+
+def test_while_modules_are_imported(tmp_path: Path, environment: dict[str, str]) -> None:
+    """Nothing has begun: one line, no traceback."""
+    code = (
+        "import os, signal, sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'pydantic': os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        "from crossdock.__main__ import main\n"
+        "main()"
+    )
+    command = [sys.executable, "-c", code, *_copy(tmp_path)]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr) == (130, "crossdock: interrupted\n")
+    assert not Path(environment["CROSSDOCK_HOME"]).exists()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import traceback
+from contextlib import suppress
 from typing import Any
 
-from ..errors import CancelledError, CrossdockError, DataError, UserError
+from ..errors import CancelledError, CrossdockError, DataError, InternalError, UserError
 from ..redact import redacted
 from .session import Session
 
@@ -31,7 +32,8 @@ def report(error: BaseException, session: Session) -> int:
         session.say(sentence if session.verbose else f"{sentence} (-v shows the traceback)")
         code, answer = 1, _object(session, "Internal", sentence, "SystemError")
     if session.json:
-        session.show_json(answer)
+        with suppress(OSError, InternalError):  # what is wrong has been said on stderr
+            session.show_json(answer)
     if isinstance(error, CrossdockError) and error.resumable:
         session.tell(f"resume with: crossdock runs resume {error.run_id}")
     return code

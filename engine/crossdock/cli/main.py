@@ -35,11 +35,15 @@ def _answer(arguments: list[str], session: Session) -> int:
             code = call(arguments, session)
         else:
             code = plain()
-        sys.stdout.flush()
+        session.flush()
     except BrokenPipeError:
-        # The reader went away (``| head``); without this the interpreter complains at its exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        code = 1  # the reader went away (``| head``)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last stop of every error
-        return failure.report(error, session)
+        code = failure.report(error, session)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            # Else the interpreter tries it once more at its exit, and complains.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     return code

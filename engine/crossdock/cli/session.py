@@ -6,11 +6,14 @@ import json
 import logging
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TextIO
 
+from ..errors import InternalError
 from ..redact import redacted
 
 if TYPE_CHECKING:
@@ -41,6 +44,17 @@ def console_on(stream: TextIO) -> Console:
     return Console(file=stream, width=width, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
+@contextmanager
+def _answering() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        why = f"the answer cannot be written to standard output: {error.strerror}"
+        raise InternalError(why) from error
+
+
 @dataclass
 class Session:
     """One invocation of the command line. ``command`` names it in an error object."""
@@ -63,27 +77,35 @@ class Session:
 
     def show(self, value: RenderableType) -> None:
         """Print a result for people on stdout."""
-        if isinstance(value, str) and not sys.stdout.isatty():
-            sys.stdout.write(f"{value}\n")  # rich, which takes long to import, would do the same
-        else:
-            # Nothing is cropped: what does not fit and may not be folded is for the terminal to continue.
-            self.out.print(value, soft_wrap=isinstance(value, str), crop=False)
+        with _answering():
+            if isinstance(value, str) and not sys.stdout.isatty():
+                sys.stdout.write(f"{value}\n")  # rich, which takes long to import, would do the same
+            else:
+                # Nothing is cropped: what does not fit and may not be folded is for the terminal to continue.
+                self.out.print(value, soft_wrap=isinstance(value, str), crop=False)
 
     def show_json(self, value: dict[str, Any]) -> None:
         """Print the one JSON object of this invocation on stdout."""
         indent = 2 if sys.stdout.isatty() else None
-        sys.stdout.write(json.dumps(value, indent=indent, default=str) + "\n")
+        with _answering():
+            sys.stdout.write(json.dumps(value, indent=indent, default=str) + "\n")
+
+    def flush(self) -> None:
+        """Have the whole answer written. InternalError where it cannot be."""
+        with _answering():
+            sys.stdout.flush()
 
     def say(self, sentence: str, style: str = "") -> None:
         """Print one line on stderr, without secrets. It is never folded when stderr is not a terminal."""
         self.tell(f"crossdock: {one_line(redacted(sentence))}", style)
 
     def tell(self, text: str, style: str = "") -> None:
-        """Print ``text`` on stderr as it is."""
-        if sys.stderr.isatty():
-            self.err.print(text, style=style or None, soft_wrap=True)
-        else:
-            sys.stderr.write(f"{text}\n")
+        """Print ``text`` on stderr as it is; where nobody can be told, the command goes on as if it were."""
+        with suppress(OSError):
+            if sys.stderr.isatty():
+                self.err.print(text, style=style or None, soft_wrap=True)
+            else:
+                sys.stderr.write(f"{text}\n")
 
     def be_verbose(self) -> None:
         """Show crossdock's log on stderr, above the live progress."""
