@@ -42,6 +42,7 @@ from crossdock import (
 
 from .file_bytes import BINARY, copy_range, copy_through, read_at, sync_folder, write_at
 from .file_errors import classify, fault
+from .file_fence import Fence
 from .file_list import RESERVED, Tree, etag, folders, info_of
 from .file_upload import Upload, check_names, commit, create, discard, is_published
 
@@ -104,9 +105,11 @@ class FileStore(ObjectStore, RangeCopier, Attributes, Folders):
         self._root = os.path.realpath(root)
         self._within = self._root.rstrip("/") + "/"
         self._sync = sync
+        self._fence = Fence(self._root)
         self._places: dict[str, tuple[str, int]] = {}
         self._made: set[str] = set()
         self._parts: dict[str, set[str]] = {}
+        self._settled: set[str] = set()
 
     def list(self, prefix: str = "", after: str | None = None) -> Iterator[Sequence[ObjectInfo]]:
         start = prefix[: prefix.rfind("/")] if "/" in prefix else ""
@@ -120,11 +123,11 @@ class FileStore(ObjectStore, RangeCopier, Attributes, Folders):
     def stat(self, path: str) -> ObjectInfo:
         full = self._path(path)
         try:
-            self._check_inside(os.path.dirname(full))
+            self._fence.check_folder(os.path.dirname(full))
             check_names(self._root, path)
             found = os.lstat(full)
             if stat.S_ISLNK(found.st_mode):
-                self._check_inside(full)
+                self._fence.check(full)
                 found = os.stat(full)
         except OSError as error:
             raise _read_fault(error, full) from error
@@ -149,7 +152,7 @@ class FileStore(ObjectStore, RangeCopier, Attributes, Folders):
     def make_folder(self, path: str, attributes: ObjectAttributes) -> None:
         full = self._path(path)
         try:
-            self._check_inside(full)
+            self._fence.check(full)
             os.makedirs(full, exist_ok=True)
         except (FileExistsError, NotADirectoryError) as error:
             raise AlreadyExistsError(f"{full} leads through a file where a folder should be") from error
@@ -167,7 +170,7 @@ class FileStore(ObjectStore, RangeCopier, Attributes, Folders):
         except OSError as error:
             raise _read_fault(error, full) from error
         try:
-            self._check_inside(full, fd)
+            self._fence.check(full, fd)
             found = _regular(path, full, os.fstat(fd))
             if info is not None and info.etag != found.etag:
                 raise SourceChangedError(f"{full} is no longer the version that was listed")
@@ -278,15 +281,18 @@ class FileStore(ObjectStore, RangeCopier, Attributes, Folders):
     def commit(self, upload: bytes, blocks: Sequence[Block]) -> None:
         begun = Upload.decode(upload)
         try:
-            commit(begun, blocks, sync=self._sync)
+            if commit(begun, blocks, sync=self._sync):
+                self._settled.add(begun.stem)
         except OSError as error:
             raise fault(error, begun.final) from error
 
     def abort(self, upload: bytes) -> None:
         begun = Upload.decode(upload)
         self._parts.pop(begun.stem, None)
+        settled = begun.stem in self._settled
+        self._settled.discard(begun.stem)
         try:
-            discard(begun)
+            discard(begun, settled=settled)
         except OSError as error:
             raise fault(error, begun.final) from error
 
@@ -310,7 +316,7 @@ class FileStore(ObjectStore, RangeCopier, Attributes, Folders):
     def delete(self, path: str) -> None:
         full = self._path(path)
         try:
-            self._check_inside(os.path.dirname(full))
+            self._fence.check(os.path.dirname(full))
             os.unlink(full)
         except (FileNotFoundError, NotADirectoryError):
             return
@@ -322,18 +328,6 @@ class FileStore(ObjectStore, RangeCopier, Attributes, Folders):
             raise ConfigError(f"{path!r} is not the path of a file below {self._root}")
         return self._within + path
 
-    def _check_inside(self, full: str, fd: int | None = None) -> None:
-        """Refuse what a symbolic link leads out of the root.
-
-        An open file is asked for its own path where the system tells: that cannot be swapped afterwards.
-        """
-        try:
-            real = os.readlink(f"/proc/self/fd/{fd}") if fd is not None else os.path.realpath(full)
-        except OSError:
-            real = os.path.realpath(full)
-        if not (real + "/").startswith(self._within):
-            raise ConfigError(f"{full} leads out of {self._root} through a symbolic link")
-
     def _place(self, folder: str) -> tuple[str, int]:
         """Where to stage what goes into ``folder``, and how many folders down to it had to be made.
 
@@ -344,7 +338,7 @@ class FileStore(ObjectStore, RangeCopier, Attributes, Folders):
         if len(self._places) >= _KNOWN_FOLDERS:
             self._places.clear()
             self._made.clear()
-        self._check_inside(folder)
+        self._fence.check(folder)
         missing, found = self._missing(folder)
         lowest = os.path.dirname(missing[-1]) if missing else folder
         stage = self._root

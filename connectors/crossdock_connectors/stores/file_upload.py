@@ -16,7 +16,7 @@ import stat
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import blake2b
 from itertools import groupby
 
@@ -35,6 +35,7 @@ from .file_list import RESERVED
 
 _VERSION = "2"
 _TRIES = 100
+_KNOWN = 1_000
 _SHORT = 140  # bytes that a name may have on every file system
 _NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL)
@@ -90,6 +91,7 @@ class Upload:
         return os.fsencode("\0".join(fields))
 
     @classmethod
+    @lru_cache(maxsize=_KNOWN)  # of a small object each is asked for three times in a row
     def decode(cls, handle: bytes) -> Upload:
         version, *fields = os.fsdecode(handle).split("\0")
         if version != _VERSION or len(fields) != 7:
@@ -155,18 +157,18 @@ def make_folder(path: str) -> None:
     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
 
 
-def commit(upload: Upload, blocks: Sequence[Block], *, sync: bool) -> None:
-    """As ``ObjectStore.commit``; lets OSError through."""
+def commit(upload: Upload, blocks: Sequence[Block], *, sync: bool) -> bool:
+    """As ``ObjectStore.commit``; lets OSError through. Returns whether ``done`` is all that is left."""
     lengths = _lengths(upload, blocks)
     staged = lengths[0][0]
     try:
         found = os.stat(staged)
     except FileNotFoundError:
         if os.path.lexists(upload.done):
-            return
+            return False
         raise upload.lost("the file is missing") from None
     if upload.overwrite and _is_done(upload, found):
-        return
+        return False
     if upload.boot and upload.boot != boot_id():
         raise upload.lost("the machine was restarted, and without sync=true the disk may lack some of it")
     _assemble(upload, found.st_size, lengths, sync=sync)
@@ -177,6 +179,8 @@ def commit(upload: Upload, blocks: Sequence[Block], *, sync: bool) -> None:
         for _ in range(upload.missing + 1):
             folder = os.path.dirname(folder)
             sync_folder(folder)
+    # Blocks have an offset all or none: where one has, none of any attempt went into ``parts``.
+    return bool(blocks) and staged == upload.data
 
 
 def _lengths(upload: Upload, blocks: Sequence[Block]) -> list[tuple[str, int]]:
@@ -317,8 +321,13 @@ def _same(staged: str, final: str) -> bool:
         return False
 
 
-def discard(upload: Upload) -> None:
-    """Remove all that is staged, and the folders made for the target where nothing came into them."""
+def discard(upload: Upload, *, settled: bool = False) -> None:
+    """Remove all that is staged, and the folders made for the target where nothing came into them.
+
+    ``settled``: ``commit`` has said that ``done`` is all that is left.
+    """
+    if settled and _remove(upload.done):
+        return
     _withdraw(upload)
     _remove(upload.data)
     _remove_parts(upload.parts)
