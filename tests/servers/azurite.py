@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -89,13 +90,18 @@ def azurite(folder: Path) -> Iterator[Azurite]:
         "--location", str(folder / "data"),
     ]  # fmt: skip
     child = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=_environment()
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=_environment(),
+        start_new_session=True,
     )
     try:
         _wait(child, port, ca)
         yield Azurite(port, ca)
     finally:
-        child.terminate()
+        # The whole group: the wheel's Node.js is a child of a program that does not pass signals on.
+        os.killpg(child.pid, signal.SIGTERM)
         child.wait(20)
 
 
