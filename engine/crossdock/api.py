@@ -16,7 +16,8 @@ from typing import Any, Literal
 
 from .credentials import SIDES, Again, Ask, complete, know, stored
 from .errors import CancelledError, ConfigError, CrossdockError, NotFoundError
-from .journal import Journal, is_running, remove
+from .journal import Journal
+from .journal_lock import is_running, remove
 from .limits import parse_rate, parse_size
 from .mapping import parse_map
 from .report import CopyResult, RunInfo, Snapshot

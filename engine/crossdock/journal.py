@@ -1,8 +1,7 @@
 """The journal of a run: one SQLite file with the plan, a receipt per finished split and the unit's states.
 
 The plan is stored once; a resumed run reads it back. Writes are grouped: one transaction for a
-page of units. ``user_version`` is the format; another one is refused. A second SQLite file, held in
-an exclusive transaction, is the lock: the operating system drops it with the process.
+page of units. ``user_version`` is the format; another one is refused.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any
 
 from .errors import CancelledError, ConfigError, NotFoundError
 from .journal_errors import explained, refused
+from .journal_lock import hold, remove
 from .spi.data import Begun, Receipt, Split, Unit
 
 VERSION = 3
@@ -36,9 +36,6 @@ CREATE TABLE splits (
     receipt BLOB, items INTEGER, bytes INTEGER, rows INTEGER, digest TEXT, PRIMARY KEY (seq, idx)
 ) WITHOUT ROWID;
 """
-
-
-_TAKEN = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 class UnitState(IntEnum):
@@ -100,7 +97,7 @@ class Journal:
         self._epoch = 0
         self._mutex = threading.Lock()
         # Whoever looks whether a run is alive has its lock for a moment.
-        self._lock = _hold(path, wait=1) if lock else None
+        self._lock = hold(path, wait=1) if lock else None
         try:
             self._db = _connect(path)
         except BaseException:
@@ -398,37 +395,3 @@ def _begun(handle: bytes | None, limits: str | None) -> Begun | None:
 def _store(db: sqlite3.Connection, facts: dict[str, Any]) -> None:
     rows = [(key, json.dumps(value)) for key, value in facts.items()]
     db.executemany("INSERT OR REPLACE INTO run VALUES (?, ?)", rows)
-
-
-def _hold(path: Path, wait: float = 0) -> sqlite3.Connection:
-    with explained(path):
-        lock = sqlite3.connect(
-            path.with_suffix(".lock"), timeout=wait, isolation_level=None, check_same_thread=False
-        )
-        try:
-            lock.execute("BEGIN EXCLUSIVE")
-        except sqlite3.Error as error:
-            lock.close()
-            if error.sqlite_errorcode & 0xFF not in _TAKEN:
-                raise
-            raise ConfigError(f"the run {path.stem!r} is being worked on by another process") from error
-    return lock
-
-
-def is_running(path: Path) -> bool:
-    """Whether a live process holds the run. Asking does not keep anybody from taking it."""
-    with explained(path), closing(sqlite3.connect(path.with_suffix(".lock"), timeout=0)) as lock:
-        try:
-            lock.execute("SELECT 1 FROM sqlite_master").fetchall()
-        except sqlite3.Error as error:
-            if error.sqlite_errorcode & 0xFF not in _TAKEN:
-                raise
-            return True
-    return False
-
-
-def remove(path: Path) -> None:
-    """Delete the journal and its companions."""
-    for suffix in (".db", ".db-wal", ".db-shm", ".lock", ".lock-journal"):
-        with suppress(FileNotFoundError):
-            path.with_suffix(suffix).unlink()

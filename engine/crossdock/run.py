@@ -102,7 +102,9 @@ class Run:
         try:
             self._plan()
             result = self._result("Planned")
-            result.plan = rehearsed(self.context)
+            files = max(result.files_read, result.files_written)
+            result.plan = rehearsed(self.context) | {"files": files}
+            result.files_read = result.files_written = 0
             return result
         finally:
             self.close()

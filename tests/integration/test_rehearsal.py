@@ -30,7 +30,9 @@ def planned(source: str, sink: str, **options: Any) -> dict[str, Any]:
     result = crossdock.copy(source, sink, dry_run=True, **options)
     assert files() == before
     assert journals(Path("home")) == []
-    plan: dict[str, Any] = json.loads(json.dumps(result.output()))["crossdock"]["plan"]
+    output = json.loads(json.dumps(result.output()))
+    assert {output[key] for key in ("dataRead", "dataWritten", "filesRead", "filesWritten")} == {0}
+    plan: dict[str, Any] = output["crossdock"]["plan"]
     return plan
 
 
@@ -65,6 +67,7 @@ def test_how_much_and_which_columns() -> None:
         "bytes": 24,
         "splits": 2,
         "parallelCopies": 3,
+        "files": 2,
         "names": ["a.csv", "b.csv"],
         "columnsOf": "a.csv",
         "columns": [

@@ -128,12 +128,18 @@ def test_sentence_names_what_is_out_of_the_ordinary() -> None:
 
 def test_a_plan_claims_no_copy() -> None:
     plan = {
-        "reason": "sqlite has tables", "units": 5, "bytes": 34_000_000, "splits": 7, "parallelCopies": 2,
-        "names": ["a.csv"], "columnsOf": "a.csv",
+        "reason": "sqlite has tables", "units": 5, "files": 5, "bytes": 34_000_000, "splits": 7,
+        "parallelCopies": 2, "names": ["a.csv"], "columnsOf": "a.csv",
         "columns": [{"name": "no", "type": "int64", "source": "id"}],
     }  # fmt: skip
     planned = result(
-        status="Planned", payload="tabular", duration=0.0, rows_read=None, rows_copied=None, plan=plan
+        status="Planned",
+        payload="tabular",
+        duration=0.0,
+        rows_read=None,
+        rows_copied=None,
+        files_read=0,
+        plan=plan,
     )
     assert summary.sentence(planned) == (
         "Planned csv/*.csv -> sqlite:///demo.db: 5 files, 34.0 MB, nothing was written; how: row by row "
@@ -144,9 +150,11 @@ def test_a_plan_claims_no_copy() -> None:
 
 
 def test_a_plan_counts_only_what_it_knows() -> None:
-    planned = result(status="Planned", rows_read=0, rows_copied=0, bytes_read=0)
-    assert summary.sentence(planned).endswith("sqlite:///demo.db: 5 files, nothing was written")
-    tables = replace(planned, files_read=0)
+    plan = {"reason": "sqlite has tables", "units": 5, "files": 5, "bytes": None, "splits": None,
+            "parallelCopies": 1}  # fmt: skip
+    planned = result(status="Planned", rows_read=0, rows_copied=0, bytes_read=0, plan=plan)
+    assert "sqlite:///demo.db: 5 files, nothing was written" in summary.sentence(planned)
+    tables = replace(planned, plan=None)
     assert summary.sentence(tables).endswith("sqlite:///demo.db: one table or more, nothing was written")
 
 

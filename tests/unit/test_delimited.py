@@ -268,7 +268,7 @@ def test_a_ragged_row_is_named_by_its_line(before: bytes, target: int) -> None:
 
 def test_a_ragged_row_in_the_sample_is_found_before_anything_is_read() -> None:
     data = b"a,b\n1,2\n3\n"
-    with pytest.raises(DataError, match=r"a\.csv, line 3: 1 columns where 2 are expected"):
+    with pytest.raises(DataError, match=r"a\.csv, line 3: 1 column where 2 are expected"):
         opened().schema(io.BytesIO(data), info(data))
 
 

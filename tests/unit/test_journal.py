@@ -14,7 +14,8 @@ import pytest
 
 from crossdock import Begun, ConfigError, NotFoundError, Receipt, Split, Unit
 from crossdock.errors import CancelledError
-from crossdock.journal import VERSION, Journal, UnitState, is_running, remove
+from crossdock.journal import VERSION, Journal, UnitState
+from crossdock.journal_lock import is_running, remove
 
 UNITS = [Unit("a.csv", 10, b"v1"), Unit("sub/b.csv", None), Unit("nicht-utf8-\udce9", 3)]
 SPLITS = [

@@ -121,7 +121,8 @@ def failure(error: pa.ArrowInvalid, of: DelimitedFile, start: int, names: list[s
     detail = said[:500]
     if match := _RAGGED.match(said):
         line, _ = _row(of, start, names, int(match[1]))
-        message = f"{of.path}, line {line}: {match[3]} columns where {match[2]} are expected"
+        found = "1 column" if match[3] == "1" else f"{match[3]} columns"
+        message = f"{of.path}, line {line}: {found} where {match[2]} are expected"
         return DataError(message, detail=detail)
     if match := _VALUE.match(said):
         line, row = _row(of, start, names, int(match[2]))

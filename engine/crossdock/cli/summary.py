@@ -26,11 +26,12 @@ _REASONS = {
 def moved(result: CopyResult) -> str:
     """``336,776 rows, 5 files, 33.4 MB``: what the run carried; of a plan, what is known of it."""
     planned = result.status == "Planned"
-    rows, files = result.rows_copied, max(result.files_read, result.files_written)
+    plan, rows = result.plan or {}, result.rows_copied
+    files = plan.get("files") if planned else max(result.files_read, result.files_written)
     parts = [] if rows is None or (planned and not rows) else [figures.count(rows, "row")]
     if files:
         parts.append(figures.count(files, "file"))
-    size = (result.plan or {}).get("bytes") if planned else _bytes(result)
+    size = plan.get("bytes") if planned else _bytes(result)
     if size is not None:
         parts.append(figures.size(size))
     return ", ".join(parts) or "one table or more"
