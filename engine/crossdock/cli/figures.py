@@ -6,8 +6,9 @@ _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
 def count(number: int, noun: str) -> str:
-    """``1 row``, ``336,776 rows``."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    """``1 row``, ``336,776 rows``, ``2 copies``."""
+    many = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number:,} {noun if number == 1 else many}"
 
 
 def size(number: float, scale: float | None = None) -> str:

@@ -111,7 +111,7 @@ def _planned(result: CopyResult) -> list[tuple[str, str]]:
         return []
     how = "byte for byte" if result.payload == "binary" else "row by row"
     splits = "" if plan["splits"] is None else f"{figures.count(plan['splits'], 'split')}, "
-    copies = figures.count(plan["parallelCopies"], "copy").replace("copys", "copies")
+    copies = figures.count(plan["parallelCopies"], "copy")
     found = [("how", f"{how} ({plan['reason']})"), ("parallel", f"{splits}{copies} at once")]
     if columns := plan.get("columns"):
         named = f"columns of {plan['columnsOf']}" if plan["units"] > 1 else "columns"
@@ -166,7 +166,7 @@ def _parallel(result: CopyResult) -> str:
         for why, spent in sorted(result.seconds.items(), key=lambda pair: -pair[1])
         if total and spent / total >= 0.005
     ]
-    copies = figures.count(result.parallel_copies, "copy").replace("copys", "copies")
+    copies = figures.count(result.parallel_copies, "copy")
     return f"{copies}; {', '.join(shares)}" if shares else copies
 
 
