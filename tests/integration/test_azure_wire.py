@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
+from azure.core.credentials import AccessToken
+from pydantic import SecretStr
+from servers.azurite import certificates
 from servers.scripted import Scripted, Step, scripted
 
 from crossdock import (
+    AccessDeniedError,
     AuthError,
+    Block,
     ConfigError,
     InternalError,
     Location,
@@ -21,9 +29,14 @@ from crossdock import (
     SourceChangedError,
     ThrottledError,
     TransientError,
+    UploadRequest,
 )
-from crossdock_connectors.azure.blob import SPEC
+from crossdock_connectors.azure.address import place
+from crossdock_connectors.azure.auth import with_credential
+from crossdock_connectors.azure.blob import SPEC, BlobConfig
 from crossdock_connectors.azure.blob_store import BlobStore
+from crossdock_connectors.azure.blob_upload import Upload
+from crossdock_connectors.azure.wire import Wire
 
 INFO = ObjectInfo("x", 10, "0x1")
 SAS = "sv=2021-12-02&sig=SECRETSIGNATURE"
@@ -55,6 +68,28 @@ def _read(store: BlobStore) -> bytes:
     with store.open_read("x", INFO) as reader:
         reader.read_into(0, memoryview(buffer))
     return bytes(buffer)
+
+
+class _Issuer:
+    def get_token(self, *scopes: str, **options: Any) -> AccessToken:
+        return AccessToken("a token", int(time.time()) + 3600)
+
+
+def _takes_slowly(listener: socket.socket, size: int) -> float:
+    """The seconds that a request of so many bytes took: its first part is read piece by piece."""
+    began, got = time.monotonic(), 0
+    sock, _ = listener.accept()
+    with sock:
+        sock.settimeout(10)
+        while got < size:
+            if got < 100 * 65536:
+                time.sleep(0.02)
+            data = sock.recv(65536)
+            if not data:
+                break
+            got += len(data)
+        sock.sendall(_ok(b"", "201 Created"))
+    return time.monotonic() - began
 
 
 class TestReading:
@@ -124,6 +159,22 @@ class TestReading:
         with _talking([drip], read_timeout=0.5) as (store, _), pytest.raises(TransientError):
             _read(store)
 
+    def test_a_slow_line_with_small_pieces(self) -> None:
+        """Small pieces far apart, among larger ones, are no stall."""
+        data = bytes(300_000)
+
+        def steady(sock: socket.socket) -> None:
+            sock.sendall(_ok(b"", "200 OK", length=len(data)) + data[:100])
+            for at in range(100, len(data), 50_000):
+                time.sleep(0.15)
+                sock.sendall(data[at : at + 49_900])
+                time.sleep(0.05)
+                sock.sendall(data[at + 49_900 : at + 50_000])
+
+        info = ObjectInfo("x", len(data), "0x1")
+        with _talking([steady], read_timeout=0.6) as (store, _), store.open_read("x", info) as reader:
+            assert reader.read_into(0, memoryview(bytearray(len(data)))) == len(data)
+
 
 class TestConnections:
     def test_kept_alive(self) -> None:
@@ -163,7 +214,8 @@ class TestConnections:
         assert caught.value.retry_after == 3
 
     def test_chunked_listings(self) -> None:
-        blob = b"<Blob><Name>a</Name><Properties><Etag>1</Etag></Properties></Blob>"
+        properties = b"<Properties><Content-Length>1</Content-Length><Etag>1</Etag></Properties>"
+        blob = b"<Blob><Name>a</Name>" + properties + b"</Blob>"
         xml = b"<R><Blobs>" + blob + b"</Blobs><NextMarker/></R>"
         parts = [xml[i : i + 7] for i in range(0, len(xml), 7)]
         body = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
@@ -172,6 +224,54 @@ class TestConnections:
             for _ in range(2):
                 assert [info.path for page in store.list() for info in page] == ["a"]
             assert server.connections == 1
+
+    @pytest.mark.parametrize("length", [b"zz", b"-5"])
+    def test_a_chunk_without_a_length(self, length: bytes) -> None:
+        answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + length + b"\r\n"
+        with _talking([answer]) as (store, _), pytest.raises(TransientError):
+            list(store.list())
+
+    def test_a_connection_is_given_back_once(self, tmp_path: Path) -> None:
+        """Two requests at once on one connection would get each other's answers."""
+        answer = _ok(b"", "401 Unauthorized", WWW_Authenticate="Basic")
+        certificate, key, ca = certificates(tmp_path)
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(certificate, key)
+        with scripted([answer, _ok(b"0123456789")], tls) as server:
+            config = BlobConfig(
+                endpoint=f"https://127.0.0.1:{server.port}/acc", ca_bundle=str(ca), proxy=SecretStr("")
+            )
+            where = place(config, Location.parse("az://landing"))
+            wire = Wire(where.service, with_credential(_Issuer()), config)
+            with closing(BlobStore(wire, where)) as store:
+                with pytest.raises(AuthError, match="sign-in"):
+                    _read(store)
+                assert len(wire._pool._idle) == 1
+                assert _read(store) == b"0123456789"
+
+    def test_a_slow_line_takes_a_block_all_the_same(self) -> None:
+        """The time-out is for a server that takes nothing, not for a whole block."""
+        size = 16 << 20
+
+        block = Block(0, 1, 0, 0, size)
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+            with ThreadPoolExecutor() as pool:
+                taking = pool.submit(_takes_slowly, listener, size)
+                endpoint = f"http://127.0.0.1:{listener.getsockname()[1]}/acc"
+                with _talking([], endpoint=endpoint, read_timeout=1) as (store, _):
+                    upload = Upload.new("x", UploadRequest("run", True), "").encode()
+                    store.write_block(upload, block, memoryview(bytearray(size)))
+                assert taking.result() > 2
+
+    def test_a_refusal_that_is_no_conflict(self) -> None:
+        """Nobody changed the blob: it must not be said, nor be tried again."""
+        protected = _ok(b"", "409 Conflict", x_ms_error_code="BlobImmutableDueToPolicy")
+        with _talking([protected]) as (store, server):
+            upload = store.open_upload("x", UploadRequest("run", True, 4))
+            with pytest.raises(AccessDeniedError, match="immutability"):
+                store.put_whole(upload, memoryview(b"data"))
+            assert len(server.requests) == 1
 
     def test_no_secret_in_errors(self) -> None:
         body = f"<Error><Code>AuthenticationFailed</Code><Message>{SAS}</Message></Error>".encode()

@@ -29,9 +29,11 @@ from crossdock import (
     Block,
     ConfigError,
     CrossdockError,
+    InternalError,
     Location,
     NotFoundError,
     NotSupportedError,
+    ObjectInfo,
     SourceChangedError,
     StageLostError,
     UploadRequest,
@@ -40,7 +42,7 @@ from crossdock import (
 from crossdock_connectors.azure.address import place
 from crossdock_connectors.azure.auth import with_credential
 from crossdock_connectors.azure.blob import SPEC, BlobConfig
-from crossdock_connectors.azure.blob_store import BlobStore
+from crossdock_connectors.azure.blob_store import BlobReader, BlobStore
 from crossdock_connectors.azure.wire import Wire
 
 WRONG_KEY = base64.b64encode(b"the key of somebody else").decode()
@@ -222,6 +224,55 @@ class TestBadInput:
                 store.put_whole(store.open_upload("x", UploadRequest("run", True, 4)), memoryview(b"ours"))
         assert blob.download_blob().readall() == b"theirs"
         lease.release()
+
+
+class TestFolders:
+    """Blobs that other programs put where a folder is."""
+
+    def test_marks_of_folders_are_no_files(
+        self, container: str, options: dict[str, Any], client: BlobServiceClient, tmp_path: Path
+    ) -> None:
+        for name in ("sub", "sub/deeper"):
+            client.get_blob_client(container, name).upload_blob(b"", metadata={"hdi_isfolder": "true"})
+        for name in ("", "slash/"):
+            client.get_blob_client(container, f"{name}empty").upload_blob(b"", metadata={"other": "true"})
+        client.get_blob_client(container, "slash/").upload_blob(b"")
+        client.get_blob_client(container, "sub/deeper/f").upload_blob(b"data")
+        result = crossdock.copy(f"az://{container}", tmp_path / "out", source_options=options)
+        found = {str(p.relative_to(tmp_path / "out")) for p in tmp_path.glob("out/**/*") if p.is_file()}
+        assert found == {"empty", "slash/empty", "sub/deeper/f"}
+        assert (tmp_path / "out/sub/deeper/f").read_bytes() == b"data"
+        assert result.status == "Succeeded"
+
+    def test_a_prefix_that_a_run_has_emptied(
+        self,
+        container: str,
+        options: dict[str, Any],
+        client: BlobServiceClient,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """The rest is gone by somebody else's hand: that is a file that vanished, not a lost source."""
+        for n in range(3):
+            client.get_blob_client(container, f"in/f{n}").upload_blob(b"x" * 100)
+        given = {"source_options": options | {"delete_files_after_completion": "true"}, "parallel_copies": 1}
+        real = BlobStore.open_read
+
+        def stops(store: BlobStore, path: str, info: ObjectInfo | None = None) -> BlobReader:
+            if path.endswith("f2"):
+                raise RuntimeError("stopped")
+            return real(store, path, info)
+
+        monkeypatch.setattr(BlobStore, "open_read", stops)
+        with pytest.raises(InternalError):
+            crossdock.copy(f"az://{container}/in", tmp_path / "out", run_id="r", **given)
+        monkeypatch.setattr(BlobStore, "open_read", real)
+        left = client.get_container_client(container)
+        assert [blob.name for blob in left.list_blobs()] == ["in/f2"]
+        left.delete_blob("in/f2")
+        result = crossdock.resume("r", source_options={"account_key": KEY})
+        assert result.files_skipped == 1
+        assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["f0", "f1"]
 
 
 class TestGuards:

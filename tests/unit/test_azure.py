@@ -34,6 +34,7 @@ from crossdock_connectors.azure.address import place
 from crossdock_connectors.azure.auth import AzureConfig, signer, with_sas
 from crossdock_connectors.azure.blob import SPEC, BlobConfig
 from crossdock_connectors.azure.blob_list import parse
+from crossdock_connectors.azure.blob_store import BlobStore
 from crossdock_connectors.azure.blob_upload import Upload
 from crossdock_connectors.azure.checksum import crc64
 from crossdock_connectors.azure.errors import classify, clock_skew, refused, retry_after
@@ -101,6 +102,37 @@ class TestAddresses:
         monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", text)
         assert _where("az://landing")[0] == "https://contoso.blob.core.chinacloudapi.cn"
         assert signer(BlobConfig(), "contoso").kind == "key"
+
+    def test_the_environments_sas_goes_to_its_own_account_only(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        text = "BlobEndpoint=https://contoso.blob.core.windows.net/;SharedAccessSignature=sv=1&sig=SECRET"
+        monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", text)
+        assert signer(BlobConfig(), "contoso").suffix == "sv=1&sig=SECRET"
+        with pytest.raises(AuthError, match="needs a SAS"):
+            signer(BlobConfig(auth="sas"), "fabrikam")
+
+    def test_an_endpoint_of_another_protocol(self) -> None:
+        with pytest.raises(ConfigError, match="the endpoint is not of the form"):
+            _where("az://landing", endpoint="ftp://127.0.0.1:21/acc", account="contoso")
+
+    def test_no_secret_in_a_place(self) -> None:
+        found = place(BlobConfig(), Location.parse("https://contoso.blob.core.windows.net/land?sig=SECRET"))
+        assert found.sas
+        assert "SECRET" not in repr(found)
+
+    def test_secrets_of_a_source_do_not_go_unencrypted(self) -> None:
+        """A service that fetches by itself is told how: with a SAS or a token."""
+        assert SPEC.open_store is not None
+        options = {"account": "contoso", "account_key": KEY, "proxy": "", "allow_http": True}
+        stores = {}
+        for scheme in ("http", "https"):
+            config = SPEC.config.model_validate(options | {"endpoint": f"{scheme}://127.0.0.1/contoso"})
+            stores[scheme] = SPEC.open_store(config, Location.parse("az://landing"))
+        plain, tls = stores["http"], stores["https"]
+        assert isinstance(plain, BlobStore)
+        assert isinstance(tls, BlobStore)
+        assert not plain.can_copy_from(tls)
+        assert all(to.can_copy_from(plain) for to in (plain, tls))
+        assert tls.can_copy_from(tls)
 
     @pytest.mark.parametrize(
         ("url", "says"),

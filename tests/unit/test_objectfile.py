@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from crossdock import ObjectInfo, ObjectReader, ShortReadError, UploadRequest
+from crossdock.files import objectfile
 from crossdock.files.objectfile import ObjectFile, PartStream, blocks_of
 from crossdock_connectors.stores.file import FileStore
 
@@ -106,6 +107,23 @@ class TestPartStream:
         assert all(length == block for length in lengths[:-1])
         store.commit(upload, blocks_of(0, 1, lengths))
         store.abort(upload)
+        assert (tmp_path / "out").read_bytes() == data
+
+    @pytest.mark.parametrize("size", [1, 3, 64, 5000])
+    def test_blocks_of_a_long_one_grow(
+        self, store: FileStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+    ) -> None:
+        """A store takes so many of them, and nobody knows beforehand how long it will be."""
+        monkeypatch.setattr(objectfile, "GROWS", 10)
+        monkeypatch.setattr(objectfile, "LARGEST", 50)
+        upload = store.open_upload("out", UploadRequest("r"))
+        stream, data = PartStream(store, upload, split=0, attempt=1, block=8), Random(1).randbytes(5000)
+        for at in range(0, len(data), size):
+            stream.write(data[at : at + size])
+        lengths = stream.finish()
+        assert lengths[:10] + lengths[10:20] + lengths[20:30] == [8] * 10 + [16] * 10 + [32] * 10
+        assert set(lengths[30:-1]) == {50}
+        store.commit(upload, blocks_of(0, 1, lengths))
         assert (tmp_path / "out").read_bytes() == data
 
     def test_any_buffer(self, store: FileStore, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from crossdock import ConfigError, Location
@@ -25,7 +25,7 @@ class Place:
     service: Service
     container: str
     root: str
-    sas: str = ""
+    sas: str = field(default="", repr=False)
 
     def name(self, path: str) -> str:
         """The blob's name for a path below the root. Raises ConfigError where a path leads elsewhere."""

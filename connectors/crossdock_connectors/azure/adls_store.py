@@ -212,7 +212,7 @@ class AdlsStore(ObjectStore, RangeCopier, WholeWriter, Attributes, Folders, Copy
         return answer.status
 
     def can_copy_from(self, source: ObjectStore) -> bool:
-        return isinstance(source, CopySource) and self.server_copy and source.server_copy
+        return self.server_copy and self.blobs.can_copy_from(source)
 
     def copy_block(
         self, source: ObjectStore, info: ObjectInfo, offset: int, upload: bytes, block: Block

@@ -246,16 +246,26 @@ def signer(config: AzureConfig, account: str, sas: str = "") -> Signer:
     """How to sign for an account; ``sas`` is the one of the URL. Raises AuthError or ConfigError."""
     string = settings(config)
     mine = string.get("accountname", account) == account
+    signed = string.get("sharedaccesssignature", "")
+    if not config.connection_string and _named_in(string) not in ("", account):
+        signed = ""  # the environment's string is that of another account
     environment = os.environ if os.environ.get("AZURE_STORAGE_ACCOUNT", account) == account else {}
     key = _secret(config.account_key) or (string.get("accountkey", "") if mine else "")
     if config.sas_token_file and config.auth in ("auto", "sas"):
         return with_sas_file(config.sas_token_file)
-    sas = _secret(config.sas_token) or sas or string.get("sharedaccesssignature", "")
+    sas = _secret(config.sas_token) or sas or signed
     if config.auth in ("auto", "key") and not key and not sas:
         key = environment.get("AZURE_STORAGE_KEY", "") or environment.get("AZURE_STORAGE_ACCOUNT_KEY", "")
     if config.auth in ("auto", "sas") and not key and not sas:
         sas = environment.get("AZURE_STORAGE_SAS_TOKEN", "")
     return _choose(config, account, key, sas)
+
+
+def _named_in(string: Mapping[str, str]) -> str:
+    """The account that a connection string is of: by its name, else by its endpoint."""
+    parts = urlsplit(string.get("blobendpoint") or string.get("dfsendpoint") or "")
+    by_endpoint = parts.path.rstrip("/").rpartition("/")[2] or (parts.hostname or "").partition(".")[0]
+    return string.get("accountname") or by_endpoint
 
 
 def _choose(config: AzureConfig, account: str, key: str, sas: str) -> Signer:

@@ -79,7 +79,11 @@ class Listing:
     most: int | None = None
 
     def page(self, prefix: str, **more: str) -> Page:
-        return parse(self._ask(prefix, more), self.place.root)
+        page = parse(self._ask(prefix, more), self.place.root)
+        if page.tree or all(info.size for info in page.infos):
+            return page
+        # An empty blob may be a folder (`hdi_isfolder`), which only its metadata says.
+        return parse(self._ask(prefix, more | {"include": "metadata"}), self.place.root)
 
     def _ask(self, prefix: str, more: dict[str, str]) -> bytes:
         query = {"restype": "container", "comp": "list", "maxresults": str(self.most or PAGE), **more}
@@ -193,12 +197,18 @@ def parse(body: bytes, root: str) -> Page:
         size = int(properties.findtext("Content-Length") or 0)
         kind = properties.findtext("ResourceType")
         hierarchical = hierarchical or kind is not None
-        if kind != "directory" and (size or not text.endswith("/")):
+        if kind != "directory" and (size or not (text.endswith("/") or _marks_folder(blob))):
             etag = (properties.findtext("Etag") or "").strip('"')
             modified = moment(properties.findtext("Last-Modified") or "")
             found.append(ObjectInfo(text[len(root) :], size, etag, modified))
     folders = tuple(_text(name)[len(root) :] for name in tree.iterfind("Blobs/BlobPrefix/Name"))
     return Page(found, tree.findtext("NextMarker") or "", folders, hierarchical)
+
+
+def _marks_folder(blob: ElementTree.Element) -> bool:
+    """Whether an empty blob only stands for a folder, as Hadoop makes them."""
+    found = (item for item in blob.iterfind("Metadata/*") if item.tag.lower() == "hdi_isfolder")
+    return any((item.text or "").lower() == "true" for item in found)
 
 
 def _text(name: ElementTree.Element) -> str:

@@ -43,6 +43,7 @@ class CopySource(ABC):
     """A store whose objects a service can fetch by itself."""
 
     server_copy: bool
+    wire: Wire
 
     @abstractmethod
     def as_source(self, info: ObjectInfo) -> dict[str, str]:
@@ -111,9 +112,10 @@ class BlobStore(ObjectStore, RangeCopier, WholeWriter, Attributes, CopySource):
     def is_folder(self, path: str) -> bool:
         if not self.place.container:
             return "/" not in path.strip("/")
-        prefix = path.rstrip("/") + "/" if path.rstrip("/") else ""
-        found = blob_list.pages(self.wire, self.place, prefix, None, most=2)
-        return next(iter(found), None) is not None
+        folder = path.rstrip("/")
+        found = blob_list.pages(self.wire, self.place, f"{folder}/" if folder else "", None, most=2)
+        # The root is there with its container, also when its last blob has been moved away.
+        return next(iter(found), None) is not None or not folder
 
     def stat(self, path: str) -> ObjectInfo:
         if not self.place.container:
@@ -183,7 +185,10 @@ class BlobStore(ObjectStore, RangeCopier, WholeWriter, Attributes, CopySource):
         return attributes.read(answer.headers)
 
     def can_copy_from(self, source: ObjectStore) -> bool:
-        return isinstance(source, CopySource) and self.server_copy and source.server_copy
+        if not (isinstance(source, CopySource) and self.server_copy and source.server_copy):
+            return False
+        # What lets a service read the source is a secret, which goes to this one.
+        return self.wire.service.scheme == "https" or source.wire.service.scheme == "http"
 
     def copy_block(
         self, source: ObjectStore, info: ObjectInfo, offset: int, upload: bytes, block: Block

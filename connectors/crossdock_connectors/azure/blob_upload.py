@@ -32,6 +32,7 @@ WIDTH = 24
 _NARROWEST = 8  # bytes; shorter names could meet those of somebody else
 _NAME = re.compile(rb"<Name>([^<]*)</Name>")
 _REFUSED = (400, 409, 412)
+_CONFLICTS = ("", "BlobAlreadyExists", "ConditionNotMet", "InvalidBlockList")
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ def is_committed(wire: Wire, place: Place, upload: Upload) -> bool:
 def settle(wire: Wire, path: str, upload: Upload, answer: Answer) -> None:
     """The service refused a commit: fine if an earlier try of this very upload got through."""
     code = answer.headers.get("x-ms-error-code", "")
-    if code.startswith("Lease") or (answer.status == 400 and code != "InvalidBlockList"):
+    if code not in _CONFLICTS or (answer.status == 400 and not code):
         raise wire.refusal(answer, path)
     there = wire.call("HEAD", path, accept=(404,))
     if there.headers.get(STAMP) == upload.stamp:

@@ -19,6 +19,8 @@ _HEAD = 64 << 10
 # A small body travels in the same TLS record as the head.
 _JOINED = 15 << 10
 _SLOW = 1 << 10
+# The time-out is for each call that sends: a whole block may take longer on a slow line.
+_SENT = 256 << 10
 _META = "x-ms-meta-"
 
 
@@ -88,7 +90,9 @@ class Connection:
                 self._sock.sendall(b"".join((head, body)))
             else:
                 self._sock.sendall(head)
-                self._sock.sendall(body)
+                view = memoryview(body)
+                for at in range(0, len(view), _SENT):
+                    self._sock.sendall(view[at : at + _SENT])
         except (ConnectionError, ssl.SSLError):
             self._keep = False
 
@@ -168,7 +172,9 @@ class Connection:
                 self._keep = False
                 break
             done += got
-            if got < _SLOW and done < want:
+            if got >= _SLOW:
+                slow_since = 0.0
+            elif done < want:
                 # Single bytes keep a read timeout from ever firing.
                 slow_since = slow_since or time.monotonic()
                 if time.monotonic() - slow_since > self._slowest:
@@ -196,7 +202,7 @@ class Connection:
     def _unchunk(self) -> None:
         """Read a chunked body whole: the service sends only listings and messages so."""
         body = bytearray()
-        while size := int(self._line().partition(b";")[0], 16):
+        while size := _chunk_size(self._line()):
             body += self._exactly(size)
             self._line()
         while self._line():
@@ -231,6 +237,16 @@ class Connection:
 
     def close(self) -> None:
         self._sock.close()
+
+
+def _chunk_size(line: bytes) -> int:
+    try:
+        size = int(line.partition(b";")[0], 16)
+    except ValueError:
+        size = -1
+    if size < 0:
+        raise ProtocolError("a chunk has no valid length")
+    return size
 
 
 @dataclass

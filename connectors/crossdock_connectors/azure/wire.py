@@ -87,7 +87,7 @@ class Wire:
         target = self._target(full, quoted)
         try:
             connection, reply = self._exchange(message, target, body)
-            if reply.status == 401 and self._signed_in_again(message, connection, reply):
+            if reply.status == 401 and self._signs_in_again(message, connection, reply):
                 connection, reply = self._exchange(message, target, body)
             return self._answer(connection, reply, into, path, accept)
         except (OSError, ProtocolError) as error:
@@ -146,14 +146,21 @@ class Wire:
             connection.close()
             raise
 
-    def _signed_in_again(self, message: Message, connection: Connection, reply: Reply) -> bool:
-        if "www-authenticate" not in reply.headers or not hasattr(self.signer.policy, "on_challenge"):
+    def _signs_in_again(self, message: Message, connection: Connection, reply: Reply) -> bool:
+        """True: the answer is done with and its connection given back. False: both are still the caller's."""
+        if "www-authenticate" not in reply.headers:
             return False
+        try:
+            if not self.signer.challenged(message, reply.headers):
+                return False
+        except BaseException:
+            connection.close()
+            raise
         try:
             connection.read()
         finally:
             self._pool.give(connection)
-        return self.signer.challenged(message, reply.headers)
+        return True
 
     def _answer(
         self,
@@ -246,7 +253,13 @@ def service_of(url: str, account: str) -> Service:
         port = parts.port or {"https": 443, "http": 80}.get(parts.scheme, 0)
     except ValueError:
         port = 0
-    if not parts.hostname or not port or parts.query or "@" in parts.netloc:
+    if (
+        parts.scheme not in ("https", "http")
+        or not parts.hostname
+        or not port
+        or parts.query
+        or "@" in parts.netloc
+    ):
         raise ConfigError("the endpoint is not of the form https://host or https://host:port/account")
     try:
         parts.hostname.encode("idna")

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
     from ..digest import ByteDigest
 
+# 50,000 blocks, of 8 MiB at first, are 2.4 TiB so.
+GROWS = 10_000
+LARGEST = 128 << 20
+
 
 class ObjectFile(io.RawIOBase):
     """A seekable file over an open object. Closing it closes the reader."""
@@ -74,6 +78,7 @@ class ObjectFile(io.RawIOBase):
 class PartStream:
     """A sequential stream that sends what is written to a store in blocks of ``block`` bytes.
 
+    Nobody knows how much it will be, and objects have a limit of blocks: the blocks of a long one grow.
     ``digest``: the bytes given to the store are digested on the way.
     """
 
@@ -85,6 +90,7 @@ class PartStream:
         self._stack = ExitStack()
         self._buffer = self._stack.enter_context(BUFFERS.borrow(block))
         self._fill = 0
+        self._sent = 0
         self.lengths: list[int] = []
         self.size = 0
         self._digest: ByteDigest | None = None
@@ -93,6 +99,13 @@ class PartStream:
 
             self._digest = ByteDigest()
 
+    def _grow(self) -> None:
+        if self._fill or len(self.lengths) % GROWS or not self.lengths or self._block >= LARGEST:
+            return
+        self._stack.close()
+        self._block = min(2 * self._block, LARGEST)
+        self._buffer = self._stack.enter_context(BUFFERS.borrow(self._block))
+
     def write(self, data: bytes | memoryview | pa.Buffer, /) -> int:
         view = memoryview(data).cast("B")
         at, total = 0, len(view)
@@ -100,8 +113,10 @@ class PartStream:
         while at < total:
             if not self._fill and total - at >= self._block:
                 # A whole block goes out as it is.
-                self._send(view[at : at + self._block])
-                at += self._block
+                length = self._block
+                self._send(view[at : at + length])
+                at += length
+                self._grow()
                 continue
             step = min(total - at, self._block - self._fill)
             self._buffer[self._fill : self._fill + step] = view[at : at + step]
@@ -114,13 +129,15 @@ class PartStream:
     def _flush(self) -> None:
         self._send(self._buffer[: self._fill])
         self._fill = 0
+        self._grow()
 
     def _send(self, data: memoryview) -> None:
-        block = Block(self._split, self._attempt, len(self.lengths), sum(self.lengths), len(data))
+        block = Block(self._split, self._attempt, len(self.lengths), self._sent, len(data))
         if self._digest is not None:
             self._digest.update(data)
         self._store.write_block(self._upload, block, data)
         self.lengths.append(len(data))
+        self._sent += len(data)
 
     def finish(self) -> list[int]:
         """Send the rest; returns the lengths of the blocks."""
