@@ -13,8 +13,9 @@ LONGEST = 0.01
 
 
 class Grouped(Generic[T]):
-    """Calls ``write`` with what was added: MOST facts at once, or those of LONGEST seconds.
+    """Calls ``write`` with what was added: MOST facts at once, or fewer where LONGEST seconds have passed.
 
+    Nobody watches the clock: it is the next fact that finds them passed, or the end of the block.
     A transaction costs as much as copying half a small file, so that each fact cannot have its own; a process
     that is killed does again what it had not written. The end of the block writes the rest, also when
     something failed in it: what has happened counts.

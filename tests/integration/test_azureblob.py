@@ -244,6 +244,19 @@ class TestFolders:
         assert (tmp_path / "out/sub/deeper/f").read_bytes() == b"data"
         assert result.status == "Succeeded"
 
+    def test_a_blob_with_bytes_is_never_left_out(
+        self, container: str, options: dict[str, Any], client: BlobServiceClient, tmp_path: Path
+    ) -> None:
+        """Its name may end in a slash, which a disk cannot have."""
+        for name in ("in/dir/", "in/dir/f"):
+            client.get_blob_client(container, name).upload_blob(name.encode())
+        with pytest.raises(ConfigError, match="'dir/' is not the path of a file"):
+            crossdock.copy(f"az://{container}/in", tmp_path / "out", source_options=options)
+        given = {"source_options": options, "sink_options": options}
+        assert crossdock.copy(f"az://{container}/in", f"az://{container}/to", **given).files_written == 2
+        there = client.get_blob_client(container, "to/dir/")
+        assert there.download_blob().readall() == b"in/dir/"
+
     def test_a_prefix_that_a_run_has_emptied(
         self,
         container: str,

@@ -114,6 +114,13 @@ class TestAddresses:
         with pytest.raises(ConfigError, match="the endpoint is not of the form"):
             _where("az://landing", endpoint="ftp://127.0.0.1:21/acc", account="contoso")
 
+    def test_a_name_that_is_no_text(self) -> None:
+        """Files on disk may have such a name, which no address can say."""
+        where = place(BlobConfig(account="contoso"), Location.parse("az://landing/root"))
+        with pytest.raises(ConfigError, match="no UTF-8; rename the file"):
+            where.name("folder/bad\udcff")
+        assert where.name("folder/ü\u200b😀") == "root/folder/ü\u200b😀"
+
     def test_no_secret_in_a_place(self) -> None:
         found = place(BlobConfig(), Location.parse("https://contoso.blob.core.windows.net/land?sig=SECRET"))
         assert found.sas
@@ -201,6 +208,9 @@ class TestCredentials:
             with_sas(f"?se={late:%Y-%m-%dT%H:%M:%SZ}&sig=SECRET")
         with pytest.raises(AuthError, match="not valid before"):
             with_sas(f"st={early:%Y-%m-%dT%H:%M:%SZ}&sig=SECRET")
+        for damaged in ("sv=1&sig=é", "sv=1&sig=a b", "sv=1&sig=a\nX-Header: 1"):
+            with pytest.raises(ConfigError, match="holds characters that none has"):
+                with_sas(damaged)
         with pytest.raises(ConfigError, match="no signature"):
             with_sas("sv=2021")
 

@@ -15,6 +15,7 @@ from .wire import Service, service_of
 _CONTAINER = re.compile(r"\$root|\$web|\$logs|(?=.{3,63}\Z)[a-z0-9]+(-[a-z0-9]+)*")
 _BAD_NAME = re.compile(r"[\0-\x1f\x7f]|\A/|(?:\A|/)\.{1,2}(?:/|\Z)")
 _BAD_PREFIX = re.compile(r"[\0-\x1f\x7f]|\A/|(?:\A|/)\.{1,2}/")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _LONGEST = 1024
 
 
@@ -33,6 +34,8 @@ class Place:
             raise ConfigError(
                 f"{path!r} is not the name of a blob: no '.', '..', '/' first or control characters"
             )
+        if not path.isprintable() and _SURROGATE.search(path):
+            raise ConfigError(f"{path!r} is not the name of a blob: it is no UTF-8; rename the file")
         if len(self.root) + len(path) > _LONGEST:
             raise ConfigError(f"{path[:40]!r}... is longer than the {_LONGEST} characters of a blob's name")
         return self.root + path

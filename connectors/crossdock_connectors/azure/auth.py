@@ -198,8 +198,10 @@ def with_sas(token: str) -> Signer:
     """Raises AuthError for a SAS that is not valid now, ConfigError for one that is none."""
     token = token.strip().lstrip("?")
     parts = dict(parse_qsl(token, keep_blank_values=True))
-    if "sig" not in parts or any(c in token for c in "\r\n #"):
+    if "sig" not in parts:
         raise ConfigError("the SAS is not complete: it has no signature (sig=...)")
+    if not token.isascii() or any(c in token for c in "\r\n #"):
+        raise ConfigError("the SAS holds characters that none has; copy it again from where it was made")
     for name, wrong, word in (("se", -1, "expired at"), ("st", 1, "is not valid before")):
         when = _moment(parts.get(name, ""))
         if when and (when - datetime.now(UTC)).total_seconds() * wrong > (900 if name == "st" else 0):

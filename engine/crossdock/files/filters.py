@@ -20,7 +20,9 @@ def chosen(settings: StoreReadSettings) -> re.Pattern[str]:
         return re.compile(re.escape(settings.prefix) + rest, re.DOTALL)
     folder = settings.wildcard_folder_path.strip("/")
     start = _regex(folder) + "/" if folder else ""
-    name = _regex(settings.wildcard_file_name) if settings.wildcard_file_name else "[^/]+"
+    # Without a wildcard all of it: an object's name may end in a slash, and its bytes count too.
+    anything = ".+" if settings.recursive else "[^/]+"
+    name = _regex(settings.wildcard_file_name) if settings.wildcard_file_name else anything
     return re.compile(start + deeper + name, re.DOTALL)
 
 
