@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ import pytest
 if TYPE_CHECKING:
     from servers.azurite import Azurite
     from servers.dfs import Lake
+    from servers.postgres import Postgres
 
 
 @pytest.fixture(autouse=True)
@@ -58,3 +60,20 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
 
     with lake(tmp_path_factory.mktemp("lake")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One PostgreSQL for all tests."""
+    from servers.postgres import postgres
+
+    with postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def database(postgres: Postgres) -> Iterator[str]:
+    """The address of an empty PostgreSQL database of this test's own."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    yield postgres.create(name)
+    postgres.drop(name)

@@ -155,7 +155,7 @@ class Carrier:
 
     def interrupt(self) -> None:
         """End the calls that are blocked now, as far as the connectors can do that."""
-        for end in (self.source, *tuple(self._writers)):
+        for end in (self.source, self.sink, *tuple(self._writers)):
             if isinstance(end, Cancellable):
                 with suppress(Exception):
                     end.cancel()

@@ -39,6 +39,7 @@ from .verify import described
 
 log = logging.getLogger(__name__)
 log.addFilter(RedactingFilter())
+_LOOK = 0.2  # seconds until somebody's wish to cancel is seen
 # Else Python writes warnings to stderr where nobody has asked for a log.
 log.addHandler(logging.NullHandler())
 Progress = Callable[[Snapshot], None]
@@ -78,7 +79,8 @@ class Run:
         """Carry all units; raises the first error, after every worker has stopped."""
         try:
             with self._observed(progress):
-                self._plan()
+                with self._cancellable():
+                    self._plan()
                 self._copy()
             return self._result("Succeeded")
         except KeyboardInterrupt:
@@ -110,6 +112,28 @@ class Run:
             self.close()
 
     # -- planning ---------------------------------------------------------------------------------
+
+    @contextmanager
+    def _cancellable(self) -> Iterator[None]:
+        """End a call of a connector in which this thread is blocked when somebody cancels meanwhile."""
+        ended, context = threading.Event(), self.context
+
+        def watch() -> None:
+            while not ended.wait(_LOOK):
+                if context.cancel.is_set():
+                    context.carrier.interrupt()
+
+        watcher = threading.Thread(target=watch, name="crossdock-cancel", daemon=True)
+        watcher.start()
+        try:
+            yield
+        except CrossdockError:
+            if context.cancel.is_set():
+                raise CancelledError from None
+            raise
+        finally:
+            ended.set()
+            watcher.join()
 
     def _plan(self) -> None:
         """List all units, each checked before any data moves; goes on where an earlier process stopped."""
@@ -197,7 +221,7 @@ class Run:
         """Until all that were started have ended."""
         # Not Thread.join: interrupted by a signal, it takes a thread that still works for an ended one.
         while any(thread.is_alive() for thread in threads):
-            self._ended.wait(0.2)
+            self._ended.wait(_LOOK)
             if self.context.cancel.is_set():
                 # Somebody cancelled from outside; without this the first worker to notice would.
                 self.stop(CancelledError())
@@ -363,6 +387,7 @@ def _notes(context: Context) -> Iterator[str]:
     yield from context.notes
     yield from context.resolved.source.notes
     for end in (context.source, context.sink):
+        yield from end.notes()
         if isinstance(end, FormatSource | FormatSink):
             yield from end.format.notes()
 

@@ -49,6 +49,10 @@ class Source(ABC, Generic[T]):
         longer what was planned raises SourceChangedError where that can be known.
         """
 
+    def notes(self) -> Sequence[str]:
+        """What the report should say about how it was read (for example: not in one snapshot)."""
+        return ()
+
     def close(self) -> None:
         """Let go of connections. May be called twice."""
 
@@ -122,6 +126,10 @@ class Sink(ABC, Generic[T]):
         """A name at the sink that no other unit may have; None where two units never have the same."""
         return None
 
+    def notes(self) -> Sequence[str]:
+        """What the report should say about how it was written (for example: without a verified server)."""
+        return ()
+
     def close(self) -> None:
         """Let go of connections. May be called twice."""
 
@@ -166,7 +174,7 @@ class Copier(ABC):
 
 
 class Cancellable(ABC):
-    """Ability of a writer or source: a blocked call can be ended from another thread."""
+    """Ability of a source, sink or writer: a blocked call can be ended from another thread."""
 
     @abstractmethod
     def cancel(self) -> None:

@@ -1,0 +1,150 @@
+"""PostgreSQL: tables and queries, read and written as Arrow batches with COPY through its ADBC driver."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field, SecretStr
+
+from crossdock import Capabilities, ConfigError, ConnectorConfig, ConnectorSpec, Location, Secrets, WriteMode
+
+from .identifiers import POSTGRES
+from .postgres_errors import classify
+
+if TYPE_CHECKING:
+    from .postgres_database import Database
+    from .postgres_sink import PostgresSink
+    from .postgres_source import PostgresSource
+
+
+class PostgresConfig(ConnectorConfig):
+    """Options of PostgreSQL tables."""
+
+    password: SecretStr | None = Field(
+        default=None, description="The user's password; else PGPASSWORD or ~/.pgpass"
+    )
+    sslmode: Literal["", "disable", "allow", "prefer", "require", "verify-ca", "verify-full"] = Field(
+        default="",
+        description="libpq's sslmode; default: verify-full, and prefer for this machine's own server",
+    )
+    sslrootcert: str = Field(
+        default="",
+        description="File of the certificates to trust; default: ~/.postgresql/root.crt or the system's",
+    )
+    schema_name: str = Field(default="", description="The schema of tables that are named without one")
+    query_timeout: float = Field(
+        default=0.0, ge=0, le=10**6, description="Seconds that one statement may take; 0: no limit"
+    )
+    lock_timeout: float = Field(
+        default=0.0, ge=0, le=10**6, description="Seconds to wait for somebody's lock; 0: no limit"
+    )
+    query: str = Field(default="", description="Source: a SELECT to read instead of a table")
+    partition: Literal["auto", "none"] = Field(
+        default="auto", description="Source: places in the table's file are read in parallel; none: one piece"
+    )
+    partition_column: str = Field(
+        default="",
+        description="Source: ranges of this column are read in parallel instead; for a query the way",
+    )
+    snapshot: bool = Field(
+        default=True, description="Source: everything in one snapshot; false: each split at its own time"
+    )
+    decimals: str = Field(
+        default="text",
+        description="Source: what a numeric without a precision becomes: text, float, or decimal(38,10)",
+    )
+    unrepresentable: Literal["error", "null"] = Field(
+        default="error",
+        description="Source: NaN in decimals, infinite dates, 24:00:00: refuse them or read null",
+    )
+    write_behavior: Literal["insert", "upsert"] = Field(
+        default="insert", description="Sink: upsert replaces rows with the same keys (mode append)"
+    )
+    keys: list[str] = Field(default=[], description="Sink: the columns that identify a row, for upsert")
+    table_option: Literal["auto_create", "none"] = Field(
+        default="auto_create", description="Sink: create a missing table, or refuse"
+    )
+    pre_copy_script: str = Field(
+        default="", description="Sink: SQL that runs once, in the transaction that makes the rows visible"
+    )
+
+
+def _database(config: PostgresConfig, location: Location) -> tuple[Database, str]:
+    """The database and what the report says about a connection that is not verified."""
+    from .postgres_address import connection_string, parameters, shown, weakness
+    from .postgres_database import Database
+
+    password = config.password.get_secret_value() if config.password else ""
+    given = {"password": password, "sslmode": config.sslmode, "sslrootcert": config.sslrootcert}
+    found = parameters(location, given)
+    settings = {}
+    if config.query_timeout:
+        settings["statement_timeout"] = str(max(1, int(config.query_timeout * 1000)))
+    if config.lock_timeout:
+        settings["lock_timeout"] = str(max(1, int(config.lock_timeout * 1000)))
+    return Database(connection_string(found), shown(found), settings), weakness(found)
+
+
+def _named(config: PostgresConfig, location: Location) -> tuple[str, str]:
+    """Schema and table of the address; each may be empty."""
+    if not location.fragment:
+        return config.schema_name, ""
+    *schema, table = POSTGRES.parse(location.fragment)
+    return (schema[0] if schema else config.schema_name), table
+
+
+def _open_source(config: PostgresConfig, location: Location) -> PostgresSource:
+    from .postgres_source import PostgresSource
+
+    query = config.query.strip().rstrip(";").rstrip()
+    if query and query.split(maxsplit=1)[0].lower().strip("(") not in ("select", "with", "values", "table"):
+        raise ConfigError("query: only a SELECT can be read from")
+    database, weakness = _database(config, location)
+    schema, table = _named(config, location)
+    return PostgresSource(
+        database, schema, table, query, config.partition, config.partition_column, config.snapshot,
+        config.decimals, config.unrepresentable, weakness,
+    )  # fmt: skip
+
+
+def _open_sink(config: PostgresConfig, location: Location) -> PostgresSink:
+    from .postgres_sink import PostgresSink
+
+    database, weakness = _database(config, location)
+    schema, table = _named(config, location)
+    keys = [key.strip() for key in config.keys if key.strip()]
+    if (config.write_behavior == "upsert") != bool(keys):
+        raise ConfigError("write_behavior=upsert needs keys=column,column, and keys need it")
+    if config.pre_copy_script and not table:
+        raise ConfigError("pre_copy_script needs a table that the address names, as postgresql://...#table")
+    return PostgresSink(
+        database, schema, table, keys, config.table_option == "auto_create", config.pre_copy_script, weakness
+    )
+
+
+SPEC = ConnectorSpec(
+    name="postgres",
+    summary="Tables of a PostgreSQL database",
+    kind="table",
+    config=PostgresConfig,
+    schemes=("postgresql", "postgres"),
+    adf_types=(
+        "PostgreSqlV2Table", "PostgreSqlTable", "AzurePostgreSqlTable", "PostgreSqlV2Source",
+        "PostgreSqlSource", "AzurePostgreSqlSource",
+        "AzurePostgreSqlSink", "PostgreSqlV2", "PostgreSql", "AzurePostgreSql",
+    ),
+    capabilities=Capabilities(
+        write_modes=frozenset(WriteMode),
+        visibility="atomic",
+        private_staging=True,
+        read_back="before_commit",
+        cancel=True,
+    ),
+    open_source=_open_source,
+    open_sink=_open_sink,
+    classify=classify,
+    secrets=Secrets(environment={"password": ("PGPASSWORD",), "": ("PGPASSWORD",)}),
+    example="crossdock copy 'data/*.csv' 'postgresql://user@host/db#sales.orders'",
+    requires=("adbc_driver_postgresql", "adbc_driver_manager"),
+    extra="crossdock[postgres]",
+)  # fmt: skip

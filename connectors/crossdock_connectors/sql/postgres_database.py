@@ -1,0 +1,176 @@
+"""Connections to one PostgreSQL database through its ADBC driver."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from .identifiers import POSTGRES
+from .postgres_errors import fault
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+quote, literal = POSTGRES.quote, POSTGRES.text
+# Whatever the user or the database has set, texts of values are the same.
+_SETTINGS = {
+    "timezone": "UTC",
+    "datestyle": "ISO, YMD",
+    "intervalstyle": "iso_8601",
+    "standard_conforming_strings": "on",
+    "synchronize_seqscans": "off",
+    "idle_in_transaction_session_timeout": "0",
+}
+
+
+@dataclass
+class Database:
+    """A database and how to open it. ``shown`` names it in messages, without secrets.
+
+    ``open`` are the server's numbers of the sessions that are open, for ``cancel``.
+    """
+
+    uri: str = field(repr=False)
+    shown: str
+    settings: Mapping[str, str] = field(default_factory=dict)
+    open: set[int] = field(default_factory=set)
+    _first: Any = field(default=None, init=False, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def connect(self, *, listed: bool = True) -> Connection:
+        """Open a session in autocommit mode. Raises what ``fault`` makes of the driver's error."""
+        connection = Connection(self)
+        try:
+            pairs = (_SETTINGS | dict(self.settings)).items()
+            calls = ", ".join(f"set_config({literal(key)}, {literal(value)}, false)" for key, value in pairs)
+            connection.process = connection.run(f"SELECT pg_backend_pid(), {calls}")[0][0]
+            if listed:
+                with self._lock:
+                    self.open.add(connection.process)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def session(self) -> Any:
+        """A session of the driver. Only the first asks the server for all its types, which takes long."""
+        from adbc_driver_postgresql import dbapi
+
+        with self._lock:
+            if self._first is None:
+                self._first = dbapi.connect(self.uri, autocommit=True)
+        session = self._first.adbc_clone()
+        session.adbc_connection.set_autocommit(True)
+        return session
+
+    def closed(self, process: int) -> None:
+        with self._lock:
+            self.open.discard(process)
+
+    def close(self) -> None:
+        """Let go of what later sessions would have in common. May be called twice."""
+        with self._lock:
+            first, self._first = self._first, None
+        if first is not None:
+            first.close()
+
+    def cancel(self) -> None:
+        """End what the open sessions are doing, over a session of its own."""
+        with self._lock:
+            processes = sorted(self.open)
+        if processes:
+            with self.connect(listed=False) as connection:
+                connection.run(f"SELECT pg_cancel_backend(p) FROM unnest(ARRAY{processes}) AS p")  # noqa: S608
+
+
+class Connection:
+    """One session in autocommit mode. Not for several threads at once."""
+
+    process = 0
+
+    def __init__(self, database: Database) -> None:
+        self.database, self.shown = database, database.shown
+        self._connection: Any = None
+        try:
+            self._connection = database.session()
+        except Exception as error:
+            if mapped := fault(error, f"PostgreSQL at {self.shown}"):
+                raise mapped from error
+            raise
+
+    def run(self, sql: str) -> list[tuple[Any, ...]]:
+        """Run one statement to its end; returns its rows."""
+        with self.cursor() as cursor:
+            cursor.execute(sql)
+            found: list[tuple[Any, ...]] = cursor.fetchall()
+            return found
+
+    def change(self, sql: str) -> int:
+        """Run one statement; returns how many rows it changed."""
+        with self.cursor() as cursor:
+            cursor.execute(sql)
+            return int(cursor.rowcount)
+
+    def value(self, sql: str) -> Any:
+        """The first column of the first row; None where there is no row."""
+        rows = self.run(sql)
+        return rows[0][0] if rows else None
+
+    def describe(self, sql: str) -> pa.Schema:
+        """The columns of a query, with the server's types in the metadata; it is not run."""
+        with self.cursor() as cursor:
+            return cursor.adbc_execute_schema(sql)
+
+    @contextmanager
+    def cursor(self) -> Iterator[Any]:
+        """A cursor of the driver, in whose block the driver's errors become crossdock's."""
+        try:
+            with self._connection.cursor() as cursor:
+                yield cursor
+        except Exception as error:
+            if mapped := fault(error, self.shown):
+                raise mapped from error
+            raise
+
+    @contextmanager
+    def batches(self, sql: str, size: int) -> Iterator[pa.RecordBatchReader]:
+        """Run a query; its rows come as record batches of about ``size`` bytes."""
+        with self.cursor() as cursor:
+            cursor.adbc_statement.set_options(**{"adbc.postgresql.batch_size_hint_bytes": str(size)})
+            cursor.execute(sql)
+            with cursor.fetch_record_batch() as reader:
+                yield reader
+
+    def ingest(self, schema: str, table: str, reader: pa.RecordBatchReader) -> None:
+        """Load rows into a table with COPY; all or none."""
+        with self.cursor() as cursor:
+            cursor.adbc_ingest(table, reader, mode="append", db_schema_name=schema)
+
+    @contextmanager
+    def transaction(self, how: Sequence[str] = ()) -> Iterator[Self]:
+        """``BEGIN`` and ``COMMIT``, or ``ROLLBACK`` where the block raises."""
+        self.run(" ".join(["BEGIN", *how]))
+        try:
+            yield self
+        except BaseException:
+            with suppress(Exception):
+                self.run("ROLLBACK")
+            raise
+        self.run("COMMIT")
+
+    def close(self) -> None:
+        self.database.closed(self.process)
+        if self._connection is not None:
+            self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

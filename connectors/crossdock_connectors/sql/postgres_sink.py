@@ -1,0 +1,305 @@
+"""PostgreSQL as a sink: rows are staged with COPY and become the table's in one transaction."""
+
+# ruff: noqa: S608 - names and texts go through quote() and literal(); SQL has no parameters for names.
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from crossdock import (
+    AccessDeniedError,
+    AlreadyExistsError,
+    Attempt,
+    Begun,
+    Cancellable,
+    ConfigError,
+    NotFoundError,
+    ReadBack,
+    Receipt,
+    SchemaMismatchError,
+    Sink,
+    Source,
+    Split,
+    Target,
+    Unit,
+    WriteMode,
+    Writer,
+)
+
+from . import postgres_staging as staging_
+from .postgres_columns import assigned, check_names, columns_of, convert, stored
+from .postgres_commit import commit
+from .postgres_database import Connection, Database, literal, quote
+from .postgres_readback import StagedSource
+from .postgres_relation import PREFIX, Relation, current_schema, find
+from .postgres_scripts import statements
+from .postgres_staging import Loaded, Staging, staging_name
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_PENDING = 32 << 20
+_MOST_WRITERS = 16
+# What a file of data is called; the rest of its name becomes the table's.
+_EXTENSION = re.compile(
+    r"\.(csv|tsv|txt|psv|tbl|json|jsonl|ndjson|parquet|pq|avro|orc|xlsx?|xml|arrow|feather|ipc)"
+    r"(\.(gz|gzip|bz2|zst|zstd|xz|lz4|br|snappy|deflate|zip))?\Z",
+    re.IGNORECASE,
+)
+
+
+@dataclass
+class PostgresSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], Cancellable):
+    """One table per unit, or ``table`` for all. With ``keys`` rows replace those with the same keys.
+
+    ``script`` runs in the transaction of the commit, before the rows.
+    """
+
+    database: Database
+    schema_name: str = ""
+    table: str = ""
+    keys: Sequence[str] = ()
+    creates: bool = True
+    script: str = ""
+    weakness: str = ""
+    _schema: str = field(default="", init=False)
+
+    @property
+    def one_target(self) -> bool:  # type: ignore[override]
+        return bool(self.table)
+
+    def check(self, unit: Unit, target: Target) -> None:
+        table, schema = self._table(unit), _schema(target)
+        types = [stored(column)[0] for column in schema]
+        check_names(schema.names)
+        self._check_keys(schema.names, target.mode)
+        with self.database.connect() as connection:
+            within = self._in(connection)
+            self._check_schema(connection, within)
+            self._check_script(connection)
+            found = find(connection, within, table)
+            if found is None:
+                if not self.creates:
+                    raise NotFoundError(f"{connection.shown} has no table {table!r} in the schema {within}")
+                return
+            if target.mode is WriteMode.ERROR:
+                raise AlreadyExistsError(
+                    f"{connection.shown} has a table {table} already",
+                    hint="--mode append adds to it, --mode overwrite replaces it",
+                )
+            if found.kind not in ("r", "p"):
+                raise ConfigError(f"{table} in {connection.shown} is no table that can be written to")
+            if target.mode is WriteMode.APPEND:
+                assigned(table, schema.names, types, columns_of(connection, found))
+                self._check_existing(connection, found)
+
+    def _table(self, unit: Unit) -> str:
+        """The table that the unit goes to. Raises ConfigError for a name that no table can have."""
+        name = self.table or unit.name
+        if not self.table and _EXTENSION.search(name):
+            name = _EXTENSION.sub("", name.rpartition("/")[2])
+        quote(name)
+        if name.startswith(PREFIX):
+            raise ConfigError(
+                f"{name!r} is a name of crossdock's own; name the table: postgresql://...#table"
+            )
+        return name
+
+    def _in(self, connection: Connection) -> str:
+        if not self._schema:
+            self._schema = self.schema_name or current_schema(connection)
+        return self._schema
+
+    def _check_keys(self, names: Sequence[str], mode: WriteMode) -> None:
+        missing = [key for key in self.keys if key not in names]
+        if missing:
+            raise SchemaMismatchError(f"keys: the source has no column {missing[0]!r}")
+        if self.keys and mode is not WriteMode.APPEND:
+            raise ConfigError("write_behavior=upsert adds to a table: it needs --mode append")
+
+    def _check_schema(self, connection: Connection, schema: str) -> None:
+        found = connection.run(
+            f"SELECT has_schema_privilege(oid, 'CREATE') FROM pg_namespace WHERE nspname = {literal(schema)}"
+        )
+        if not found:
+            raise NotFoundError(f"{connection.shown} has no schema {schema!r}")
+        if not found[0][0]:
+            raise AccessDeniedError(
+                f"{connection.shown}: the user may not create tables in the schema {schema}"
+            )
+
+    def _check_script(self, connection: Connection) -> None:
+        for statement in statements(self.script):
+            with connection.cursor() as cursor:
+                cursor.adbc_prepare(statement)
+
+    def _check_existing(self, connection: Connection, table: Relation) -> None:
+        rights = "INSERT, UPDATE" if self.keys else "INSERT"
+        for right in rights.split(", "):
+            if not connection.value(f"SELECT has_table_privilege({table.oid}::oid, '{right}')"):
+                raise AccessDeniedError(f"{connection.shown}: the user may not {right} in {table.name}")
+        if self.keys:
+            wanted = ", ".join(map(literal, sorted(self.keys)))
+            found = connection.run(
+                "SELECT 1 FROM pg_index i WHERE i.indisunique AND i.indpred IS NULL AND i.indimmediate "
+                f"AND i.indrelid = {table.oid} AND (SELECT "
+                "array_agg(a.attname::text ORDER BY a.attname::text)"
+                " FROM pg_attribute a WHERE a.attrelid = i.indrelid "
+                f"AND a.attnum = ANY (i.indkey[0:i.indnkeyatts - 1])) = ARRAY[{wanted}]"
+            )
+            if not found:
+                raise ConfigError(
+                    f"{table.name} has no primary key or unique index over {', '.join(self.keys)}"
+                )
+
+    def begin(self, unit: Unit, target: Target, run_id: str) -> Begun:
+        table, schema = self._table(unit), _schema(target)
+        with self.database.connect() as connection:
+            within = self._in(connection)
+            name = staging_name(run_id, within, table)
+            staging = Staging(within, table, name, target.mode, schema)
+            # A table that is there gets copies of the rows; else the staging table becomes it.
+            staging_.create(connection, staging, logged=find(connection, within, table) is None)
+        return Begun(staging.encode(), max_writers=_MOST_WRITERS)
+
+    def writer(self, handle: bytes, split: Split, attempt: Attempt) -> PostgresWriter:
+        return PostgresWriter(self.database, Staging.decode(handle), split.index, attempt.number)
+
+    def commit(self, handle: bytes, receipts: Sequence[tuple[Split, Receipt]]) -> None:
+        staging = Staging.decode(handle)
+        loaded = [Loaded.decode(receipt.token) for _, receipt in receipts]
+        with self.database.connect() as connection:
+            commit(connection, staging, loaded, self.keys, statements(self.script))
+
+    def cleanup(self, handle: bytes) -> None:
+        with self.database.connect() as connection:
+            staging_.cleanup(connection, Staging.decode(handle))
+
+    def abandon(self, unit: Unit, run_id: str) -> None:
+        import pyarrow as pa
+
+        table = self._table(unit)
+        with self.database.connect() as connection:
+            within = self._in(connection)
+            name = staging_name(run_id, within, table)
+            staging_.cleanup(connection, Staging(within, table, name, WriteMode.ERROR, pa.schema([])))
+
+    def is_committed(self, handle: bytes) -> bool:
+        with self.database.connect() as connection:
+            return staging_.is_committed(connection, Staging.decode(handle))
+
+    def target_name(self, unit: Unit) -> str | None:
+        return None if self.table else self._table(unit)
+
+    def written(
+        self, handle: bytes, receipts: Sequence[tuple[Split, Receipt]]
+    ) -> tuple[Source[pa.RecordBatch], Unit]:
+        staging = Staging.decode(handle)
+        loaded = [Loaded.decode(receipt.token) for _, receipt in receipts]
+        return StagedSource(self.database, staging, loaded), Unit(staging.table)
+
+    def cancel(self) -> None:
+        self.database.cancel()
+
+    def notes(self) -> Sequence[str]:
+        return [self.weakness] if self.weakness else []
+
+    def close(self) -> None:
+        self.database.close()
+
+
+class PostgresWriter(Writer["pa.RecordBatch"]):
+    """One attempt: one transaction, from the first rows on."""
+
+    def __init__(self, database: Database, staging: Staging, split: int, attempt: int) -> None:
+        self._database, self._staging = database, staging
+        self._split, self._attempt = split, attempt
+        self._wire = [(column.name, stored(column)[1]) for column in staging.schema]
+        self._connection: Connection | None = None
+        self._failure: BaseException | None = None
+        self._pending: list[pa.RecordBatch] = []
+        self._pending_bytes = self._items = self._bytes = self._rows = 0
+
+    def write(self, item: pa.RecordBatch) -> None:
+        self._pending.append(item)
+        self._pending_bytes += item.nbytes
+        if self._pending_bytes >= _PENDING:
+            self._flush()
+
+    def consume(self, items: Iterator[pa.RecordBatch]) -> None:
+        self._flush()
+        self._load(items)
+
+    def _flush(self) -> None:
+        items, self._pending, self._pending_bytes = self._pending, [], 0
+        if items:
+            self._load(iter(items))
+
+    def _load(self, items: Iterator[pa.RecordBatch]) -> None:
+        import pyarrow as pa
+
+        connection = self._begun()
+        reader = pa.RecordBatchReader.from_batches(pa.schema(self._wire), self._converted(items))
+        try:
+            connection.ingest(self._staging.schema_name, self._staging.name, reader)
+        except Exception as error:
+            if self._failure is not None:
+                raise self._failure from None
+            if isinstance(error, NotFoundError):
+                raise self._staging.lost("its table does not exist") from error
+            raise
+
+    def _converted(self, items: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        import pyarrow as pa
+
+        schema = pa.schema(self._wire)
+        try:
+            for item in items:
+                pairs = zip(item.columns, self._wire, strict=True)
+                arrays = [convert(values, name, wire) for values, (name, wire) in pairs]
+                self._items += 1
+                self._bytes += item.nbytes
+                self._rows += item.num_rows
+                yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+        except BaseException as error:
+            # The driver turns what its input raises into an error of its own.
+            self._failure = error
+            raise
+
+    def _begun(self) -> Connection:
+        if self._connection is None:
+            self._connection = self._database.connect()
+            self._connection.run("BEGIN")
+        return self._connection
+
+    def finish(self) -> Receipt:
+        self._flush()
+        connection = self._begun()
+        try:
+            loaded = staging_.register(connection, self._staging, self._split, self._attempt, self._rows)
+        except NotFoundError as error:
+            raise self._staging.lost("its ledger does not exist") from error
+        connection.run("COMMIT")
+        self._close()
+        return Receipt(loaded.encode(), self._items, self._bytes, self._rows)
+
+    def abort(self) -> None:
+        self._pending = []
+        with suppress(Exception):
+            self._close()
+
+    def _close(self) -> None:
+        """The server rolls back what was not committed."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+
+def _schema(target: Target) -> pa.Schema:
+    if target.schema is None:
+        raise SchemaMismatchError("PostgreSQL takes rows, not bytes; choose a format for the source")
+    return target.schema

@@ -1,0 +1,219 @@
+"""PostgreSQL as a source: one unit per table, splits by places in the file or by ranges of a key."""
+
+# ruff: noqa: S608 - names and texts go through quote() and literal(); SQL has no parameters for names.
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from crossdock import (
+    Cancellable,
+    ConfigError,
+    CrossdockError,
+    NotFoundError,
+    PlanHint,
+    Source,
+    Split,
+    Unit,
+    UnitPage,
+)
+
+from .postgres_database import Connection, Database, quote
+from .postgres_errors import fault, stream_error
+from .postgres_partition import by_key, by_place
+from .postgres_relation import Relation, current_schema, named, tables
+from .postgres_snapshot import NONE, Keeper, Mark
+from .postgres_types import Column, Strange, columns_of, decode
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_PAGE = 1000
+_VERSION = 1
+_SMALLEST = 20_000
+_PER_WORKER = 4
+BATCH = 4 << 20
+
+
+@dataclass
+class PostgresSource(Source["pa.RecordBatch"], Cancellable):
+    """The tables of a schema, or the table named, or a query.
+
+    ``column``: ranges of this column are the splits, else places in the file. ``snapshot``: all in one.
+    """
+
+    database: Database
+    schema_name: str = ""
+    table: str = ""
+    query: str = ""
+    partition: str = "auto"
+    column: str = ""
+    snapshot: bool = True
+    decimals: str = "text"
+    strange: Strange = "error"
+    weakness: str = ""
+    _keeper: Keeper = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._keeper = Keeper(self.database)
+
+    def units(self, after: bytes | None = None) -> Iterator[UnitPage]:
+        with self.database.connect() as connection:
+            schema = self.schema_name or current_schema(connection)
+            if self.table or self.query:
+                if after is None:
+                    if not self.query:
+                        named(connection, schema, self.table)
+                    yield UnitPage((Unit(self.table or "query"),))
+                return
+            names = tables(connection, schema, after.decode() if after else "")
+        if not names and after is None:
+            raise NotFoundError(f"{self.database.shown} has no tables in the schema {schema}")
+        for at in range(0, len(names), _PAGE):
+            page = names[at : at + _PAGE]
+            more = at + _PAGE < len(names)
+            yield UnitPage(tuple(map(Unit, page)), page[-1].encode() if more else None)
+
+    def schema(self, unit: Unit) -> pa.Schema:
+        with self.database.connect() as connection:
+            return schema_of(self._columns(connection, self._relation(connection, unit.name)))
+
+    def _relation(self, connection: Connection, name: str) -> Relation:
+        if self.query:
+            return Relation(name, f"({self.query}\n) AS {quote('_crossdock_query')}")
+        return named(connection, self.schema_name or current_schema(connection), self.table or name)
+
+    def _columns(self, connection: Connection, relation: Relation) -> list[Column]:
+        described = connection.describe(f"SELECT * FROM {relation.sql}")
+        _check_names(described.names, relation)
+        return columns_of(described, self.decimals)
+
+    def plan(self, unit: Unit, hint: PlanHint) -> Iterator[Split]:
+        if self.snapshot:
+            with self._keeper.session() as (connection, mark):
+                relation = self._relation(connection, unit.name)
+                self._keeper.hold(relation)
+                splits = list(self._splits(connection, relation, mark, hint))
+        else:
+            with self.database.connect() as connection:
+                splits = list(self._splits(connection, self._relation(connection, unit.name), NONE, hint))
+        yield from (replace(split, unit=unit.name) for split in splits)
+
+    def _splits(
+        self, connection: Connection, relation: Relation, mark: Mark, hint: PlanHint
+    ) -> Iterator[Split]:
+        columns = self._columns(connection, relation)
+        most = hint.parallel * _PER_WORKER if hint.parallel > 1 else 1
+        most = min(most, hint.max_splits or most)
+        smallest = max(_SMALLEST, hint.min_split_bytes // (16 * len(columns) or 1))
+        placed = False
+        if self.column:
+            if self.column not in [column.name for column in columns]:
+                raise ConfigError(f"partition_column={self.column}: {relation.name} has no such column")
+            wheres, rows = by_key(connection, relation, self.column, most, smallest)
+        elif self.partition == "none" or not relation.stored:
+            wheres, rows = [""], 0.0
+        else:
+            wheres, rows = by_place(connection, relation, most, smallest)
+            placed = len(wheres) > 1
+        for index, where in enumerate(wheres):
+            token = pack(Plan(relation, columns, where, mark, placed))
+            yield Split("", index, token, max(1, int(rows / len(wheres))))
+
+    @contextmanager
+    def read(self, split: Split) -> Iterator[Iterator[pa.RecordBatch]]:
+        plan = unpack(split.token)
+        with self.database.connect() as connection:
+            within = nullcontext()
+            if plan.mark.id:
+                within = self._keeper.within(connection, plan.mark, plan.relation, plan.placed)  # type: ignore[assignment]
+            with within, connection.batches(plan.sql, BATCH) as reader:
+                yield self._batches(reader, plan)
+
+    def _batches(self, reader: pa.RecordBatchReader, plan: Plan) -> Iterator[pa.RecordBatch]:
+        import pyarrow as pa
+
+        schema = schema_of(plan.columns)
+        while True:
+            try:
+                batch = reader.read_next_batch()
+            except StopIteration:
+                return
+            except (OSError, pa.ArrowException) as error:
+                raise self._explained(error, plan) from error
+            if batch.num_rows:
+                pairs = zip(batch.columns, plan.columns, strict=True)
+                arrays = [decode(values, column, self.strange) for values, column in pairs]
+                yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+    def _explained(self, error: Exception, plan: Plan) -> CrossdockError:
+        where = f"{self.database.shown}, {plan.relation.name}"
+        return fault(error, where) or stream_error(str(error), where)
+
+    def cancel(self) -> None:
+        self.database.cancel()
+
+    def notes(self) -> Sequence[str]:
+        own = [self.weakness] if self.weakness else []
+        if not self.snapshot:
+            own.append("the splits were not read in one snapshot (snapshot=false)")
+        return [*own, *self._keeper.notes]
+
+    def close(self) -> None:
+        self._keeper.close()
+        self.database.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a split's token says. ``placed``: ``where`` is over places, which an update changes."""
+
+    relation: Relation
+    columns: Sequence[Column]
+    where: str
+    mark: Mark = NONE
+    placed: bool = False
+
+    @property
+    def sql(self) -> str:
+        # A table without columns has rows all the same; none of them can be told.
+        listed = ", ".join(column.sql for column in self.columns)
+        return f"SELECT {listed} FROM {self.relation.sql}" + (f" WHERE {self.where}" if self.where else "")
+
+
+def pack(plan: Plan) -> bytes:
+    relation = plan.relation
+    fields = [
+        [relation.name, relation.sql, relation.oid, relation.kind, relation.file],
+        [[column.name, column.code] for column in plan.columns],
+        plan.where,
+        [plan.mark.id, plan.mark.oldest],
+        plan.placed,
+    ]
+    return json.dumps([_VERSION, *fields]).encode()
+
+
+def unpack(token: bytes) -> Plan:
+    version, *rest = json.loads(token)
+    if version != _VERSION:
+        raise ConfigError("the copy was planned by another version of crossdock; start it anew")
+    relation, columns, where, mark, placed = rest
+    return Plan(Relation(*relation), [Column(*each) for each in columns], where, Mark(*mark), placed)
+
+
+def schema_of(columns: Sequence[Column]) -> pa.Schema:
+    import pyarrow as pa
+
+    return pa.schema([pa.field(column.name, column.type) for column in columns])
+
+
+def _check_names(names: Sequence[str], relation: Relation) -> None:
+    if not names:
+        raise ConfigError(f"{relation.name} has no columns")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ConfigError(f"two columns of the query are called {twice[0]!r}; give one of them another name")
