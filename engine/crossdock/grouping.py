@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from time import monotonic
 from types import TracebackType
@@ -17,24 +18,29 @@ class Grouped(Generic[T]):
 
     Nobody watches the clock: it is the next fact that finds them passed, or the end of the block.
     A transaction costs as much as copying half a small file, so that each fact cannot have its own; a process
-    that is killed does again what it had not written. The end of the block writes the rest, also when
+    that is killed does again what it had not written. The end of a block writes the rest, also when
     something failed in it: what has happened counts.
+
+    Several threads may have blocks of one group at the same time: many slow workers then need as few
+    transactions as a fast one. What could not be written stays for the next who tries.
     """
 
     def __init__(self, write: Callable[[Sequence[T]], None]) -> None:
         self._write = write
         self._facts: list[T] = []
         self._written = monotonic()
+        self._mutex = threading.Lock()
 
     def add(self, fact: T) -> None:
-        self._facts.append(fact)
-        if len(self._facts) >= MOST or monotonic() - self._written >= LONGEST:
-            self._flush()
+        with self._mutex:
+            self._facts.append(fact)
+            if len(self._facts) >= MOST or monotonic() - self._written >= LONGEST:
+                self._flush()
 
     def _flush(self) -> None:
-        facts, self._facts = self._facts, []
-        if facts:
-            self._write(facts)
+        if self._facts:
+            self._write(self._facts)
+            self._facts = []
         self._written = monotonic()
 
     def __enter__(self) -> Self:
@@ -43,4 +49,5 @@ class Grouped(Generic[T]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._flush()
+        with self._mutex:
+            self._flush()

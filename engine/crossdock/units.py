@@ -46,6 +46,7 @@ class Units:
     def __init__(self, context: Context, dispatcher: Dispatcher, counts: Counts) -> None:
         self.context, self.dispatcher, self.counts = context, dispatcher, counts
         self._lost: set[int] = set()
+        self._receipts = Grouped(context.journal.add_receipts)
 
     def begin(self, rows: Sequence[UnitRow], worker: Worker) -> None:
         """Begin units. Those of at most one split are carried here, as one group in the journal."""
@@ -210,7 +211,7 @@ class Units:
     def _carry_small(self, tasks: list[UnitTask], worker: Worker) -> None:
         carried: list[UnitTask] = []
         broken: list[tuple[UnitTask, CrossdockError]] = []
-        with Grouped(self.context.journal.add_receipts) as receipts:
+        with self._receipts as receipts:
             for task in tasks:
                 try:
                     for split in task.pending:

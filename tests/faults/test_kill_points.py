@@ -165,7 +165,7 @@ def test_parquet_to_csv(bench: Bench, point: str, receipts: int) -> None:
     ("point", "receipts"),
     [
         ("journal.begin:after:1", 0),
-        ("torn.write_at:before:9", 3),
+        ("torn.write_at:before:9", range(5)),
         ("journal.add_receipts:before:1", 0),
         ("os.link:after:5", ALL),
         ("os.replace:after:5", ALL),
@@ -173,7 +173,7 @@ def test_parquet_to_csv(bench: Bench, point: str, receipts: int) -> None:
         ("os.unlink:after:3", ALL),
     ],
 )
-def test_many_csv_to_parquet(bench: Bench, point: str, receipts: int) -> None:
+def test_many_csv_to_parquet(bench: Bench, point: str, receipts: int | range) -> None:
     kill_and_resume(bench, ManyCsvToParquet(bench.folder), point, receipts)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -45,3 +46,45 @@ def test_nothing_is_not_written() -> None:
     with Grouped(written.append):
         pass
     assert written == []
+
+
+def test_the_facts_of_many_workers_are_written_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grouping, "LONGEST", 60)
+    written: list[Sequence[int]] = []
+    group = Grouped(written.append)
+    inside, leave = threading.Barrier(MOST + 1), threading.Event()
+
+    def work(number: int) -> None:
+        with group:
+            group.add(number)
+            inside.wait(10)
+            leave.wait(10)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(MOST)]
+    for thread in threads:
+        thread.start()
+    inside.wait(10)
+    assert [sorted(facts) for facts in written] == [list(range(MOST))]
+    leave.set()
+    for thread in threads:
+        thread.join(10)
+    assert len(written) == 1
+
+
+def test_the_end_of_a_block_writes_what_another_one_could_not() -> None:
+    written: list[Sequence[int]] = []
+
+    def write(facts: Sequence[int]) -> None:
+        if not full:
+            written.append(facts)
+            return
+        raise OSError("no space left")
+
+    full = True
+    group = Grouped(write)
+    with pytest.raises(OSError, match="no space"), group:
+        group.add(1)
+    full = False
+    with group:
+        pass
+    assert written == [[1]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 import re
+import threading
 from collections.abc import Mapping
 from functools import cache
 
@@ -13,6 +14,8 @@ KEEPS = frozenset({"metadata", "headers", "tier"})
 META = "x-ms-meta-"
 STAMP = f"{META}crossdock_run"
 _CONTENT = ("content_type", "content_encoding", "content_language", "content_disposition", "cache_control")
+_UNKNOWN = "application/octet-stream"
+_LOADING = threading.Lock()
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _VALUE = re.compile(r"[\x20-\x7e]*")
 # What the standard library does not know, and files whose last extension only says how they are packed.
@@ -30,7 +33,11 @@ _MORE = {
 def content_type(name: str) -> str:
     """The media type that a name's extension stands for; the same on every machine."""
     _, dot, extension = name.rpartition("/")[2].rpartition(".")
-    return _types().get(f".{extension.lower()}" if dot else "", "application/octet-stream")
+    if not dot:
+        return _UNKNOWN
+    with _LOADING:  # else every worker reads the lists for itself
+        types = _types()
+    return types.get(f".{extension.lower()}", _UNKNOWN)
 
 
 @cache

@@ -21,6 +21,8 @@ from pydantic import Field, SecretStr
 
 from crossdock import AuthError, ConfigError, ConnectorConfig, Secrets
 
+from . import shared_key
+
 _VARIABLES = (
     "AZURE_STORAGE_SAS_TOKEN",
     "AZURE_STORAGE_KEY",
@@ -182,9 +184,7 @@ def with_key(account: str, key: str) -> Signer:
         base64.b64decode(key, validate=True)
     except ValueError:
         raise ConfigError("the account key is not complete; copy it again from the portal") from None
-    from azure.storage.blob._shared.authentication import SharedKeyCredentialPolicy
-
-    return Signer("key", SharedKeyCredentialPolicy(account, key))  # type: ignore[no-untyped-call]
+    return Signer("key", shared_key.policy(account, key))
 
 
 def with_credential(credential: Any) -> Signer:

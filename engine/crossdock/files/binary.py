@@ -85,8 +85,11 @@ class BinarySource(Source[memoryview]):
 
 def split_info(split: Split) -> ObjectInfo:
     """The version of the object that a binary split was planned for."""
-    size, _, token = split.token.partition(b" ")
-    return info_of(Unit(split.unit, int(size), token))
+    return info_of(Unit(split.unit, _object_size(split), split.token.partition(b" ")[2]))
+
+
+def _object_size(split: Split) -> int:
+    return int(split.token.partition(b" ")[0])
 
 
 @dataclass
@@ -188,7 +191,7 @@ class BinarySink(Sink[memoryview], Copier, ReadBack[memoryview]):
     def writer(self, handle: bytes, split: Split, attempt: Attempt) -> Writer[memoryview]:
         store, upload = self.store, _upload(handle)
         size = split.length or 0
-        if isinstance(store, WholeWriter) and self._whole(size) and split_info(split).size == size:
+        if isinstance(store, WholeWriter) and self._whole(size) and size == _object_size(split):
             return _WholeWriter(store, upload, size)
         return _BinaryWriter(store, upload, split, attempt.number)
 

@@ -1,0 +1,42 @@
+"""Signing with the account's key is the SDK's, and does not wait for the import of the SDK's clients."""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+import sys
+
+from crossdock_connectors.azure import shared_key
+from crossdock_connectors.azure.auth import Message
+
+KEY = base64.b64encode(b"k" * 32).decode()
+
+
+def signed() -> str:
+    headers = {"Content-Length": "5", "x-ms-date": "Sat, 21 Nov 2026 00:00:00 GMT", "x-ms-meta-b": "x y"}
+    message = Message("PUT", "https://a.blob.core.windows.net/c/p%20q", {"comp": "block"}, headers)
+    shared_key.policy("a", KEY).on_request(message)
+    return headers["Authorization"]
+
+
+def fresh(then: str) -> list[str]:
+    """What a new interpreter prints after signing."""
+    source = f"import sys\nfrom tests.unit.test_azure_shared_key import shared_key, signed\n{then}"
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)
+    return done.stdout.split("\n")
+
+
+def test_signs_as_the_sdk_does_without_its_clients() -> None:
+    from azure.storage.blob._shared.authentication import SharedKeyCredentialPolicy
+
+    assert isinstance(shared_key.policy("a", KEY), SharedKeyCredentialPolicy)  # it is imported: its own
+    signature, imported, *_ = fresh("print(signed())\nprint('azure.storage.blob' in sys.modules)")
+    assert (signature, imported) == (signed(), "False")
+
+
+def test_an_sdk_laid_out_in_another_way_is_imported_whole() -> None:
+    elsewhere = "shared_key.spec_from_file_location = lambda *_, **__: None"
+    signature, imported, *_ = fresh(
+        f"{elsewhere}\nprint(signed())\nprint('azure.storage.blob' in sys.modules)"
+    )
+    assert (signature, imported) == (signed(), "True")
