@@ -20,7 +20,7 @@ _HEAD = 64 << 10
 _JOINED = 15 << 10
 _SLOW = 1 << 10
 # The time-out is for each call that sends: a whole block may take longer on a slow line.
-_SENT = 256 << 10
+_SENT = 1 << 20
 _META = "x-ms-meta-"
 
 
