@@ -1,0 +1,248 @@
+"""Connections to one database of SQL Server, through mssql-python."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import unquote, urlsplit
+
+from crossdock import AuthError, ConfigError, CrossdockError, Location
+
+from .mssql_errors import fault
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from .mssql import MssqlConfig
+
+_CONTROL = frozenset(map(chr, (*range(32), 127)))
+_once = threading.Lock()
+
+
+def _braced(value: str) -> str:
+    """A value in a connection string, whatever is in it."""
+    return "{" + value.replace("}", "}}") + "}"
+
+
+@dataclass(frozen=True)
+class _GivenToken:
+    """A token of Entra ID as azure-identity would give it."""
+
+    token: str = field(repr=False)
+    expires_on: int = 2**31
+
+    def get_token(self, *_scopes: str, **_options: Any) -> _GivenToken:
+        return self
+
+
+@dataclass(frozen=True)
+class Server:
+    """How to open a connection. ``where`` is what messages call it; ``text`` holds the password."""
+
+    where: str
+    text: str = field(repr=False)
+    connect_timeout: int
+    query_timeout: int
+    credential: Any = field(default=None, repr=False)
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, config: MssqlConfig, location: Location) -> Server:
+        """Raises ConfigError for an address that is none, AuthError without a password."""
+        if location.query:
+            raise ConfigError(
+                f"{_shown(location)}: options are not part of the address; give them as key=value"
+            )
+        parts = urlsplit(f"//{location.authority}")
+        database = location.path.strip("/")
+        try:
+            port = parts.port or 1433
+        except ValueError:
+            raise ConfigError(f"{_shown(location)}: the port is not a number from 1 to 65535") from None
+        host = parts.hostname or ""
+        values = (host, database, unquote(parts.username or ""), unquote(parts.password or ""))
+        if not host or "/" in database or _CONTROL & set("".join(values)) or set(host) & set(";,={}\\"):
+            raise ConfigError(
+                f"{_shown(location)} names no database, as mssql://user@host:1433/database#schema.table does"
+            )
+        settings = {
+            "Server": f"tcp:{host},{port}",
+            "Database": database or "master",
+            "Encrypt": config.encrypt,
+            "TrustServerCertificate": "yes" if config.trust_server_certificate else "no",
+            # Retrying is the engine's.
+            "ConnectRetryCount": "0",
+        }
+        credential = _sign_in(config, values[2], values[3], settings)
+        text = ";".join(f"{key}={_braced(value)}" for key, value in settings.items())
+        where = f"{host}:{port}/{settings['Database']}"
+        notes = []
+        if config.trust_server_certificate:
+            notes.append(f"the certificate of {host}:{port} was not verified (trust_server_certificate)")
+        if config.encrypt == "no":
+            notes.append(f"{host}:{port} was not asked to encrypt (encrypt=no)")
+        return cls(where, text, config.connect_timeout, config.query_timeout, credential, tuple(notes))
+
+    def connect(self) -> Connection:
+        """Raises AuthError, NotFoundError or TransientError."""
+        import mssql_python
+
+        with _once:
+            # Its pool keeps a session's isolation level, and a forked child would share its sockets.
+            mssql_python.pooling(enabled=False)
+        options: dict[str, Any] = {"token_provider": self.credential} if self.credential else {}
+        try:
+            inner = mssql_python.connect(self.text, autocommit=True, timeout=self.connect_timeout, **options)
+        except Exception as error:
+            if mapped := fault(error, self.where):
+                raise mapped from error
+            raise
+        inner.timeout = self.query_timeout
+        return Connection(inner, self.where)
+
+
+def _shown(location: Location) -> str:
+    """The address without what may be a password."""
+    return f"mssql://{location.authority.rpartition('@')[2]}{location.path}"
+
+
+def _sign_in(config: MssqlConfig, user: str, password: str, settings: dict[str, str]) -> Any:
+    """Put what signs in into the settings; returns the credential for Entra ID, if it is that."""
+    auth = config.auth
+    if auth == "auto":
+        auth = "sql" if user else "entra"
+    if config.access_token is not None:
+        return _GivenToken(config.access_token.get_secret_value())
+    if auth == "entra":
+        from azure.identity import DefaultAzureCredential
+
+        return DefaultAzureCredential()
+    if auth == "integrated":
+        settings["Trusted_Connection"] = "yes"
+        return None
+    if config.password is not None:
+        password = config.password.get_secret_value()
+    password = password or os.environ.get("MSSQL_PASSWORD", "")
+    if not user or not password or "\0" in password:
+        missing = (
+            "password; give password=... or set MSSQL_PASSWORD" if user else "login: mssql://login@host/..."
+        )
+        raise AuthError(f"signing in to {settings['Server'][4:]} needs a {missing}")
+    settings.update(UID=user, PWD=password)
+    return None
+
+
+class Connection:
+    """One connection in autocommit mode. Not for several threads at once, but for ``cancel``."""
+
+    def __init__(self, inner: Any, where: str) -> None:
+        self._inner, self.where = inner, where
+        self._running: Any = None
+
+    def run(self, sql: str) -> list[tuple[Any, ...]]:
+        """Run a batch to its end; returns the rows of its first result, where it has one."""
+        with self._cursor() as cursor:
+            cursor.execute(sql)
+            rows = [tuple(row) for row in cursor.fetchall()] if cursor.description else []
+            # Errors of later statements come with their results.
+            while cursor.nextset():
+                pass
+            return rows
+
+    def value(self, sql: str) -> Any:
+        """The first column of the first row; None where there is no row."""
+        rows = self.run(sql)
+        return rows[0][0] if rows else None
+
+    @contextmanager
+    def batches(self, sql: str, rows: int) -> Iterator[tuple[pa.Schema, Iterator[pa.RecordBatch]]]:
+        """Run a query; its rows come as record batches of at most ``rows``."""
+        with self._cursor() as cursor:
+            cursor.execute(sql)
+            reader = cursor.arrow_reader(rows)
+            try:
+                yield reader.schema, self._batches(reader)
+            finally:
+                reader.close()
+
+    def _batches(self, reader: Any) -> Iterator[pa.RecordBatch]:
+        while True:
+            try:
+                batch = reader.read_next_batch()
+            except StopIteration:
+                return
+            except Exception as error:
+                raise self.explained(error) from error
+            yield batch
+
+    @contextmanager
+    def _cursor(self) -> Iterator[Any]:
+        """A cursor, in whose block the driver's errors become crossdock's."""
+        try:
+            cursor = self._inner.cursor()
+        except Exception as error:
+            raise self.explained(error) from error
+        self._running = cursor
+        try:
+            yield cursor
+        except Exception as error:
+            raise self.explained(error) from error
+        finally:
+            self._running = None
+            with suppress(Exception):
+                cursor.close()
+
+    def explained(self, error: Exception) -> Exception:
+        """The crossdock error for the driver's; others as they are."""
+        if isinstance(error, CrossdockError):
+            return error
+        first = fault(error, self.where)
+        if first is None:
+            return error
+        return fault(error, self.where, self._number()) or first
+
+    def _number(self) -> int:
+        """The number of the last error, which the driver's exceptions lack; 0 where nobody answers."""
+        with suppress(Exception):
+            cursor = self._inner.cursor()
+            try:
+                return int(cursor.execute("SELECT @@ERROR").fetchval())
+            finally:
+                cursor.close()
+        return 0
+
+    def bulk_load(self, table: str, items: pa.RecordBatchReader, names: Sequence[str], timeout: int) -> int:
+        """Load the items into a table through a connection of its own; returns how many rows that were."""
+        cursor = self._inner.cursor()
+        try:
+            done = cursor.bulkcopy_arrow(
+                table, items, timeout=timeout, column_mappings=list(names), keep_nulls=True, table_lock=True,
+                use_internal_transaction=False,
+            )  # fmt: skip
+        finally:
+            cursor.close()
+        return int(done["rows_copied"])
+
+    def cancel(self) -> None:
+        """Make a blocked call return soon; for another thread."""
+        cursor = self._running
+        with suppress(Exception):
+            if cursor is not None and cursor.hstmt is not None:
+                cursor.hstmt._cancel()
+
+    def close(self) -> None:
+        with suppress(Exception):
+            self._inner.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

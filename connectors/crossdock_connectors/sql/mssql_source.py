@@ -1,0 +1,365 @@
+"""SQL Server as a source: one unit per table, splits by ranges of a key or by the server's partitions."""
+
+# ruff: noqa: S608 - names and texts go through MSSQL.quote() and text(); SQL has no parameters for names.
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from crossdock import (
+    Cancellable,
+    CancelledError,
+    ConfigError,
+    CrossdockError,
+    DataError,
+    InternalError,
+    NotFoundError,
+    PlanHint,
+    SchemaMismatchError,
+    Source,
+    Split,
+    Unit,
+    UnitPage,
+)
+
+from . import mssql_columns as columns_
+from . import mssql_partition as partition_
+from .identifiers import MSSQL
+from .mssql_columns import Column, columns_of, describe, unit_name, unit_parts
+from .mssql_connection import Connection, Server
+from .mssql_types import Reading, Type, reading
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from .mssql import MssqlConfig
+
+_VERSION = 1
+_PAGE = 1000
+_BATCH = 8 << 20
+_PER_WORKER = 4
+_SMALLEST = 50_000
+# Data Factory's: where the condition of a partition goes in a query.
+PLACEHOLDER = "?AdfDynamicRangePartitionCondition"
+_ISOLATION = {"ReadCommitted": "READ COMMITTED", "ReadUncommitted": "READ UNCOMMITTED",
+              "RepeatableRead": "REPEATABLE READ", "Serializable": "SERIALIZABLE",
+              "Snapshot": "SNAPSHOT"}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Relation:
+    """What is read: ``sql`` with ``{where}`` for a condition; its columns as they are declared and read."""
+
+    name: str
+    sql: str
+    columns: Sequence[Column]
+    parts: tuple[str, str] | None = None
+
+    def select(self, condition: str) -> str:
+        if self.parts is None:
+            return self.sql.replace(PLACEHOLDER, f"({condition or '1 = 1'})")
+        return f"{self.sql} WHERE {condition}" if condition else self.sql
+
+
+@dataclass
+class MssqlSource(Source["pa.RecordBatch"], Cancellable):
+    """The tables of a database, or the one named, or what a query or procedure gives."""
+
+    server: Server
+    config: MssqlConfig
+    table: str = ""
+    _open: set[Connection] = field(default_factory=set, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _cancelled: bool = False
+
+    def __post_init__(self) -> None:
+        first = self.config.query.split(maxsplit=1)
+        if first and first[0].lower() not in ("select", "with"):
+            raise ConfigError("query: only a SELECT can be read from")
+
+    @contextmanager
+    def _connect(self) -> Iterator[Connection]:
+        with self.server.connect() as connection:
+            with self._lock:
+                self._open.add(connection)
+            try:
+                if self._cancelled:
+                    raise CancelledError
+                yield connection
+            except CrossdockError as error:
+                if self._cancelled:
+                    raise CancelledError from error
+                raise
+            finally:
+                with self._lock:
+                    self._open.discard(connection)
+
+    def cancel(self) -> None:
+        with self._lock:
+            self._cancelled = True
+            for connection in self._open:
+                connection.cancel()
+
+    def units(self, after: bytes | None = None) -> Iterator[UnitPage]:
+        schema = self.config.table_schema
+        if self.table or self.config.query or self.config.procedure:
+            if after is None:
+                yield UnitPage((Unit(self._unit_name()),))
+            return
+        with self._connect() as connection:
+            found = columns_.tables(connection)
+        if not found:
+            raise NotFoundError(f"{self.server.where} has no tables")
+        names = sorted(unit_name(parts, schema) for parts in found)
+        names = [name for name in names if after is None or name > after.decode()]
+        for at in range(0, len(names), _PAGE):
+            page = names[at : at + _PAGE]
+            more = at + _PAGE < len(names)
+            yield UnitPage(tuple(map(Unit, page)), page[-1].encode() if more else None)
+
+    def _unit_name(self) -> str:
+        if self.table:
+            return unit_name(
+                columns_.parts_of(self.table, self.config.table_schema), self.config.table_schema
+            )
+        if self.config.procedure:
+            return columns_.parts_of(self.config.procedure, self.config.table_schema)[1]
+        return "query"
+
+    def schema(self, unit: Unit) -> pa.Schema:
+        import pyarrow as pa
+
+        with self._connect() as connection:
+            relation = self._relation(connection, unit)
+        return pa.schema([(c.name, self._reading(c).type) for c in relation.columns])
+
+    def _reading(self, column: Column) -> Reading:
+        return reading(column.name, column.type, self.config.datetime2, self.config.datetimeoffset)
+
+    def _relation(self, connection: Connection, unit: Unit) -> _Relation:
+        if self.config.procedure:
+            return self._called(connection)
+        if self.config.query:
+            return self._queried(connection)
+        parts = unit_parts(unit.name, self.config.table_schema)
+        columns = columns_of(connection, parts)
+        columns_.check_names(columns, unit.name)
+        sql = f"SELECT {self._items(columns)} FROM {MSSQL.quoted(parts)}"
+        return _Relation(unit.name, sql, columns, parts)
+
+    def _items(self, columns: Sequence[Column]) -> str:
+        """The list of a SELECT, with what the driver cuts off beside it."""
+        items, remainders = [], []
+        for number, column in enumerate(columns):
+            how, name = self._reading(column), MSSQL.quote(column.name)
+            items.append(f"{how.expression.format(name)} AS {name}" if how.expression else name)
+            if how.remainder:
+                remainders.append(f"{how.remainder.format(name)} AS {MSSQL.quote(f'{number} ns')}")
+        return ", ".join([*items, *remainders])
+
+    def _is_plain(self, columns: Sequence[Column]) -> bool:
+        return not any(how.expression or how.remainder for how in map(self._reading, columns))
+
+    def _queried(self, connection: Connection) -> _Relation:
+        query = self.config.query.strip().rstrip(";")
+        columns = describe(connection, query.replace(PLACEHOLDER, "(1 = 1)"))
+        columns_.check_names(columns, "the query")
+        if not self._is_plain(columns):
+            query = f"SELECT {self._items(columns)} FROM ({query}) AS q"
+            try:
+                describe(connection, query.replace(PLACEHOLDER, "(1 = 1)"))
+            except CrossdockError as error:
+                raise self._cut_off(columns) from error
+        return _Relation("query", query, columns)
+
+    def _called(self, connection: Connection) -> _Relation:
+        parts = columns_.parts_of(self.config.procedure, self.config.table_schema)
+        given = ", ".join(f"@{_checked(name)} = {_literal(value)}"
+                          for name, value in self.config.parameters.items())  # fmt: skip
+        sql = f"EXEC {MSSQL.quoted(parts)} {given}".rstrip()
+        columns = describe(connection, sql)
+        columns_.check_names(columns, f"the result of {'.'.join(parts)}")
+        if not self._is_plain(columns):
+            raise self._cut_off(columns)
+        return _Relation(parts[1], sql, columns)
+
+    def _cut_off(self, columns: Sequence[Column]) -> SchemaMismatchError:
+        column = next(c for c in columns if not self._is_plain([c]))
+        return SchemaMismatchError(
+            f"column {column.name!r} is {column.type}, of which the driver cuts off digits or the offset",
+            hint="datetime2=us and datetimeoffset=utc accept that; or convert the column where it comes from",
+        )
+
+    def plan(self, unit: Unit, hint: PlanHint) -> Iterator[Split]:
+        with self._connect() as connection:
+            relation = self._relation(connection, unit)
+            pieces = self._pieces(connection, relation, hint)
+        width = sum(column.type.width for column in relation.columns)
+        rows = max(128, min(65_536, _BATCH // max(1, width)))
+        for index, (condition, weight) in enumerate(pieces):
+            token = self._pack(relation, condition, rows)
+            yield Split(unit.name, index, token, max(1, weight), memory=4 * _BATCH)
+
+    def _pieces(self, connection: Connection, relation: _Relation, hint: PlanHint) -> list[tuple[str, int]]:
+        """The conditions of the splits and about how many rows each has."""
+        option = self.config.partition_option
+        most = min(hint.parallel * _PER_WORKER, hint.max_splits or 1 << 30)
+        if option == "None" or self.config.procedure or most < 2:
+            return [("", 1)]
+        if relation.parts is None:
+            return self._pieces_of_query(connection, relation, min(most, hint.parallel))
+        if option == "PhysicalPartitionsOfTable":
+            found = columns_.partitioning(connection, relation.parts)
+            if found is None:
+                raise ConfigError(f"partition_option={option}: {relation.name} is not partitioned")
+            return partition_.physical(found, most)
+        rows = columns_.row_count(connection, relation.parts)
+        if option == "auto" and not self.config.partition_column:
+            width = sum(column.type.width for column in relation.columns)
+            most = min(most, rows // max(_SMALLEST, hint.min_split_bytes // max(1, width)))
+        key = self._key(connection, relation)
+        if key is None or most < 2:
+            return [("", rows)]
+        found_ = partition_.conditions(key, self._bounds(connection, key, relation.parts, most, rows))
+        return [(condition, rows // len(found_)) for condition in found_]
+
+    def _pieces_of_query(
+        self, connection: Connection, relation: _Relation, most: int
+    ) -> list[tuple[str, int]]:
+        if PLACEHOLDER not in relation.sql:
+            if self.config.partition_option == "DynamicRange":
+                raise ConfigError(f"partition_option=DynamicRange needs {PLACEHOLDER} in the query's WHERE")
+            return [("", 1)]
+        if not self.config.partition_column:
+            raise ConfigError(f"a query with {PLACEHOLDER} needs partition_column=...")
+        key = partition_.key_of(relation.columns, self.config.partition_column)
+        bounds = self._given(key, most)
+        if bounds is None:
+            found = partition_.measured(connection, key, f"({relation.select('')}) AS q")
+            bounds = partition_.boundaries(*found, most) if found else []
+        return [(condition, 1) for condition in partition_.conditions(key, bounds)]
+
+    def _key(self, connection: Connection, relation: _Relation) -> partition_.Key | None:
+        if self.config.partition_column:
+            return partition_.key_of(relation.columns, self.config.partition_column)
+        assert relation.parts is not None  # noqa: S101 - a table
+        name = columns_.key_column(connection, relation.parts)
+        column = next((c for c in relation.columns if c.name == name), None)
+        if column is not None and columns_.can_be_cut(column):
+            return partition_.Key(column)
+        if self.config.partition_option == "DynamicRange":
+            raise ConfigError(
+                f"{relation.name} has no index that begins with a number, a date or a time; name a column "
+                "with partition_column=..."
+            )
+        return None
+
+    def _bounds(
+        self, connection: Connection, key: partition_.Key, parts: tuple[str, str], most: int, rows: int
+    ) -> list[int]:
+        given = self._given(key, most)
+        if given is not None:
+            return given
+        relation = MSSQL.quoted(parts)
+        if rows >= 2 * _SMALLEST:
+            bounds = partition_.sampled(connection, key, relation, most)
+            if bounds:
+                return bounds
+        found = partition_.measured(connection, key, relation)
+        return partition_.boundaries(*found, most) if found else []
+
+    def _given(self, key: partition_.Key, most: int) -> list[int] | None:
+        low, high = self.config.partition_lower_bound, self.config.partition_upper_bound
+        if not low and not high:
+            return None
+        try:
+            first, last = key.number(low), key.number(high)
+        except ValueError:
+            raise ConfigError(
+                f"partition_lower_bound and partition_upper_bound are both needed, as {key.column.type}"
+            ) from None
+        if first > last:
+            raise ConfigError("partition_lower_bound is above partition_upper_bound")
+        return partition_.bounded(first, last, most)
+
+    def _pack(self, relation: _Relation, condition: str, rows: int) -> bytes:
+        columns = [[c.name, str(c.type)] for c in relation.columns]
+        return json.dumps([_VERSION, relation.name, relation.select(condition), columns, rows]).encode()
+
+    @contextmanager
+    def read(self, split: Split) -> Iterator[Iterator[pa.RecordBatch]]:
+        version, *rest = json.loads(split.token)
+        if version != _VERSION:
+            raise ConfigError("the copy was planned by another version of crossdock; start it anew")
+        name, sql, listed, rows = rest
+        columns = [Column(each, Type.parse(kind)) for each, kind in listed]
+        with self._connect() as connection:
+            if self.config.isolation_level:
+                connection.run(f"SET TRANSACTION ISOLATION LEVEL {_ISOLATION[self.config.isolation_level]}")
+            with connection.batches(sql, rows) as (_, batches):
+                yield self._converted(name, columns, batches)
+
+    def _converted(
+        self, name: str, columns: Sequence[Column], batches: Iterator[pa.RecordBatch]
+    ) -> Iterator[pa.RecordBatch]:
+        import pyarrow as pa
+
+        how = [self._reading(column) for column in columns]
+        schema = pa.schema([(c.name, each.type) for c, each in zip(columns, how, strict=True)])
+        for batch in batches:
+            if batch.num_columns != len(columns) + sum(bool(each.remainder) for each in how):
+                raise InternalError(f"{name} was read with {batch.num_columns} columns, not {len(columns)}")
+            beside = iter(batch.columns[len(columns) :])
+            arrays = []
+            for values, column, each in zip(batch.columns, columns, how, strict=False):
+                try:
+                    arrays.append(_exact(values, next(beside), each) if each.remainder else _as(values, each))
+                except pa.ArrowInvalid as error:
+                    raise DataError(
+                        f"{name}.{column.name} has a value that {each.type} cannot hold ({error})",
+                        hint="-s datetime2=us reads moments of all years" if each.remainder else "",
+                    ) from error
+            yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+        if self._cancelled:
+            # The driver ends a result that is cancelled as if it were complete.
+            raise CancelledError
+
+    def notes(self) -> Sequence[str]:
+        return self.server.notes
+
+    def close(self) -> None:
+        """Connections last as long as what they are for."""
+
+
+def _as(values: pa.Array, how: Reading) -> pa.Array:
+    return values if values.type == how.type else values.cast(how.type)
+
+
+def _exact(values: pa.Array, remainder: pa.Array, how: Reading) -> pa.Array:
+    """Moments with the nanoseconds that were read beside them."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    rest = remainder.cast(pa.int64()).cast(pa.duration("ns"))
+    return pc.add_checked(values.cast(how.type), rest)
+
+
+def _checked(name: str) -> str:
+    """The name of a procedure's parameter."""
+    bare = name.removeprefix("@")
+    if not bare or not bare.replace("_", "a").isalnum():
+        raise ConfigError(f"{name!r} is no name of a parameter")
+    return bare
+
+
+def _literal(value: str | float | bool | None) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, bool):
+        return str(int(value))
+    return MSSQL.text(value) if isinstance(value, str) else repr(value)
