@@ -578,3 +578,20 @@ class TestRefused:
         crossdock.copy(url, tmp_path / "out.parquet")
         assert pq.read_table(tmp_path / "out.parquet").equals(table)
         assert stored(database, "x") == [(1,)]
+
+
+def test_a_read_that_fails_does_not_fetch_the_rest(database: str) -> None:
+    """Three gigabytes that nobody wants any more."""
+    from crossdock import Location, PlanHint
+    from crossdock_connectors.sql.postgres import SPEC, PostgresConfig
+
+    assert SPEC.open_source is not None
+    query = "SELECT repeat('x', 1000) AS t FROM generate_series(1, 3000000) AS i"
+    with closing(SPEC.open_source(PostgresConfig(query=query), Location.parse(database))) as source:
+        (page,) = source.units()
+        (split,) = source.plan(page.units[0], PlanHint())
+        with pytest.raises(InterruptedError), source.read(split) as items:  # noqa: PT012
+            next(items)
+            began = time.process_time()
+            raise InterruptedError("of the sink")
+        assert time.process_time() - began < 0.5, "seconds of CPU time to leave"

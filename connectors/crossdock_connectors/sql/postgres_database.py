@@ -83,8 +83,12 @@ class Database:
         with self._lock:
             processes = sorted(self.open)
         if processes:
-            with self.connect(listed=False) as connection:
-                connection.run(f"SELECT pg_cancel_backend(p) FROM unnest(ARRAY{processes}) AS p")  # noqa: S608
+            self.end(processes)
+
+    def end(self, processes: Sequence[int]) -> None:
+        """End what these sessions are doing; they stay open."""
+        with self.connect(listed=False) as connection:
+            connection.run(f"SELECT pg_cancel_backend(p) FROM unnest(ARRAY{list(processes)}) AS p")  # noqa: S608
 
 
 class Connection:
@@ -143,7 +147,13 @@ class Connection:
             cursor.adbc_statement.set_options(**{"adbc.postgresql.batch_size_hint_bytes": str(size)})
             cursor.execute(sql)
             with cursor.fetch_record_batch() as reader:
-                yield reader
+                try:
+                    yield reader
+                except BaseException:
+                    # Closing would first fetch all the rows that nobody wants any more.
+                    with suppress(Exception):
+                        self.database.end([self.process])
+                    raise
 
     def ingest(self, schema: str, table: str, reader: pa.RecordBatchReader) -> None:
         """Load rows into a table with COPY; all or none."""
