@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from crossdock import redact
+
 if TYPE_CHECKING:
     from servers.azurite import Azurite
     from servers.dfs import Lake
@@ -22,6 +24,12 @@ if TYPE_CHECKING:
 def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Journals of tests never go to the user's own folder."""
     monkeypatch.setenv("CROSSDOCK_HOME", str(tmp_path_factory.mktemp("home")))
+
+
+@pytest.fixture(autouse=True)
+def _own_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test says is secret is an ordinary word to the next."""
+    monkeypatch.setattr(redact, "_known", redact._Known())
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import pytest
 from crossdock import ObjectInfo, ObjectReader, ShortReadError, UploadRequest
 from crossdock.files import objectfile
 from crossdock.files.objectfile import ObjectFile, PartStream, blocks_of
+from crossdock.limits import BufferPool
 from crossdock_connectors.stores.file import FileStore
 
 DATA = bytes(range(256)) * 40
@@ -151,7 +152,8 @@ class TestPartStream:
         store.commit(upload, blocks_of(0, 1, stream.finish()))
         assert (tmp_path / "out").read_bytes() == b"abcdbcdecdefdefgefgh"
 
-    def test_buffers_come_back(self, store: FileStore) -> None:
+    def test_buffers_come_back(self, store: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(objectfile, "BUFFERS", BufferPool())
         upload = store.open_upload("out", UploadRequest("r"))
         first = PartStream(store, upload, 0, 1, 3 << 20)
         buffer = first._buffer.obj

@@ -104,6 +104,9 @@ class AdlsStore(ObjectStore, RangeCopier, WholeWriter, Attributes, Folders, Copy
     def open_read(self, path: str, info: ObjectInfo | None = None) -> AdlsReader:
         return AdlsReader(self.wire, self._url(path), info or self.stat(path))
 
+    def check_path(self, path: str) -> None:
+        self._full(path)
+
     def open_upload(self, path: str, request: UploadRequest) -> bytes:
         full = self._full(path)
         if not _RUN_ID.fullmatch(request.run_id):

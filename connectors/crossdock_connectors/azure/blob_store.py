@@ -133,6 +133,9 @@ class BlobStore(ObjectStore, RangeCopier, WholeWriter, Attributes, CopySource):
     def open_read(self, path: str, info: ObjectInfo | None = None) -> BlobReader:
         return BlobReader(self.wire, self._path(path), info or self.stat(path))
 
+    def check_path(self, path: str) -> None:
+        self.place.name(path)
+
     def open_upload(self, path: str, request: UploadRequest) -> bytes:
         blob = self._container().name(path)
         if request.size is not None and request.size <= self.whole_limit:

@@ -123,13 +123,16 @@ class FileTarget:
         return stem if ends and stem and not stem.endswith("/") else name
 
     def check(self, unit: Unit, mode: WriteMode, *, guarded: bool = False) -> None:
-        """Refuse a mode that objects do not have, and an existing object in mode ``error``.
+        """Refuse a mode that objects do not have, a path that the store cannot hold, and in mode ``error`` an
+        object that exists.
 
         ``guarded``: the one request that writes the object refuses an existing one too.
         """
         if mode is WriteMode.APPEND:
             raise NotSupportedError("files cannot be appended to; use --mode overwrite or another name")
-        if mode is WriteMode.ERROR and self._exists(path := self.path(unit), guarded):
+        path = self.path(unit)
+        self.store.check_path(path)
+        if mode is WriteMode.ERROR and self._exists(path, guarded):
             raise AlreadyExistsError(
                 f"{path} exists already in {self.where}; use --mode overwrite to replace it"
             )

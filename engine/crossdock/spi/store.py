@@ -125,6 +125,9 @@ class ObjectStore(ABC):
     def open_read(self, path: str, info: ObjectInfo | None = None) -> ObjectReader:
         """Open the object. With ``info``, exactly that version: another raises SourceChangedError."""
 
+    def check_path(self, path: str) -> None:  # noqa: B027 - where looking the path up says it too
+        """Raise ConfigError for a path that the store cannot hold. Asks nobody: called for every object."""
+
     @abstractmethod
     def open_upload(self, path: str, request: UploadRequest) -> bytes:
         """Begin to write an object; returns a handle for any process. Nothing becomes visible."""
