@@ -10,8 +10,9 @@ PYTHON ?=
 demo: $(INSTALLED)
 	$(BIN)/crossdock demo
 
+# More for pytest: make test PYTEST='-k parquet'
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PYTEST)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check
