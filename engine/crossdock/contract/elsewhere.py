@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -24,12 +25,21 @@ def _processes() -> BaseContext:
     return context
 
 
+def _live_in(environment: dict[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+
+
 def elsewhere(function: Callable[..., Any], *args: object) -> Any:
     """Call ``function(*args)`` in a new process; returns its result or raises its exception.
 
-    Nothing but the pickled arguments crosses. Spec factories are found by their module and name.
+    Nothing but the pickled arguments and the environment crosses. Spec factories are found by their module
+    and name.
     """
-    with ProcessPoolExecutor(1, mp_context=_processes()) as pool:
+    # The server keeps the environment that it began with, which is that of an earlier test.
+    with ProcessPoolExecutor(
+        1, mp_context=_processes(), initializer=_live_in, initargs=(dict(os.environ),)
+    ) as pool:
         try:
             return pool.submit(function, *args).result(_LIMIT)
         except BrokenProcessPool as error:
