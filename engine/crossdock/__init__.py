@@ -63,6 +63,7 @@ _SPI = (
     "Attributes",
     "Begun",
     "Block",
+    "BulkWriter",
     "ByteSink",
     "Cancellable",
     "Capabilities",

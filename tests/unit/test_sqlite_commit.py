@@ -34,6 +34,7 @@ from crossdock import (
     WriteMode,
 )
 from crossdock_connectors.tables.sqlite_database import Connection
+from crossdock_connectors.tables.sqlite_sink import SqliteWriter
 
 
 @pytest.fixture
@@ -194,7 +195,7 @@ def test_handles_of_another_version(db: Path) -> None:
 
 
 def test_a_long_series_of_single_batches(db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("crossdock_connectors.tables.sqlite_sink._PENDING", 10_000)
+    monkeypatch.setattr(SqliteWriter, "most_pending", 10_000)
     into = sink(db)
     handle = begun(into)
     split = Split("t", 0, b"")

@@ -12,6 +12,7 @@ from crossdock import (
     AlreadyExistsError,
     Attempt,
     Begun,
+    BulkWriter,
     ConfigError,
     InternalError,
     NotFoundError,
@@ -24,7 +25,6 @@ from crossdock import (
     TransientError,
     Unit,
     WriteMode,
-    Writer,
 )
 
 from . import mssql_staging as staging_
@@ -42,11 +42,6 @@ _PENDING = 64 << 20
 _MOST_COLUMNS = 1024
 # A bulk copy costs most of a second to open.
 _SMALLEST_SPLIT = 64 << 20
-_EXTENSION = re.compile(
-    r"\.(csv|tsv|txt|psv|tbl|json|jsonl|ndjson|parquet|pq|avro|orc|xlsx?|xml|arrow|feather|ipc)"
-    r"(\.(gz|gzip|bz2|zst|zstd|xz|lz4|br|snappy|deflate|zip))?\Z",
-    re.IGNORECASE,
-)
 _CONTROL = re.compile(r"[\0-\x1f\x7f]")
 
 
@@ -64,13 +59,12 @@ class MssqlSink(Sink["pa.RecordBatch"]):
 
     def _parts(self, unit: Unit) -> tuple[str, str]:
         """Schema and name of the table that the unit goes to."""
-        name = unit.name
         if self.table:
             parts = parts_of(self.table, self.table_schema)
-        elif _EXTENSION.search(name):
-            parts = self.table_schema, _EXTENSION.sub("", name.rpartition("/")[2])
+        elif unit.table_name != unit.name:
+            parts = self.table_schema, unit.table_name
         else:
-            parts = unit_parts(name, self.table_schema)
+            parts = unit_parts(unit.name, self.table_schema)
         for part in parts:
             if _CONTROL.search(part) or part.lower().startswith(PREFIX):
                 raise ConfigError(
@@ -151,53 +145,46 @@ class MssqlSink(Sink["pa.RecordBatch"]):
         return None if self.table else ".".join(self._parts(unit)).lower()
 
 
-class MssqlWriter(Writer["pa.RecordBatch"]):
+class MssqlWriter(BulkWriter):
     """One attempt at a split: a staging table of its own, loaded by bulk copy."""
 
+    most_pending = _PENDING
+
     def __init__(self, server: Server, staging: Staging, name: str) -> None:
+        super().__init__()
         self._server, self._staging, self._name = server, staging, name
         self._types = [Type.parse(kind) for kind in staging.declared]
         self._created = False
-        self._failure: BaseException | None = None
-        self._pending: list[pa.RecordBatch] = []
-        self._pending_bytes = self._items = self._bytes = self._rows = self._loaded = 0
+        self._loaded = 0
 
-    def write(self, item: pa.RecordBatch) -> None:
-        self._pending.append(item)
-        self._pending_bytes += item.nbytes
-        if self._pending_bytes >= _PENDING:
-            self._flush()
-
-    def consume(self, items: Iterator[pa.RecordBatch]) -> None:
-        self._flush()
-        self._load(items)
-
-    def _flush(self) -> None:
-        items, self._pending, self._pending_bytes = self._pending, [], 0
-        if items:
-            self._load(iter(items))
-
-    def _load(self, items: Iterator[pa.RecordBatch]) -> None:
+    def load(self, items: Iterator[pa.RecordBatch]) -> None:
         import pyarrow as pa
 
-        from .mssql_values import form
+        from .mssql_values import form, loaded
 
-        self._failure = None
         wanted = [
             form(column.type, kind) for column, kind in zip(self._staging.schema, self._types, strict=True)
         ]
         names = self._staging.schema.names
         schema = pa.schema(list(zip(names, wanted, strict=True)))
+
+        def convert(item: pa.RecordBatch) -> pa.RecordBatch:
+            arrays = [
+                loaded(values, column.name, kind, column.type)
+                for values, column, kind in zip(item.columns, schema, self._types, strict=True)
+            ]
+            return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
         with self._server.connect() as connection:
             self._create(connection)
-            reader = pa.RecordBatchReader.from_batches(schema, self._encoded(items, schema))
+            reader = pa.RecordBatchReader.from_batches(schema, self.converted(items, convert))
             try:
                 self._loaded += connection.bulk_load(
                     self._staging.table(self._name), reader, names, self._server.query_timeout
                 )
             except BaseException as error:
-                if self._failure is not None:
-                    raise self._failure from None
+                if self.failure is not None:
+                    raise self.failure from None
                 if type(error).__name__ == "PanicException":
                     raise TransientError("the driver's bulk copy broke down", detail=str(error)) from error
                 if not isinstance(error, Exception):
@@ -214,37 +201,17 @@ class MssqlWriter(Writer["pa.RecordBatch"]):
             connection.run(create_table(table, self._staging.schema.names, self._staging.declared))
             self._created = True
 
-    def _encoded(self, items: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-        import pyarrow as pa
-
-        from .mssql_values import loaded
-
-        try:
-            for item in items:
-                arrays = [
-                    loaded(values, column.name, kind, column.type)
-                    for values, column, kind in zip(item.columns, schema, self._types, strict=True)
-                ]
-                self._items += 1
-                self._bytes += item.nbytes
-                self._rows += item.num_rows
-                yield pa.RecordBatch.from_arrays(arrays, schema=schema)
-        except BaseException as error:
-            # The bulk copy turns what its input raises into an error of its own.
-            self._failure = error
-            raise
-
     def finish(self) -> Receipt:
-        self._flush()
+        self.flush()
         if not self._created:
             with self._server.connect() as connection:
                 self._create(connection)
-        if self._loaded != self._rows:
-            raise InternalError(f"{self._rows:,} rows were written, {self._loaded:,} are there")
-        return Receipt(self._name.encode(), self._items, self._bytes, self._rows)
+        if self._loaded != self.rows:
+            raise InternalError(f"{self.rows:,} rows were written, {self._loaded:,} are there")
+        return self.receipt(self._name.encode())
 
     def abort(self) -> None:
-        self._pending = []
+        self.forget()
         if not self._created:
             return
         try:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from crossdock import (
     AlreadyExistsError,
     Attempt,
     Begun,
+    BulkWriter,
     Cancellable,
     ConfigError,
     NotFoundError,
@@ -27,7 +27,6 @@ from crossdock import (
     Target,
     Unit,
     WriteMode,
-    Writer,
 )
 
 from . import postgres_staging as staging_
@@ -42,14 +41,7 @@ from .postgres_staging import Loaded, Staging, staging_name
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_PENDING = 32 << 20
 _MOST_WRITERS = 16
-# What a file of data is called; the rest of its name becomes the table's.
-_EXTENSION = re.compile(
-    r"\.(csv|tsv|txt|psv|tbl|json|jsonl|ndjson|parquet|pq|avro|orc|xlsx?|xml|arrow|feather|ipc)"
-    r"(\.(gz|gzip|bz2|zst|zstd|xz|lz4|br|snappy|deflate|zip))?\Z",
-    re.IGNORECASE,
-)
 
 
 @dataclass
@@ -99,9 +91,7 @@ class PostgresSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], Cancellab
 
     def _table(self, unit: Unit) -> str:
         """The table that the unit goes to. Raises ConfigError for a name that no table can have."""
-        name = self.table or unit.name
-        if not self.table and _EXTENSION.search(name):
-            name = _EXTENSION.sub("", name.rpartition("/")[2])
+        name = self.table or unit.table_name
         quote(name)
         if name.startswith(PREFIX):
             raise ConfigError(
@@ -212,62 +202,36 @@ class PostgresSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], Cancellab
         self.database.close()
 
 
-class PostgresWriter(Writer["pa.RecordBatch"]):
+class PostgresWriter(BulkWriter):
     """One attempt: one transaction, from the first rows on."""
 
     def __init__(self, database: Database, staging: Staging, split: int, attempt: int) -> None:
+        super().__init__()
         self._database, self._staging = database, staging
         self._split, self._attempt = split, attempt
         self._wire = [(column.name, stored(column)[1]) for column in staging.schema]
         self._connection: Connection | None = None
-        self._failure: BaseException | None = None
-        self._pending: list[pa.RecordBatch] = []
-        self._pending_bytes = self._items = self._bytes = self._rows = 0
 
-    def write(self, item: pa.RecordBatch) -> None:
-        self._pending.append(item)
-        self._pending_bytes += item.nbytes
-        if self._pending_bytes >= _PENDING:
-            self._flush()
-
-    def consume(self, items: Iterator[pa.RecordBatch]) -> None:
-        self._flush()
-        self._load(items)
-
-    def _flush(self) -> None:
-        items, self._pending, self._pending_bytes = self._pending, [], 0
-        if items:
-            self._load(iter(items))
-
-    def _load(self, items: Iterator[pa.RecordBatch]) -> None:
+    def load(self, items: Iterator[pa.RecordBatch]) -> None:
         import pyarrow as pa
 
         connection = self._begun()
-        reader = pa.RecordBatchReader.from_batches(pa.schema(self._wire), self._converted(items))
+        schema = pa.schema(self._wire)
+
+        def converted(item: pa.RecordBatch) -> pa.RecordBatch:
+            pairs = zip(item.columns, self._wire, strict=True)
+            return pa.RecordBatch.from_arrays(
+                [convert(v, name, wire) for v, (name, wire) in pairs], schema=schema
+            )
+
+        reader = pa.RecordBatchReader.from_batches(schema, self.converted(items, converted))
         try:
             connection.ingest(self._staging.schema_name, self._staging.name, reader)
         except Exception as error:
-            if self._failure is not None:
-                raise self._failure from None
+            if self.failure is not None:
+                raise self.failure from None
             if isinstance(error, NotFoundError):
                 raise self._staging.lost("its table does not exist") from error
-            raise
-
-    def _converted(self, items: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        import pyarrow as pa
-
-        schema = pa.schema(self._wire)
-        try:
-            for item in items:
-                pairs = zip(item.columns, self._wire, strict=True)
-                arrays = [convert(values, name, wire) for values, (name, wire) in pairs]
-                self._items += 1
-                self._bytes += item.nbytes
-                self._rows += item.num_rows
-                yield pa.RecordBatch.from_arrays(arrays, schema=schema)
-        except BaseException as error:
-            # The driver turns what its input raises into an error of its own.
-            self._failure = error
             raise
 
     def _begun(self) -> Connection:
@@ -277,18 +241,18 @@ class PostgresWriter(Writer["pa.RecordBatch"]):
         return self._connection
 
     def finish(self) -> Receipt:
-        self._flush()
+        self.flush()
         connection = self._begun()
         try:
-            loaded = staging_.register(connection, self._staging, self._split, self._attempt, self._rows)
+            loaded = staging_.register(connection, self._staging, self._split, self._attempt, self.rows)
         except NotFoundError as error:
             raise self._staging.lost("its ledger does not exist") from error
         connection.run("COMMIT")
         self._close()
-        return Receipt(loaded.encode(), self._items, self._bytes, self._rows)
+        return self.receipt(loaded.encode())
 
     def abort(self) -> None:
-        self._pending = []
+        self.forget()
         with suppress(Exception):
             self._close()
 

@@ -16,6 +16,7 @@ from crossdock import (
     AlreadyExistsError,
     Attempt,
     Begun,
+    BulkWriter,
     ConfigError,
     InternalError,
     NotFoundError,
@@ -28,7 +29,6 @@ from crossdock import (
     Target,
     Unit,
     WriteMode,
-    Writer,
 )
 
 from . import sqlite_staging as staging_
@@ -42,13 +42,6 @@ from .sqlite_values import encode, stored_type
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_PENDING = 32 << 20
-# What a file of data is called; the rest of its name becomes the table's.
-_EXTENSION = re.compile(
-    r"\.(csv|tsv|txt|psv|tbl|json|jsonl|ndjson|parquet|pq|avro|orc|xlsx?|xml|arrow|feather|ipc)"
-    r"(\.(gz|gzip|bz2|zst|zstd|xz|lz4|br|snappy|deflate|zip))?\Z",
-    re.IGNORECASE,
-)
 _CONTROL = re.compile(r"[\0-\x1f\x7f]")
 _MOST_COLUMNS = 2000
 
@@ -98,9 +91,7 @@ class SqliteSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"]):
 
     def _table(self, unit: Unit) -> str:
         """The table that the unit goes to."""
-        name = self.table or unit.name
-        if not self.table and _EXTENSION.search(name):
-            name = _EXTENSION.sub("", name.rpartition("/")[2])
+        name = self.table or unit.table_name
         if not name or _CONTROL.search(name) or name.lower().startswith(("sqlite_", PREFIX)):
             raise ConfigError(
                 f"{name!r} cannot be the name of an SQLite table; name one: sqlite:///...#table"
@@ -187,33 +178,16 @@ class SqliteSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"]):
         self._presence.end()
 
 
-class SqliteWriter(Writer["pa.RecordBatch"]):
+class SqliteWriter(BulkWriter):
     """One attempt: a write transaction, open from the first rows on. Others wait for its end."""
 
     def __init__(self, database: Database, staging: Staging, nan: Literal["error", "null"]) -> None:
+        super().__init__()
         self._database, self._staging, self._nan = database, staging, nan
         self._transaction: Transaction | None = None
-        self._failure: BaseException | None = None
-        self._pending: list[pa.RecordBatch] = []
-        self._pending_bytes = self._first = self._items = self._bytes = self._rows = 0
+        self._first = 0
 
-    def write(self, item: pa.RecordBatch) -> None:
-        # Few rows wait in memory, so that a writer that is not finished locks nobody out.
-        self._pending.append(item)
-        self._pending_bytes += item.nbytes
-        if self._pending_bytes >= _PENDING:
-            self._flush()
-
-    def consume(self, items: Iterator[pa.RecordBatch]) -> None:
-        self._flush()
-        self._load(items)
-
-    def _flush(self) -> None:
-        items, self._pending, self._pending_bytes = self._pending, [], 0
-        if items:
-            self._load(iter(items))
-
-    def _load(self, items: Iterator[pa.RecordBatch]) -> None:
+    def load(self, items: Iterator[pa.RecordBatch]) -> None:
         import pyarrow as pa
 
         connection = self._begin()
@@ -221,32 +195,24 @@ class SqliteWriter(Writer["pa.RecordBatch"]):
             pa.field(column.name, stored_type(column.type, code))
             for column, code in zip(self._staging.schema, self._staging.codes, strict=True)
         )
-        reader = pa.RecordBatchReader.from_batches(schema, self._encoded(items, schema))
+        columns = list(zip(schema.names, self._staging.codes, strict=True))
+
+        def convert(item: pa.RecordBatch) -> pa.RecordBatch:
+            arrays = [
+                encode(values, name, code, self._nan)
+                for values, (name, code) in zip(item.columns, columns, strict=True)
+            ]
+            return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+        reader = pa.RecordBatchReader.from_batches(schema, self.converted(items, convert))
         try:
             with connection.cursor() as cursor:
                 cursor.adbc_ingest(self._staging.staged, reader, mode="append")
         except Exception as error:
-            if self._failure is not None:
-                raise self._failure from None
+            if self.failure is not None:
+                raise self.failure from None
             if "no such table" in str(error).lower():
                 raise self._staging.lost("the staging table does not exist") from error
-            raise
-
-    def _encoded(self, items: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-        import pyarrow as pa
-
-        codes = self._staging.codes
-        try:
-            for item in items:
-                triples = zip(item.columns, schema.names, codes, strict=True)
-                arrays = [encode(values, name, code, self._nan) for values, name, code in triples]
-                self._items += 1
-                self._bytes += item.nbytes
-                self._rows += item.num_rows
-                yield pa.RecordBatch.from_arrays(arrays, schema=schema)
-        except BaseException as error:
-            # The driver turns what its input raises into an error of its own.
-            self._failure = error
             raise
 
     def _begin(self) -> Connection:
@@ -266,17 +232,17 @@ class SqliteWriter(Writer["pa.RecordBatch"]):
         return int(connection.value(sql) or 0)
 
     def finish(self) -> Receipt:
-        self._flush()
+        self.flush()
         rows = Rows(1, 0)
         if self._transaction is not None:
             rows = Rows(self._first, self._last_rowid(self._transaction.connection))
-            if rows.last - rows.first + 1 != self._rows:
-                raise InternalError(f"{self._rows:,} rows were written, {rows} are there")
+            if rows.last - rows.first + 1 != self.rows:
+                raise InternalError(f"{self.rows:,} rows were written, {rows} are there")
             self._transaction.commit()
-        return Receipt(rows.encode(), self._items, self._bytes, self._rows)
+        return self.receipt(rows.encode())
 
     def abort(self) -> None:
-        self._pending = []
+        self.forget()
         if self._transaction is not None:
             self._transaction.rollback()
 

@@ -1,7 +1,7 @@
 """The plugin contract: all that a connector implements or is given. No vendor, no engine."""
 
 from .data import Attempt, Begun, PlanHint, Receipt, Split, Target, Unit, UnitPage, WriteMode
-from .endpoints import Cancellable, Copier, ReadBack, Sink, Source, Writer
+from .endpoints import BulkWriter, Cancellable, Copier, ReadBack, Sink, Source, Writer
 from .format import ByteSink, FileFormat, FormatWriter, Part, Piece
 from .spec import Capabilities, ConnectorConfig, ConnectorSpec, Location, Secrets
 from .store import (
@@ -22,6 +22,7 @@ __all__ = [
     "Attributes",
     "Begun",
     "Block",
+    "BulkWriter",
     "ByteSink",
     "Cancellable",
     "Capabilities",

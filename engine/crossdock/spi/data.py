@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -23,6 +24,13 @@ class WriteMode(StrEnum):
     """Replace the target at commit, in one step."""
 
 
+_FILE_OF_DATA = re.compile(
+    r"\.(csv|tsv|txt|psv|tbl|json|jsonl|ndjson|parquet|pq|avro|orc|xlsx?|xml|arrow|feather|ipc)"
+    r"(\.(gz|gzip|bz2|zst|zstd|xz|lz4|br|snappy|deflate|zip))?\Z",
+    re.IGNORECASE,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Unit:
     """What becomes visible at once: a table, an object.
@@ -35,6 +43,12 @@ class Unit:
     name: str
     size: int | None = None
     token: bytes = b""
+
+    @property
+    def table_name(self) -> str:
+        """The name for a table made of the unit: of a file of data, that without folders and extension."""
+        name = _FILE_OF_DATA.sub("", self.name)
+        return self.name if name == self.name else name.rpartition("/")[2]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from .data import Receipt
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from .data import Attempt, Begun, PlanHint, Receipt, Split, Target, Unit, UnitPage
+    from .data import Attempt, Begun, PlanHint, Split, Target, Unit, UnitPage
 
 T = TypeVar("T")
 
@@ -76,6 +78,67 @@ class Writer(ABC, Generic[T]):
     @abstractmethod
     def abort(self) -> None:
         """Throw this attempt away. Never raises."""
+
+
+class BulkWriter(Writer["pa.RecordBatch"]):
+    """A writer around a bulk loader that pulls batches; a connector adds ``load``, ``finish`` and ``abort``.
+
+    ``failure`` is what the input raised, which many loaders turn into an error of their own.
+    """
+
+    most_pending = 32 << 20
+    """Bytes that wait in memory when the engine pushes batches; then they are loaded."""
+
+    def __init__(self) -> None:
+        self.failure: BaseException | None = None
+        self._pending: list[pa.RecordBatch] = []
+        self._pending_bytes = self._items = self._bytes = self.rows = 0
+
+    @abstractmethod
+    def load(self, items: Iterator[pa.RecordBatch]) -> None:
+        """Load these batches behind those loaded before."""
+
+    def write(self, item: pa.RecordBatch) -> None:
+        self._pending.append(item)
+        self._pending_bytes += item.nbytes
+        if self._pending_bytes >= self.most_pending:
+            self.flush()
+
+    def consume(self, items: Iterator[pa.RecordBatch]) -> None:
+        self.flush()
+        self.load(items)
+
+    def flush(self) -> None:
+        """Load what waits; ``finish`` begins with it."""
+        items, self._pending, self._pending_bytes = self._pending, [], 0
+        if items:
+            self.load(iter(items))
+
+    def forget(self) -> None:
+        """Let go of what waits; ``abort`` begins with it."""
+        self._pending, self._pending_bytes = [], 0
+
+    def converted(
+        self, items: Iterator[pa.RecordBatch], convert: Callable[[pa.RecordBatch], pa.RecordBatch]
+    ) -> Iterator[pa.RecordBatch]:
+        """The batches as the loader takes them; counts them for the receipt, and keeps ``failure``."""
+        self.failure = None
+        try:
+            for item in items:
+                loadable = convert(item)
+                self._items += 1
+                self._bytes += item.nbytes
+                self.rows += item.num_rows
+                yield loadable
+        except BaseException as error:
+            self.failure = error
+            raise
+
+    def receipt(self, token: bytes) -> Receipt:
+        """The receipt of all that was converted."""
+        from .data import Receipt
+
+        return Receipt(token, self._items, self._bytes, self.rows)
 
 
 class Sink(ABC, Generic[T]):
