@@ -171,7 +171,7 @@ def test_without_newlines_in_values_a_file_is_cut_unread(options: dict[str, Any]
             "a.csv",
             "from the middle of a file in utf-16",
         ),
-        (gzip.compress(b"a,b\n1,2\n"), {}, "a.csv.gz", "it is compressed"),
+        (gzip.compress(b"a,b\n1,2\n", mtime=0), {}, "a.csv.gz", "it is compressed"),
         (b'a,b\n5" pipe,2\n' * 9, {}, "a.csv", "a quote in a value that does not start with one"),
         (b'a,b\n1,2\n3,"2\n' + b"1,2\n" * 9, {}, "a.csv", "a quote in a value that does not start with one"),
         (b"a,b\r" + b"1,2\r" * 9, {}, "a.csv", "no newline in it is known to end a row"),
@@ -188,7 +188,7 @@ def test_why_a_file_stays_whole_is_said(data: bytes, options: dict[str, str], pa
 def test_many_files_make_one_note() -> None:
     fmt = opened()
     for number in range(3):
-        plan(fmt, gzip.compress(b"a,b\n1,2\n"), path=f"{number}.csv.gz")
+        plan(fmt, gzip.compress(b"a,b\n1,2\n", mtime=0), path=f"{number}.csv.gz")
     assert fmt.notes() == ["0.csv.gz (and 2 more files) was read by one worker because it is compressed"]
 
 
