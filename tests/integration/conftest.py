@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 import pytest
 from observing import Record
+from originals import sample, write_all
 
 from crossdock import retry
 from crossdock.plugins import registry
@@ -53,6 +55,19 @@ def sink_record(tmp_path: Path) -> Record:
 @pytest.fixture
 def shelf(tmp_path: Path) -> Path:
     return tmp_path / "shelf"
+
+
+@pytest.fixture(scope="module")
+def table() -> pa.Table:
+    return sample()
+
+
+@pytest.fixture(scope="module")
+def originals(table: pa.Table, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ``t.parquet``, ``t.csv``, ``t.csv.gz`` and ``t.jsonl``."""
+    folder = tmp_path_factory.mktemp("originals")
+    write_all(table, folder)
+    return folder
 
 
 @pytest.fixture

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from crossdock import Capabilities, ConnectorSpec, CrossdockError, Location, WriteMode
+from crossdock import Location
 
-from .auth import SECRETS, signer
-from .blob import MAX_BLOCKS, MIB, BlobConfig
+from . import blob
+from .auth import signer
 
 if TYPE_CHECKING:
     from .address import Place
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from .wire import Service
 
 
-class AdlsConfig(BlobConfig):
+class AdlsConfig(blob.BlobConfig):
     """Options of ADLS Gen2."""
 
     account: str | None = Field(
@@ -73,16 +72,11 @@ def _blob_service(config: AdlsConfig, where: Place) -> Service:
     return replace(where.service, host=where.service.host.replace(".dfs.", ".blob.", 1))
 
 
-def _classify(error: BaseException) -> CrossdockError | None:
-    from .errors import classify
-
-    return classify(error)
-
-
-SPEC = ConnectorSpec(
+# Staged data is private to a run here; but what another run committed meanwhile is not replaced.
+SPEC = replace(
+    blob.SPEC,
     name="adls",
     summary="Azure Data Lake Storage Gen2",
-    kind="store",
     config=AdlsConfig,
     schemes=("abfss", "https", "http"),
     hosts=("*.dfs.*",),
@@ -92,23 +86,8 @@ SPEC = ConnectorSpec(
         "AzureBlobFSReadSettings",
         "AzureBlobFSWriteSettings",
     ),
-    capabilities=Capabilities(
-        write_modes=frozenset({WriteMode.ERROR, WriteMode.OVERWRITE}),
-        visibility="per_object",
-        # Staged data is its own; but what another run committed meanwhile is not replaced.
-        private_staging=False,
-        block_range=(1, 4000 * MIB),
-        best_block=8 * MIB,
-        parallel=12,
-        max_blocks=MAX_BLOCKS,
-        resume_window=timedelta(days=7),
-        read_back="after_commit",
-    ),
     open_store=_open,
-    classify=_classify,
     # What stands before the @ of an address is the file system.
-    secrets=replace(SECRETS, user=False),
+    secrets=replace(blob.SPEC.secrets, user=False),
     example="crossdock copy data/ abfss://landing@contoso.dfs.core.windows.net/data/",
-    requires=("azure.storage.blob", "azure.identity", "azure.core"),
-    extra="crossdock[azure]",
 )
