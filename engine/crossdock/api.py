@@ -274,7 +274,7 @@ def _if_gone(run_id: str, error: CrossdockError) -> str:
 
 
 def _clean_up(journal: Journal, again: Again) -> None:
-    from .resolve import blaming, open_sink
+    from .opening import blaming, open_sink
 
     _, resolved = _recall(journal, again, ("sink",))
     with closing(open_sink(resolved)) as sink, blaming(resolved.sink.connector, "sink"):

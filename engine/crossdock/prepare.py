@@ -19,9 +19,9 @@ from .files.tabular import FormatSink
 from .gate import Gate, NoGate
 from .journal import Journal
 from .limits import MemoryBudget, NoThrottle, Throttle
+from .opening import open_sink, open_source
 from .plugins import registry
 from .request import CopyRequest, Resolved
-from .resolve import open_sink, open_source
 from .spi.endpoints import Copier, ReadBack, Sink, Source
 from .spi.spec import ConnectorSpec
 from .worker import ChildPool

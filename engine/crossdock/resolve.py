@@ -1,32 +1,32 @@
-"""From addresses to open endpoints: which connector, which format, one object or many."""
+"""What addresses mean: which connector, which format, one object or many."""
 
 from __future__ import annotations
 
 import re
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from .carry import Worker, classified
+from .carry import Worker
 from .credentials import public_url
 from .errors import ConfigError, NotFoundError
-from .files.binary import DEFAULT_BLOCK, BinarySink, BinarySource, FileTarget
+from .files.binary import DEFAULT_BLOCK
 from .files.listing import split_wildcard
 from .files.merging import MergedSource
 from .files.names import merged
-from .files.selecting import check_address, discovered, parent, rooted, select
+from .files.selecting import check_address, parent, rooted, select
 from .files.settings import StoreReadSettings, StoreWriteSettings
-from .files.tabular import FormatSink, FormatSource, packed, unpacked
+from .files.tabular import FormatSource, packed
 from .gate import NoGate
+from .opening import blaming, open_sink, open_source, open_store
 from .options import given_settings, sort_options
 from .plan import End, decide
 from .plugins import Registry, registry
-from .request import CopyRequest, Resolved, SinkEnd, SourceEnd, validate_options
+from .request import CopyRequest, Resolved, SinkEnd, SourceEnd
 from .retry import again
-from .spi.endpoints import Sink, Source
 from .spi.spec import ConnectorSpec, Location
 from .spi.store import ObjectStore
 
@@ -356,80 +356,3 @@ def _agree(resolved: Resolved, cancel: threading.Event) -> Resolved:
             return resolved.source.model_copy(update=found)
 
     return resolved.model_copy(update={"source": again(attempt, cancel, Worker(), NoGate())})
-
-
-@contextmanager
-def blaming(connector: str, side: str) -> Iterator[None]:
-    """Errors of a connector that is asked outside a run come out classified."""
-    try:
-        yield
-    except Exception as error:
-        raise classified(error, registry().by_name(connector).classify, side) from error
-
-
-def open_store(spec: ConnectorSpec, url: str, options: dict[str, str]) -> ObjectStore:
-    assert spec.open_store is not None  # noqa: S101 - check_spec demands it of stores
-    return spec.open_store(validate_options(spec.config, options, spec.name), Location.parse(url))
-
-
-def open_source(resolved: Resolved) -> Source[Any]:
-    """Open the source of a resolved copy, in any process."""
-    with blaming(resolved.source.connector, "source"):
-        return _open_source(resolved)
-
-
-def _open_source(resolved: Resolved) -> Source[Any]:
-    end, plugins = resolved.source, registry()
-    spec = plugins.by_name(end.connector)
-    if spec.kind == "table":
-        if spec.open_source is None:
-            raise ConfigError(f"{spec.name} cannot be read from")
-        return spec.open_source(
-            validate_options(spec.config, end.options, spec.name), Location.parse(end.root)
-        )
-    location = Location.parse(end.root)
-
-    def open_folder(path: str) -> ObjectStore:
-        return open_store(spec, location.with_path(path).url if path else end.root, end.options)
-
-    store, settings = open_folder(""), end.settings
-    where = f"{public_url(end.root).rstrip('/')}/{end.name or end.pattern}"
-    selection = select(
-        store, where, settings, open_folder, name=end.name, pattern=end.pattern, as_listed=end.merge
-    )
-    if resolved.payload == "binary":
-        return MergedSource(store, selection) if end.merge else BinarySource(store, selection)
-    partitions = discovered(location.path, settings)
-    file_format = _open_format(end.format, end.format_options)
-    agreed = unpacked(end.columns) if end.columns else None
-    return FormatSource(store, file_format, selection, end.merge, partitions=partitions, agreed=agreed)
-
-
-def open_sink(resolved: Resolved) -> Sink[Any]:
-    """Open the sink of a resolved copy, in any process. Changes nothing."""
-    with blaming(resolved.sink.connector, "sink"):
-        return _open_sink(resolved)
-
-
-def _open_sink(resolved: Resolved) -> Sink[Any]:
-    end, plugins = resolved.sink, registry()
-    spec = plugins.by_name(end.connector)
-    if spec.kind == "table":
-        if spec.open_sink is None:
-            raise ConfigError(f"{spec.name} cannot be written to")
-        return spec.open_sink(validate_options(spec.config, end.options, spec.name), Location.parse(end.root))
-    store = open_store(spec, end.root, end.options)
-    target = FileTarget(store, public_url(end.root), end.name, end.extension, end.replaces)
-    target.flat = end.settings.copy_behavior == "FlattenHierarchy"
-    if resolved.payload == "binary":
-        able = spec.capabilities
-        largest = (able.block_range or (1, None))[1]
-        return BinarySink(store, target, end.block, able.max_blocks, largest, end.fixed_block)
-    file_format = _open_format(end.format, end.format_options)
-    return FormatSink(store, file_format, target, end.block, end.digest)
-
-
-def _open_format(name: str, options: dict[str, str]) -> Any:
-    spec = registry().by_name(name, "format")
-    assert spec.open_format is not None  # noqa: S101 - plan.decide saw to it
-    return spec.open_format(validate_options(spec.config, options, spec.name))

@@ -220,7 +220,7 @@ class _Child:
 
     def __init__(self, hello: dict[str, Any], out: IO[str]) -> None:
         from .credentials import know_resolved
-        from .resolve import open_sink, open_source
+        from .opening import open_sink, open_source
 
         if refusal := _other_protocol(hello.get("protocol")):
             raise refusal

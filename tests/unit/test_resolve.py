@@ -11,10 +11,11 @@ import pytest
 from crossdock import ConfigError, MissingDependencyError, NotFoundError
 from crossdock.credentials import stored
 from crossdock.files.binary import DEFAULT_BLOCK
+from crossdock.opening import open_sink, open_source
 from crossdock.options import add_options
 from crossdock.plugins import registry
 from crossdock.request import CopyRequest, Resolved
-from crossdock.resolve import open_sink, open_source, resolve
+from crossdock.resolve import resolve
 
 
 @pytest.fixture
