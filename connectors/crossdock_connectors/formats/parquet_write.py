@@ -168,7 +168,9 @@ def check_types(schema: pa.Schema, config: ParquetConfig) -> None:
     pyarrow is asked by writing no rows of each: it knows better than a list here what it can write.
     """
     if not schema.names:
-        raise SchemaMismatchError("a Parquet file needs at least one column")
+        raise SchemaMismatchError(
+            "the source has no columns (is it empty?), and a Parquet file needs at least one column"
+        )
     for column in schema:
         alone = pa.schema([column])
         try:
