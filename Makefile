@@ -10,9 +10,9 @@ PYTHON ?=
 demo: $(INSTALLED)
 	$(BIN)/crossdock demo
 
-# More for pytest: make test PYTEST='-k parquet'
+# More for pytest: make test PYTEST='-k parquet'; in one process, with a debugger: PYTEST='-n 0 --pdb'
 test: $(INSTALLED)
-	$(BIN)/python -m pytest $(PYTEST)
+	$(BIN)/python -m pytest -n 3 --dist worksteal $(PYTEST)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check
