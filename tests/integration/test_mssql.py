@@ -98,7 +98,11 @@ def test_query_in_parts(keyed: TdsServer) -> None:
 
 
 def test_procedure_with_parameters(keyed: TdsServer) -> None:
-    keyed.database.procedure("dbo.some", "SELECT k, v FROM dbo.keyed WHERE v = @name OR k = @k")
+    with connect(keyed) as connection:
+        connection.run(
+            "CREATE PROCEDURE dbo.some @name nvarchar(20), @k int AS "
+            "SELECT k, v FROM dbo.keyed WHERE v = @name OR k = @k"
+        )
     found = read(source(keyed, procedure="dbo.some", parameters={"name": "v5", "k": 9}))
     assert sorted(found[0]["k"].to_pylist()) == [5, 9]
 

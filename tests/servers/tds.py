@@ -21,7 +21,8 @@ from pathlib import Path
 import trustme
 
 from . import tds_wire as wire_
-from .tds_engine import Database, Session
+from .tds_database import Database
+from .tds_engine import Session
 from .tds_tsql import SqlError, Token, statements
 from .tds_types import Reader, TdsError
 from .tds_wire import Login, Wire
@@ -119,13 +120,13 @@ def _serve(sock: socket.socket, server: _Serving, context: ssl.SSLContext, spid:
     try:
         with sock, suppress(OSError, TdsError, EOFError):
             wire = Wire(sock, context)
-            if _log_in(wire):
-                _Client(wire, server, spid).serve()
+            if login := _log_in(wire):
+                _Client(wire, server, spid).serve(login)
     finally:
         server.open.pop(spid, None)
 
 
-def _log_in(wire: Wire) -> bool:
+def _log_in(wire: Wire) -> Login | None:
     kind, data = wire.receive()
     if kind != wire_.PRELOGIN:
         raise TdsError("a connection begins with PRELOGIN")
@@ -139,15 +140,15 @@ def _log_in(wire: Wire) -> bool:
     if not known:
         refusal = wire_.error(18456, f"Login failed for user '{login.user}'.", level=14)
         wire.answer(refusal + wire_.done(wire_.DONE_ERROR))
-        return False
+        return None
     if login.database not in ("", "test", "master"):
         refusal = wire_.error(
             4060, f'Cannot open database "{login.database}" requested by the login.', level=11
         )
         wire.answer(refusal + wire_.done(wire_.DONE_ERROR))
-        return False
+        return None
     wire.answer(wire_.login_answer(login, wire.packet_size))
-    return True
+    return login
 
 
 class _Client:
@@ -158,8 +159,9 @@ class _Client:
         self._session = Session(server.database, spid, self._sleep, server.kill)
         self._prepared: dict[int, str] = {}
 
-    def serve(self) -> None:
+    def serve(self, login: Login) -> None:
         try:
+            self._session.signed_in(login.host)
             while True:
                 kind, data = self._wire.receive()
                 if self._wire.was_reset:

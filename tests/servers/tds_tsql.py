@@ -19,7 +19,7 @@ _TOKEN = re.compile(
 _TABLE_AFTER = {"FROM", "JOIN", "INTO", "TABLE", "UPDATE"}
 _RENAMED = {"COUNT_BIG": "COUNT", "ISNULL": "IFNULL", "LEN": "LENGTH"}
 VERBS = ("BEGIN", "COMMIT", "ROLLBACK", "CREATE", "DROP", "TRUNCATE", "INSERT", "DELETE", "UPDATE", "SELECT",
-         "EXEC", "WITH", "SET", "USE", "WAITFOR", "KILL", "THROW")  # fmt: skip
+         "EXEC", "WITH", "SET", "USE", "WAITFOR", "KILL", "DISABLE", "ENABLE")  # fmt: skip
 
 
 class SqlError(Exception):
@@ -105,7 +105,9 @@ def chain(tokens: Sequence[Token], at: int) -> tuple[list[str], int]:
 
 
 def table_name(parts: Sequence[str]) -> str:
-    """The name in SQLite: schema and table in one."""
+    """The name in SQLite: schema and table in one; variables keep theirs."""
+    if parts[-1].startswith("@"):
+        return parts[-1]
     schema, table = ("dbo", *parts)[-2:]
     return f"{schema or 'dbo'}.{table}"
 
@@ -155,6 +157,8 @@ class Rewriter:
 
     def rewrite(self, tokens: Sequence[Token]) -> str:
         """The statement as SQLite takes it."""
+        if tokens and tokens[0].word == "UPDATE":
+            tokens = _update(tokens)
         ctes = {tokens[i].name.lower() for i in range(len(tokens) - 2)
                 if tokens[i].is_name() and tokens[i + 1].word == "AS" and tokens[i + 2].text == "("}  # fmt: skip
         return self._select(tokens, ctes)
@@ -209,6 +213,8 @@ class Rewriter:
             return quote(self.function(parts[-1].lower(), split(tokens[after + 1 : end]))), end + 1
         if len(parts) == 1 and parts[0].lower() in ctes:
             return quote(parts[0]), after
+        if parts[0].startswith("@"):
+            return quote(self.variables.get(parts[0].lower(), tokens[at]).text), after
         return quote(table_name(parts)), after
 
     def _token(self, token: Token) -> str:
@@ -226,6 +232,22 @@ class Rewriter:
         return _RENAMED.get(token.word, token.text)
 
 
+def _update(tokens: Sequence[Token]) -> Sequence[Token]:
+    """``UPDATE t SET ... FROM table AS t INNER JOIN x ON y`` in SQLite's order."""
+    at = next((i for i, token in enumerate(tokens) if token.word == "FROM"), 0)
+    join = next((i for i, token in enumerate(tokens) if token.word == "JOIN"), 0)
+    if not at or not join or tokens[2].word != "SET":
+        return tokens
+    on, depth = 0, 0
+    for index in range(join, len(tokens)):
+        depth += {"(": 1, ")": -1}.get(tokens[index].text, 0)
+        if tokens[index].word == "ON" and not depth:
+            on = index
+    end = join - (tokens[join - 1].word == "INNER")
+    head = [Token("word", "UPDATE"), *tokens[at + 1 : end], *tokens[2:at]]
+    return [*head, Token("word", "FROM"), *tokens[join + 1 : on], Token("word", "WHERE"), *tokens[on + 1 :]]
+
+
 @dataclass(frozen=True, slots=True)
 class ColumnDefinition:
     name: str
@@ -233,6 +255,7 @@ class ColumnDefinition:
     nullable: bool = True
     identity: bool = False
     default: str = ""
+    collation: str = ""
 
 
 def table_definition(tokens: Sequence[Token]) -> tuple[list[ColumnDefinition], list[str], bool]:
@@ -260,8 +283,10 @@ def table_definition(tokens: Sequence[Token]) -> tuple[list[ColumnDefinition], l
         if "DEFAULT" in rest:
             start = at + rest.index("DEFAULT") + 1
             default = " ".join(Rewriter(_no_function, {})._token(token) for token in part[start:])
+        collation = rest[rest.index("COLLATE") + 1] if "COLLATE" in rest else ""
+        identity = "IDENTITY" in rest
         columns.append(
-            ColumnDefinition(part[0].name, Kind.parse(text), nullable, "IDENTITY" in rest, default)
+            ColumnDefinition(part[0].name, Kind.parse(text), nullable, identity, default, collation)
         )
     return columns, key, clustered
 

@@ -17,7 +17,8 @@ from decimal import Context, Decimal
 from typing import Any
 
 Value = int | float | bytes | str | None
-COLLATION = bytes.fromhex("0904d00034")  # SQL_Latin1_General_CP1_CI_AS
+COLLATION = bytes.fromhex("0904d00034")
+COLLATION_NAME = "SQL_Latin1_General_CP1_CI_AS"
 _DAY_ONE = date(1, 1, 1).toordinal()
 _EPOCH = datetime(1900, 1, 1)
 MAX = -1
@@ -198,7 +199,8 @@ class Kind:
         if name == "uniqueidentifier":
             return str(uuid.UUID(bytes_le=raw)).upper()
         if name in ("nchar", "nvarchar", "xml"):
-            return raw.decode("utf-16-le")
+            text = raw.decode("utf-16-le")
+            return text.removeprefix("\ufeff") if name == "xml" else text
         if name in ("char", "varchar"):
             return raw.decode("cp1252")
         if name in _BINARIES or name == "timestamp":

@@ -154,7 +154,7 @@ class Login:
     password: str = field(repr=False)
     database: str
     token: str = field(default="", repr=False)
-    application: str = ""
+    host: str = ""
 
     @classmethod
     def parse(cls, data: bytes) -> Login:
@@ -173,8 +173,8 @@ class Login:
                 if feature == 2 and body[0] >> 1 == 1:
                     token = body[5 : 5 + struct.unpack_from("<I", body, 1)[0]].decode("utf-16-le")
                 where += 5 + size
-        user, application, database = (text(i).decode("utf-16-le") for i in (1, 3, 8))
-        return cls(user, password.decode("utf-16-le"), database, token, application)
+        user, host, database = (text(i).decode("utf-16-le") for i in (1, 0, 8))
+        return cls(user, password.decode("utf-16-le"), database, token, host)
 
 
 def _short(text: str) -> bytes:
