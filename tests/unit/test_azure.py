@@ -101,14 +101,14 @@ class TestAddresses:
         text = f"AccountName=contoso;AccountKey={KEY};EndpointSuffix=core.chinacloudapi.cn"
         monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", text)
         assert _where("az://landing")[0] == "https://contoso.blob.core.chinacloudapi.cn"
-        assert signer(BlobConfig(), "contoso").kind == "key"
+        assert signer(BlobConfig(), "contoso", "contoso.blob.core.windows.net").kind == "key"
 
     def test_the_environments_sas_goes_to_its_own_account_only(self, monkeypatch: pytest.MonkeyPatch) -> None:
         text = "BlobEndpoint=https://contoso.blob.core.windows.net/;SharedAccessSignature=sv=1&sig=SECRET"
         monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", text)
-        assert signer(BlobConfig(), "contoso").suffix == "sv=1&sig=SECRET"
+        assert signer(BlobConfig(), "contoso", "contoso.blob.core.windows.net").suffix == "sv=1&sig=SECRET"
         with pytest.raises(AuthError, match="needs a SAS"):
-            signer(BlobConfig(auth="sas"), "fabrikam")
+            signer(BlobConfig(auth="sas"), "fabrikam", "fabrikam.blob.core.windows.net")
 
     def test_an_endpoint_of_another_protocol(self) -> None:
         with pytest.raises(ConfigError, match="the endpoint is not of the form"):
@@ -191,16 +191,38 @@ class TestAddresses:
 class TestCredentials:
     def test_what_is_given_comes_first(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AZURE_STORAGE_KEY", KEY)
-        assert signer(AzureConfig(), "contoso").kind == "key"
-        assert signer(AzureConfig.model_validate({"sas_token": "sig=x"}), "contoso").kind == "sas"
-        assert signer(AzureConfig(), "contoso", "?sv=1&sig=x").kind == "sas"
-        assert signer(AzureConfig(auth="anonymous"), "contoso").kind == "anonymous"
+        assert signer(AzureConfig(), "contoso", "contoso.blob.core.windows.net").kind == "key"
+        assert (
+            signer(
+                AzureConfig.model_validate({"sas_token": "sig=x"}), "contoso", "contoso.blob.core.windows.net"
+            ).kind
+            == "sas"
+        )
+        assert signer(AzureConfig(), "contoso", "contoso.blob.core.windows.net", "?sv=1&sig=x").kind == "sas"
+        assert (
+            signer(AzureConfig(auth="anonymous"), "contoso", "contoso.blob.core.windows.net").kind
+            == "anonymous"
+        )
 
     def test_a_key_goes_to_its_own_account_only(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AZURE_STORAGE_ACCOUNT", "fabrikam")
         monkeypatch.setenv("AZURE_STORAGE_KEY", KEY)
         with pytest.raises(AuthError, match="needs the account's key"):
-            signer(AzureConfig(auth="key"), "contoso")
+            signer(AzureConfig(auth="key"), "contoso", "contoso.blob.core.windows.net")
+
+    def test_a_sign_in_goes_to_azure_only_unless_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """An address alone sends neither a token nor the environment's SAS to somebody else's host."""
+        monkeypatch.setenv("AZURE_STORAGE_SAS_TOKEN", "sv=1&sig=SECRET")
+        host = "contoso.blob.core.windows.net.example"
+        for config in (BlobConfig(), BlobConfig(auth="sas")):
+            with pytest.raises((ConfigError, AuthError)):
+                signer(config, "contoso", host)
+        monkeypatch.delenv("AZURE_STORAGE_SAS_TOKEN")
+        with pytest.raises(ConfigError, match=r"no host of Azure.*auth=entra"):
+            signer(BlobConfig(), "contoso", host)
+        assert signer(BlobConfig(auth="entra"), "contoso", host).kind == "entra"
+        assert signer(BlobConfig(endpoint=f"https://{host}"), "contoso", host).kind == "entra"
+        assert signer(BlobConfig(), "contoso", host, "sv=1&sig=own").kind == "sas"
 
     def test_a_sas_out_of_its_time(self) -> None:
         late, early = (datetime.now(UTC) + timedelta(hours=hours) for hours in (-1, 1))

@@ -51,7 +51,7 @@ def _open(config: AdlsConfig, location: Location) -> AdlsStore:
     from .wire import Wire
 
     where = place(config, location, "dfs")
-    signs = signer(config, where.service.account, where.sas)
+    signs = signer(config, where.service.account, where.service.host, where.sas)
     wire = Wire(where.service, signs, config)
     there = replace(where, service=_blob_service(config, where))
     blob_wire = Wire(there.service, signs, config)

@@ -38,6 +38,14 @@ SECRETS = Secrets(
 SCOPE = "https://storage.azure.com/.default"
 _IDENTITY = ("AZURE_", "IDENTITY_", "MSI_", "IMDS_")
 _EARLY = timedelta(minutes=1)
+# Hosts that a sign-in is sent to without being told so: all clouds, as AzCopy trusts them.
+_AZURE = (
+    ".core.windows.net",
+    ".core.chinacloudapi.cn",
+    ".core.usgovcloudapi.net",
+    ".core.cloudapi.de",
+    ".storage.azure.net",
+)
 _ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
 
 
@@ -244,8 +252,13 @@ def settings(config: AzureConfig) -> dict[str, str]:
     return found
 
 
-def signer(config: AzureConfig, account: str, sas: str = "") -> Signer:
-    """How to sign for an account; ``sas`` is the one of the URL. Raises AuthError or ConfigError."""
+def signer(config: AzureConfig, account: str, host: str, sas: str = "") -> Signer:
+    """How to sign for an account; ``sas`` is the one of the URL.
+
+    Raises AuthError; ConfigError, too, where a token or the environment's SAS would go to a host that is
+    none of Azure's, because of nothing but an address.
+    """
+    trusted = bool(config.endpoint) or host.endswith(_AZURE)
     string = settings(config)
     mine = string.get("accountname", account) == account
     signed = string.get("sharedaccesssignature", "")
@@ -259,7 +272,12 @@ def signer(config: AzureConfig, account: str, sas: str = "") -> Signer:
     if config.auth in ("auto", "key") and not key and not sas:
         key = environment.get("AZURE_STORAGE_KEY", "") or environment.get("AZURE_STORAGE_ACCOUNT_KEY", "")
     if config.auth in ("auto", "sas") and not key and not sas:
-        sas = environment.get("AZURE_STORAGE_SAS_TOKEN", "")
+        sas = environment.get("AZURE_STORAGE_SAS_TOKEN", "") if trusted else ""
+    if config.auth == "auto" and not (key or sas or trusted):
+        raise ConfigError(
+            f"{host} is no host of Azure, so no sign-in is sent there by itself; say how with auth=entra or "
+            "auth=anonymous, or give account_key=... or sas_token=..."
+        )
     return _choose(config, account, key, sas)
 
 

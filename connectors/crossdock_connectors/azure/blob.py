@@ -38,7 +38,8 @@ def _open(config: BlobConfig, location: Location) -> BlobStore:
     from .wire import Wire
 
     where = place(config, location)
-    wire = Wire(where.service, signer(config, where.service.account, where.sas), config)
+    signs = signer(config, where.service.account, where.service.host, where.sas)
+    wire = Wire(where.service, signs, config)
     return BlobStore(wire, where, server_copy=config.server_copy, checksum=config.checksum)
 
 
