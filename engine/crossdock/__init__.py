@@ -1,6 +1,7 @@
 """crossdock: an open integration runtime.
 
-Everything public is a name of this module: ``copy``, ``acopy`` and ``resume`` for people who move data;
+Everything public is a name of this module: ``copy``, ``acopy`` and ``resume`` for people who move data,
+``test_connection``, ``browse``, ``schema`` and ``preview`` for those who look at it first;
 ``hookimpl``, the classes of ``crossdock.spi`` and the errors for people who write connectors. Names
 are imported on first use, so that ``import crossdock`` costs next to nothing.
 """
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from .api import copy as copy
     from .api import resume as resume
     from .errors import *
+    from .interactive import browse as browse
+    from .interactive import preview as preview
+    from .interactive import schema as schema
+    from .interactive import test_connection as test_connection
     from .plugins import hookimpl as hookimpl
     from .report import CopyResult as CopyResult
     from .report import RunInfo as RunInfo
@@ -30,6 +35,10 @@ _ENGINE = {
     "acopy": "api",
     "copy": "api",
     "resume": "api",
+    "browse": "interactive",
+    "preview": "interactive",
+    "schema": "interactive",
+    "test_connection": "interactive",
     "hookimpl": "plugins",
     "CopyResult": "report",
     "RunInfo": "report",
@@ -63,6 +72,7 @@ _SPI = (
     "Attributes",
     "Begun",
     "Block",
+    "Browsable",
     "BulkWriter",
     "ByteSink",
     "Cancellable",
@@ -70,6 +80,8 @@ _SPI = (
     "ConnectorConfig",
     "ConnectorSpec",
     "Copier",
+    "Entry",
+    "EntryPage",
     "FileFormat",
     "Folders",
     "FormatWriter",
@@ -82,6 +94,7 @@ _SPI = (
     "Piece",
     "PlanHint",
     "RangeCopier",
+    "Reached",
     "ReadBack",
     "Receipt",
     "Secrets",

@@ -14,7 +14,8 @@ from .files.merging import MergedSource
 from .files.selecting import discovered, select
 from .files.tabular import FormatSink, FormatSource, unpacked
 from .plugins import registry
-from .request import Resolved, validate_options
+from .report import Payload
+from .request import Resolved, SourceEnd, validate_options
 from .spi.endpoints import Sink, Source
 from .spi.spec import ConnectorSpec, Location
 from .spi.store import ObjectStore
@@ -37,19 +38,21 @@ def open_store(spec: ConnectorSpec, url: str, options: dict[str, str]) -> Object
 def open_source(resolved: Resolved) -> Source[Any]:
     """Open the source of a resolved copy, in any process."""
     with blaming(resolved.source.connector, "source"):
-        return _open_source(resolved)
+        return open_end(resolved.source, resolved.payload)
 
 
-def _open_source(resolved: Resolved) -> Source[Any]:
-    end, plugins = resolved.source, registry()
-    spec = plugins.by_name(end.connector)
-    if spec.kind == "table":
-        if spec.open_source is None:
-            raise ConfigError(f"{spec.name} cannot be read from")
-        return spec.open_source(
-            validate_options(spec.config, end.options, spec.name), Location.parse(end.root)
-        )
+def open_table(spec: ConnectorSpec, location: Location, options: dict[str, str]) -> Source[Any]:
+    if spec.open_source is None:
+        raise ConfigError(f"{spec.name} cannot be read from")
+    return spec.open_source(validate_options(spec.config, options, spec.name), location)
+
+
+def open_end(end: SourceEnd, payload: Payload) -> Source[Any]:
+    """Open a source; the connector's errors come out as they are."""
+    spec = registry().by_name(end.connector)
     location = Location.parse(end.root)
+    if spec.kind == "table":
+        return open_table(spec, location, end.options)
 
     def open_folder(path: str) -> ObjectStore:
         return open_store(spec, location.with_path(path).url if path else end.root, end.options)
@@ -59,7 +62,7 @@ def _open_source(resolved: Resolved) -> Source[Any]:
     selection = select(
         store, where, settings, open_folder, name=end.name, pattern=end.pattern, as_listed=end.merge
     )
-    if resolved.payload == "binary":
+    if payload == "binary":
         return MergedSource(store, selection) if end.merge else BinarySource(store, selection)
     partitions = discovered(location.path, settings)
     file_format = _open_format(end.format, end.format_options)

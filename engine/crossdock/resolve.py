@@ -39,8 +39,8 @@ def resolve(request: CopyRequest, cancel: threading.Event | None = None) -> Reso
     Raises UserError, TransientError, and CancelledError when ``cancel`` is set while it waits.
     """
     plugins, ended = registry(), cancel or threading.Event()
-    source = _Side(plugins, request.source, request.source_format, request.source_options, "source", ended)
-    sink = _Side(plugins, request.sink, request.sink_format, request.sink_options, "sink", ended)
+    source = Side(plugins, request.source, request.source_format, request.source_options, "source", ended)
+    sink = Side(plugins, request.sink, request.sink_format, request.sink_options, "sink", ended)
     with blaming(source.spec.name, "source"):
         found = source.find()
     with blaming(sink.spec.name, "sink"):
@@ -73,8 +73,8 @@ def resolve(request: CopyRequest, cancel: threading.Event | None = None) -> Reso
 
 
 @dataclass
-class _Side:
-    """One side of the request on its way to an end."""
+class Side:
+    """One side of the request on its way to an end. ``patient``: ask again after transient errors."""
 
     plugins: Registry
     address: str
@@ -82,6 +82,14 @@ class _Side:
     given: dict[str, str]
     side: str
     cancel: threading.Event
+    patient: bool = True
+
+    @classmethod
+    def asked_once(
+        cls, address: str, format_name: str | None, given: dict[str, str], cancel: threading.Event
+    ) -> Side:
+        """A source for somebody who waits for the answer."""
+        return cls(registry(), address, format_name, given, "source", cancel, patient=False)
 
     def __post_init__(self) -> None:
         if not self.address:
@@ -164,6 +172,8 @@ class _Side:
             with blaming(self.spec.name, self.side), closing(self.store(folder)) as store:
                 return question(store)
 
+        if not self.patient:
+            return attempt(1)
         return again(attempt, self.cancel, Worker(), NoGate())
 
     def find(self) -> dict[str, Any]:
@@ -224,7 +234,7 @@ class _Side:
             self.format = formats[0]
         self.sample = page[0].path
 
-    def place(self, source: _Side, found: dict[str, Any]) -> dict[str, Any]:
+    def place(self, source: Side, found: dict[str, Any]) -> dict[str, Any]:
         """What the address means as a sink: a folder if it says so, is one, or many objects come."""
         if self.spec.kind != "store":
             return {"root": self.location.url}
@@ -248,7 +258,7 @@ class _Side:
     def as_table(self) -> bool:
         return self.format is not None and self.format.open_format is not None
 
-    def _merged_name(self, source: _Side) -> str:
+    def _merged_name(self, source: Side) -> str:
         """What the file is called that all go into: as the source's folder."""
         ending = source.ending()
         if self.format is not None and self.as_table and self.format is not source.format:
@@ -258,6 +268,21 @@ class _Side:
 
     def _exists_as_folder(self, folder: str, name: str) -> bool:
         return self._ask(folder, lambda store: store.is_folder(name))
+
+
+def find_source(side: Side) -> SourceEnd:
+    """What the address of a source of tables means. Raises ConfigError where it has none."""
+    with blaming(side.spec.name, "source"):
+        found = side.find()
+    side.sort_options()
+    if side.spec.kind == "store" and not side.as_table:
+        if side.format is not None:
+            raise ConfigError(f"{public_url(side.address)} is read as bytes, which have no columns")
+        raise ConfigError(
+            f"nothing says which format {public_url(side.address)} has; name it, for example "
+            "--source-format parquet"
+        )
+    return SourceEnd(**side.common(True), **found)
 
 
 def _exists(store: ObjectStore, name: str) -> bool:

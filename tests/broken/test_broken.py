@@ -12,6 +12,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import broken_attributes
+import broken_browse
 import broken_formats
 import broken_stores
 import broken_tables
@@ -20,7 +21,14 @@ import pytest
 
 _BROKEN = [
     wrong
-    for module in (broken_tables, broken_writers, broken_stores, broken_attributes, broken_formats)
+    for module in (
+        broken_tables,
+        broken_writers,
+        broken_stores,
+        broken_attributes,
+        broken_browse,
+        broken_formats,
+    )
     for wrong in vars(module).values()
     if isinstance(wrong, type) and issubclass(wrong, module.Wrong) and wrong.__name__ != "Wrong"
 ]

@@ -89,7 +89,7 @@ class Tree:
                 if answer.headers.get("x-ms-error-code") in _NO_DIRECTORY:
                     return _Level(deque(), empty=False)
                 raise self.wire.refusal(answer, f"/{self.place.container}")
-            for info in self._parsed(answer.body):
+            for info in self.parsed(answer.body):
                 empty = False
                 if self._may_hold(info.path):
                     found.append(info)
@@ -100,7 +100,7 @@ class Tree:
         found.sort(key=lambda info: info.path)
         return _Level(deque(found), empty)
 
-    def _parsed(self, body: bytes) -> Iterator[ObjectInfo]:
+    def parsed(self, body: bytes) -> Iterator[ObjectInfo]:
         """The entries of a page but for staged data; directories end with ``/``."""
         try:
             paths = json.loads(body)["paths"]

@@ -9,7 +9,9 @@ from dataclasses import replace
 from crossdock import (
     Attributes,
     Block,
+    Browsable,
     ConfigError,
+    EntryPage,
     Folders,
     InternalError,
     NotFoundError,
@@ -17,13 +19,14 @@ from crossdock import (
     ObjectInfo,
     ObjectStore,
     RangeCopier,
+    Reached,
     SourceChangedError,
     StageLostError,
     UploadRequest,
     WholeWriter,
 )
 
-from . import adls_access
+from . import adls_access, browse
 from .address import Place
 from .adls_list import RESERVED, Tree
 from .adls_upload import BlobStage, Publisher, Stage, Upload
@@ -42,7 +45,7 @@ class AdlsReader(BlobReader):
     range_header = "Range"
 
 
-class AdlsStore(ObjectStore, RangeCopier, WholeWriter, Attributes, Folders, CopySource):
+class AdlsStore(ObjectStore, RangeCopier, WholeWriter, Attributes, Folders, Browsable, CopySource):
     """Files below a folder of a file system. ``blobs``: the same place at the blob endpoint."""
 
     whole_limit = 8 << 20
@@ -62,6 +65,17 @@ class AdlsStore(ObjectStore, RangeCopier, WholeWriter, Attributes, Folders, Copy
         if prefix.startswith("/") or "/../" in f"/{prefix}":
             raise ConfigError(f"{prefix!r} is not the beginning of a path")
         return Tree(self.wire, self._system(), prefix, after).pages()
+
+    def test(self) -> Reached:
+        if not self.place.container:
+            return self.blobs.test()
+        query = {"resource": "filesystem", "recursive": "false", "maxResults": "1"}
+        return browse.reached(self.wire, self.place, query)
+
+    def browse(self, path: str = "", after: str | None = None, most: int = 1000) -> EntryPage:
+        if not self.place.container:
+            return self.blobs.browse(path, after, most)
+        return browse.path_level(self.wire, self.place, path, after, most)
 
     def is_folder(self, path: str) -> bool:
         if not self.place.container:

@@ -11,7 +11,9 @@ from urllib.parse import urlsplit
 from crossdock import (
     Attributes,
     Block,
+    Browsable,
     ConfigError,
+    EntryPage,
     InternalError,
     NotFoundError,
     NotSupportedError,
@@ -20,6 +22,7 @@ from crossdock import (
     ObjectReader,
     ObjectStore,
     RangeCopier,
+    Reached,
     ShortReadError,
     SourceChangedError,
     TransientError,
@@ -27,7 +30,7 @@ from crossdock import (
     WholeWriter,
 )
 
-from . import attributes, blob_list, blob_upload
+from . import attributes, blob_list, blob_upload, browse
 from .address import Place
 from .blob_upload import Upload
 from .checksum import Kind, Sealed
@@ -94,7 +97,7 @@ class BlobReader(ObjectReader):
         """Nothing is open."""
 
 
-class BlobStore(ObjectStore, RangeCopier, WholeWriter, Attributes, CopySource):
+class BlobStore(ObjectStore, RangeCopier, WholeWriter, Attributes, Browsable, CopySource):
     """Blobs of a container. ``server_copy``: the service may fetch from the source by itself."""
 
     whole_limit = 8 << 20
@@ -116,6 +119,17 @@ class BlobStore(ObjectStore, RangeCopier, WholeWriter, Attributes, CopySource):
         found = blob_list.pages(self.wire, self.place, f"{folder}/" if folder else "", None, most=2)
         # The root is there with its container, also when its last blob has been moved away.
         return next(iter(found), None) is not None or not folder
+
+    def test(self) -> Reached:
+        query = {"comp": "list", "maxresults": "1"}
+        if self.place.container:
+            query |= {"restype": "container", "prefix": self.place.root}
+        return browse.reached(self.wire, self.place, query)
+
+    def browse(self, path: str = "", after: str | None = None, most: int = 1000) -> EntryPage:
+        if not self.place.container:
+            return browse.containers(self.wire, after, most)
+        return browse.blob_level(self.wire, self.place, path, after, most)
 
     def stat(self, path: str) -> ObjectInfo:
         if not self.place.container:

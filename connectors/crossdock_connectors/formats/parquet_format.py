@@ -33,7 +33,8 @@ _WORTH_A_NOTE = 64 << 20
 class ParquetFormat(FileFormat):
     """Reads whole row groups; writes parts whose row groups become one file.
 
-    A piece's token is JSON: its version, the first row group, and the one behind the last.
+    A piece's token is JSON: its version, the first row group, and the one behind the last; where only its
+    first rows will be read, how many.
     """
 
     joinable = True
@@ -65,7 +66,8 @@ class ParquetFormat(FileFormat):
         if len(ranges) == 1 < hint.parallel and sum(sizes) >= max(_WORTH_A_NOTE, 2 * target_bytes):
             self._note(f"{info.path} was not cut: its {sum(sizes) >> 20} MiB are one row group")
         for first, end in ranges:
-            yield Piece(_token(first, end), sum(sizes[first:end]), reader.memory(first, end))
+            token = _token(first, end, hint.first_rows)
+            yield Piece(token, sum(sizes[first:end]), reader.memory(first, end))
 
     @contextmanager
     def read(
@@ -73,8 +75,8 @@ class ParquetFormat(FileFormat):
     ) -> Iterator[Iterator[pa.RecordBatch]]:
         """Read one piece; only the columns of ``schema`` are read, cast where their types differ."""
         footer = self._footers.get(file, info)
-        first, end = _groups(token, footer, info)
-        batches = GroupReader(file, info, footer, schema.names).batches(first, end, schema)
+        first, end, few = _groups(token, footer, info)
+        batches = GroupReader(file, info, footer, schema.names, few).batches(first, end, schema)
         try:
             yield batches
         finally:
@@ -127,18 +129,19 @@ def _cut(sizes: Sequence[int], target: int, most: int | None) -> list[tuple[int,
     return [*ranges, (first, len(sizes))]
 
 
-def _token(first: int, end: int) -> bytes:
-    return json.dumps({"v": _TOKEN_VERSION, "groups": [first, end]}).encode()
+def _token(first: int, end: int, few: int | None = None) -> bytes:
+    more = {} if few is None else {"few": few}
+    return json.dumps({"v": _TOKEN_VERSION, "groups": [first, end], **more}).encode()
 
 
-def _groups(token: bytes, footer: Footer, info: ObjectInfo) -> tuple[int, int]:
+def _groups(token: bytes, footer: Footer, info: ObjectInfo) -> tuple[int, int, int | None]:
     piece = json.loads(token)
     if piece.get("v") != _TOKEN_VERSION:
         raise NotSupportedError("this copy was planned by another version of crossdock; start it anew")
     first, end = piece["groups"]
     if end > len(footer.rows):
         raise SourceChangedError(f"{info.path} has fewer row groups than when it was planned; copy it anew")
-    return first, end
+    return first, end, piece.get("few")
 
 
 def _field(schema: pa.Schema, name: str, info: ObjectInfo) -> pa.Field:

@@ -30,9 +30,20 @@ _PROBE_ROWS = 64
 
 
 class GroupReader:
-    """Reads some columns of some row groups. One piece, one thread."""
+    """Reads some columns of some row groups. One piece, one thread.
 
-    def __init__(self, file: io.RawIOBase, info: ObjectInfo, footer: Footer, names: Sequence[str]) -> None:
+    ``few``: no more rows than that will be wanted, so that nothing is fetched ahead.
+    """
+
+    def __init__(
+        self,
+        file: io.RawIOBase,
+        info: ObjectInfo,
+        footer: Footer,
+        names: Sequence[str],
+        few: int | None = None,
+    ) -> None:
+        self._few = few
         self._file = WatchedFile(file)
         self._info = info
         self._footer = footer
@@ -70,12 +81,12 @@ class GroupReader:
 
     def _run(self, run: Sequence[int], observed: float) -> Iterator[pa.RecordBatch]:
         """Row groups that are fetched together. ``observed``: bytes per row of earlier batches."""
-        whole = sum(self._footer.sizes[index] for index in run) <= _FETCH_BYTES
+        whole = self._few is None and sum(self._footer.sizes[index] for index in run) <= _FETCH_BYTES
         with damage(self._info, self._file):
             width = max(observed, *(self._width(index) for index in run))
             if not observed and any(leaf.unsure for leaf in self._leaves):
                 width = max(width, self._probe(run[0]))
-            rows = max(1, min(BATCH_ROWS, int(BATCH_BYTES / max(width, 1))))
+            rows = max(1, min(self._few or BATCH_ROWS, BATCH_ROWS, int(BATCH_BYTES / max(width, 1))))
             source = self._open(whole).iter_batches(rows, list(run), self._names, use_threads=False)
         while True:
             with damage(self._info, self._file):

@@ -36,6 +36,12 @@ class Dialect:
         """``schema.table`` as SQL."""
         return ".".join(map(self.quote, parts))
 
+    def written(self, parts: Sequence[str]) -> str:
+        """``schema.table`` as ``parse`` reads it, with quotes only where they are needed."""
+        return ".".join(
+            self.quote(part) if "." in part or part.startswith(self.opening) else part for part in parts
+        )
+
     def text(self, value: str) -> str:
         """A text as an SQL string."""
         return f"{self.text_prefix}'" + value.replace("'", "''") + "'"

@@ -12,14 +12,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from crossdock import (
+    Browsable,
     Cancellable,
     CancelledError,
     ConfigError,
     CrossdockError,
     DataError,
+    EntryPage,
     InternalError,
     NotFoundError,
     PlanHint,
+    Reached,
     SchemaMismatchError,
     Source,
     Split,
@@ -27,6 +30,7 @@ from crossdock import (
     UnitPage,
 )
 
+from . import mssql_browse as browse_
 from . import mssql_columns as columns_
 from . import mssql_partition as partition_
 from .identifiers import MSSQL
@@ -67,7 +71,7 @@ class _Relation:
 
 
 @dataclass
-class MssqlSource(Source["pa.RecordBatch"], Cancellable):
+class MssqlSource(Source["pa.RecordBatch"], Cancellable, Browsable):
     """The tables of a database, or the one named, or what a query or procedure gives."""
 
     server: Server
@@ -104,6 +108,14 @@ class MssqlSource(Source["pa.RecordBatch"], Cancellable):
             self._cancelled = True
             for connection in self._open:
                 connection.cancel()
+
+    def test(self) -> Reached:
+        with self._connect() as connection:
+            return browse_.reached(connection)
+
+    def browse(self, path: str = "", after: str | None = None, most: int = 1000) -> EntryPage:
+        with self._connect() as connection:
+            return browse_.level(connection, path, self.config.table_schema, after, most)
 
     def units(self, after: bytes | None = None) -> Iterator[UnitPage]:
         schema = self.config.table_schema
@@ -201,6 +213,7 @@ class MssqlSource(Source["pa.RecordBatch"], Cancellable):
             pieces = self._pieces(connection, relation, hint)
         width = sum(column.type.width for column in relation.columns)
         rows = max(128, min(65_536, _BATCH // max(1, width)))
+        rows = min(rows, hint.first_rows or rows)
         for index, (condition, weight) in enumerate(pieces):
             token = self._pack(relation, condition, rows)
             yield Split(unit.name, index, token, max(1, weight), memory=4 * _BATCH)

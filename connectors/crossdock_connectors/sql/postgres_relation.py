@@ -46,10 +46,7 @@ def current_schema(connection: Connection) -> str:
 def tables(connection: Connection, schema: str, after: str = "") -> list[str]:
     """The tables of a schema by name: not views, not partitions of others, not ours."""
     if not connection.run(f"SELECT 1 FROM pg_namespace WHERE nspname = {literal(schema)}"):
-        schemas = [name for (name,) in connection.run("SELECT nspname::text FROM pg_namespace")]
-        raise NotFoundError(
-            f"{connection.shown} has no schema {schema!r}", hint=_near(schema, schemas, "its schemas")
-        )
+        raise no_schema(connection, schema)
     rows = connection.run(
         "SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
         f"WHERE n.nspname = {literal(schema)} AND c.relkind IN ('r', 'p') AND NOT c.relispartition "
@@ -57,6 +54,14 @@ def tables(connection: Connection, schema: str, after: str = "") -> list[str]:
         f'AND c.relname::text COLLATE "C" > {literal(after)} ORDER BY c.relname::text COLLATE "C"'
     )
     return [name for (name,) in rows]
+
+
+def no_schema(connection: Connection, schema: str) -> NotFoundError:
+    """The error for a schema that is not there, with the name of one that is close."""
+    schemas = [name for (name,) in connection.run("SELECT nspname::text FROM pg_namespace")]
+    return NotFoundError(
+        f"{connection.shown} has no schema {schema!r}", hint=_near(schema, schemas, "its schemas")
+    )
 
 
 def find(connection: Connection, schema: str, table: str) -> Relation | None:

@@ -11,17 +11,21 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from crossdock import (
+    Browsable,
     Cancellable,
     ConfigError,
     CrossdockError,
+    EntryPage,
     NotFoundError,
     PlanHint,
+    Reached,
     Source,
     Split,
     Unit,
     UnitPage,
 )
 
+from . import postgres_browse as browse_
 from .postgres_database import Connection, Database, quote
 from .postgres_errors import fault, stream_error
 from .postgres_partition import by_key, by_place
@@ -33,14 +37,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _PAGE = 1000
-_VERSION = 1
+_VERSION = 2
 _SMALLEST = 20_000
 _PER_WORKER = 4
 BATCH = 4 << 20
 
 
 @dataclass
-class PostgresSource(Source["pa.RecordBatch"], Cancellable):
+class PostgresSource(Source["pa.RecordBatch"], Cancellable, Browsable):
     """The tables of a schema, or the table named, or a query.
 
     ``column``: ranges of this column are the splits, else places in the file. ``snapshot``: all in one.
@@ -60,6 +64,14 @@ class PostgresSource(Source["pa.RecordBatch"], Cancellable):
 
     def __post_init__(self) -> None:
         self._keeper = Keeper(self.database)
+
+    def test(self) -> Reached:
+        with self.database.connect() as connection:
+            return browse_.reached(connection)
+
+    def browse(self, path: str = "", after: str | None = None, most: int = 1000) -> EntryPage:
+        with self.database.connect() as connection:
+            return browse_.level(connection, path, after, most)
 
     def units(self, after: bytes | None = None) -> Iterator[UnitPage]:
         with self.database.connect() as connection:
@@ -121,7 +133,7 @@ class PostgresSource(Source["pa.RecordBatch"], Cancellable):
             wheres, rows = by_place(connection, relation, most, smallest)
             placed = len(wheres) > 1
         for index, where in enumerate(wheres):
-            token = pack(Plan(relation, columns, where, mark, placed))
+            token = pack(Plan(relation, columns, where, mark, placed, hint.first_rows))
             yield Split("", index, token, max(1, int(rows / len(wheres))))
 
     @contextmanager
@@ -170,19 +182,25 @@ class PostgresSource(Source["pa.RecordBatch"], Cancellable):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a split's token says. ``placed``: ``where`` is over places, which an update changes."""
+    """What a split's token says. ``placed``: ``where`` is over places, which an update changes.
+
+    ``most``: how many rows it has at most.
+    """
 
     relation: Relation
     columns: Sequence[Column]
     where: str
     mark: Mark = NONE
     placed: bool = False
+    most: int | None = None
 
     @property
     def sql(self) -> str:
         # A table without columns has rows all the same; none of them can be told.
         listed = ", ".join(column.sql for column in self.columns)
-        return f"SELECT {listed} FROM {self.relation.sql}" + (f" WHERE {self.where}" if self.where else "")
+        where = f" WHERE {self.where}" if self.where else ""
+        limit = "" if self.most is None else f" LIMIT {self.most}"
+        return f"SELECT {listed} FROM {self.relation.sql}{where}{limit}"
 
 
 def pack(plan: Plan) -> bytes:
@@ -193,6 +211,7 @@ def pack(plan: Plan) -> bytes:
         plan.where,
         [plan.mark.id, plan.mark.oldest],
         plan.placed,
+        plan.most,
     ]
     return json.dumps([_VERSION, *fields]).encode()
 
@@ -201,8 +220,8 @@ def unpack(token: bytes) -> Plan:
     version, *rest = json.loads(token)
     if version != _VERSION:
         raise ConfigError("the copy was planned by another version of crossdock; start it anew")
-    relation, columns, where, mark, placed = rest
-    return Plan(Relation(*relation), [Column(*each) for each in columns], where, Mark(*mark), placed)
+    relation, columns, where, mark, placed, most = rest
+    return Plan(Relation(*relation), [Column(*each) for each in columns], where, Mark(*mark), placed, most)
 
 
 def schema_of(columns: Sequence[Column]) -> pa.Schema:

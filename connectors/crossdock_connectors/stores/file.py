@@ -20,10 +20,12 @@ from crossdock import (
     AlreadyExistsError,
     Attributes,
     Block,
+    Browsable,
     Capabilities,
     ConfigError,
     ConnectorConfig,
     ConnectorSpec,
+    EntryPage,
     Folders,
     InternalError,
     Location,
@@ -34,12 +36,14 @@ from crossdock import (
     ObjectReader,
     ObjectStore,
     RangeCopier,
+    Reached,
     ShortReadError,
     SourceChangedError,
     UploadRequest,
     WriteMode,
 )
 
+from .file_browse import level, reached
 from .file_bytes import BINARY, copy_range, copy_through, read_at, sync_folder, write_at
 from .file_errors import classify, fault
 from .file_fence import Fence
@@ -96,7 +100,7 @@ class FileReader(ObjectReader):
             os.close(fd)
 
 
-class FileStore(ObjectStore, RangeCopier, Attributes, Folders):
+class FileStore(ObjectStore, RangeCopier, Attributes, Folders, Browsable):
     """The files below the folder ``root``, which need not exist yet."""
 
     keeps = frozenset({"mode", "modified_ns"})
@@ -119,6 +123,15 @@ class FileStore(ObjectStore, RangeCopier, Attributes, Folders):
             yield from Tree(self._within, prefix, after).pages()
         except OSError as error:
             raise fault(error, error.filename or self._root) from error
+
+    def test(self) -> Reached:
+        return reached(self._root)
+
+    def browse(self, path: str = "", after: str | None = None, most: int = 1000) -> EntryPage:
+        folder = path.rstrip("/")
+        if folder:
+            self._path(folder)
+        return level(self._root, f"{folder}/" if folder else "", after, most)
 
     def stat(self, path: str) -> ObjectInfo:
         full = self._path(path)

@@ -65,6 +65,18 @@ class Tree:
         if page:
             yield page
 
+    def level(self) -> Iterator[ObjectInfo | str]:
+        """What lies directly in the folder of the prefix, in order: files, and folders by their path."""
+        for name in self._names(self._prefix):
+            path = self._prefix + name
+            if self._after is not None and path <= self._after:
+                continue
+            if path[-1] != "/":
+                if (found := self._info(path)) is not None:
+                    yield found
+            elif self._inside(path):
+                yield path
+
     def _names(self, folder: str) -> Iterator[str]:
         """The names in a folder in order; a folder's ends in ``/``, which also sorts it rightly."""
         names: list[str] = []

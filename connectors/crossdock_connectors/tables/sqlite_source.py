@@ -12,11 +12,14 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from crossdock import (
+    Browsable,
     ConfigError,
     CrossdockError,
     DataError,
+    EntryPage,
     NotFoundError,
     PlanHint,
+    Reached,
     Source,
     SourceChangedError,
     Split,
@@ -24,6 +27,7 @@ from crossdock import (
     UnitPage,
 )
 
+from . import sqlite_browse as browse_
 from .sqlite_columns import (
     QUERY,
     Column,
@@ -52,7 +56,7 @@ _VERSION = 1
 
 
 @dataclass
-class SqliteSource(Source["pa.RecordBatch"]):
+class SqliteSource(Source["pa.RecordBatch"], Browsable):
     """The tables of a database, or the one named, or a query.
 
     ``partition`` names the column whose ranges are the splits (``none``: one split).
@@ -66,6 +70,14 @@ class SqliteSource(Source["pa.RecordBatch"]):
 
     def __post_init__(self) -> None:
         self._presence = Presence(self.database.path, writes=False)
+
+    def test(self) -> Reached:
+        with self.database.connect() as connection:
+            return browse_.reached(connection)
+
+    def browse(self, path: str = "", after: str | None = None, most: int = 1000) -> EntryPage:
+        with self.database.connect() as connection:
+            return browse_.level(connection, path, after, most)
 
     def units(self, after: bytes | None = None) -> Iterator[UnitPage]:
         with self.database.connect() as connection:

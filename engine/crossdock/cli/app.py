@@ -12,7 +12,9 @@ from .. import __version__
 from . import options
 from .session import Session
 
-_OWN = ("copy", "connectors", "runs")
+_LOOKING = ("test-connection", "browse", "schema", "preview")
+# By command, the module that adds it.
+_OWN = {"copy": "copy", **dict.fromkeys(_LOOKING, "look"), "connectors": "connectors", "runs": "runs"}
 
 
 def call(arguments: list[str], session: Session) -> int:
@@ -33,8 +35,9 @@ def build(arguments: Sequence[str] = ()) -> typer.Typer:
     app = typer.Typer(context_settings={"help_option_names": ["-h", "--help"]})
     app.callback(invoke_without_command=True)(root)
     called = arguments[0] if arguments else ""
-    alone = called in ("copy", "runs") and not {"-v", "--verbose"} & set(arguments)
-    for name in (called,) if alone else _OWN:
+    # ``connectors`` names plugins whose commands do not fit in.
+    alone = called in _OWN and called != "connectors" and not {"-v", "--verbose"} & set(arguments)
+    for name in (_OWN[called],) if alone else dict.fromkeys(_OWN.values()):
         import_module(f"{__package__}.{name}").add_command(app)
     if not alone:
         _add_plugin_commands(app)

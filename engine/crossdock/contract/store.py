@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .browsing import StoreBrowseChecks
 from .store_attributes import AttributeChecks
 from .store_commit import CommitChecks
 from .store_reading import ReadingChecks
@@ -9,5 +10,7 @@ from .store_resume import ResumeChecks
 from .store_upload import UploadChecks
 
 
-class StoreContract(ReadingChecks, UploadChecks, CommitChecks, ResumeChecks, AttributeChecks):
+class StoreContract(
+    ReadingChecks, UploadChecks, CommitChecks, ResumeChecks, AttributeChecks, StoreBrowseChecks
+):
     """All checks of a store. Override the fixture ``url``; ``inventory`` and ``change`` where you can."""

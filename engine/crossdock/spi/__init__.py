@@ -1,5 +1,6 @@
 """The plugin contract: all that a connector implements or is given. No vendor, no engine."""
 
+from .browse import Browsable, Entry, EntryPage, Reached
 from .data import Attempt, Begun, PlanHint, Receipt, Split, Target, Unit, UnitPage, WriteMode
 from .endpoints import BulkWriter, Cancellable, Copier, ReadBack, Sink, Source, Writer
 from .format import ByteSink, FileFormat, FormatWriter, Part, Piece
@@ -22,6 +23,7 @@ __all__ = [
     "Attributes",
     "Begun",
     "Block",
+    "Browsable",
     "BulkWriter",
     "ByteSink",
     "Cancellable",
@@ -29,6 +31,8 @@ __all__ = [
     "ConnectorConfig",
     "ConnectorSpec",
     "Copier",
+    "Entry",
+    "EntryPage",
     "FileFormat",
     "Folders",
     "FormatWriter",
@@ -41,6 +45,7 @@ __all__ = [
     "Piece",
     "PlanHint",
     "RangeCopier",
+    "Reached",
     "ReadBack",
     "Receipt",
     "Secrets",

@@ -100,7 +100,8 @@ class PlanHint:
     ``parallel``: splits that can run at once. ``max_splits``: upper limit (None: no limit).
     ``min_split_bytes``: smaller splits are not worth their fixed cost at the sink.
     ``block``: the sink's block size in bytes; binary splits are exactly that long but the last.
-    ``cheap_scan``: reading the whole object while planning costs next to nothing.
+    ``cheap_scan``: reading the whole object while planning costs next to nothing. ``first_rows``: nobody will
+    read more rows than that, from the first split on; a source may end where it has as many.
     """
 
     parallel: int = 1
@@ -108,6 +109,7 @@ class PlanHint:
     min_split_bytes: int = 0
     block: int | None = None
     cheap_scan: bool = False
+    first_rows: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
