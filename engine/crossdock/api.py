@@ -298,8 +298,8 @@ def _again(
 
 def _recall(journal: Journal, again: Again, sides: tuple[str, ...] = SIDES) -> tuple[CopyRequest, Resolved]:
     """What the journal has of the request, with the secrets that it has not."""
-    request = CopyRequest.model_validate(journal.get("request"))
-    resolved = Resolved.model_validate(journal.get("resolved"))
+    request = CopyRequest.load(journal.get("request"))
+    resolved = Resolved.load(journal.get("resolved"))
     lost = journal.get("secrets", {})
     return request, complete(journal.path.stem, resolved, lost, again, sides)
 

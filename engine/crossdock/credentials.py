@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -155,10 +155,10 @@ def stored(
             "options": _without(end.options, hidden),
             "format_options": _without(end.format_options, hidden),
         }
-        ends[side] = end.model_copy(update=kept)
+        ends[side] = replace(end, **kept)
     return {
-        "request": request.model_copy(update=asked).model_dump(mode="json"),
-        "resolved": resolved.model_copy(update=ends).model_dump(mode="json"),
+        "request": replace(request, **asked).dump(),
+        "resolved": replace(resolved, **ends).dump(),
         "secrets": lost,
     }
 
@@ -270,4 +270,4 @@ def _readdressed(resolved: Resolved, side: str, url: str, bare: str) -> Resolved
     remember(address.telling())
     if address.bare != bare:
         raise ConfigError(f"{address.shown} is not the {side} of the run, which is {bare}")
-    return resolved.model_copy(update={side: end.model_copy(update={"root": address.lend(end.root)})})
+    return replace(resolved, **{side: replace(end, root=address.lend(end.root))})

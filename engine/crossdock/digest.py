@@ -12,35 +12,16 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import xxhash
 
 from .digest_lanes import Lane, prepare
 from .digest_mix import BLOCK, U64, Workspace, chain, keys
 from .digest_types import canonical, canonical_type
 from .errors import InternalError, VerificationError
 
-__all__ = ["ByteDigest", "TableDigest", "TableValue", "canonical", "compare"]
+__all__ = ["TableDigest", "TableValue", "canonical", "compare"]
 
 _SEED, _FINAL, _SECOND, _THIRD = keys(0x5EED, 4)
 _SHIFT_29, _SHIFT_32 = np.uint64(29), np.uint64(32)
-
-
-class ByteDigest:
-    """xxh3 (128 bit) over the bytes of one range, in order. Not safe to use from several threads."""
-
-    def __init__(self) -> None:
-        self._state = xxhash.xxh3_128()
-
-    def update(self, buffer: bytes | memoryview | pa.Buffer) -> None:
-        self._state.update(buffer)
-
-    @property
-    def value(self) -> int:
-        return self._state.intdigest()
-
-    def __str__(self) -> str:
-        """What a journal keeps of it."""
-        return f"{self.value:032x}"
 
 
 @dataclass(frozen=True, slots=True)

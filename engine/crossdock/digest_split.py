@@ -59,7 +59,7 @@ class _Bytes:
     """Digest of one byte range."""
 
     def __init__(self) -> None:
-        from .digest import ByteDigest
+        from .digest_range import ByteDigest
 
         self._digest = ByteDigest()
         self.update = self._digest.update

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .errors import ConfigError
-from .files.settings import StoreReadSettings, StoreWriteSettings
+from .files.settings import READ_DEFAULTS, WRITE_DEFAULTS, StoreReadSettings, StoreWriteSettings
 from .plugins import registry
 from .request import Resolved, validate_options
 
@@ -29,6 +30,8 @@ def given_settings(given: dict[str, str], spec: ConnectorSpec, side: str) -> Any
     if model is None:
         return None
     chosen = {k: v for k, v in given.items() if k in model.model_fields and k not in spec.config.model_fields}
+    if not chosen:
+        return READ_DEFAULTS if side == "source" else WRITE_DEFAULTS
     return validate_options(model, chosen, spec.name)
 
 
@@ -46,7 +49,7 @@ def sort_options(
     options = {k: v for k, v in given.items() if k in own}
     format_options = {k: v for k, v in given.items() if k in shape and k not in settings}
     validate_options(spec.config, options, spec.name)
-    if file_format:
+    if file_format and format_options:
         validate_options(file_format.config, format_options, file_format.name)
     return options, format_options
 
@@ -63,7 +66,7 @@ def _unknown(key: str, known: list[str], side: str) -> ConfigError:
 def add_options(resolved: Resolved, source: dict[str, str], sink: dict[str, str]) -> Resolved:
     """The same with more options on both ends: secrets, which the journal does not keep."""
     ends = [(resolved.source, source, "source"), (resolved.sink, sink, "sink")]
-    return resolved.model_copy(update={side: _add(end, given, side) for end, given, side in ends})
+    return replace(resolved, **{side: _add(end, given, side) for end, given, side in ends})
 
 
 def _add(end: Any, given: dict[str, str], side: str) -> Any:
@@ -75,4 +78,4 @@ def _add(end: Any, given: dict[str, str], side: str) -> Any:
         if model and key in model.model_fields and key not in spec.config.model_fields:
             raise ConfigError(f"a resumed run keeps its store settings; leave out {key}")
     options, shape = sort_options(end.options | end.format_options | given, spec, file_format, side)
-    return end.model_copy(update={"options": options, "format_options": shape})
+    return replace(end, options=options, format_options=shape)

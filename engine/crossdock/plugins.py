@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING
 
 import pluggy
 
+from .entry_points import EntryPoint, entry_points
 from .errors import ConfigError, MissingDependencyError
 from .spi.spec import ConnectorSpec, Kind
 
@@ -232,14 +232,14 @@ def _installed(spec: ConnectorSpec) -> ConnectorSpec:
 
 def _theirs(point: EntryPoint) -> tuple[bool, str]:
     """Sort key. Ours first: a third party that takes a built-in's name is the one that is skipped."""
-    return (point.dist is None or point.dist.name != __package__, point.name)
+    return (point.dist != __package__, point.name)
 
 
 @cache
 def registry() -> Registry:
     """All installed connectors, loaded once. Built-in ones come through the same entry points."""
     found = Registry()
-    for point in sorted(entry_points(group=GROUP), key=_theirs):
+    for point in sorted(entry_points(GROUP), key=_theirs):
         try:
             plugin = point.load()
         except (Exception, SystemExit) as error:  # noqa: BLE001 - one may not stop the others

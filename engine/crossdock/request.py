@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
-
-from pydantic import BaseModel, ConfigDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import ConfigError
-from .files.settings import StoreReadSettings, StoreWriteSettings
+from .files.settings import READ_DEFAULTS, WRITE_DEFAULTS, StoreReadSettings, StoreWriteSettings
 from .report import Payload
 from .spi.data import WriteMode
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 Verify = bool | Literal["full"]
 """Whether the content is proved; ``full``: by every value, also where bytes and a sample prove it."""
 
 
-class CopyRequest(BaseModel):
+@dataclass(frozen=True)
+class CopyRequest:
     """``parallel_copies`` None: automatic. Sizes in bytes, ``bandwidth`` in bytes per second."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     source: str
     sink: str
     source_format: str | None = None
     sink_format: str | None = None
-    source_options: dict[str, str] = {}
-    sink_options: dict[str, str] = {}
+    source_options: dict[str, str] = field(default_factory=dict)
+    sink_options: dict[str, str] = field(default_factory=dict)
     map: dict[str, str] | None = None
     parallel_copies: int | None = None
     block_size: int | None = None
@@ -34,8 +35,17 @@ class CopyRequest(BaseModel):
     mode: WriteMode = WriteMode.ERROR
     verify: Verify = False
 
+    def dump(self) -> dict[str, Any]:
+        """As JSON values, which ``load`` reads again."""
+        return dict(vars(self))
 
-class SourceEnd(BaseModel):
+    @classmethod
+    def load(cls, facts: dict[str, Any]) -> CopyRequest:
+        return cls(**facts | {"mode": WriteMode(facts["mode"])})
+
+
+@dataclass(frozen=True)
+class SourceEnd:
     """A source after resolving: opens the same way in every process.
 
     ``root`` is the address of the store's root or of the table; ``name`` one object, else
@@ -43,22 +53,21 @@ class SourceEnd(BaseModel):
     ``columns``, an Arrow schema. ``notes``: what the format had to say when it was asked for them.
     """
 
-    model_config = ConfigDict(frozen=True)
-
     connector: str
     root: str
-    options: dict[str, str] = {}
+    options: dict[str, str] = field(default_factory=dict)
     format: str = ""
-    format_options: dict[str, str] = {}
+    format_options: dict[str, str] = field(default_factory=dict)
     name: str = ""
     pattern: str = ""
     merge: bool = False
     columns: str = ""
     notes: tuple[str, ...] = ()
-    settings: StoreReadSettings = StoreReadSettings()
+    settings: StoreReadSettings = READ_DEFAULTS
 
 
-class SinkEnd(BaseModel):
+@dataclass(frozen=True)
+class SinkEnd:
     """A sink after resolving. ``name`` is one object; else units keep their names.
 
     ``extension`` then takes the place of ``replaces`` at their end, or is added where they end otherwise.
@@ -66,34 +75,62 @@ class SinkEnd(BaseModel):
     ``digest``: receipts of files of a format have digests of what was written.
     """
 
-    model_config = ConfigDict(frozen=True)
-
     connector: str
     root: str
-    options: dict[str, str] = {}
+    options: dict[str, str] = field(default_factory=dict)
     format: str = ""
-    format_options: dict[str, str] = {}
+    format_options: dict[str, str] = field(default_factory=dict)
     name: str = ""
     extension: str = ""
     replaces: str = ""
     block: int = 8 << 20
     fixed_block: bool = False
     digest: bool = False
-    settings: StoreWriteSettings = StoreWriteSettings()
+    settings: StoreWriteSettings = WRITE_DEFAULTS
 
 
-class Resolved(BaseModel):
+@dataclass(frozen=True)
+class Resolved:
     """The decision, journaled once: a resumed run does not decide anew from a changed world."""
-
-    model_config = ConfigDict(frozen=True)
 
     payload: Payload
     source: SourceEnd
     sink: SinkEnd
 
+    def dump(self) -> dict[str, Any]:
+        """As JSON values, which ``load`` reads again."""
+        ends = {side: vars(end) | {"settings": _given(end.settings)} for side, end in self._ends().items()}
+        return {"payload": self.payload} | ends
+
+    def _ends(self) -> dict[str, SourceEnd | SinkEnd]:
+        return {"source": self.source, "sink": self.sink}
+
+    @classmethod
+    def load(cls, facts: dict[str, Any]) -> Resolved:
+        source, sink = facts["source"], facts["sink"]
+        read, write = source["settings"], sink["settings"]
+        return cls(
+            facts["payload"],
+            SourceEnd(
+                **source
+                | {"notes": tuple(source["notes"])}
+                | {"settings": StoreReadSettings.model_validate(read) if read else READ_DEFAULTS}
+            ),
+            SinkEnd(
+                **sink | {"settings": StoreWriteSettings.model_validate(write) if write else WRITE_DEFAULTS}
+            ),
+        )
+
+
+def _given(settings: StoreReadSettings | StoreWriteSettings) -> dict[str, Any]:
+    """All settings, or none where all are the defaults."""
+    return settings.model_dump(mode="json") if settings.model_fields_set else {}
+
 
 def validate_options(model: type[BaseModel], options: dict[str, str], where: str) -> Any:
     """The connector's config from ``key=value`` texts. Raises ConfigError: key, value, what is allowed."""
+    if not options and not _checks_defaults(model):
+        return model.model_construct()
     from pydantic import ValidationError
 
     lists = {key for key, field in model.model_fields.items() if "list[" in str(field.annotation)}
@@ -108,3 +145,15 @@ def validate_options(model: type[BaseModel], options: dict[str, str], where: str
         message = first["msg"].removeprefix("Value error, ")
         what = f"the option {key} is" if key else "the options are"
         raise ConfigError(f"{where}: {what} not valid: {message}") from None
+
+
+def _checks_defaults(model: type[BaseModel]) -> bool:
+    """Whether there is anything to validate where no option is given: to prepare that takes time."""
+    hooks = model.__pydantic_decorators__
+    return bool(
+        hooks.model_validators
+        or hooks.root_validators
+        or model.__pydantic_post_init__
+        or model.model_config.get("validate_default")
+        or any(field.is_required() or field.validate_default for field in model.model_fields.values())
+    )

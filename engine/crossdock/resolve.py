@@ -345,8 +345,8 @@ def _merge(resolved: Resolved) -> Resolved:
             "several files cannot go into one file byte for byte; name a folder as the sink, or append "
             "them to each other with -k copy_behavior=MergeFiles"
         )
-    source = resolved.source.model_copy(update={"merge": binary or bool(resolved.source.format)})
-    resolved = resolved.model_copy(update={"source": source})
+    source = replace(resolved.source, merge=binary or bool(resolved.source.format))
+    resolved = replace(resolved, source=source)
     if source.merge:
         _refuse_itself(resolved)
     return resolved
@@ -377,7 +377,7 @@ def _agree(resolved: Resolved, cancel: threading.Event) -> Resolved:
         with blaming(resolved.source.connector, "source"), closing(open_source(resolved)) as source:
             assert isinstance(source, FormatSource)  # noqa: S101 - tables of a store
             schema = source.merged_schema()
-            found = {"columns": packed(schema) if schema.names else "", "notes": tuple(source.format.notes())}
-            return resolved.source.model_copy(update=found)
+            columns = packed(schema) if schema.names else ""
+            return replace(resolved.source, columns=columns, notes=tuple(source.format.notes()))
 
-    return resolved.model_copy(update={"source": again(attempt, cancel, Worker(), NoGate())})
+    return replace(resolved, source=again(attempt, cancel, Worker(), NoGate()))

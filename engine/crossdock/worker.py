@@ -43,7 +43,7 @@ class ChildPool:
     """Lends each attempt a child; children are started when needed and reused."""
 
     def __init__(self, resolved: Resolved, columns: dict[str, str] | None, cancel: threading.Event) -> None:
-        self._hello = {"protocol": PROTOCOL, "resolved": resolved.model_dump(mode="json"), "map": columns}
+        self._hello = {"protocol": PROTOCOL, "resolved": resolved.dump(), "map": columns}
         self._cancel = cancel
         self._idle: list[subprocess.Popen[str]] = []
         self._known: set[subprocess.Popen[str]] = set()
@@ -224,7 +224,7 @@ class _Child:
 
         if refusal := _other_protocol(hello.get("protocol")):
             raise refusal
-        resolved, plugins = Resolved.model_validate(hello["resolved"]), registry()
+        resolved, plugins = Resolved.load(hello["resolved"]), registry()
         know_resolved(resolved)
         self.columns, self.out = hello["map"], out
         self.paced = _ParentsThrottle(self.send)

@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from crossdock.digest import ByteDigest, TableDigest
+from crossdock.digest import TableDigest
+from crossdock.digest_range import ByteDigest
 
 ROWS, BATCH = 4 * 65_536, 65_536
 _RNG = np.random.default_rng(1)

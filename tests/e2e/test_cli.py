@@ -76,6 +76,23 @@ def test_help_imports_no_engine(environment: dict[str, str]) -> None:
     assert done.stdout.splitlines()[-1] == "imported"
 
 
+@pytest.mark.parametrize("flags", [(), ("--verify",)])
+def test_a_copy_of_bytes_imports_what_it_needs(environment: dict[str, str], flags: tuple[str, ...]) -> None:
+    home = Path(environment["CROSSDOCK_HOME"]).parent
+    (home / "a.csv").write_bytes(b"a,b\n" * 1000)
+    code = (
+        "import sys; from crossdock.cli.main import run; code = run(sys.argv[1:]);"
+        "rare = {'typer', 'rich', 'pyarrow', 'numpy', 'anyio', 'importlib.metadata', 'email', 'zipfile'};"
+        "print('imported', code, *sorted(rare & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "copy", "a.csv", "b.csv", *flags],
+        env=environment, cwd=home, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.splitlines()[-1] == "imported 0"
+    assert (home / "b.csv").read_bytes() == (home / "a.csv").read_bytes()
+
+
 def test_version_is_also_an_option_among_others(environment: dict[str, str]) -> None:
     assert crossdock(environment, "-v", "--version").stdout == crossdock(environment, "--version").stdout
 

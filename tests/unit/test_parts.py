@@ -27,7 +27,7 @@ from crossdock import (
     VerificationError,
     WriteMode,
 )  # fmt: skip
-from crossdock.digest import ByteDigest
+from crossdock.digest_range import ByteDigest
 from crossdock.files.binary import FileTarget
 from crossdock.files.parts import WrittenFile
 from crossdock.files.tabular import FormatSink

@@ -354,6 +354,6 @@ class TestEntryPoints:
         assert faults == ["plugin a_squatter was skipped: the connector name 'binary' is taken"]
 
     def test_ours_is_found_by_its_entry_point(self, run_python: Callable[..., str]) -> None:
-        without = "import importlib.metadata as m; m.entry_points = lambda **k: ()\n"
+        without = "import crossdock.entry_points as m; m.entry_points = lambda group: ()\n"
         assert json.loads(run_python(without + ASK))[0] == []
         assert "binary" in json.loads(run_python(ASK))[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +11,7 @@ from pydantic import Field, SecretStr, model_validator
 
 from crossdock import ConfigError, ConnectorConfig
 from crossdock.credentials import public_url
+from crossdock.files.settings import StoreReadSettings, StoreWriteSettings
 from crossdock.request import CopyRequest, Resolved, SinkEnd, SourceEnd, validate_options
 
 
@@ -114,12 +117,55 @@ def test_what_is_journaled_comes_back() -> None:
     request = CopyRequest(
         source="a", sink="b", map={"b": "x", "a": "y"}, bandwidth=5, source_options={"k": "v"}
     )
-    again = CopyRequest.model_validate(request.model_dump(mode="json"))
+    again = CopyRequest.load(json.loads(json.dumps(request.dump())))
     assert again == request
     assert list(again.map or ()) == ["b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("read", "write"),
+    [({}, {}), ({"modified_datetime_start": "2024-05-01"}, {"metadata": "a=1", "preserve": "Attributes"})],
+)
+def test_a_decision_that_is_journaled_comes_back(read: dict[str, str], write: dict[str, str]) -> None:
     resolved = Resolved(
         payload="tabular",
-        source=SourceEnd(connector="file", root="/x", format="csv", pattern="*"),
-        sink=SinkEnd(connector="file", root="/y", extension=".parquet", replaces=".csv"),
-    )
-    assert Resolved.model_validate(resolved.model_dump(mode="json")) == resolved
+        source=SourceEnd(
+            connector="file", root="/x", format="csv", pattern="*", notes=("a", "b"),
+            settings=validate_options(StoreReadSettings, read, "file"),
+        ),
+        sink=SinkEnd(
+            connector="file", root="/y", extension=".parquet", replaces=".csv",
+            settings=validate_options(StoreWriteSettings, write, "file"),
+        ),
+    )  # fmt: skip
+    assert Resolved.load(json.loads(json.dumps(resolved.dump()))) == resolved
+
+
+class Bare(ConnectorConfig):
+    size: int = Field(1, ge=1, description="a size")
+
+
+class Together(Bare):
+    @model_validator(mode="after")
+    def _together(self) -> Together:
+        raise ValueError("one of two is needed")
+
+
+class Default(Bare):
+    size: int = Field(0, ge=1, validate_default=True, description="a size")
+
+
+class Later(Bare):
+    def model_post_init(self, _: object) -> None:
+        raise ValueError("one of two is needed")
+
+
+class TestNoOptions:
+    def test_are_the_defaults(self) -> None:
+        found = validate_options(Bare, {}, "thing")
+        assert (found, found.size, found.model_fields_set) == (Bare(), 1, set())
+
+    @pytest.mark.parametrize("model", [Together, Default, Later])
+    def test_are_validated_where_the_model_says_something_of_them(self, model: type[ConnectorConfig]) -> None:
+        with pytest.raises(ConfigError):
+            validate_options(model, {}, "thing")

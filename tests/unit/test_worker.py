@@ -10,6 +10,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -205,9 +206,7 @@ class TestPool:
         assert len(bench.children()) == 1
 
     def test_a_child_that_cannot_open_its_ends(self, resolved: Resolved) -> None:
-        wrong = resolved.model_copy(
-            update={"sink": resolved.sink.model_copy(update={"options": {"sync": "perhaps"}})}
-        )
+        wrong = replace(resolved, sink=replace(resolved.sink, options={"sync": "perhaps"}))
         with closing(Bench(resolved)) as bench:
             bench.pool = ChildPool(wrong, None, bench.cancel)
             for number in (1001, 1002):
@@ -265,7 +264,7 @@ def test_what_a_connector_prints_does_not_disturb(
         "from crossdock.request import Resolved\n"
         "from crossdock.opening import open_sink, open_source\n"
         "from crossdock.worker import ChildPool\n"
-        f"resolved = Resolved.model_validate_json({resolved.model_dump_json()!r})\n"
+        f"resolved = Resolved.load({json.loads(json.dumps(resolved.dump()))!r})\n"
         "source, sink = open_source(resolved), open_sink(resolved)\n"
         "unit = next(source.units()).units[0]\n"
         "schema = source.schema(unit)\n"

@@ -12,9 +12,8 @@ from ..spi.data import Unit, UnitPage
 from ..spi.store import ObjectInfo, ObjectStore
 from . import filters
 from .file_list import FileList
-from .settings import StoreReadSettings
+from .settings import READ_DEFAULTS, StoreReadSettings
 
-EVERYTHING = StoreReadSettings()
 _MAGIC = re.compile(r"[*?\[]")
 
 
@@ -76,7 +75,7 @@ class Selection:
     where: str
     name: str = ""
     pattern: str = ""
-    settings: StoreReadSettings = EVERYTHING
+    settings: StoreReadSettings = READ_DEFAULTS
     listed: FileList | None = None
 
     @property

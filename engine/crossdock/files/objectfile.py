@@ -13,7 +13,7 @@ from ..spi.store import Block, ObjectReader, ObjectStore
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from ..digest import ByteDigest
+    from ..digest_range import ByteDigest
 
 # 50,000 blocks, of 8 MiB at first, are 2.4 TiB so.
 GROWS = 10_000
@@ -95,7 +95,7 @@ class PartStream:
         self.size = 0
         self._digest: ByteDigest | None = None
         if digest:
-            from ..digest import ByteDigest
+            from ..digest_range import ByteDigest
 
             self._digest = ByteDigest()
 

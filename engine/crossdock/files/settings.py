@@ -210,3 +210,8 @@ class StoreWriteSettings(ConnectorConfig):
             if any(item.value == LAST_MODIFIED for item in self.metadata):
                 raise ValueError(f"a file made of many has no single {LAST_MODIFIED}")
         return self
+
+
+# What is not given needs no validation, which takes pydantic some time to prepare.
+READ_DEFAULTS = StoreReadSettings.model_construct()
+WRITE_DEFAULTS = StoreWriteSettings.model_construct()

@@ -1,0 +1,92 @@
+"""Entry points are read as importlib.metadata reads them, and mostly without it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from crossdock.entry_points import EntryPoint, entry_points
+
+TEXT = """
+[other]
+no = a:b
+
+[things]
+# a comment
+plain = package.module
+ spaced  =  package : first.second
+extra = package:name [more]
+"""
+FOUND = [
+    EntryPoint("our-dist", "plain", "package.module", ""),
+    EntryPoint("our-dist", "spaced", "package", "first.second"),
+    EntryPoint("our-dist", "extra", "package", "name"),
+]
+
+
+def _install(site: Path, folder: str, text: str) -> str:
+    (site / folder).mkdir(parents=True)
+    (site / folder / "METADATA").write_text("Metadata-Version: 2.1\nName: our.dist\nVersion: 1.0\n")
+    (site / folder / "entry_points.txt").write_text(text)
+    return str(site)
+
+
+@pytest.fixture(autouse=True)
+def _no_paths(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [])
+
+
+@pytest.mark.parametrize("folder", ["our.dist-1.0.dist-info", "our.dist.egg-info"])
+def test_those_of_a_group(folder: str, tmp_path: Path) -> None:
+    sys.path.append(_install(tmp_path, folder, TEXT))
+    assert entry_points("things") == FOUND
+    assert entry_points("nothing") == []
+
+
+def test_what_is_earlier_on_the_path_hides_the_same_distribution(tmp_path: Path) -> None:
+    for place, folder in (("a", "Our.Dist-2.0.dist-info"), ("b", "our_dist-1.0.dist-info")):
+        sys.path.append(_install(tmp_path / place, folder, f"[things]\n{place} = {place}\n"))
+    assert [point.name for point in entry_points("things")] == ["a"]
+
+
+def test_in_an_archive(tmp_path: Path) -> None:
+    archive = tmp_path / "site.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("our_dist-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: our.dist\n")
+        file.writestr("our_dist-1.0.dist-info/entry_points.txt", TEXT)
+    sys.path.append(str(archive))
+    assert entry_points("things") == FOUND
+
+
+def test_of_a_finder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hidden = Path(_install(tmp_path, "our_dist-1.0.dist-info", TEXT)) / "our_dist-1.0.dist-info"
+
+    class Finder(importlib.metadata.DistributionFinder):
+        def find_distributions(self, context: object = None) -> list[importlib.metadata.Distribution]:  # type: ignore[override]
+            return [importlib.metadata.PathDistribution(hidden)]
+
+        def find_spec(self, *_: object) -> None:
+            return None
+
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Finder()])
+    assert entry_points("things") == FOUND
+
+
+def test_all_of_this_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    for group in ("console_scripts", "pytest11", "crossdock"):
+        expected = {(p.name, p.module, p.attr or "") for p in importlib.metadata.entry_points(group=group)}
+        assert {(p.name, p.module, p.attribute) for p in entry_points(group)} == expected
+        assert expected
+
+
+def test_loading(tmp_path: Path) -> None:
+    point = EntryPoint("d", "n", "os", "path.join")
+    assert point.load() is __import__("os").path.join
+    assert EntryPoint("d", "n", "os.path", "").load() is __import__("os").path
+    with pytest.raises(AttributeError):
+        EntryPoint("d", "n", "os", "no_such_thing").load()
