@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 def crossdock_connectors() -> list[ConnectorSpec]:
     from .azure import adls, blob
     from .formats import binary, delimited, jsonlines, parquet
-    from .sql import mssql, postgres
+    from .sql import mssql, odbc, postgres
     from .stores import file
     from .tables import sqlite
 
     return [
         module.SPEC
-        for module in (file, blob, adls, binary, parquet, delimited, jsonlines, sqlite, postgres, mssql)
+        for module in (file, blob, adls, binary, parquet, delimited, jsonlines, sqlite, postgres, mssql, odbc)
     ]
 
 

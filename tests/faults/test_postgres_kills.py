@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from adbc_driver_postgresql import dbapi
+from servers.psqlodbc import odbc_url
 
 from crossdock import NotFoundError, api
 
@@ -34,9 +35,10 @@ def state(home: Path) -> str:
         return ""
 
 
+@pytest.mark.parametrize("through", ["adbc", "odbc"])
 @pytest.mark.parametrize("mode", ["error", "append"])
 @pytest.mark.parametrize("seed", range(SEEDS))
-def test_killed_at_random(database: str, tmp_path: Path, seed: int, mode: str) -> None:
+def test_killed_at_random(database: str, tmp_path: Path, seed: int, mode: str, through: str) -> None:
     chance = random.Random(seed)
     source, home = tmp_path / "in.csv", tmp_path / "home"
     source.write_text("id,text\n" + "".join(f"{i},{'x' * (i % 40)}\n" for i in range(ROWS)))
@@ -45,7 +47,8 @@ def test_killed_at_random(database: str, tmp_path: Path, seed: int, mode: str) -
         sql(database, "CREATE TABLE t (id bigint, text text)")
         sql(database, "INSERT INTO t VALUES (-1, 'there')")
     environment = os.environ | {"CROSSDOCK_HOME": str(home)}
-    copy = ["copy", str(source), f"{database}#t", "--mode", mode, "--run-id", "r", "--parallel-copies", "2"]
+    sink = f"{database}#t" if through == "adbc" else odbc_url(database, "t")
+    copy = ["copy", str(source), sink, "--mode", mode, "--run-id", "r", "--parallel-copies", "2"]
     kills = 0
     for _ in range(3):
         order = ["runs", "resume", "r"] if state(home) else copy
