@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from .credentials import SIDES, Again, Ask, complete, know, stored
 from .errors import CancelledError, ConfigError, CrossdockError, NotFoundError
-from .journal import Journal
+from .journal import Journal, Totals, created
 from .journal_lock import is_running, remove
 from .limits import parse_rate, parse_size
 from .mapping import parse_map
@@ -45,6 +45,9 @@ def copy(
     bandwidth: int | str | None = None,
     mode: str = "error",
     verify: Verify = False,
+    stage: str | Path | None = None,
+    stage_options: Options | None = None,
+    keep_staging: bool = False,
     dry_run: bool = False,
     run_id: str | None = None,
     progress: Progress | None = None,
@@ -55,6 +58,8 @@ def copy(
 
     The options are those of ``crossdock copy``, in snake_case or as Data Factory spells them;
     ``verify="full"`` is ``--verify-full``. Sizes are bytes or texts such as ``"8MiB"``.
+    ``stage``: go by compressed Parquet files below that address, which are removed whatever happens unless
+    ``keep_staging``; only then can a copy that failed or was interrupted be resumed.
     ``progress`` is called about ten times a second from another thread. ``home`` is where
     journals are kept (default: ``$CROSSDOCK_HOME``). Setting ``cancel`` interrupts the run.
     Raises CrossdockError; when its ``resumable`` is true, ``resume(error.run_id)`` goes on.
@@ -63,6 +68,11 @@ def copy(
 
     given = {"source": snake_case(source_options), "sink": snake_case(sink_options)}
     know(str(source), str(sink), given)
+    given["stage"] = snake_case(stage_options)
+    if stage is not None:
+        know("", str(stage), {"source": {}, "sink": given["stage"]})
+    elif given["stage"] or keep_staging:
+        raise ConfigError("options of a stage make no sense without one; name it with --stage")
     request = CopyRequest(
         source=str(source),
         sink=str(sink),
@@ -77,11 +87,18 @@ def copy(
         bandwidth=None if bandwidth is None else parse_rate(bandwidth, "--bandwidth"),
         mode=_mode(mode),
         verify=_verify(verify),
+        stage=None if stage is None else str(stage),
+        stage_options=given["stage"],
+        keep_staging=keep_staging,
     )
     run_id = _run_id(run_id)
-    resolved = resolve(request, cancel)
     path = _path(run_id, home)
-    facts = stored(request, resolved, given) | {"created": datetime.now(UTC).isoformat(), "state": "running"}
+    if request.stage is not None:
+        from .staged import begin
+
+        return begin(path, request, given, progress, dry_run=dry_run, cancel=cancel)
+    resolved = resolve(request, cancel)
+    facts = stored(request, resolved, given) | {"created": created(), "state": "running"}
     with closing(Journal.create(path, **facts)) as journal:
         return _execute(run_id, request, resolved, journal, progress, dry_run=dry_run, cancel=cancel)
 
@@ -126,6 +143,8 @@ def resume(
     sink: str | None = None,
     source_options: Options | None = None,
     sink_options: Options | None = None,
+    stage: str | None = None,
+    stage_options: Options | None = None,
     ask: Ask | None = None,
     progress: Progress | None = None,
     home: Path | None = None,
@@ -134,17 +153,25 @@ def resume(
     """Go on with an interrupted run: at most the splits that were in flight are carried again.
 
     Journals keep no secrets. They are given again, as options, which are added to those of the run,
-    or as ``source`` and ``sink``, the same addresses with their secrets; or they come from the
+    or as ``source``, ``sink`` and ``stage``, the same addresses with their secrets; or they come from the
     environment; or ``ask`` is called for each that is missing, with words for a person, and returns it.
     Raises AuthError when one is missing, NotFoundError, ConfigError (it is running, it has succeeded),
     and what ``copy`` raises.
     """
-    again = _again(source, sink, source_options, sink_options, ask)
+    again = _again(
+        {"source": source, "sink": sink, "stage": stage},
+        {"source": source_options, "sink": sink_options, "stage": stage_options},
+        ask,
+    )
     with closing(Journal.open(_path(run_id, home))) as journal:
         if journal.get("state") == "succeeded":
             raise ConfigError(f"the run {run_id!r} has succeeded; there is nothing to resume")
         if journal.get("resumable") is False:
             raise ConfigError(f"the run {run_id!r} cannot be resumed; begin it anew with crossdock copy")
+        if journal.get("hops"):
+            from .staged import resumed
+
+            return resumed(journal, again, progress, cancel)
         request, resolved = _recall(journal, again)
         journal.set(state="running", error="", resumable=True)
         return _execute(run_id, request, resolved, journal, progress, resumed=True, cancel=cancel)
@@ -218,7 +245,7 @@ def show(run_id: str, home: Path | None = None) -> RunInfo:
     """One run as its journal has it. Raises NotFoundError."""
     path = _path(run_id, home)
     with closing(Journal.open(path, lock=False)) as journal:
-        totals, request = journal.totals(), journal.get("request", {})
+        totals, request = _totals(journal), journal.get("request", {})
         state = journal.get("state", "interrupted")
         if state == "running" and not is_running(path):
             state = "interrupted"
@@ -230,31 +257,42 @@ def show(run_id: str, home: Path | None = None) -> RunInfo:
         )  # fmt: skip
 
 
+def _totals(journal: Journal) -> Totals:
+    if not journal.get("hops") or journal.get("state") == "succeeded":
+        return journal.totals()
+    from .staged import totals
+
+    return totals(journal)
+
+
 def forget(
     run_id: str,
     home: Path | None = None,
     *,
     sink: str | None = None,
     sink_options: Options | None = None,
+    stage: str | None = None,
+    stage_options: Options | None = None,
     ask: Ask | None = None,
     journal_only: bool = False,
 ) -> int | None:
-    """Remove what an unfinished run has staged at the sink, then its journal.
+    """Remove what an unfinished run has staged at the sink or on its stage, then its journal.
 
-    Secrets of the sink are given again as to ``resume``. With ``journal_only`` the sink, which may be gone
-    for ever, is not asked, and a journal that this crossdock cannot read goes too. Returns of how many units
-    something may be left at the sink (None: nobody knows). Raises NotFoundError, and ConfigError
+    Secrets of the sink and the stage are given again as to ``resume``. With ``journal_only`` neither, which
+    may be gone for ever, is asked, and a journal that this crossdock cannot read goes too. Returns of how
+    many units something may be left there (None: nobody knows). Raises NotFoundError, and ConfigError
     when the run is being worked on.
     """
     path = _path(run_id, home)
+    again = _again({"sink": sink, "stage": stage}, {"sink": sink_options, "stage": stage_options}, ask)
     left: int | None = 0
     try:
         with closing(Journal.open(path)) as journal:
-            if touched := len(journal.begun_handles()) + len(journal.beginnings()):
+            if touched := _touched(journal):
                 if journal_only:
                     left = touched
                 else:
-                    _clean_up(journal, _again(None, sink, None, sink_options, ask))
+                    _clean_up(journal, again)
     except CrossdockError as error:
         if isinstance(error, NotFoundError) and not path.is_file():
             raise
@@ -266,6 +304,18 @@ def forget(
     return left
 
 
+def _touched(journal: Journal) -> int:
+    """Of how many units something may be left anywhere."""
+    if journal.get("state") == "succeeded":
+        return 0
+    if journal.get("hops"):
+        from .staged import begun
+
+        return begun(journal)
+    staged = bool(journal.get("resolved", {}).get("sink", {}).get("stage"))
+    return max(len(journal.begun_handles()) + len(journal.beginnings()), staged)
+
+
 def _if_gone(run_id: str, error: CrossdockError) -> str:
     """What is worth trying where the sink does not answer any more."""
     if error.side != "sink" or isinstance(error, ConfigError):
@@ -274,26 +324,28 @@ def _if_gone(run_id: str, error: CrossdockError) -> str:
 
 
 def _clean_up(journal: Journal, again: Again) -> None:
-    from .opening import blaming, open_sink
+    from .leftovers import give_up_sink
 
+    if journal.get("hops"):
+        from .staged import StagedCopy, to_forget
+
+        StagedCopy.recall(journal, again, to_forget).discard()
+        return
     _, resolved = _recall(journal, again, ("sink",))
-    with closing(open_sink(resolved)) as sink, blaming(resolved.sink.connector, "sink"):
-        for _, handle in journal.begun_handles():
-            sink.cleanup(handle)
-        for _, unit in journal.beginnings():
-            sink.abandon(unit, journal.path.stem)
+    give_up_sink(journal, resolved)
+    if resolved.sink.stage and journal.get("state") != "succeeded":
+        from .stage_run import drop
+
+        drop(resolved.sink, journal.path.stem)
 
 
 def _again(
-    source: str | None,
-    sink: str | None,
-    source_options: Options | None,
-    sink_options: Options | None,
-    ask: Ask | None,
+    addresses: Mapping[str, str | None], given: Mapping[str, Options | None], ask: Ask | None
 ) -> Again:
-    options = {"source": snake_case(source_options), "sink": snake_case(sink_options)}
-    know(source or "", sink or "", options)
-    return Again({"source": source, "sink": sink}, options, ask)
+    options = {side: snake_case(given.get(side)) for side in ("source", "sink", "stage")}
+    know(addresses.get("source") or "", addresses.get("sink") or "", options)
+    know("", addresses.get("stage") or "", {"source": {}, "sink": options["stage"]})
+    return Again(addresses, options, ask)
 
 
 def _recall(journal: Journal, again: Again, sides: tuple[str, ...] = SIDES) -> tuple[CopyRequest, Resolved]:
@@ -301,6 +353,14 @@ def _recall(journal: Journal, again: Again, sides: tuple[str, ...] = SIDES) -> t
     request = CopyRequest.load(journal.get("request"))
     resolved = Resolved.load(journal.get("resolved"))
     lost = journal.get("secrets", {})
+    if (
+        called := {"sink": "stage"}
+        if resolved.sink.stage
+        else {"source": "stage"}
+        if resolved.source.stage
+        else {}
+    ):
+        again = again.as_called(called)
     return request, complete(journal.path.stem, resolved, lost, again, sides)
 
 

@@ -245,7 +245,7 @@ class Carrier:
             return None
         except Exception as error:
             raise classified(error, self.sink_classify, "sink") from error
-        _compare(job, receipt, 0)
+        _compare(job, receipt, receipt.rows or 0)
         return receipt, bool(seen)
 
     def _stream(self, job: Job, attempt: Attempt, worker: Worker) -> tuple[Receipt, str]:

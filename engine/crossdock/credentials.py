@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .spi.spec import ConnectorSpec
 
 SIDES = ("source", "sink")
-_FLAGS = {"source": "-s", "sink": "-k"}
+_FLAGS = {"source": "-s", "sink": "-k", "stage": "--stage-option"}
 Ask = Callable[[str], str]
 
 
@@ -178,11 +178,24 @@ def _without(options: Mapping[str, str], hidden: set[str]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Again:
-    """What is given to a run that goes on: addresses and options by side. ``ask`` a person for the rest."""
+    """What is given to a run that goes on: addresses and options by side. ``ask`` a person for the rest.
+
+    ``called``: the side that people know under another name.
+    """
 
     addresses: Mapping[str, str | None] = field(default_factory=dict)
     options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     ask: Ask | None = None
+    called: Mapping[str, str] = field(default_factory=dict)
+
+    def name(self, side: str) -> str:
+        return self.called.get(side, side)
+
+    def as_called(self, called: Mapping[str, str]) -> Again:
+        """The same for a run whose sides people know under these names."""
+        addresses = {side: self.addresses.get(called.get(side, side)) for side in SIDES}
+        options = {side: self.options.get(called.get(side, side), {}) for side in SIDES}
+        return Again(addresses, options, self.ask, called)
 
 
 @dataclass(frozen=True)
@@ -206,7 +219,7 @@ def complete(
     for side in sides:
         facts = lost.get(side, {})
         if address := again.addresses.get(side):
-            resolved = _readdressed(resolved, side, address, facts.get("bare", ""))
+            resolved = _readdressed(resolved, side, address, facts.get("bare", ""), again.name(side))
         missing += _missing(getattr(resolved, side), side, facts, again, options[side])
     if missing and again.ask is None:
         raise _incomplete(run_id, missing)
@@ -217,7 +230,8 @@ def complete(
         if secret.key:
             options[secret.side][secret.key] = answer
         else:
-            resolved = _readdressed(resolved, secret.side, answer, lost[secret.side]["bare"])
+            bare = lost[secret.side]["bare"]
+            resolved = _readdressed(resolved, secret.side, answer, bare, again.name(secret.side))
     resolved = add_options(resolved, options["source"], options["sink"])
     know_resolved(resolved)
     return resolved
@@ -231,22 +245,23 @@ def _missing(
     places = spec.secrets.environment if spec else {}
     given = _secret_keys(spec, _spec(end.format)) & options.keys()
     others = given - wanted.keys()
-    names = facts.get("address", [])
+    names, called = facts.get("address", []), again.name(side)
+    flag = _FLAGS[called]
     if names and not (given or again.addresses.get(side) or _is_set(places.get("", ()))):
-        how = f"--{side} ADDRESS" + _or_variables(places.get("", ()))
-        yield _Lost(side, "", f"the {side}'s address with {' and '.join(names)}", how)
+        how = f"--{called} ADDRESS" + _or_variables(places.get("", ()))
+        yield _Lost(side, "", f"the {called}'s address with {' and '.join(names)}", how)
     for key, origin in wanted.items():
         if key in options or others:
             continue
         if origin:
             try:
-                options[key] = fetch(origin, f"{_FLAGS[side]} {key}")
+                options[key] = fetch(origin, f"{flag} {key}")
                 continue
             except ConfigError:
                 pass  # it is not there any more: then as without an origin
         if not _is_set(places.get(key, ())):
-            how = f"{_FLAGS[side]} {key}={origin or 'env:NAME'}" + _or_variables(places.get(key, ()))
-            yield _Lost(side, key, f"the {side}'s {key}", how)
+            how = f"{flag} {key}={origin or 'env:NAME'}" + _or_variables(places.get(key, ()))
+            yield _Lost(side, key, f"the {called}'s {key}", how)
 
 
 def _is_set(names: tuple[str, ...]) -> bool:
@@ -264,10 +279,10 @@ def _incomplete(run_id: str, missing: list[_Lost]) -> AuthError:
     return error
 
 
-def _readdressed(resolved: Resolved, side: str, url: str, bare: str) -> Resolved:
+def _readdressed(resolved: Resolved, side: str, url: str, bare: str, called: str) -> Resolved:
     """The same with the secrets of ``url``. Raises ConfigError where that is another address."""
     address, end = _address(url), getattr(resolved, side)
     remember(address.telling())
     if address.bare != bare:
-        raise ConfigError(f"{address.shown} is not the {side} of the run, which is {bare}")
+        raise ConfigError(f"{address.shown} is not the {called} of the run, which is {bare}")
     return replace(resolved, **{side: replace(end, root=address.lend(end.root))})

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
@@ -243,9 +244,16 @@ class Journal:
 
     def open_units(self, after: int, limit: int) -> list[UnitRow]:
         """Units that are not finished, in order, behind ``after``."""
+        return self._units("INDEXED BY units_open WHERE state < 5", after, limit)
+
+    def done_units(self, after: int, limit: int) -> list[UnitRow]:
+        """Units that were copied, in order, behind ``after``."""
+        return self._units("WHERE state = 5", after, limit)
+
+    def _units(self, which: str, after: int, limit: int) -> list[UnitRow]:
         rows = self._query(
-            "SELECT seq, name, size, token, state, handle, begun FROM units INDEXED BY units_open"
-            " WHERE state < 5 AND seq > ? ORDER BY seq LIMIT ?",
+            f"SELECT seq, name, size, token, state, handle, begun FROM units {which}"  # noqa: S608 - our own
+            " AND seq > ? ORDER BY seq LIMIT ?",
             after,
             limit,
         )
@@ -364,6 +372,11 @@ class Journal:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+
+def created() -> str:
+    """When a run began, as its journal keeps it."""
+    return datetime.now(UTC).isoformat()
 
 
 def _connect(path: Path) -> sqlite3.Connection:

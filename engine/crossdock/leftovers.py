@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from .context import Context
 from .errors import CrossdockError
-from .journal import UnitState
+from .journal import Journal, UnitState
+from .opening import blaming, open_sink
+from .request import Resolved
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +41,18 @@ def _left_staged() -> Iterator[None]:
         yield
     except CrossdockError as error:
         log.warning("staged data is left at the sink: %s", error)
+
+
+def give_up_sink(journal: Journal, resolved: Resolved) -> None:
+    """Remove what a run that nobody works on has begun at its sink."""
+    handles, beginnings = journal.begun_handles(), journal.beginnings()
+    if not (handles or beginnings):
+        return
+    with closing(open_sink(resolved)) as sink, blaming(resolved.sink.connector, "sink"):
+        for _, handle in handles:
+            sink.cleanup(handle)
+        for _, unit in beginnings:
+            sink.abandon(unit, journal.path.stem)
 
 
 def drop_expired(context: Context) -> None:

@@ -58,6 +58,8 @@ def open_end(end: SourceEnd, payload: Payload) -> Source[Any]:
         return open_store(spec, location.with_path(path).url if path else end.root, end.options)
 
     store, settings = open_folder(""), end.settings
+    if end.stage:
+        return _open_stage(end, store)
     where = f"{public_url(end.root).rstrip('/')}/{end.name or end.pattern}"
     selection = select(
         store, where, settings, open_folder, name=end.name, pattern=end.pattern, as_listed=end.merge
@@ -68,6 +70,14 @@ def open_end(end: SourceEnd, payload: Payload) -> Source[Any]:
     file_format = _open_format(end.format, end.format_options)
     agreed = unpacked(end.columns) if end.columns else None
     return FormatSource(store, file_format, selection, end.merge, partitions=partitions, agreed=agreed)
+
+
+def _open_stage(end: SourceEnd, store: ObjectStore) -> Source[Any]:
+    from .files.stage import StagedFiles, StageSource
+
+    file_format = _open_format(end.format, end.format_options)
+    agreed = unpacked(end.columns) if end.columns else None
+    return StageSource(store, file_format, StagedFiles(store, public_url(end.root)), end.merge, agreed=agreed)
 
 
 def open_sink(resolved: Resolved) -> Sink[Any]:
@@ -84,7 +94,10 @@ def _open_sink(resolved: Resolved) -> Sink[Any]:
             raise ConfigError(f"{spec.name} cannot be written to")
         return spec.open_sink(validate_options(spec.config, end.options, spec.name), Location.parse(end.root))
     store = open_store(spec, end.root, end.options)
-    target = FileTarget(store, public_url(end.root), end.name, end.extension, end.replaces)
+    make = FileTarget
+    if end.stage:
+        from .files.stage import StageTarget as make
+    target = make(store, public_url(end.root), end.name, end.extension, end.replaces)
     target.flat = end.settings.copy_behavior == "FlattenHierarchy"
     if resolved.payload == "binary":
         able = spec.capabilities

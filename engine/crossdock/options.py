@@ -14,12 +14,13 @@ from .request import Resolved, validate_options
 if TYPE_CHECKING:
     from .spi.spec import ConnectorSpec
 
+FLAGS = {"source": "-s", "sink": "-k", "stage": "--stage-option"}
 Settings = type[StoreReadSettings] | type[StoreWriteSettings]
 
 
 def settings_model(spec: ConnectorSpec, side: str) -> Settings | None:
-    """The store settings that the connector takes on that side; tables take none."""
-    if spec.kind != "store":
+    """The store settings that the connector takes on that side; tables take none, and stages."""
+    if spec.kind != "store" or side == "stage":
         return None
     return StoreReadSettings if side == "source" else StoreWriteSettings
 
@@ -58,7 +59,7 @@ def _unknown(key: str, known: list[str], side: str) -> ConfigError:
     near = difflib.get_close_matches(key, known, 1)
     hint = f"; did you mean {near[0]}?" if near else ""
     return ConfigError(
-        f"{'-s' if side == 'source' else '-k'} {key}=...: the {side} has no option {key!r}{hint} "
+        f"{FLAGS[side]} {key}=...: the {side} has no option {key!r}{hint} "
         f"(known: {', '.join(known) or 'none'})"
     )
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from .errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .report import Payload
     from .spi.spec import ConnectorSpec
 
@@ -36,21 +38,24 @@ class End:
         return self.format is not None and self.format.open_format is None
 
 
-def decide(source: End, sink: End, *, mapped: bool, merging: bool = False) -> Payload:
+def decide(source: End, sink: End, *, mapped: bool, merging: bool = False, staged: bool = False) -> Payload:
     """``binary`` when both ends are stores and nothing has to look into the files; else ``tabular``.
 
     Files of the same format and extension are copied as they are unless columns are mapped, format
-    options ask for another encoding, or many files become one (``merging``). Raises ConfigError
-    where a format is needed and nothing says which.
+    options ask for another encoding, or many files become one (``merging``). What is ``staged`` has tables.
+    Raises ConfigError where a format is needed and nothing says which.
     """
     if source.is_store and sink.is_store:
         if source.as_bytes or sink.as_bytes:
+            if staged:
+                raise ConfigError("a stage holds tables; copy the bytes as they are without one")
             _only_bytes(source, sink, mapped)
             return "binary"
         _refuse_other_extension(source, sink)
         same = source.format is sink.format or sink.format is None
         extension = not sink.extension or source.extension == sink.extension
-        if same and extension and not (mapped or source.shaped or sink.shaped or (merging and sink.format)):
+        changed = mapped or source.shaped or sink.shaped or (merging and sink.format)
+        if same and extension and not (changed or staged):
             return "binary"
     for end, side, other in ((source, "source", sink), (sink, "sink", source)):
         if end.is_store and end.format is None:
@@ -58,6 +63,27 @@ def decide(source: End, sink: End, *, mapped: bool, merging: bool = False) -> Pa
         if end.is_store and end.as_bytes:
             raise ConfigError(f"the {side} is read as bytes, but the other end has tables")
     return "tabular"
+
+
+def decide_stage(
+    stage: ConnectorSpec, sink: ConnectorSpec | None, formats: Iterable[ConnectorSpec]
+) -> tuple[ConnectorSpec, bool]:
+    """The format in which tables are staged there, and whether the sink (None: not known yet) fetches the
+    files by itself. Raises ConfigError where the two sides have no store or format in common.
+    """
+    if stage.kind != "store" or not stage.capabilities.write_modes:
+        raise ConfigError(f"{stage.name} cannot be a stage: it needs a folder of a store that can be written")
+    able = [spec for spec in formats if spec.capabilities.stages]
+    if not able:
+        raise ConfigError("no format that is installed can stage tables; parquet, which is built in, can")
+    loads = sink.capabilities.bulk_load if sink else None
+    if loads is not None and stage.capabilities.fetched_by in loads.schemes:
+        for spec in able:
+            if spec.name in loads.formats:
+                return spec, True
+    if sink is not None and sink.kind == "table" and sink.open_sink is None:
+        raise ConfigError(f"{sink.name} cannot be written to")
+    return able[0], False
 
 
 def _refuse_other_extension(source: End, sink: End) -> None:

@@ -51,7 +51,11 @@ def open_run(
         names = (source_spec.name, sink_spec.name)
         folders = copied_folders(source, sink, resolved.source.settings, resolved.sink.settings, names)
         epoch = journal.next_epoch()
-        pulls = sink if isinstance(sink, Copier) and sink.can_copy(source) else None
+        pulls: Copier | None = sink if isinstance(sink, Copier) and sink.can_copy(source) else None
+        if resolved.sink.loads:
+            from .stage_run import loading
+
+            pulls = loading(source, sink, resolved)
         opened.pop_all()
     parallel = _parallel(request, resolved, (source_spec, sink_spec))
     carrier = Carrier(

@@ -57,7 +57,8 @@ class CopyResult:
     refused because there were too many, ``throttled_seconds`` what all workers together waited for that.
     ``verification`` says how a verified copy was:
     of ``bytes`` and ``values`` either ``all``, or of the values a ``sample`` of so many ``rows`` from so many
-    ``splits``. ``plan`` is what a dry run found (``rehearsal``).
+    ``splits``. ``plan`` is what a dry run found (``rehearsal``). ``stage`` is where a staged copy went by,
+    and ``hops`` are its two runs; the figures are then those of both.
     """
 
     run_id: str
@@ -90,6 +91,8 @@ class CopyResult:
     notes: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     plan: dict[str, Any] | None = None
+    stage: str = ""
+    hops: tuple[CopyResult, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -117,7 +120,7 @@ class CopyResult:
             "sinkPeakConnections": self.parallel_copies,
             "errors": [],
             "dataConsistencyVerification": self._consistency(),
-            "executionDetails": [self._execution()],
+            "executionDetails": [hop._execution() for hop in self.hops or (self,)],
         }
         if self.rows_copied is not None:
             out |= {
@@ -135,6 +138,9 @@ class CopyResult:
         }  # fmt: skip
         if self.plan is not None:
             out["crossdock"]["plan"] = self.plan
+        if self.stage:
+            out["crossdock"]["stage"] = self.stage
+            out["crossdock"]["hops"] = [hop.output() for hop in self.hops]
         return out
 
     def _consistency(self) -> dict[str, str]:

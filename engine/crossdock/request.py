@@ -34,6 +34,9 @@ class CopyRequest:
     bandwidth: int | None = None
     mode: WriteMode = WriteMode.ERROR
     verify: Verify = False
+    stage: str | None = None
+    stage_options: dict[str, str] = field(default_factory=dict)
+    keep_staging: bool = False
 
     def dump(self) -> dict[str, Any]:
         """As JSON values, which ``load`` reads again."""
@@ -51,6 +54,7 @@ class SourceEnd:
     ``root`` is the address of the store's root or of the table; ``name`` one object, else
     ``pattern`` or what the settings choose; ``merge``: all objects are one unit, whose tables are read with
     ``columns``, an Arrow schema. ``notes``: what the format had to say when it was asked for them.
+    ``stage``: the folder is a stage, whose manifest says what is read.
     """
 
     connector: str
@@ -63,6 +67,7 @@ class SourceEnd:
     merge: bool = False
     columns: str = ""
     notes: tuple[str, ...] = ()
+    stage: bool = False
     settings: StoreReadSettings = READ_DEFAULTS
 
 
@@ -73,6 +78,8 @@ class SinkEnd:
     ``extension`` then takes the place of ``replaces`` at their end, or is added where they end otherwise.
     ``block`` is in bytes; a ``fixed_block`` does not grow with the object.
     ``digest``: receipts of files of a format have digests of what was written.
+    ``stage``: the folder is a stage, and gets a manifest. ``proved_later``: who reads it next proves it.
+    ``loads``: the sink fetches staged files by itself.
     """
 
     connector: str
@@ -86,6 +93,9 @@ class SinkEnd:
     block: int = 8 << 20
     fixed_block: bool = False
     digest: bool = False
+    stage: bool = False
+    proved_later: bool = False
+    loads: bool = False
     settings: StoreWriteSettings = WRITE_DEFAULTS
 
 

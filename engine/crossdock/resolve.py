@@ -33,8 +33,10 @@ from .spi.store import ObjectStore
 Answer = TypeVar("Answer")
 
 
-def resolve(request: CopyRequest, cancel: threading.Event | None = None) -> Resolved:
+def resolve(request: CopyRequest, cancel: threading.Event | None = None, *, staged: bool = False) -> Resolved:
     """Decide how to copy. Asks the stores what exists, again after transient errors; changes nothing.
+
+    ``staged``: as tables, whatever the files are.
 
     Raises UserError, TransientError, and CancelledError when ``cancel`` is set while it waits.
     """
@@ -49,14 +51,14 @@ def resolve(request: CopyRequest, cancel: threading.Event | None = None) -> Reso
     sink.sort_options()
     merging = source.spec.kind == "store" and not found.get("name") and "name" in placed
     ends = source.end(found.get("name", "")), sink.end(placed.get("name", ""))
-    payload = decide(*ends, mapped=request.map is not None, merging=merging)
+    payload = decide(*ends, mapped=request.map is not None, merging=merging, staged=staged)
     tabular = payload == "tabular"
     _check_payload(source.settings, tabular=tabular)
-    wanted = _wanted_block(request.block_size, sink.settings)
-    block = _block(wanted, sink.spec, source.spec)
+    wanted = wanted_block(request.block_size, sink.settings)
+    block = block_size(wanted, sink.spec, source.spec)
     if tabular and sink.format and "name" not in placed:
         placed |= {"extension": next(iter(sink.format.extensions), ""), "replaces": source.ending()}
-    decided = _merge(
+    return one_unit(
         Resolved(
             payload=payload,
             source=SourceEnd(**source.common(tabular), **found),
@@ -64,12 +66,12 @@ def resolve(request: CopyRequest, cancel: threading.Event | None = None) -> Reso
                 **sink.common(tabular),
                 **placed,
                 block=block,
-                fixed_block=_is_fixed(sink.settings),
+                fixed_block=is_fixed(sink.settings),
                 digest=request.verify is True,
             ),
-        )
+        ),
+        ended,
     )
-    return _agree(decided, ended) if tabular and decided.source.merge else decided
 
 
 @dataclass
@@ -165,7 +167,7 @@ class Side:
     def open_folder(self, path: str) -> ObjectStore:
         return self.store(path or self.path)
 
-    def _ask(self, folder: str, question: Callable[[ObjectStore], Answer]) -> Answer:
+    def ask(self, folder: str, question: Callable[[ObjectStore], Answer]) -> Answer:
         """Ask the store at ``folder``."""
 
         def attempt(number: int) -> Answer:
@@ -196,7 +198,7 @@ class Side:
             return
         path = f"{self.path.rstrip('/')}/{self.pattern}"
         folder, name = parent(path.rstrip("/"))
-        if self._ask(folder, lambda store: _exists(store, name)):
+        if self.ask(folder, lambda store: _exists(store, name)):
             self.path = self.sample = path
             self.pattern = ""
             self.format = self._format()
@@ -211,7 +213,7 @@ class Side:
                 raise NotFoundError(f"{public_url(self.address)} does not exist") from None
             return False
 
-        return self._ask(folder, look)
+        return self.ask(folder, look)
 
     def _look_inside(self) -> None:
         """Where nothing says the format: the one that the first objects have by their extensions."""
@@ -221,7 +223,7 @@ class Side:
         if self.pattern:
             where = f"{where.rstrip('/')}/{self.pattern}"
         any_time = self.settings.any_time()
-        page = self._ask(
+        page = self.ask(
             self.path,
             lambda store: next(
                 select(store, where, any_time, self.open_folder, pattern=self.pattern).pages(), None
@@ -267,7 +269,7 @@ class Side:
         return self.sample
 
     def _exists_as_folder(self, folder: str, name: str) -> bool:
-        return self._ask(folder, lambda store: store.is_folder(name))
+        return self.ask(folder, lambda store: store.is_folder(name))
 
 
 def find_source(side: Side) -> SourceEnd:
@@ -305,7 +307,7 @@ def _check_payload(settings: StoreReadSettings | None, *, tabular: bool) -> None
         raise ConfigError("enable_partition_discovery adds columns, which a binary copy does not have")
 
 
-def _wanted_block(size: int | None, settings: StoreWriteSettings | None) -> int | None:
+def wanted_block(size: int | None, settings: StoreWriteSettings | None) -> int | None:
     """The block size in bytes that was asked for in either way."""
     set_to = settings.block_size_in_mb if settings else None
     if set_to is None:
@@ -315,11 +317,11 @@ def _wanted_block(size: int | None, settings: StoreWriteSettings | None) -> int 
     return set_to << 20
 
 
-def _is_fixed(settings: StoreWriteSettings | None) -> bool:
+def is_fixed(settings: StoreWriteSettings | None) -> bool:
     return settings is not None and settings.block_size_in_mb is not None
 
 
-def _block(wanted: int | None, spec: ConnectorSpec, source: ConnectorSpec) -> int:
+def block_size(wanted: int | None, spec: ConnectorSpec, source: ConnectorSpec) -> int:
     """The block size as asked for, else what suits both stores: the smaller one, which takes less memory."""
     smallest, largest = spec.capabilities.block_range or (1, sys.maxsize)
     if wanted is None:
@@ -331,6 +333,12 @@ def _block(wanted: int | None, spec: ConnectorSpec, source: ConnectorSpec) -> in
             f"({smallest:,} to {largest:,} bytes)"
         )
     return wanted
+
+
+def one_unit(resolved: Resolved, cancel: threading.Event) -> Resolved:
+    """Many objects into one target become one unit, whose columns they agree on."""
+    decided = _merge(resolved)
+    return _agree(decided, cancel) if decided.payload == "tabular" and decided.source.merge else decided
 
 
 def _merge(resolved: Resolved) -> Resolved:

@@ -81,7 +81,9 @@ class Run:
             with self._observed(progress):
                 with self._cancellable():
                     self._plan()
+                    self._at_stage("claim_stage")
                 self._copy()
+                self._at_stage("seal_stage")
             return self._result("Succeeded")
         except KeyboardInterrupt:
             interrupted = CancelledError()
@@ -92,6 +94,13 @@ class Run:
             raise
         finally:
             self.close()
+
+    def _at_stage(self, step: str) -> None:
+        """Where the sink is a stage, more is to be done than to write files."""
+        if self.context.resolved.sink.stage:
+            from . import stage_run
+
+            self.context.ask_sink(lambda: getattr(stage_run, step)(self.context))
 
     def close(self) -> None:
         if self.context.carrier.children is not None:
@@ -266,6 +275,8 @@ class Run:
         try:
             if not error.resumable or full:
                 remove_staged(context)
+            if not error.resumable:
+                self._at_stage("discard_stage")
             context.journal.set(
                 state="interrupted" if isinstance(error, CancelledError) else "failed",
                 error=str(error),

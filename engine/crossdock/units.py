@@ -231,6 +231,11 @@ class Units:
 
     def _complete(self, tasks: Sequence[UnitTask], worker: Worker) -> None:
         """All splits have receipts: verify before or after the commit, as the sink can."""
+        if self.context.resolved.source.stage:
+            from .stage_run import compare_with_manifest
+
+            for task in tasks:
+                compare_with_manifest(self.context, task)
         if verified := [task for task in tasks if task.row.state >= UnitState.VERIFIED]:
             self._clean(verified)
             tasks = [task for task in tasks if task.row.state < UnitState.VERIFIED]
@@ -294,7 +299,10 @@ class Units:
     # -- verification -----------------------------------------------------------------------------
 
     def _verifies(self, when: str) -> bool:
-        return self.context.request.verify and self.context.sink_spec.capabilities.read_back == when
+        context = self.context
+        if not context.request.verify or context.resolved.sink.proved_later:
+            return False
+        return context.sink_spec.capabilities.read_back == when
 
     def _verify(self, task: UnitTask, worker: Worker) -> bool:
         """Prove the unit. False: it goes on elsewhere, in ``_verified`` or from its beginning."""

@@ -38,7 +38,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         bound = signature.bind(*positional, **named)
         bound.apply_defaults()
         arguments = bound.arguments
-        for side in ("source_options", "sink_options"):
+        for side in ("source_options", "sink_options", "stage_options"):
             arguments[side] = arguments[side] or {}
         arguments["parallel_copies"] = str(arguments["parallel_copies"])
         calls.append(arguments)
@@ -58,6 +58,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         "copy a -k compression=zstd b -s header=false --sink-option x= --source-option infer=@@no",
         "copy a b --map a=b,c=d --run-id r1 --source-format delimitedtext --sink-format=parquet",
         "copy a b --mode append --mode error --parallel-copies auto",
+        "copy a b --stage s/ --stage-option path=x --keep-staging",
     ],
 )
 def test_a_plain_copy_is_read_as_typer_reads_it(line: str, asked: list[dict[str, Any]]) -> None:

@@ -12,6 +12,7 @@ from crossdock import (
     Browsable,
     ConfigError,
     EntryPage,
+    Fetchable,
     Folders,
     InternalError,
     NotFoundError,
@@ -21,6 +22,7 @@ from crossdock import (
     RangeCopier,
     Reached,
     SourceChangedError,
+    StagedFile,
     StageLostError,
     UploadRequest,
     WholeWriter,
@@ -45,7 +47,7 @@ class AdlsReader(BlobReader):
     range_header = "Range"
 
 
-class AdlsStore(ObjectStore, RangeCopier, WholeWriter, Attributes, Folders, Browsable, CopySource):
+class AdlsStore(ObjectStore, RangeCopier, WholeWriter, Attributes, Folders, Fetchable, Browsable, CopySource):
     """Files below a folder of a file system. ``blobs``: the same place at the blob endpoint."""
 
     whole_limit = 8 << 20
@@ -114,6 +116,12 @@ class AdlsStore(ObjectStore, RangeCopier, WholeWriter, Attributes, Folders, Brow
         full = self._full(path)
         self._publisher.make_folder(full)
         self._publisher.set_access(full, adls_access.control(attributes))
+
+    def remove_folder(self, path: str) -> None:
+        self._delete(self._url(path), {})
+
+    def fetchable(self, info: ObjectInfo, file_format: str) -> StagedFile:
+        return self.blobs.fetchable(info, file_format)
 
     def open_read(self, path: str, info: ObjectInfo | None = None) -> AdlsReader:
         return AdlsReader(self.wire, self._url(path), info or self.stat(path))

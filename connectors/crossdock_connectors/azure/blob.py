@@ -73,6 +73,7 @@ SPEC = ConnectorSpec(
         max_blocks=MAX_BLOCKS,
         resume_window=timedelta(days=7),
         read_back="after_commit",
+        fetched_by="https",
     ),
     open_store=_open,
     classify=_classify,

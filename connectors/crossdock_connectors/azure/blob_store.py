@@ -14,6 +14,7 @@ from crossdock import (
     Browsable,
     ConfigError,
     EntryPage,
+    Fetchable,
     InternalError,
     NotFoundError,
     NotSupportedError,
@@ -25,6 +26,7 @@ from crossdock import (
     Reached,
     ShortReadError,
     SourceChangedError,
+    StagedFile,
     TransientError,
     UploadRequest,
     WholeWriter,
@@ -97,7 +99,7 @@ class BlobReader(ObjectReader):
         """Nothing is open."""
 
 
-class BlobStore(ObjectStore, RangeCopier, WholeWriter, Attributes, Browsable, CopySource):
+class BlobStore(ObjectStore, RangeCopier, WholeWriter, Attributes, Fetchable, Browsable, CopySource):
     """Blobs of a container. ``server_copy``: the service may fetch from the source by itself."""
 
     whole_limit = 8 << 20
@@ -249,6 +251,15 @@ class BlobStore(ObjectStore, RangeCopier, WholeWriter, Attributes, Browsable, Co
         if signer.kind == "key":
             suffix = self._sas_for(name)
         return {"x-ms-copy-source": f"{url}?{suffix}" if suffix else url}
+
+    def fetchable(self, info: ObjectInfo, file_format: str) -> StagedFile:
+        url, signer = self.wire.service.url + self._path(info.path), self.wire.signer
+        if signer.kind == "key":
+            key = getattr(signer.policy, "account_key", "")
+            return StagedFile(url, file_format, info.size, "account key", key)
+        if signer.kind == "sas":
+            return StagedFile(url, file_format, info.size, "sas", signer.suffix)
+        return StagedFile(url, file_format, info.size, "identity" if signer.kind == "entra" else "none")
 
     def _sas_for(self, name: str) -> str:
         """A SAS to read one blob, made with the account's key."""

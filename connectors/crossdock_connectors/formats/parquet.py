@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
-from crossdock import ConnectorConfig, ConnectorSpec
+from crossdock import Capabilities, ConnectorConfig, ConnectorSpec
 
 if TYPE_CHECKING:
     from crossdock import FileFormat
@@ -64,6 +64,7 @@ SPEC = ConnectorSpec(
     config=ParquetConfig,
     extensions=(".parquet", ".pq"),
     adf_types=("Parquet", "ParquetSource", "ParquetSink"),
+    capabilities=Capabilities(stages=True),
     open_format=_open,
     example="crossdock copy 'data/*.csv' flights.parquet -k compression=zstd",
 )

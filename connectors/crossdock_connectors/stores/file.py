@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 import errno
 import os
+import pathlib
 import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +27,7 @@ from crossdock import (
     ConnectorConfig,
     ConnectorSpec,
     EntryPage,
+    Fetchable,
     Folders,
     InternalError,
     Location,
@@ -39,6 +41,7 @@ from crossdock import (
     Reached,
     ShortReadError,
     SourceChangedError,
+    StagedFile,
     UploadRequest,
     WriteMode,
 )
@@ -100,7 +103,7 @@ class FileReader(ObjectReader):
             os.close(fd)
 
 
-class FileStore(ObjectStore, RangeCopier, Attributes, Folders, Browsable):
+class FileStore(ObjectStore, RangeCopier, Attributes, Folders, Fetchable, Browsable):
     """The files below the folder ``root``, which need not exist yet."""
 
     keeps = frozenset({"mode", "modified_ns"})
@@ -171,6 +174,20 @@ class FileStore(ObjectStore, RangeCopier, Attributes, Folders, Browsable):
             raise AlreadyExistsError(f"{full} leads through a file where a folder should be") from error
         except OSError as error:
             raise fault(error, full) from error
+
+    def remove_folder(self, path: str) -> None:
+        full = self._path(path)
+        try:
+            self._fence.check(os.path.dirname(full))
+            os.rmdir(full)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise fault(error, full) from error
+
+    def fetchable(self, info: ObjectInfo, file_format: str) -> StagedFile:
+        return StagedFile(pathlib.Path(self._path(info.path)).as_uri(), file_format, info.size)
 
     def is_folder(self, path: str) -> bool:
         path = path.rstrip("/")
@@ -428,6 +445,7 @@ SPEC = ConnectorSpec(
         best_block=32 << 20,
         read_back="after_commit",
         cheap_scan=True,
+        fetched_by="file",
     ),
     open_store=_open,
     classify=classify,

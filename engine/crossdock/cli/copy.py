@@ -113,6 +113,23 @@ def copy(
             rich_help_panel=options.SAFETY,
         ),
     ] = False,
+    stage: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Go by compressed Parquet files below this folder of a store.",
+            rich_help_panel=options.STAGE,
+        ),
+    ] = None,
+    stage_option: options.StageOptions = None,
+    keep_staging: Annotated[
+        bool,
+        typer.Option(
+            "--keep-staging",
+            help="Leave the staged files: a run that ends early can be resumed, and others can read them.",
+            rich_help_panel=options.STAGE,
+        ),
+    ] = False,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Check and plan; write nothing.", rich_help_panel=options.SAFETY),
@@ -139,6 +156,7 @@ def copy(
         )
     source_options = key_values(source_option, "-s")
     sink_options = key_values(sink_option, "-k")
+    stage_options = key_values(stage_option, "--stage-option")
 
     from .. import api
 
@@ -158,6 +176,9 @@ def copy(
             bandwidth=bandwidth,
             mode=mode.value,
             verify="full" if verify_full else verify,
+            stage=stage,
+            stage_options=stage_options,
+            keep_staging=keep_staging,
             dry_run=dry_run,
             run_id=run_id,
             progress=progress,

@@ -10,7 +10,7 @@ import typer
 
 from .session import Output, Session
 
-ENDS, LIMITS, SAFETY = "Source and sink", "Speed and limits", "Safety"
+ENDS, LIMITS, SAFETY, STAGE = "Source and sink", "Speed and limits", "Safety", "Staged copy"
 
 
 def session_of(context: typer.Context) -> Session:
@@ -64,6 +64,21 @@ SinkOptions = Annotated[
     list[str] | None,
     typer.Option(
         "-k", "--sink-option", metavar="KEY=VALUE", help="An option of the sink.", rich_help_panel=ENDS
+    ),
+]
+StageOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--stage-option", metavar="KEY=VALUE", help="An option of the stage.", rich_help_panel=STAGE
+    ),
+]
+StageAgain = Annotated[
+    str | None,
+    typer.Option(
+        "--stage",
+        metavar="ADDRESS",
+        help="The stage's address again, with its secret.",
+        rich_help_panel=STAGE,
     ),
 ]
 Format = Annotated[

@@ -24,6 +24,7 @@ TEXTS = {
     "--bandwidth": "bandwidth",
     "--mode": "mode",
     "--run-id": "run_id",
+    "--stage": "stage",
     "--output": "output",
 }
 LISTS = {
@@ -31,8 +32,14 @@ LISTS = {
     "--source-option": "source_options",
     "-k": "sink_options",
     "--sink-option": "sink_options",
+    "--stage-option": "stage_options",
 }
-FLAGS = {"--verify": "verify", "--verify-full": "verify_full", "--dry-run": "dry_run"}
+FLAGS = {
+    "--verify": "verify",
+    "--verify-full": "verify_full",
+    "--dry-run": "dry_run",
+    "--keep-staging": "keep_staging",
+}
 LEFT_TO_TYPER = {"--verbose", "-v", "--help", "-h"}
 ENVIRONMENT = ("PARALLEL_COPIES", "BLOCK_SIZE", "MEMORY", "BANDWIDTH")
 
@@ -89,7 +96,11 @@ def _copy(session: Session, found: dict[str, Any]) -> int:
     from .carrying import carry_out, route
     from .key_values import key_values
 
-    for name, flag in (("source_options", "-s"), ("sink_options", "-k")):
+    for name, flag in (
+        ("source_options", "-s"),
+        ("sink_options", "-k"),
+        ("stage_options", "--stage-option"),
+    ):
         if name in found:
             found[name] = key_values(found[name], flag)
     if found.pop("verify_full", False):

@@ -82,6 +82,8 @@ def resume_run(
     sink: options.SinkAgain = None,
     source_option: options.SourceOptions = None,
     sink_option: options.SinkOptions = None,
+    stage: options.StageAgain = None,
+    stage_option: options.StageOptions = None,
     output: options.OutputOption = Output.TEXT,
     verbose: options.VerboseOption = False,
 ) -> int:
@@ -95,6 +97,7 @@ def resume_run(
     session = options.session_of(context)
     source_options = key_values(source_option, "-s")
     sink_options = key_values(sink_option, "-k")
+    stage_options = key_values(stage_option, "--stage-option")
 
     def start(progress: Progress) -> CopyResult:
         return api.resume(
@@ -103,6 +106,8 @@ def resume_run(
             sink=sink,
             source_options=source_options,
             sink_options=sink_options,
+            stage=stage,
+            stage_options=stage_options,
             ask=options.asking(session),
             progress=progress,
         )
@@ -117,6 +122,8 @@ def forget_run(
     run_ids: Annotated[list[str], typer.Argument(metavar="ID", help="The runs.", show_default=False)],
     sink: options.SinkAgain = None,
     sink_option: options.SinkOptions = None,
+    stage: options.StageAgain = None,
+    stage_option: options.StageOptions = None,
     journal_only: Annotated[
         bool,
         typer.Option("--journal-only", help="Leave the sink alone: it is gone, or may keep what is staged."),
@@ -129,12 +136,15 @@ def forget_run(
 
     session = options.session_of(context)
     sink_options = key_values(sink_option, "-k")
+    stage_options = key_values(stage_option, "--stage-option")
     left: dict[str, int | None] = {}
     for run_id in run_ids:
         left[run_id] = api.forget(
             run_id,
             sink=sink,
             sink_options=sink_options,
+            stage=stage,
+            stage_options=stage_options,
             ask=options.asking(session),
             journal_only=journal_only,
         )

@@ -75,6 +75,15 @@ class WrittenFile:
                 f"{self.info.path} has {self.info.size:,} bytes, {expected:,} were written; copy it again"
             )
 
+    def pieces(self) -> list[tuple[int, str]]:
+        """Lengths and digests of all its bytes, in order: those that were written."""
+        from ..digest_range import ByteDigest
+
+        tail = ByteDigest()
+        tail.update(self._tail)
+        parts = [(sum(each.lengths), each.digest) for each in self.written]
+        return [*parts, (len(self._tail), str(tail))]
+
     def bytes_of(self, index: int) -> Split:
         """All bytes of a part; those of the last one with the file's tail."""
         start, end = self._starts[index], self._starts[index + 1]

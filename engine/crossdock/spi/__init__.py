@@ -2,18 +2,20 @@
 
 from .browse import Browsable, Entry, EntryPage, Reached
 from .data import Attempt, Begun, PlanHint, Receipt, Split, Target, Unit, UnitPage, WriteMode
-from .endpoints import BulkWriter, Cancellable, Copier, ReadBack, Sink, Source, Writer
+from .endpoints import BulkLoader, BulkWriter, Cancellable, Copier, ReadBack, Sink, Source, Writer
 from .format import ByteSink, FileFormat, FormatWriter, Part, Piece
-from .spec import Capabilities, ConnectorConfig, ConnectorSpec, Location, Secrets
+from .spec import BulkLoad, Capabilities, ConnectorConfig, ConnectorSpec, Location, Secrets
 from .store import (
     Attributes,
     Block,
+    Fetchable,
     Folders,
     ObjectAttributes,
     ObjectInfo,
     ObjectReader,
     ObjectStore,
     RangeCopier,
+    StagedFile,
     UploadRequest,
     WholeWriter,
 )
@@ -24,6 +26,8 @@ __all__ = [
     "Begun",
     "Block",
     "Browsable",
+    "BulkLoad",
+    "BulkLoader",
     "BulkWriter",
     "ByteSink",
     "Cancellable",
@@ -33,6 +37,7 @@ __all__ = [
     "Copier",
     "Entry",
     "EntryPage",
+    "Fetchable",
     "FileFormat",
     "Folders",
     "FormatWriter",
@@ -52,6 +57,7 @@ __all__ = [
     "Sink",
     "Source",
     "Split",
+    "StagedFile",
     "Target",
     "Unit",
     "UnitPage",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from .data import Attempt, Begun, PlanHint, Split, Target, Unit, UnitPage
+    from .store import StagedFile
 
 T = TypeVar("T")
 
@@ -234,6 +235,24 @@ class Copier(ABC):
     ) -> Receipt | None:
         """As ``copy``; ``seen`` gets the bytes as they were read, in order. None: not possible."""
         return None
+
+
+class BulkLoader(ABC):
+    """Ability of a sink: it fetches staged files and loads them; rows do not pass through us.
+
+    ``Capabilities.bulk_load`` says which.
+    """
+
+    @abstractmethod
+    def can_load(self, file: StagedFile) -> bool:
+        """Whether ``load`` works for files like this one. Cheap; asked once per run."""
+
+    @abstractmethod
+    def load(self, handle: bytes, split: Split, attempt: Attempt, file: StagedFile) -> Receipt:
+        """Load all rows of the file; as durable and as invisible as ``Writer.finish``, and counted.
+
+        Raises NotSupportedError where that does not work after all; a writer is then asked for instead.
+        """
 
 
 class Cancellable(ABC):

@@ -67,6 +67,14 @@ class Location:
 
 
 @dataclass(frozen=True, slots=True)
+class BulkLoad:
+    """Staged files that a sink loads itself: names of formats, and the URL schemes that it can fetch by."""
+
+    formats: frozenset[str]
+    schemes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Capabilities:
     """Facts that methods do not show. Each is tested when declared and when not."""
 
@@ -94,6 +102,12 @@ class Capabilities:
     """Whether it holds the interpreter lock while it works; its splits then run in child processes."""
     cheap_scan: bool = False
     """Whether reading a whole object before the copy costs next to nothing (a local disk)."""
+    stages: bool = False
+    """Of a format: whether it keeps every value and type, in parts, so that tables can be staged in it."""
+    fetched_by: str = ""
+    """Of a store: the URL scheme by which others fetch its objects themselves (``Fetchable``)."""
+    bulk_load: BulkLoad | None = None
+    """Of a sink: what it fetches and loads itself (``BulkLoader``)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 from ..errors import NotFoundError, SourceChangedError
 
@@ -216,6 +216,33 @@ class Folders(ABC):
 
         Raises AlreadyExistsError where an object is in the way.
         """
+
+    def remove_folder(self, path: str) -> None:  # noqa: B027 - a store may keep its empty folders
+        """Remove the folder if it is there and empty; else nothing happens."""
+
+
+@dataclass(frozen=True, slots=True)
+class StagedFile:
+    """An object that somebody else may fetch: ``url`` without a secret, and what lets them in.
+
+    ``credential``: ``none``, ``sas`` (a signature as a query), ``account key``, or ``identity`` (the own one
+    of whoever fetches); ``secret`` belongs into no text. ``format`` is the name of its format, ``size`` is in
+    bytes.
+    """
+
+    url: str
+    format: str
+    size: int
+    credential: Literal["none", "sas", "account key", "identity"] = "none"
+    secret: str = field(default="", repr=False)
+
+
+class Fetchable(ABC):
+    """Ability of a store: others can fetch its objects. ``Capabilities.fetched_by`` is the URL's scheme."""
+
+    @abstractmethod
+    def fetchable(self, info: ObjectInfo, file_format: str) -> StagedFile:
+        """Where that object is, and what lets others in. Asks nobody."""
 
 
 class WholeWriter(ABC):

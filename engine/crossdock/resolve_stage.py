@@ -1,0 +1,194 @@
+"""From addresses to the two hops of a staged copy: source to stage, and stage to sink."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import Field
+
+from .credentials import public_url
+from .errors import ConfigError
+from .files import manifest
+from .opening import blaming
+from .plan import decide, decide_stage
+from .plugins import registry
+from .request import CopyRequest, Resolved, SinkEnd, SourceEnd, validate_options
+from .resolve import Side, block_size, is_fixed, one_unit, resolve, wanted_block
+from .spi.data import WriteMode
+from .spi.spec import ConnectorConfig, ConnectorSpec, Location
+
+FOLDER = "crossdock-stage-"
+
+
+class StagingSettings(ConnectorConfig):
+    """What every stage takes beside its store's own options; Data Factory's ``stagingSettings``."""
+
+    path: str = Field(default="", description="A folder below the stage's address, in which runs stage")
+    enable_compression: bool = Field(
+        default=True, description="Whether staged files are compressed; compression=zstd chooses how"
+    )
+
+
+@dataclass(frozen=True)
+class Hop:
+    """One of the two runs of a staged copy."""
+
+    request: CopyRequest
+    resolved: Resolved
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """The folder of a stage and what opens it."""
+
+    root: str
+    side: Side
+    format: ConnectorSpec
+    loads: bool
+
+    def common(self) -> dict[str, Any]:
+        side = self.side
+        return {
+            "connector": side.spec.name,
+            "options": side.options,
+            "format": self.format.name,
+            "format_options": side.format_options,
+            "root": self.root,
+            "stage": True,
+        }
+
+    def as_sink(self, source: SourceEnd, ending: str, *, proved_later: bool) -> SinkEnd:
+        return SinkEnd(
+            **self.common(),
+            extension=self.format.extensions[0],
+            replaces=ending,
+            block=block_size(None, self.side.spec, registry().by_name(source.connector)),
+            digest=True,
+            proved_later=proved_later,
+        )
+
+
+def folder_of(address: str, path: str, run_id: str) -> str:
+    """The address of the folder of one run below the stage's folder ``path``."""
+    folder = _below(address, path, FOLDER + run_id)
+    location = Location.parse(folder)
+    return registry().by_scheme(location.scheme, location.authority).absolute(location).url
+
+
+def _below(address: str, *names: str) -> str:
+    location = Location.parse(address)
+    path = "/".join([location.path.rstrip("/"), *(name.strip("/") for name in names if name.strip("/"))])
+    return location.with_path(path).url
+
+
+def resolve_hops(
+    request: CopyRequest, direct: Resolved, run_id: str, cancel: threading.Event | None = None
+) -> tuple[Hop, Hop]:
+    """Both hops of a copy that was resolved as if it went directly. Asks nobody but their specs."""
+    assert request.stage is not None  # noqa: S101 - else it is no staged copy
+    stage = _stage(
+        folder_of(request.stage, request.stage_options.get("path", ""), run_id),
+        request.stage_options,
+        registry().by_name(direct.sink.connector),
+        cancel,
+    )
+    _refuse_overlap(stage, request.stage, direct)
+    ending = direct.sink.replaces
+    plain = replace(request, stage=None, stage_options={}, verify="full" if request.verify else False)
+    options = stage.side.given
+    first = replace(
+        plain, sink=stage.root, sink_format=None, sink_options=options, block_size=None, mode=WriteMode.ERROR
+    )
+    second = replace(plain, source=stage.root, source_format=None, source_options=options, map=None)
+    sink = replace(direct.sink, loads=stage.loads, digest=False)
+    return (
+        Hop(first, replace(direct, sink=stage.as_sink(direct.source, ending, proved_later=True))),
+        Hop(second, replace(direct, source=SourceEnd(**stage.common()), sink=sink)),
+    )
+
+
+def resolve_out(request: CopyRequest, cancel: threading.Event | None = None) -> Resolved:
+    """``stage out``: the sink of the request is the stage."""
+    stage = _stage(_below(request.sink), request.sink_options, None, cancel)
+    # A path with a slash at its end is a folder, whether or not it exists.
+    folder = stage.side.location.with_path(f"{stage.side.path.rstrip('/')}/").url
+    asked: dict[str, Any] = {
+        "sink": folder,
+        "sink_format": stage.format.name,
+        "sink_options": stage.side.options,
+    }
+    direct = resolve(replace(request, **asked), cancel, staged=True)
+    _refuse_overlap(stage, stage.root, direct)
+    return replace(direct, sink=stage.as_sink(direct.source, direct.sink.replaces, proved_later=False))
+
+
+def resolve_in(request: CopyRequest, cancel: threading.Event | None = None) -> Resolved:
+    """``stage in``: the source of the request is the stage, which has to be complete."""
+    ended = cancel or threading.Event()
+    sink = Side(registry(), request.sink, request.sink_format, request.sink_options, "sink", ended)
+    stage = _stage(_below(request.source), request.source_options, sink.spec, cancel)
+    where = public_url(stage.root)
+    found = stage.side.ask(stage.side.path, lambda store: manifest.read(store, where))
+    single = len(found.units) == 1
+    with blaming(sink.spec.name, "sink"):
+        placed = sink.place(stage.side, {"name": found.units[0].name} if single else {})
+    sink.sort_options()
+    decide(stage.side.end(""), sink.end(placed.get("name", "")), mapped=False, staged=True)
+    if sink.format and "name" not in placed:
+        placed |= {"extension": next(iter(sink.format.extensions), ""), "replaces": found.ending}
+    resolved = Resolved(
+        payload="tabular",
+        source=SourceEnd(**stage.common()),
+        sink=SinkEnd(
+            **sink.common(True),
+            **placed,
+            block=block_size(wanted_block(request.block_size, sink.settings), sink.spec, stage.side.spec),
+            fixed_block=is_fixed(sink.settings),
+            loads=stage.loads and single,
+        ),
+    )
+    return resolved if single else one_unit(resolved, ended)
+
+
+def _stage(
+    root: str, options: Mapping[str, str], sink: ConnectorSpec | None, cancel: threading.Event | None
+) -> _Stage:
+    plugins = registry()
+    own = {key: value for key, value in options.items() if key in StagingSettings.model_fields}
+    settings = validate_options(StagingSettings, own, "the stage")
+    given = {key: value for key, value in options.items() if key not in own}
+    location = Location.parse(root)
+    spec = plugins.by_scheme(location.scheme, location.authority)
+    file_format, loads = decide_stage(spec, sink, plugins.of_kind("format"))
+    if not settings.enable_compression:
+        given.setdefault("compression", "none")
+    side = Side(plugins, root, file_format.name, given, "stage", cancel or threading.Event())
+    side.sort_options()
+    return _Stage(side.location.url, side, file_format, loads)
+
+
+def _refuse_overlap(stage: _Stage, address: str, direct: Resolved) -> None:
+    """A stage within what is read would be read as well; one that is the sink would be emptied."""
+    mine = _place(stage.side.spec, stage.root)
+    source, sink = direct.source, direct.sink
+    if source.connector == stage.side.spec.name:
+        theirs = _place(registry().by_name(source.connector), source.root)
+        if mine[0] == theirs[0] and not source.name and mine[1].startswith(theirs[1]):
+            raise ConfigError(
+                f"the stage {public_url(address)} is inside the source {public_url(source.root)}; name "
+                "another folder"
+            )
+    if sink.connector == stage.side.spec.name:
+        spec = registry().by_name(sink.connector)
+        theirs = _place(spec, sink.root)
+        if _place(spec, address) == theirs and not sink.name:
+            raise ConfigError(f"the stage {public_url(address)} is the sink; name another folder")
+
+
+def _place(spec: ConnectorSpec, address: str) -> tuple[str, str]:
+    """Where a folder is, to be compared: its host and its path with a ``/`` at its end."""
+    location = spec.absolute(Location.parse(address))
+    return location.authority, location.path.rstrip("/") + "/"
