@@ -1,0 +1,1 @@
+"""Data Factory's pipelines: what their JSON says, and what it means at run time."""
