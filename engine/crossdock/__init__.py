@@ -64,6 +64,7 @@ _ERRORS = (
     "StageLostError",
     "ThrottledError",
     "TransientError",
+    "UnreachableError",
     "UserError",
     "VerificationError",
 )

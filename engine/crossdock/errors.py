@@ -7,6 +7,7 @@
     │   ├── AuthError             credentials missing, wrong or expired
     │   ├── AccessDeniedError     credentials are fine, permission is not
     │   ├── NotFoundError         the thing that was named does not exist
+    │   ├── UnreachableError      the server that was named has never answered
     │   ├── AlreadyExistsError    the sink exists and the mode is ``error``
     │   ├── NotSupportedError     this connector cannot do that
     │   ├── SchemaMismatchError   columns or types of the two sides do not fit
@@ -92,6 +93,15 @@ class NotFoundError(UserError):
     """The thing that was named does not exist."""
 
     code = "NotFound"
+
+
+class UnreachableError(UserError):
+    """The server that was named has never answered: a wrong address, a firewall, or it is not running.
+
+    One that has answered and goes away is a TransientError.
+    """
+
+    code = "Unreachable"
 
 
 class AlreadyExistsError(UserError):

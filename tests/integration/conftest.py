@@ -77,3 +77,18 @@ def adls(lake: Lake) -> Iterator[LakeRig]:
 
     with lake_rig(lake) as rig:
         yield rig
+
+
+@pytest.fixture
+def filled(database: str) -> str:
+    """The table ``numbers``: every seventh has no key; nine tenths of the keys are in a tenth of them."""
+    from postgres_rows import BIG, sql
+
+    sql(
+        database,
+        "CREATE TABLE numbers (id bigint PRIMARY KEY, k int, word text)",
+        "INSERT INTO numbers SELECT i, CASE WHEN i % 7 = 0 THEN NULL WHEN i % 10 = 1 THEN i * 10 ELSE i END, "
+        f"'w' || i FROM generate_series(1, {BIG}) i",
+        "ANALYZE numbers",
+    )
+    return database

@@ -80,6 +80,7 @@ def test_codes_are_stable() -> None:
         "StageLostError": "StageLost",
         "ThrottledError": "Throttled",
         "TransientError": "Transient",
+        "UnreachableError": "Unreachable",
         "UserError": "UserError",
         "VerificationError": "VerificationFailed",
     }

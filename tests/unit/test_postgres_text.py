@@ -128,7 +128,7 @@ def test_states(state: str, kind: type[CrossdockError]) -> None:
         ),
         ("SSL error: certificate verify failed", crossdock.AuthError),
         ('FATAL:  database "d" does not exist', crossdock.NotFoundError),
-        ('could not translate host name "h" to address', crossdock.NotFoundError),
+        ('could not translate host name "h" to address', crossdock.UnreachableError),
         ("FATAL:  the database system is starting up", crossdock.TransientError),
         ("FATAL:  sorry, too many clients already", crossdock.TransientError),
         ("server closed the connection unexpectedly", crossdock.TransientError),

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -29,8 +30,8 @@ from crossdock import (
     SchemaMismatchError,
     Target,
     Unit,
+    UnitPage,
 )
-from crossdock_connectors.tables import sqlite_source
 from crossdock_connectors.tables.sqlite import SPEC, SqliteConfig
 from crossdock_connectors.tables.sqlite_database import path_of
 from crossdock_connectors.tables.sqlite_errors import classify
@@ -89,7 +90,7 @@ def test_units_are_tables_only(db: Path) -> None:
 
 
 def test_units_in_pages(db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite_source, "_PAGE", 2)
+    monkeypatch.setattr(UnitPage, "of", partial(UnitPage.of, size=2))
     sql(db, *[f"CREATE TABLE t{i} (a)" for i in range(5)])
     pages = list(source(db).units())
     assert [len(page.units) for page in pages] == [2, 2, 1]

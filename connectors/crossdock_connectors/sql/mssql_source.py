@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from .mssql import MssqlConfig
 
 _VERSION = 1
-_PAGE = 1000
 _BATCH = 8 << 20
 _PER_WORKER = 4
 _SMALLEST = 50_000
@@ -129,10 +128,7 @@ class MssqlSource(Source["pa.RecordBatch"], Cancellable, Browsable):
             raise NotFoundError(f"{self.server.where} has no tables")
         names = sorted(unit_name(parts, schema) for parts in found)
         names = [name for name in names if after is None or name > after.decode()]
-        for at in range(0, len(names), _PAGE):
-            page = names[at : at + _PAGE]
-            more = at + _PAGE < len(names)
-            yield UnitPage(tuple(map(Unit, page)), page[-1].encode() if more else None)
+        yield from UnitPage.of(names)
 
     def _unit_name(self) -> str:
         if self.table:

@@ -6,9 +6,11 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from crossdock import CrossdockError
+
+from ..adbc import AdbcConnection
 from .identifiers import POSTGRES
 from .postgres_errors import fault
 
@@ -31,13 +33,15 @@ _SETTINGS = {
 class Database:
     """A database and how to open it. ``shown`` names it in messages, without secrets.
 
-    ``open`` are the server's numbers of the sessions that are open, for ``cancel``.
+    ``open`` are the server's numbers of the sessions that are open, for ``cancel``. ``answered``: the
+    server has let us in before.
     """
 
     uri: str = field(repr=False)
     shown: str
     settings: Mapping[str, str] = field(default_factory=dict)
     open: set[int] = field(default_factory=set)
+    answered: bool = field(default=False, init=False)
     _first: Any = field(default=None, init=False, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -63,6 +67,7 @@ class Database:
         with self._lock:
             if self._first is None:
                 self._first = dbapi.connect(self.uri, autocommit=True)
+                self.answered = True
         session = self._first.adbc_clone()
         session.adbc_connection.set_autocommit(True)
         return session
@@ -91,27 +96,21 @@ class Database:
             connection.run(f"SELECT pg_cancel_backend(p) FROM unnest(ARRAY{list(processes)}) AS p")  # noqa: S608
 
 
-class Connection:
+class Connection(AdbcConnection):
     """One session in autocommit mode. Not for several threads at once."""
 
     process = 0
 
     def __init__(self, database: Database) -> None:
-        self.database, self.shown = database, database.shown
-        self._connection: Any = None
-        try:
+        super().__init__(database.shown)
+        self.database = database
+        with self.explained():
             self._connection = database.session()
-        except Exception as error:
-            if mapped := fault(error, f"PostgreSQL at {self.shown}"):
-                raise mapped from error
-            raise
 
-    def run(self, sql: str) -> list[tuple[Any, ...]]:
-        """Run one statement to its end; returns its rows."""
-        with self.cursor() as cursor:
-            cursor.execute(sql)
-            found: list[tuple[Any, ...]] = cursor.fetchall()
-            return found
+    def fault(self, error: BaseException) -> CrossdockError | None:
+        if self._connection is None:
+            return fault(error, f"PostgreSQL at {self.shown}", first=not self.database.answered)
+        return fault(error, self.shown)
 
     def change(self, sql: str) -> int:
         """Run one statement; returns how many rows it changed."""
@@ -119,26 +118,10 @@ class Connection:
             cursor.execute(sql)
             return int(cursor.rowcount)
 
-    def value(self, sql: str) -> Any:
-        """The first column of the first row; None where there is no row."""
-        rows = self.run(sql)
-        return rows[0][0] if rows else None
-
     def describe(self, sql: str) -> pa.Schema:
         """The columns of a query, with the server's types in the metadata; it is not run."""
         with self.cursor() as cursor:
             return cursor.adbc_execute_schema(sql)
-
-    @contextmanager
-    def cursor(self) -> Iterator[Any]:
-        """A cursor of the driver, in whose block the driver's errors become crossdock's."""
-        try:
-            with self._connection.cursor() as cursor:
-                yield cursor
-        except Exception as error:
-            if mapped := fault(error, self.shown):
-                raise mapped from error
-            raise
 
     @contextmanager
     def batches(self, sql: str, size: int) -> Iterator[pa.RecordBatchReader]:
@@ -174,13 +157,4 @@ class Connection:
 
     def close(self) -> None:
         self.database.closed(self.process)
-        if self._connection is not None:
-            self._connection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+        super().close()

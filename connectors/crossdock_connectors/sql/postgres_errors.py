@@ -17,6 +17,7 @@ from crossdock import (
     NotSupportedError,
     SchemaMismatchError,
     TransientError,
+    UnreachableError,
 )
 
 # By SQLSTATE, the longest prefix first. https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -61,6 +62,8 @@ _CONNECTING: tuple[tuple[str, type[CrossdockError], str], ...] = (
     ("authentication failed", AuthError, "refuses the sign-in"),
     ("no pg_hba.conf entry", AuthError, "does not let this user in from here"),
     ("certificate verify failed", AuthError, "has a certificate that is not trusted; see sslrootcert"),
+    ("could not read root certificate", ConfigError, "cannot be verified: sslrootcert is no certificate"),
+    ("could not load root certificate", ConfigError, "cannot be verified: sslrootcert is no certificate"),
     ("root certificate file", ConfigError, "cannot be verified: there is no file of trusted certificates"),
     ("does not match host name", AuthError, "has a certificate for another name"),
     ("does not support ssl", AuthError, "does not encrypt; sslmode=disable does without"),
@@ -71,7 +74,7 @@ _CONNECTING: tuple[tuple[str, type[CrossdockError], str], ...] = (
     ("too many clients", TransientError, "has too many connections"),
     ("remaining connection slots", TransientError, "has too many connections"),
     ("too many connections", TransientError, "has too many connections"),
-    ("could not translate host name", NotFoundError, "cannot be found: no such host"),
+    ("could not translate host name", UnreachableError, "cannot be found: no such host"),
     ("invalid sslmode", ConfigError, "cannot be connected to: sslmode is not known"),
     ("connection refused", TransientError, "refuses connections: is it running there?"),
     ("timeout expired", TransientError, "does not answer"),
@@ -87,6 +90,13 @@ _CONNECTING: tuple[tuple[str, type[CrossdockError], str], ...] = (
     ("ssl connection has been closed", TransientError, "lost the connection"),
     ("could not receive data", TransientError, "lost the connection"),
     ("could not send data", TransientError, "lost the connection"),
+)
+_UNREACHED = (
+    "connection refused",
+    "timeout expired",
+    "timed out",
+    "network is unreachable",
+    "no route to host",
 )
 # What ends a query that was going on, in a message without its SQLSTATE.
 _READING: tuple[tuple[str, type[CrossdockError], str], ...] = (
@@ -114,18 +124,21 @@ def state_of(error: BaseException) -> str:
     return str(getattr(error, "sqlstate", None) or "")
 
 
-def fault(error: BaseException, where: str) -> CrossdockError | None:
-    """The crossdock error for one of the driver's, met while working on ``where``; None for others."""
+def fault(error: BaseException, where: str, *, first: bool = False) -> CrossdockError | None:
+    """The crossdock error for one of the driver's, met while working on ``where``; None for others.
+
+    ``first``: the server has never answered before.
+    """
     if not is_drivers(error):
         return None
     text, state = str(error), state_of(error)
     if state:
         kind = next((kind for prefix, kind in _STATES if state.startswith(prefix)), InternalError)
         return kind(f"{where}: {_reason(text)}", detail=f"{state}: {text}")
-    return _without_state(error, text, where)
+    return _without_state(error, text, where, first)
 
 
-def _without_state(error: BaseException, text: str, where: str) -> CrossdockError:
+def _without_state(error: BaseException, text: str, where: str, first: bool) -> CrossdockError:
     lower = text.lower()
     absent: type[CrossdockError]
     if missing := _MISSING.search(text):
@@ -133,7 +146,8 @@ def _without_state(error: BaseException, text: str, where: str) -> CrossdockErro
         return absent(f"{where}: there is no {missing[1]} {missing[2]!r}", detail=text)
     for words, kind, meaning in _CONNECTING:
         if words in lower:
-            return kind(f"{where} {meaning}", detail=text)
+            known = UnreachableError if first and words in _UNREACHED else kind
+            return known(f"{where} {meaning}", detail=text)
     if type(error).__name__ == "NotSupportedError":
         return NotSupportedError(f"{where}: {_reason(text)}", detail=text)
     if type(error).__name__ == "OperationalError":

@@ -36,7 +36,6 @@ from .postgres_types import Column, Strange, columns_of, decode
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_PAGE = 1000
 _VERSION = 2
 _SMALLEST = 20_000
 _PER_WORKER = 4
@@ -85,10 +84,7 @@ class PostgresSource(Source["pa.RecordBatch"], Cancellable, Browsable):
             names = tables(connection, schema, after.decode() if after else "")
         if not names and after is None:
             raise NotFoundError(f"{self.database.shown} has no tables in the schema {schema}")
-        for at in range(0, len(names), _PAGE):
-            page = names[at : at + _PAGE]
-            more = at + _PAGE < len(names)
-            yield UnitPage(tuple(map(Unit, page)), page[-1].encode() if more else None)
+        yield from UnitPage.of(names)
 
     def schema(self, unit: Unit) -> pa.Schema:
         with self.database.connect() as connection:

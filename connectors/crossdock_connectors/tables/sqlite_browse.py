@@ -13,7 +13,7 @@ from .sqlite_database import PREFIX, Connection, literal
 def reached(connection: Connection) -> Reached:
     # The file is only read where its schema is asked for.
     connection.run("SELECT count(*) FROM sqlite_schema")
-    return Reached(connection.path, f"SQLite {connection.value('SELECT sqlite_version()')}")
+    return Reached(connection.shown, f"SQLite {connection.value('SELECT sqlite_version()')}")
 
 
 def level(connection: Connection, path: str, after: str | None, most: int) -> EntryPage:

@@ -119,7 +119,7 @@ def relation(connection: Connection, name: str, query: str = "") -> Relation:
         known = tables(connection)
         near = get_close_matches(name, known, 1)
         hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known[:10]) or 'none'}"
-        raise NotFoundError(f"{connection.path} has no table {name!r}; {hint}")
+        raise NotFoundError(f"{connection.shown} has no table {name!r}; {hint}")
     written, kind = found
     rowid = _rowid(connection, written) if kind == "table" else ""
     return Relation(written, f"main.{quote(written)}", "", rowid)

@@ -14,11 +14,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote as quote_url
 
-from crossdock import ConfigError, DataError, Location, NotFoundError, TransientError
+from crossdock import ConfigError, CrossdockError, DataError, Location, NotFoundError, TransientError
 
+from ..adbc import AdbcConnection
 from .sqlite_errors import fault
 
 if TYPE_CHECKING:
@@ -43,19 +44,15 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-class Connection:
+class Connection(AdbcConnection):
     """One connection in autocommit mode. Not for several threads at once."""
 
     def __init__(self, path: str, mode: Literal["ro", "rw", "rwc"], settings: Sequence[str]) -> None:
         from adbc_driver_sqlite import dbapi
 
-        self.path = path
-        try:
+        super().__init__(path)
+        with self.explained():
             self._connection = dbapi.connect(f"file:{quote_url(path)}?mode={mode}", autocommit=True)
-        except Exception as error:
-            if mapped := fault(error, path):
-                raise mapped from error
-            raise
         try:
             for setting in settings:
                 self.run(f"PRAGMA {setting}")
@@ -63,31 +60,14 @@ class Connection:
             self.close()
             raise
 
+    def fault(self, error: BaseException) -> CrossdockError | None:
+        return fault(error, self.shown)
+
     def run(self, sql: str) -> list[tuple[Any, ...]]:
-        """Run one statement to its end; returns its rows."""
-        with self.cursor() as cursor:
-            cursor.execute(sql)
-            try:
-                found: list[tuple[Any, ...]] = cursor.fetchall()
-            except UnicodeDecodeError as error:
-                raise DataError(f"{self.path} holds text that is not UTF-8", detail=str(error)) from error
-            return found
-
-    def value(self, sql: str) -> Any:
-        """The first column of the first row; None where there is no row."""
-        rows = self.run(sql)
-        return rows[0][0] if rows else None
-
-    @contextmanager
-    def cursor(self) -> Iterator[Any]:
-        """A cursor of the driver, in whose block the driver's errors become crossdock's."""
         try:
-            with self._connection.cursor() as cursor:
-                yield cursor
-        except Exception as error:
-            if mapped := fault(error, self.path):
-                raise mapped from error
-            raise
+            return super().run(sql)
+        except UnicodeDecodeError as error:
+            raise DataError(f"{self.shown} holds text that is not UTF-8", detail=str(error)) from error
 
     @contextmanager
     def batches(self, sql: str) -> Iterator[pa.RecordBatchReader]:
@@ -97,17 +77,6 @@ class Connection:
             cursor.execute(sql)
             with cursor.fetch_record_batch() as reader:
                 yield reader
-
-    def close(self) -> None:
-        self._connection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 @dataclass(frozen=True)

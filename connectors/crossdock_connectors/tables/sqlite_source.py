@@ -49,7 +49,6 @@ from .sqlite_values import parse
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_PAGE = 1000
 _SMALLEST = 20_000
 _PER_WORKER = 4
 _VERSION = 1
@@ -89,10 +88,7 @@ class SqliteSource(Source["pa.RecordBatch"], Browsable):
             names = tables(connection, after.decode() if after else "")
         if not names and after is None:
             raise NotFoundError(f"{self.database.path} has no tables")
-        for at in range(0, len(names), _PAGE):
-            page = names[at : at + _PAGE]
-            more = at + _PAGE < len(names)
-            yield UnitPage(tuple(map(Unit, page)), page[-1].encode() if more else None)
+        yield from UnitPage.of(names)
 
     def schema(self, unit: Unit) -> pa.Schema:
         with self.database.connect() as connection:

@@ -126,7 +126,7 @@ def commit(connection: Connection, staging: Staging, ranges: Sequence[Rows], col
     _check_complete(connection, staging, kept)
     existing = find_table(connection, staging.table)
     if existing and staging.mode is WriteMode.ERROR:
-        raise AlreadyExistsError(f"{connection.path} has a table {existing[0]} already")
+        raise AlreadyExistsError(f"{connection.shown} has a table {existing[0]} already")
     if existing and staging.mode is WriteMode.APPEND:
         _append(connection, staging, existing[0], kept, columns)
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -57,6 +58,14 @@ class UnitPage:
 
     units: tuple[Unit, ...]
     cursor: bytes | None = None
+
+    @classmethod
+    def of(cls, names: Sequence[str], size: int = 1000) -> Iterator[UnitPage]:
+        """Pages of units with these names, which are in order; the cursor is the last name of a page."""
+        for at in range(0, len(names), size):
+            page = names[at : at + size]
+            more = at + size < len(names)
+            yield cls(tuple(map(Unit, page)), page[-1].encode() if more else None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,172 @@
+"""PostgreSQL as a source, through the engine."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from observing import read_shelf
+from postgres_rows import BIG, rows_of, sql, stored
+
+import crossdock
+from crossdock import api
+
+
+class TestFrom:
+    @pytest.mark.parametrize("parallel", [1, 4])
+    @pytest.mark.parametrize("options", [{}, {"partition_column": "k"}, {"snapshot": "false"}], ids=str)
+    def test_a_table(self, filled: str, tmp_path: Path, parallel: int, options: dict[str, str]) -> None:
+        result = crossdock.copy(
+            f"{filled}#numbers", tmp_path / "n.parquet", parallel_copies=parallel, source_options=options
+        )
+        assert rows_of(pq.read_table(tmp_path / "n.parquet").sort_by("id")) == stored(filled, "numbers")
+        assert result.splits_done > 1 or parallel == 1
+        assert any("snapshot" in note for note in result.notes) == bool(options.get("snapshot"))
+
+    def test_ranges_of_a_skewed_key_are_alike(self, filled: str, shelf: Path) -> None:
+        """The slowest split has at most twice the mean; equal widths would have nearly all rows in one."""
+        crossdock.copy(
+            f"{filled}#numbers",
+            f"shelf://{shelf}",
+            parallel_copies=2,
+            source_options={"partition_column": "k"},
+        )
+        from crossdock_connectors.sql.postgres_database import Database
+        from crossdock_connectors.sql.postgres_partition import by_key
+        from crossdock_connectors.sql.postgres_relation import named
+
+        database = Database(filled, "here")
+        with closing(database), database.connect() as connection:
+            wheres, _ = by_key(connection, named(connection, "public", "numbers"), "k", 8, 1)
+            counts = [connection.value(f"SELECT count(*) FROM numbers WHERE {where}") for where in wheres]
+        assert len(counts) == 8
+        # The rows without a key are in the first beside its own.
+        nulls = BIG // 7
+        assert max(counts[0] - nulls, *counts[1:]) <= 2 * BIG / 8
+        assert sum(counts) == BIG
+        assert len(read_shelf(shelf, "numbers")) == BIG
+
+    def test_a_query_in_ranges(self, filled: str, tmp_path: Path) -> None:
+        query = "SELECT id, k FROM numbers WHERE id > 10 -- and so on"
+        result = crossdock.copy(
+            filled,
+            tmp_path / "q.parquet",
+            parallel_copies=2,
+            source_options={"query": query, "partition_column": "k"},
+        )
+        assert result.splits_done > 1
+        found = rows_of(pq.read_table(tmp_path / "q.parquet").sort_by("id"))
+        assert found == sql(filled, "SELECT id, k FROM numbers WHERE id > 10 ORDER BY id")
+
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "DELETE FROM numbers",
+            "SELECT 1; DROP TABLE numbers",
+            "WITH x AS (DELETE FROM numbers RETURNING 1) SELECT * FROM x",
+        ],
+    )
+    def test_a_query_changes_nothing(self, filled: str, tmp_path: Path, query: str) -> None:
+        with pytest.raises(crossdock.UserError) as caught:
+            crossdock.copy(filled, tmp_path / "q.parquet", source_options={"query": query})
+        assert caught.value.exit_code == 2
+        assert sql(filled, "SELECT count(*) FROM numbers") == [(BIG,)]
+
+    def test_a_partitioned_table(self, database: str, tmp_path: Path) -> None:
+        sql(
+            database,
+            "CREATE TABLE p (id int, v text) PARTITION BY RANGE (id)",
+            "CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (50000)",
+            "CREATE TABLE p2 PARTITION OF p DEFAULT",
+            "INSERT INTO p SELECT i, repeat('x', i % 50) FROM generate_series(0, 99999) i",
+        )
+        result = crossdock.copy(database, f"{tmp_path}/out/", sink_format="parquet", parallel_copies=4)
+        assert [path.name for path in (tmp_path / "out").iterdir()] == ["p.parquet"]
+        assert rows_of(pq.read_table(tmp_path / "out/p.parquet").sort_by("id")) == stored(database, "p")
+        assert result.splits_done > 1
+
+    def test_one_snapshot_for_all_splits(self, filled: str, shelf: Path) -> None:
+        """Rows that are changed, added and deleted during the copy are read as they were at its beginning."""
+        before = stored(filled, "numbers")
+        once: list[int] = []
+
+        def disturb(snapshot: crossdock.Snapshot) -> None:
+            if snapshot.rows_done and not once:
+                once.append(1)
+                sql(
+                    filled,
+                    "UPDATE numbers SET word = 'changed', k = -k",
+                    "INSERT INTO numbers SELECT -i, i, 'new' FROM generate_series(1, 1000) i",
+                    "DELETE FROM numbers WHERE id > 1000",
+                )
+
+        crossdock.copy(
+            f"{filled}#numbers",
+            f"shelf://{shelf}",
+            sink_options={"slow": "0.05"},
+            parallel_copies=2,
+            progress=disturb,
+        )
+        assert once
+        assert sql(filled, "SELECT count(*) FROM numbers WHERE word = 'changed'") == [(1000,)]
+        assert rows_of(read_shelf(shelf, "numbers").sort_by("id")) == before
+
+    def cancelled(self, filled: str, shelf: Path, **options: str) -> None:
+        cancel = threading.Event()
+
+        def watch(snapshot: crossdock.Snapshot) -> None:
+            if snapshot.rows_done:
+                cancel.set()
+
+        with pytest.raises(crossdock.CancelledError):
+            crossdock.copy(
+                f"{filled}#numbers",
+                f"shelf://{shelf}",
+                source_options=options,
+                sink_options={"slow": "0.1"},
+                parallel_copies=2,
+                cancel=cancel,
+                progress=watch,
+                run_id="r",
+            )
+
+    def test_resumed_without_changes(self, filled: str, shelf: Path) -> None:
+        self.cancelled(filled, shelf)
+        result = api.resume("r", sink_options={"slow": "0"})
+        assert rows_of(read_shelf(shelf, "numbers").sort_by("id")) == stored(filled, "numbers")
+        assert any("two snapshots, and no row was added or changed" in note for note in result.notes)
+
+    def test_resumed_after_changes_reads_places_anew(self, filled: str, shelf: Path) -> None:
+        """An updated row has moved: parts of two snapshots would hold it twice, or not at all."""
+        self.cancelled(filled, shelf)
+        sql(filled, "UPDATE numbers SET word = 'changed' WHERE id <= 30000")
+        api.resume("r", sink_options={"slow": "0"})
+        assert rows_of(read_shelf(shelf, "numbers").sort_by("id")) == stored(filled, "numbers")
+
+    def test_resumed_after_changes_keeps_ranges_of_a_key(self, filled: str, shelf: Path) -> None:
+        self.cancelled(filled, shelf, partition_column="id")
+        sql(filled, "UPDATE numbers SET word = 'changed'")
+        result = api.resume("r", sink_options={"slow": "0"})
+        assert sorted(read_shelf(shelf, "numbers")["id"].to_pylist()) == list(range(1, BIG + 1))
+        assert any("two snapshots, and rows were changed" in note for note in result.notes)
+
+
+def test_a_read_that_fails_does_not_fetch_the_rest(database: str) -> None:
+    """Three gigabytes that nobody wants any more."""
+    from crossdock import Location, PlanHint
+    from crossdock_connectors.sql.postgres import SPEC, PostgresConfig
+
+    assert SPEC.open_source is not None
+    query = "SELECT repeat('x', 1000) AS t FROM generate_series(1, 3000000) AS i"
+    with closing(SPEC.open_source(PostgresConfig(query=query), Location.parse(database))) as source:
+        (page,) = source.units()
+        (split,) = source.plan(page.units[0], PlanHint())
+        with pytest.raises(InterruptedError), source.read(split) as items:  # noqa: PT012
+            next(items)
+            began = time.process_time()
+            raise InterruptedError("of the sink")
+        assert time.process_time() - began < 0.5, "seconds of CPU time to leave"
