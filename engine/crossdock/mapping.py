@@ -93,6 +93,8 @@ def compile_mapping(
     mapped = pa.schema(fields)
 
     def apply(batch: pa.RecordBatch) -> pa.RecordBatch:
-        return pa.RecordBatch.from_arrays([batch.column(i) for i in indices], schema=mapped)
+        # By the batch's own types: a dictionary may stand for the values of its column.
+        own = [field.with_type(batch.schema.field(i).type) for i, field in zip(indices, fields, strict=True)]
+        return pa.RecordBatch.from_arrays([batch.column(i) for i in indices], schema=pa.schema(own))
 
     return mapped, apply

@@ -15,7 +15,7 @@ from .files.attributes import GivenAttributes
 from .files.binary import BinarySink, BinarySource
 from .files.folders import copied_folders
 from .files.merging import MergedSource
-from .files.tabular import FormatSink
+from .files.tabular import FormatSink, FormatSource
 from .gate import Gate, NoGate
 from .journal import Journal
 from .limits import MemoryBudget, NoThrottle, Throttle
@@ -45,6 +45,8 @@ def open_run(
         opened.callback(source.close)
         sink = open_sink(resolved)
         opened.callback(sink.close)
+        if isinstance(source, FormatSource) and isinstance(sink, FormatSink):
+            source.encoded = sink.format.dictionaries
         if request.verify and not (isinstance(sink, ReadBack) and sink_spec.capabilities.read_back != "no"):
             raise NotSupportedError(f"--verify: what was written to {sink_spec.name} cannot be read back")
         attributes = _attributes(source, sink, resolved)

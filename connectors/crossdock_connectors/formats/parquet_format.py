@@ -38,6 +38,7 @@ class ParquetFormat(FileFormat):
     """
 
     joinable = True
+    dictionaries = True
 
     def __init__(self, config: ParquetConfig) -> None:
         self._config = config
@@ -74,9 +75,24 @@ class ParquetFormat(FileFormat):
         self, file: io.RawIOBase, info: ObjectInfo, token: bytes, schema: pa.Schema
     ) -> Iterator[Iterator[pa.RecordBatch]]:
         """Read one piece; only the columns of ``schema`` are read, cast where their types differ."""
+        with self._read(file, info, token, schema, encoded=False) as batches:
+            yield batches
+
+    @contextmanager
+    def read_encoded(
+        self, file: io.RawIOBase, info: ObjectInfo, token: bytes, schema: pa.Schema
+    ) -> Iterator[Iterator[pa.RecordBatch]]:
+        with self._read(file, info, token, schema, encoded=True) as batches:
+            yield batches
+
+    @contextmanager
+    def _read(
+        self, file: io.RawIOBase, info: ObjectInfo, token: bytes, schema: pa.Schema, *, encoded: bool
+    ) -> Iterator[Iterator[pa.RecordBatch]]:
         footer = self._footers.get(file, info)
         first, end, few = _groups(token, footer, info)
-        batches = GroupReader(file, info, footer, schema.names, few).batches(first, end, schema)
+        reader = GroupReader(file, info, footer, schema.names, few)
+        batches = reader.batches(first, end, schema, encoded=encoded)
         try:
             yield batches
         finally:

@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -42,7 +42,8 @@ class Footer:
     """The parsed footer of one version of a file.
 
     For each row group: its ``rows``, about its ``sizes`` in bytes of the file, its encoded bytes before
-    compression (``plain``). ``length`` is that of the footer itself.
+    compression (``plain``). ``length`` is that of the footer itself. ``plain_strings`` are columns whose
+    dictionaries have turned out to be of no use.
     """
 
     metadata: pq.FileMetaData
@@ -52,6 +53,7 @@ class Footer:
     plain: Sequence[int]
     leaves: Sequence[Leaf]
     length: int
+    plain_strings: set[str] = field(default_factory=set)
 
 
 class Footers:
@@ -83,7 +85,7 @@ class WatchedFile:
     """A file for pyarrow that keeps the exception which the file object raised.
 
     Reads into Arrow's own buffers, and never asks for more than the file has: a damaged length must
-    not become an allocation.
+    not become an allocation. ``remembered``: what was read, with its offset, while it is a list.
     """
 
     closed = False
@@ -92,6 +94,14 @@ class WatchedFile:
         self._file = file
         self._size: int | None = None
         self.error: BaseException | None = None
+        self.remembered: list[tuple[int, pa.Buffer]] | None = None
+
+    def recall(self, start: int, size: int) -> bytes:
+        """Up to ``size`` bytes at ``start``, of what is remembered."""
+        for offset, buffer in self.remembered or ():
+            if offset <= start < offset + buffer.size:
+                return bytes(memoryview(buffer)[start - offset :][:size])
+        return b""
 
     def seek(self, offset: int, whence: int = 0) -> int:
         with self._watch():
@@ -114,6 +124,8 @@ class WatchedFile:
                     filled += count
             if filled < buffer.size:
                 buffer.resize(filled)
+            if self.remembered is not None:
+                self.remembered.append((start, buffer))
             return buffer
 
     def read(self, size: int) -> pa.Buffer:

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from crossdock import DataError, SchemaMismatchError
 
 from .parquet_meta import Footer, WatchedFile, damage
+from .parquet_strings import Proof, Unproven, encoded_names, plain_bytes
 from .parquet_width import selected
 
 if TYPE_CHECKING:
@@ -60,18 +61,20 @@ class GroupReader:
         batch = min(BATCH_BYTES, int(self._width(largest) * rows))
         return fetched + len(self._leaves) * _PAGE_BYTES + 2 * batch
 
-    def batches(self, first: int, end: int, schema: pa.Schema) -> Generator[pa.RecordBatch, None, None]:
-        """All rows of the row groups, as batches of ``schema``.
+    def batches(
+        self, first: int, end: int, schema: pa.Schema, *, encoded: bool = False
+    ) -> Generator[pa.RecordBatch, None, None]:
+        """All rows of the row groups, as batches of ``schema``; ``encoded``: with dictionaries for strings.
 
         Raises DataError where the file is damaged; what the file object raises stays as it is.
         """
         width = 0.0
         for run in self._runs(first, end):
             promised = sum(self._footer.rows[index] for index in run)
-            for batch in self._run(run, width):
+            for batch in self._proven(run, width, schema) if encoded else self._run(run, width):
                 promised -= batch.num_rows
-                width = max(width, batch.nbytes / max(1, batch.num_rows))
-                yield self._shaped(batch, schema)
+                width = max(width, plain_bytes(batch, schema) / max(1, batch.num_rows))
+                yield self._shaped(batch, schema, encoded)
             if promised:
                 raise DataError(
                     f"{self._info.path} cannot be read as Parquet, it does not hold as many rows as its "
@@ -79,15 +82,44 @@ class GroupReader:
                     detail=f"{promised} rows are missing from row groups {run[0]} to {run[-1]}",
                 )
 
-    def _run(self, run: Sequence[int], observed: float) -> Iterator[pa.RecordBatch]:
+    def _proven(self, run: Sequence[int], observed: float, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        """As ``_run``, with dictionaries for the strings that the file has so."""
+        names = encoded_names(self._footer, schema) if self._is_fetched_whole(run) else []
+        if not names:
+            yield from self._run(run, observed)
+            return
+        done = 0
+        proof = Proof(self._file, self._footer, run, names)
+        try:
+            for batch in self._run(run, observed, names):
+                proof.check(batch)
+                yield batch
+                done += batch.num_rows
+            return
+        except Unproven:
+            pass  # it has noted which columns: fewer each time
+        finally:
+            self._file.remembered = None
+        for batch in self._proven(run, 0.0, schema):
+            skipped = min(done, batch.num_rows)
+            done -= skipped
+            if skipped < batch.num_rows:
+                yield batch.slice(skipped) if skipped else batch
+
+    def _is_fetched_whole(self, run: Sequence[int]) -> bool:
+        return self._few is None and sum(self._footer.sizes[index] for index in run) <= _FETCH_BYTES
+
+    def _run(
+        self, run: Sequence[int], observed: float, encoded: Sequence[str] = ()
+    ) -> Iterator[pa.RecordBatch]:
         """Row groups that are fetched together. ``observed``: bytes per row of earlier batches."""
-        whole = self._few is None and sum(self._footer.sizes[index] for index in run) <= _FETCH_BYTES
         with damage(self._info, self._file):
             width = max(observed, *(self._width(index) for index in run))
             if not observed and any(leaf.unsure for leaf in self._leaves):
                 width = max(width, self._probe(run[0]))
             rows = max(1, min(self._few or BATCH_ROWS, BATCH_ROWS, int(BATCH_BYTES / max(width, 1))))
-            source = self._open(whole).iter_batches(rows, list(run), self._names, use_threads=False)
+            file = self._open(self._is_fetched_whole(run), encoded)
+            source = file.iter_batches(rows, list(run), self._names, use_threads=False)
         while True:
             with damage(self._info, self._file):
                 batch = next(source, None)
@@ -106,7 +138,7 @@ class GroupReader:
         if start < end:
             yield range(start, end)
 
-    def _open(self, whole: bool) -> pq.ParquetFile:
+    def _open(self, whole: bool, encoded: Sequence[str] = ()) -> pq.ParquetFile:
         # Buffered, a chunk is read through a buffer of its own per column.
         share = (_FETCH_BYTES // max(1, len(self._leaves))) & ~0xFFF
         return pq.ParquetFile(
@@ -115,6 +147,7 @@ class GroupReader:
             pre_buffer=whole,
             buffer_size=0 if whole else min(max(share, 64 << 10), 2 << 20),
             page_checksum_verification=True,
+            read_dictionary=list(encoded),
         )
 
     def _width(self, index: int) -> float:
@@ -130,14 +163,18 @@ class GroupReader:
         batch = next(source, None)
         return batch.nbytes / batch.num_rows if batch else 0.0
 
-    def _shaped(self, batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    def _shaped(self, batch: pa.RecordBatch, schema: pa.Schema, encoded: bool) -> pa.RecordBatch:
         if batch.schema.equals(schema, check_metadata=True):
             return batch
         columns = batch.columns
         if batch.schema.names != schema.names:
             columns = [self._column(batch, name) for name in schema.names]
         for place, (column, wanted) in enumerate(zip(columns, schema, strict=True)):
-            if column.type != wanted.type:
+            if column.type == wanted.type:
+                continue
+            if encoded and _stands_for(column.type, wanted.type):
+                schema = schema.set(place, wanted.with_type(column.type))
+            else:
                 columns[place] = self._cast(column, wanted)
         return pa.RecordBatch.from_arrays(columns, schema=schema)
 
@@ -162,3 +199,7 @@ class GroupReader:
                 f"to {wanted.type}",
                 detail=str(error),
             ) from error
+
+
+def _stands_for(kind: pa.DataType, wanted: pa.DataType) -> bool:
+    return bool(pa.types.is_dictionary(kind) and kind.value_type == wanted)

@@ -19,15 +19,21 @@ if TYPE_CHECKING:
 _WIDTHS = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 8, "FLOAT": 4, "DOUBLE": 8}
 _CUT_STATISTICS = 64
 """Some writers cut the minimum and maximum of strings at this length."""
+_ENCODED_SIZE = 2
+"""Most bytes per value of a column chunk that is all dictionary: a plain string takes four and its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A primitive column. ``width``: bytes per row; ``unsure``: may be far too little."""
+    """A primitive column. ``width``: bytes per row; ``unsure``: may be far too little.
+
+    ``encoded``: strings that the first row group has as a small dictionary, one to a row.
+    """
 
     path: str
     width: float
     unsure: bool
+    encoded: bool = False
 
 
 def leaves(metadata: pq.FileMetaData, footer: bytes) -> list[Leaf]:
@@ -43,7 +49,9 @@ def leaves(metadata: pq.FileMetaData, footer: bytes) -> list[Leaf]:
         chunk = chunks[index] if index < len(chunks) else Chunk()
         per_row = chunk.values / rows if rows > 0 and column.max_repetition_level else 1
         length, unsure = (fixed, False) if fixed else _string_length(chunk)
-        found.append(Leaf(column.path, length * per_row, unsure))
+        strings = not fixed and not column.max_repetition_level and column.max_definition_level <= 1
+        small = chunk.dictionary and 0 < chunk.size <= _ENCODED_SIZE * chunk.values
+        found.append(Leaf(column.path, length * per_row, unsure, strings and small))
     return found
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,7 @@ import pyarrow.parquet as pq
 from crossdock import DataError, FormatWriter, InternalError, SchemaMismatchError
 
 from .parquet_footer import MAGIC, strip
+from .parquet_strings import as_table, encoded_schema, plain_bytes
 
 if TYPE_CHECKING:
     from crossdock import ByteSink
@@ -39,7 +42,8 @@ class PartWriter(FormatWriter):
     def __init__(
         self, out: ByteSink, schema: pa.Schema, config: ParquetConfig, learnt: Dictionaries | None = None
     ) -> None:
-        self._schema = schema
+        self._schema = self._encoded = schema
+        self._config = config
         self._group_rows = config.row_group_rows
         self._pending: list[pa.RecordBatch] = []
         self._rows = 0
@@ -48,19 +52,13 @@ class PartWriter(FormatWriter):
         self._learnt = learnt or Dictionaries()
         self._first: list[int] = []
         self._metadata: list[pq.FileMetaData] = []
-        self._writer = open_writer(
-            self._stream,
-            schema,
-            config,
-            use_dictionary=self._learnt.worthwhile(schema),
-            metadata_collector=self._metadata,
-        )
+        self._writer: pq.ParquetWriter | None = None
 
     def write(self, batch: pa.RecordBatch) -> None:
         rows = batch.num_rows
         if not rows:
             return
-        width = batch.nbytes / rows
+        width = plain_bytes(batch, self._schema) / rows
         start = 0
         while start < rows:
             room = self._group_rows - self._rows
@@ -75,31 +73,50 @@ class PartWriter(FormatWriter):
                 self._write_group()
 
     def _write_group(self) -> None:
-        table = pa.Table.from_batches(self._pending, self._schema)
-        self._pending = []
-        self._first = self._first or [column.nbytes for column in table.columns]
+        batches, self._pending = self._pending, []
+        writer = self._writer or self._open(batches)
         try:
-            self._writer.write_table(table, row_group_size=self._rows)
+            table = as_table(batches, self._encoded)
+            self._first = self._first or [column.nbytes for column in table.columns]
+            writer.write_table(table, row_group_size=self._rows)
         except _REFUSED as error:
             self._stream.reraise()
             raise DataError(f"the rows cannot be written as Parquet: {first_line(error)}") from error
         self._rows = 0
         self._bytes = 0.0
 
+    def _open(self, batches: Sequence[pa.RecordBatch]) -> pq.ParquetWriter:
+        """With the first row group, which shows what comes as dictionaries."""
+        self._encoded = encoded_schema(self._schema, batches)
+        self._writer = open_writer(
+            self._stream,
+            self._encoded,
+            self._config,
+            store_schema=False,
+            use_dictionary=self._learnt.worthwhile(self._encoded),
+            metadata_collector=self._metadata,
+        )
+        # As pyarrow does it, but with the values' types in place of the dictionaries.
+        arrow = {"ARROW:schema": b64encode(self._schema.serialize())}
+        self._writer.add_key_value_metadata({**(self._schema.metadata or {}), **arrow})
+        return self._writer
+
     def finish(self) -> bytes:
         if self._rows:
             self._write_group()
+        writer = self._writer or self._open([])
         length = self._stream.capture()
-        self._writer.close()
+        writer.close()
         if self._first:
-            self._learnt.learn(self._schema, self._first, self._metadata[0].row_group(0))
+            self._learnt.learn(self._encoded, self._first, self._metadata[0].row_group(0))
         return strip(self._stream.footer(), length)
 
     def abort(self) -> None:
         self._pending = []
         self._stream.discard()
-        with suppress(Exception):
-            self._writer.close()
+        if self._writer is not None:
+            with suppress(Exception):
+                self._writer.close()
 
 
 def empty_part(schema: pa.Schema, config: ParquetConfig) -> bytes:
@@ -130,7 +147,8 @@ class Dictionaries:
         large = {
             (column.name, str(column.type))
             for index, column in enumerate(schema)
-            if group.column(index).total_uncompressed_size
+            if not pa.types.is_dictionary(column.type)
+            and group.column(index).total_uncompressed_size
             > DICTIONARY_GAIN * _plain(column.type, plain[index])
         }
         self._plain |= large

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from ..spi import FileFormat, PlanHint
+from ..spi import FileFormat, Part, PlanHint
 from .format_base import FormatBase, PlainStream
 from .table_base import SCHEMA, rows
 
@@ -40,6 +40,22 @@ class PartChecks(FormatBase):
             data = self.join(format, SCHEMA, [empty[0], self.part(format, rows(0, 5)), empty[1]])
             assert self.read(format, data)["id"].to_pylist() == list(range(5))
             assert self.read(format, self.join(format, SCHEMA, empty)).num_rows == 0
+
+    def test_dictionaries_stand_for_values(self, format: FileFormat) -> None:  # noqa: A002
+        """Declared: a writer takes dictionary arrays, in some or all batches, as the values of theirs."""
+        if not format.dictionaries:
+            return
+        schema = pa.schema([("word", pa.string())])
+        words = [pa.array(["a", "b", None, "a"] * 100), pa.array(["c", "b"] * 10), pa.array(["a", "d"])]
+        coded = [column.dictionary_encode() for column in words]
+        for columns in (coded, [words[0], *coded[1:]], [coded[0], *words[1:]]):
+            out = PlainStream()
+            writer = format.writer(out, schema)
+            for column in columns:
+                writer.write(pa.record_batch([column], ["word"]))
+            token = writer.finish()
+            data = self.join(format, schema, [(bytes(out.data), Part(len(out.data), token))])
+            assert self.read(format, data)["word"].to_pylist() == pa.chunked_array(words).to_pylist()
 
     def test_no_parts(self, format: FileFormat) -> None:  # noqa: A002
         """A unit without splits is a file without rows."""

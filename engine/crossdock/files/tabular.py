@@ -40,6 +40,7 @@ class FormatSource(Source["pa.RecordBatch"]):
 
     ``fixed`` is the schema to read with where it is known (reading back); else the format finds it.
     ``agreed`` is the merged one, where another process has found it. ``partitions`` add columns to it.
+    ``encoded``: who takes the batches takes dictionary arrays for values.
     """
 
     store: ObjectStore
@@ -49,6 +50,7 @@ class FormatSource(Source["pa.RecordBatch"]):
     fixed: pa.Schema | None = None
     partitions: Partitions | None = None
     agreed: pa.Schema | None = None
+    encoded: bool = False
     _schemas: dict[str, pa.Schema] = field(default_factory=dict)
     _mutex: threading.Lock = field(default_factory=threading.Lock)
 
@@ -139,9 +141,10 @@ class FormatSource(Source["pa.RecordBatch"]):
             info = ObjectInfo(*place)
             keys = {} if self.partitions is None else self.partitions.of(info.path)
             schema = self.fixed or self._own_schema(info, keys)
+            read = self.format.read_encoded if self.encoded else self.format.read
             with (
                 ObjectFile(self.store.open_read(info.path, info)) as file,
-                self.format.read(file, info, b64decode(token), schema) as batches,
+                read(file, info, b64decode(token), schema) as batches,
             ):
                 yield from (with_keys(batch, keys) for batch in batches) if keys else batches
 

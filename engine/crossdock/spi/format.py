@@ -70,6 +70,9 @@ class FileFormat(ABC):
     joinable: ClassVar[bool] = False
     """Whether parts written apart make one file: ``head`` + parts in order + ``tail``."""
 
+    dictionaries: ClassVar[bool] = False
+    """Whether writers take dictionary arrays where their schema has the type of the values."""
+
     @abstractmethod
     def schema(self, file: io.RawIOBase, info: ObjectInfo) -> pa.Schema:
         """The schema that every ``read`` of this file follows."""
@@ -85,6 +88,14 @@ class FileFormat(ABC):
         self, file: io.RawIOBase, info: ObjectInfo, token: bytes, schema: pa.Schema
     ) -> AbstractContextManager[Iterator[pa.RecordBatch]]:
         """Read one piece as batches of exactly ``schema``."""
+
+    def read_encoded(
+        self, file: io.RawIOBase, info: ObjectInfo, token: bytes, schema: pa.Schema
+    ) -> AbstractContextManager[Iterator[pa.RecordBatch]]:
+        """As ``read``, for a writer that takes ``dictionaries``: a column may come as a dictionary array of
+        its values, in some batches or in all. Here: ``read``.
+        """
+        return self.read(file, info, token, schema)
 
     @abstractmethod
     def writer(self, out: ByteSink, schema: pa.Schema) -> FormatWriter:
