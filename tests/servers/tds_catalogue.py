@@ -38,9 +38,14 @@ class Catalogue:
         return self.number('SELECT schema_id FROM "sys.schemas" WHERE name = ? COLLATE NOCASE', [name])
 
     def object_id(self, name: str) -> int | None:
-        """By ``[schema].[table]`` as SQL."""
+        """Of a table or procedure, by ``[schema].[table]`` as SQL."""
         parts, _ = chain(next(statements(name)), 0)
-        return self.table_id(table_name(parts))
+        found = self.table_id(table_name(parts))
+        if found is not None:
+            return found
+        return self.number(
+            "SELECT 1000000 + rowid FROM test_procedures WHERE name = ? COLLATE NOCASE", [table_name(parts)]
+        )
 
     def table_id(self, name: str) -> int | None:
         """By ``schema.table`` without quotes."""
@@ -214,11 +219,14 @@ class Catalogue:
         )
 
     def _create_procedure(self, tokens: list[Token]) -> None:
-        """``CREATE PROCEDURE name @parameter type, ... AS`` and one statement."""
+        """``CREATE PROCEDURE name @parameter type, ... AS`` and one statement, or ``BEGIN ...; ... END``."""
         parts, at = chain(tokens, 2)
         start = next(i for i in range(at, len(tokens)) if tokens[i].word == "AS")
         given = [part[0].text.lower() for part in split(tokens[at:start]) if part]
-        body = " ".join(token.text for token in tokens[start + 1 :])
+        rest = tokens[start + 1 :]
+        if rest[0].word == "BEGIN":
+            rest = rest[1:-1]
+        body = " ".join(token.text for token in rest)
         self._connection.execute(
             "INSERT INTO test_procedures VALUES (?, ?, ?)", (table_name(parts), ",".join(given), body)
         )

@@ -74,6 +74,11 @@ class Database:
         """HAS_PERMS_BY_NAME says no where ``part`` is in its arguments; so do statements with it."""
         self._put("INSERT INTO test_denied VALUES (?)", part)
 
+    def forget(self) -> None:
+        """What tests wished for is over."""
+        for table in ("test_faults", "test_waits", "test_denied"):
+            self._put(f"DELETE FROM {table}")
+
     def _put(self, sql: str, *values: str | int) -> None:
         connection = self.open()
         try:

@@ -302,10 +302,6 @@ class Session:
         """The rows of a bulk load, all or none."""
         marks = ", ".join("?" * len(names))
         table = self._bulk_table
-        if "KEEP_IDENTITY" not in self._bulk_options:
-            flags = self.catalogue.flags(f"SELECT * FROM {quote(table)}".replace(".", '"."', 1))
-            rows = [[None if flags.get(name, (False,))[0] else value
-                     for name, value in zip(names, row, strict=True)] for row in rows]  # fmt: skip
         sql = f"INSERT INTO {quote(table)} ({', '.join(map(quote, names))}) VALUES ({marks})"
         try:
             self.connection.execute("BEGIN IMMEDIATE")

@@ -67,7 +67,8 @@ class Reading:
         described = arguments[0][0].value
         rows: list[tuple[Value, ...]]
         try:
-            result = next(self._session.run(described))
+            results = list(self._session.run(described))
+            result = next((each for each in results if each.columns), results[-1])
             flags = self._session.catalogue.flags(described)
             rows = [
                 (i, column, 1, str(kind), *_flags(flags.get(column), kind), None, None)

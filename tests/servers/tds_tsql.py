@@ -57,11 +57,12 @@ class Token:
 
 
 def statements(sql: str) -> Iterator[list[Token]]:
-    """The statements of a batch; each but the last ends with a semicolon."""
+    """The statements of a batch; each but the last ends with a semicolon. A procedure is the whole batch."""
     found: list[Token] = []
     for match in _TOKEN.finditer(sql):
         kind = match.lastgroup or ""
-        if match[0] == ";":
+        procedure = [each.word for each in found[:2]] == ["CREATE", "PROCEDURE"]
+        if match[0] == ";" and not procedure:
             if found:
                 yield found
             found = []

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+import json
+import re
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 
 from crossdock import Capabilities, ConfigError, ConnectorConfig, ConnectorSpec, Location, Secrets, WriteMode
 
@@ -15,6 +17,40 @@ if TYPE_CHECKING:
     from .mssql_source import MssqlSource
 
 PASSWORD_VARIABLE = "MSSQL_PASSWORD"  # noqa: S105 - the name of a variable
+
+
+_SPAN = re.compile(r"(?:(\d+)\.)?(\d+):(\d\d):(\d\d)")
+
+
+def _word(value: Any) -> Any:
+    """``StoredProcedure``, as Data Factory writes it, is ``stored_procedure``."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", value).lower() if isinstance(value, str) else value
+
+
+def _seconds(value: Any) -> Any:
+    """``02:00:00``, as Data Factory writes a span of time, is 7200."""
+    if isinstance(value, str) and (found := _SPAN.fullmatch(value.strip())):
+        days, hours, minutes, seconds = (int(each or 0) for each in found.groups())
+        return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+    return value
+
+
+def _parameters(value: Any) -> Any:
+    """JSON, with plain values or as Data Factory writes them: ``{"name": {"value": "7", "type": "Int"}}``."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            raise ValueError('it is no JSON as {"name": "value"}') from None
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: each.get("value") if isinstance(each, dict) and each.keys() <= {"value", "type"} else each
+        for name, each in value.items()
+    }
+
+
+Parameters = Annotated[dict[str, str | int | float | bool | None], BeforeValidator(_parameters)]
 
 
 class MssqlConfig(ConnectorConfig):
@@ -48,8 +84,8 @@ class MssqlConfig(ConnectorConfig):
     table_schema: str = Field(default="dbo", description="Schema of tables whose name has none")
     query: str = Field(default="", description="Source: a SELECT to read instead of a table")
     procedure: str = Field(default="", description="Source: a stored procedure to read instead of a table")
-    parameters: dict[str, str | int | float | bool | None] = Field(
-        default_factory=dict, description="Source: parameters of the stored procedure, by name"
+    parameters: Parameters = Field(
+        default={}, description="Source: parameters of the stored procedure, as JSON by name"
     )
     partition_option: Literal["auto", "None", "PhysicalPartitionsOfTable", "DynamicRange"] = Field(
         default="auto",
@@ -77,8 +113,68 @@ class MssqlConfig(ConnectorConfig):
     )
     datetimeoffset: Literal["refuse", "utc", "text"] = Field(
         default="refuse",
-        description="Source: Arrow has no offset per value. utc: as moments, cut off to microseconds; "
-        "text: kept",
+        description="Source: Arrow has no offset per value. utc: as moments; text: kept",
+    )
+    write_behavior: Annotated[Literal["insert", "upsert", "stored_procedure"], BeforeValidator(_word)] = (
+        Field(
+            default="insert",
+            description="Sink: upsert replaces rows with the same keys, stored_procedure hands the rows to a "
+            "procedure; both need mode append",
+        )
+    )
+    keys: list[str] = Field(
+        default=[], description="Sink: the columns that identify a row, for upsert; default: the primary key"
+    )
+    delivery: Literal["exactly-once", "at-least-once"] = Field(
+        default="exactly-once",
+        description="Sink: at-least-once loads straight into the table: faster, rows show at once, and those "
+        "of a split that is tried again are there twice",
+    )
+    table_option: Annotated[Literal["auto_create", "none"], BeforeValidator(_word)] = Field(
+        default="auto_create", description="Sink: create a missing table, or refuse"
+    )
+    pre_copy_script: str = Field(
+        default="",
+        description="Sink: SQL that runs once, before the rows, in the transaction that shows them",
+    )
+    stored_procedure: str = Field(default="", description="Sink: the procedure that takes the rows")
+    stored_procedure_table_type: str = Field(
+        default="", description="Sink: the table type of the rows that the procedure takes"
+    )
+    stored_procedure_table_type_parameter_name: str = Field(
+        default="", description="Sink: the parameter of the procedure that takes the rows"
+    )
+    stored_procedure_parameters: Parameters = Field(
+        default={}, description="Sink: other parameters of the procedure, as JSON by name"
+    )
+    identity_insert: bool = Field(
+        default=False, description="Sink: identity columns take the values of the source"
+    )
+    keep_nulls: bool = Field(
+        default=True, description="Sink: NULL stays NULL; false: it becomes the column's default"
+    )
+    fire_triggers: bool = Field(
+        default=True, description="Sink: triggers of the table fire; false needs the right to alter the table"
+    )
+    table_lock: bool | None = Field(
+        default=None,
+        description="Sink: lock the whole table while rows are inserted; default: only where a transaction "
+        "inserts them all",
+    )
+    write_batch_size: int = Field(
+        default=0,
+        ge=0,
+        description="Sink: rows per batch of the bulk copy, or per call of the procedure; 0: all",
+    )
+    write_batch_timeout: Annotated[int, BeforeValidator(_seconds)] = Field(
+        default=7200,
+        ge=0,
+        le=86400,
+        description="Sink: seconds (or 02:00:00) that a bulk copy or a statement of the commit may take; "
+        "0: no limit",
+    )
+    interim_schema_name: str = Field(
+        default="", description="Sink: schema of the staging tables; default: that of the table"
     )
 
 
@@ -96,7 +192,23 @@ def _open_sink(config: MssqlConfig, location: Location) -> MssqlSink:
     from .mssql_connection import Server
     from .mssql_sink import MssqlSink
 
-    return MssqlSink(Server.of(config, location), location.fragment, config.table_schema)
+    table = location.fragment
+    procedure = (
+        config.stored_procedure, config.stored_procedure_table_type,
+        config.stored_procedure_table_type_parameter_name,
+    )  # fmt: skip
+    if (config.write_behavior == "stored_procedure") != any(procedure) or any(procedure) != all(procedure):
+        raise ConfigError(
+            "write_behavior=stored_procedure needs stored_procedure, stored_procedure_table_type and "
+            "stored_procedure_table_type_parameter_name, and they need it"
+        )
+    if config.keys and config.write_behavior != "upsert":
+        raise ConfigError("keys need write_behavior=upsert")
+    if config.delivery == "at-least-once" and config.write_behavior != "insert":
+        raise ConfigError(f"write_behavior={config.write_behavior} is exactly once; leave out delivery")
+    if config.pre_copy_script and not (table or all(procedure)):
+        raise ConfigError("pre_copy_script needs a table that the address names, as mssql://...#schema.table")
+    return MssqlSink(Server.of(config, location), config, table)
 
 
 SPEC = ConnectorSpec(
@@ -111,7 +223,8 @@ SPEC = ConnectorSpec(
         "AzureSqlSource", "AzureSqlSink", "AzureSqlMI", "AzureSqlMITable", "SqlMISource", "SqlMISink",
     ),
     capabilities=Capabilities(
-        write_modes=frozenset(WriteMode), visibility="atomic", private_staging=True, cancel=True
+        write_modes=frozenset(WriteMode), visibility="atomic", private_staging=True,
+        read_back="before_commit", cancel=True,
     ),
     open_source=_open_source,
     open_sink=_open_sink,

@@ -20,13 +20,20 @@ PREFIX = "_crossdock_"
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """``type`` is the declared one. ``generated``: the server fills it."""
+    """``type`` is the declared one. ``generated``: the server fills it. ``collation`` is that of texts."""
 
     name: str
     type: Type
     nullable: bool = True
     generated: bool = False
     identity: bool = False
+    collation: str = ""
+
+    @property
+    def staged(self) -> str:
+        """The type of a staging table's column for it, in which each value stays what it is until then."""
+        kind = self.type.unpadded
+        return f"{kind} COLLATE {self.collation}" if self.collation and "char" in kind.name else str(kind)
 
 
 def parts_of(name: str, schema: str) -> tuple[str, str]:
@@ -74,7 +81,7 @@ def describe(connection: Connection, sql: str) -> list[Column]:
     """The columns of a statement's first result; it is not run. Raises the error that it would meet."""
     rows = connection.run(
         "SELECT name, system_type_name, is_nullable, is_identity_column, is_computed_column, "
-        "error_number, error_message FROM "
+        "collation_name, error_number, error_message FROM "
         f"sys.dm_exec_describe_first_result_set({MSSQL.text(sql)}, NULL, 0) ORDER BY column_ordinal"
     )
     for *_, number, message in rows:
@@ -83,10 +90,10 @@ def describe(connection: Connection, sql: str) -> list[Column]:
     if not rows:
         raise ConfigError(f"{connection.where}: the statement has no result to read")
     found = []
-    for name, kind, nullable, identity, computed, *_ in rows:
+    for name, kind, nullable, identity, computed, collation, *_ in rows:
         declared = Type.parse(kind or "a type of the user's own")
         generated = bool(computed) or declared.name in ("timestamp", "rowversion")
-        found.append(Column(name or "", declared, bool(nullable), generated, bool(identity)))
+        found.append(Column(name or "", declared, bool(nullable), generated, bool(identity), collation or ""))
     return found
 
 
@@ -121,6 +128,37 @@ def key_column(connection: Connection, parts: tuple[str, str]) -> str | None:
         "ORDER BY CASE WHEN i.type = 1 THEN 0 WHEN i.is_primary_key = 1 THEN 1 ELSE 2 END, i.index_id"
     )
     return str(rows[0][0]) if rows else None
+
+
+def primary_key(connection: Connection, parts: tuple[str, str]) -> list[str]:
+    """The columns of the primary key; none where there is none."""
+    rows = connection.run(
+        "SELECT c.name AS name FROM sys.indexes AS i "
+        "JOIN sys.index_columns AS k ON k.object_id = i.object_id AND k.index_id = i.index_id "
+        "JOIN sys.columns AS c ON c.object_id = k.object_id AND c.column_id = k.column_id "
+        f"WHERE i.object_id = OBJECT_ID({MSSQL.text(MSSQL.quoted(parts))}) AND i.is_primary_key = 1 "
+        "ORDER BY k.key_ordinal"
+    )
+    return [str(name) for (name,) in rows]
+
+
+def defaults(connection: Connection, parts: tuple[str, str]) -> dict[str, str]:
+    """The expressions that fill columns which an INSERT leaves out, by the column's name."""
+    rows = connection.run(
+        "SELECT c.name AS name, d.definition AS definition FROM sys.default_constraints AS d "
+        "JOIN sys.columns AS c ON c.object_id = d.parent_object_id AND c.column_id = d.parent_column_id "
+        f"WHERE d.parent_object_id = OBJECT_ID({MSSQL.text(MSSQL.quoted(parts))})"
+    )
+    return {str(name): str(definition) for name, definition in rows}
+
+
+def triggers(connection: Connection, parts: tuple[str, str]) -> list[str]:
+    """The triggers of a table that fire."""
+    rows = connection.run(
+        f"SELECT name FROM sys.triggers WHERE parent_id = OBJECT_ID({MSSQL.text(MSSQL.quoted(parts))}) "
+        "AND is_disabled = 0"
+    )
+    return [str(name) for (name,) in rows]
 
 
 def row_count(connection: Connection, parts: tuple[str, str]) -> int:

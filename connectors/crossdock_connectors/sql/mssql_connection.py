@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import unquote, urlsplit
+from uuid import uuid4
 
-from crossdock import AuthError, ConfigError, CrossdockError, Location
+from crossdock import AuthError, CancelledError, ConfigError, CrossdockError, Location
 
+from .identifiers import MSSQL
 from .mssql_errors import fault
 
 if TYPE_CHECKING:
@@ -50,6 +52,8 @@ class Server:
     query_timeout: int
     credential: Any = field(default=None, repr=False)
     notes: tuple[str, ...] = ()
+    _open: set[Connection] = field(default_factory=set, compare=False, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, compare=False, repr=False)
 
     @classmethod
     def of(cls, config: MssqlConfig, location: Location) -> Server:
@@ -102,8 +106,35 @@ class Server:
             if mapped := fault(error, self.where):
                 raise mapped from error
             raise
-        inner.timeout = self.query_timeout
-        return Connection(inner, self.where)
+        connection = Connection(inner, self)
+        connection.limit(self.query_timeout)
+        with self._lock:
+            self._open.add(connection)
+        return connection
+
+    def closed(self, connection: Connection) -> None:
+        with self._lock:
+            self._open.discard(connection)
+
+    def cancel(self) -> None:
+        """End what all connections are doing, from any thread; what they do next raises CancelledError.
+
+        A bulk copy works on a connection of its own, which is ended over another one. That takes the right
+        ALTER ANY CONNECTION.
+        """
+        with self._lock:
+            connections = list(self._open)
+        for connection in connections:
+            connection.cancel()
+        loads = [connection.load for connection in connections if connection.load]
+        if loads:
+            with suppress(CrossdockError), self.connect() as connection:
+                for (session,) in connection.run(
+                    "SELECT session_id FROM sys.dm_exec_sessions "  # noqa: S608 - names of our own
+                    f"WHERE host_name IN ({', '.join(map(MSSQL.text, loads))})"
+                ):
+                    with suppress(CrossdockError):
+                        connection.run(f"KILL {int(session)}")
 
 
 def _shown(location: Location) -> str:
@@ -138,11 +169,20 @@ def _sign_in(config: MssqlConfig, user: str, password: str, settings: dict[str, 
 
 
 class Connection:
-    """One connection in autocommit mode. Not for several threads at once, but for ``cancel``."""
+    """One connection in autocommit mode. Not for several threads at once, but for ``cancel``.
 
-    def __init__(self, inner: Any, where: str) -> None:
-        self._inner, self.where = inner, where
+    ``load`` names the session of a bulk copy that is going on; else it is empty.
+    """
+
+    def __init__(self, inner: Any, server: Server) -> None:
+        self._inner, self._server, self.where = inner, server, server.where
         self._running: Any = None
+        self._cancelled = False
+        self.load = ""
+
+    def limit(self, seconds: int) -> None:
+        """How long each statement from now on may take; 0: for ever."""
+        self._inner.timeout = seconds
 
     def run(self, sql: str) -> list[tuple[Any, ...]]:
         """Run a batch to its end; returns the rows of its first result, where it has one."""
@@ -183,6 +223,7 @@ class Connection:
     @contextmanager
     def _cursor(self) -> Iterator[Any]:
         """A cursor, in whose block the driver's errors become crossdock's."""
+        self._go_on()
         try:
             cursor = self._inner.cursor()
         except Exception as error:
@@ -190,12 +231,20 @@ class Connection:
         self._running = cursor
         try:
             yield cursor
+            # The driver ends what is cancelled as if it were complete.
+            self._go_on()
         except Exception as error:
+            if self._cancelled:
+                raise CancelledError from error
             raise self.explained(error) from error
         finally:
             self._running = None
             with suppress(Exception):
                 cursor.close()
+
+    def _go_on(self) -> None:
+        if self._cancelled:
+            raise CancelledError
 
     def explained(self, error: Exception) -> Exception:
         """The crossdock error for the driver's; others as they are."""
@@ -216,26 +265,37 @@ class Connection:
                 cursor.close()
         return 0
 
-    def bulk_load(self, table: str, items: pa.RecordBatchReader, names: Sequence[str], timeout: int) -> int:
-        """Load the items into a table through a connection of its own; returns how many rows that were."""
+    def bulk_load(
+        self, table: str, items: pa.RecordBatchReader, names: Sequence[str], timeout: int, **options: Any
+    ) -> int:
+        """Load the items into a table through a connection of its own; returns how many rows that were.
+
+        ``options`` are those of the driver: ``batch_size``, ``keep_identity``, ...
+        """
+        self._go_on()
         cursor = self._inner.cursor()
+        self.load = f"crossdock-{uuid4().hex}"
+        _name_session(cursor, self.load)
         try:
             done = cursor.bulkcopy_arrow(
-                table, items, timeout=timeout, column_mappings=list(names), keep_nulls=True, table_lock=True,
-                use_internal_transaction=False,
+                table, items, timeout=timeout, column_mappings=list(names), use_internal_transaction=False,
+                **options,
             )  # fmt: skip
         finally:
+            self.load = ""
             cursor.close()
         return int(done["rows_copied"])
 
     def cancel(self) -> None:
         """Make a blocked call return soon; for another thread."""
+        self._cancelled = True
         cursor = self._running
         with suppress(Exception):
             if cursor is not None and cursor.hstmt is not None:
                 cursor.hstmt._cancel()
 
     def close(self) -> None:
+        self._server.closed(self)
         with suppress(Exception):
             self._inner.close()
 
@@ -246,3 +306,10 @@ class Connection:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _name_session(cursor: Any, name: str) -> None:
+    """Let the connection of its bulk copy have this host name, by which ``Server.cancel`` finds it."""
+    with suppress(AttributeError):
+        context = cursor._build_pycore_context
+        cursor._build_pycore_context = lambda: {**context(), "workstation_id": name}

@@ -5,11 +5,10 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from crossdock import (
     Browsable,
@@ -36,6 +35,7 @@ from . import mssql_partition as partition_
 from .identifiers import MSSQL
 from .mssql_columns import Column, columns_of, describe, unit_name, unit_parts
 from .mssql_connection import Connection, Server
+from .mssql_scripts import assignments
 from .mssql_types import Reading, Type, reading
 
 if TYPE_CHECKING:
@@ -76,8 +76,6 @@ class MssqlSource(Source["pa.RecordBatch"], Cancellable, Browsable):
     server: Server
     config: MssqlConfig
     table: str = ""
-    _open: set[Connection] = field(default_factory=set, repr=False)
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _cancelled: bool = False
 
     def __post_init__(self) -> None:
@@ -87,26 +85,14 @@ class MssqlSource(Source["pa.RecordBatch"], Cancellable, Browsable):
 
     @contextmanager
     def _connect(self) -> Iterator[Connection]:
+        if self._cancelled:
+            raise CancelledError
         with self.server.connect() as connection:
-            with self._lock:
-                self._open.add(connection)
-            try:
-                if self._cancelled:
-                    raise CancelledError
-                yield connection
-            except CrossdockError as error:
-                if self._cancelled:
-                    raise CancelledError from error
-                raise
-            finally:
-                with self._lock:
-                    self._open.discard(connection)
+            yield connection
 
     def cancel(self) -> None:
-        with self._lock:
-            self._cancelled = True
-            for connection in self._open:
-                connection.cancel()
+        self._cancelled = True
+        self.server.cancel()
 
     def test(self) -> Reached:
         with self._connect() as connection:
@@ -157,18 +143,11 @@ class MssqlSource(Source["pa.RecordBatch"], Cancellable, Browsable):
         parts = unit_parts(unit.name, self.config.table_schema)
         columns = columns_of(connection, parts)
         columns_.check_names(columns, unit.name)
-        sql = f"SELECT {self._items(columns)} FROM {MSSQL.quoted(parts)}"
+        sql = f"SELECT {items(columns, self._readings(columns))} FROM {MSSQL.quoted(parts)}"
         return _Relation(unit.name, sql, columns, parts)
 
-    def _items(self, columns: Sequence[Column]) -> str:
-        """The list of a SELECT, with what the driver cuts off beside it."""
-        items, remainders = [], []
-        for number, column in enumerate(columns):
-            how, name = self._reading(column), MSSQL.quote(column.name)
-            items.append(f"{how.expression.format(name)} AS {name}" if how.expression else name)
-            if how.remainder:
-                remainders.append(f"{how.remainder.format(name)} AS {MSSQL.quote(f'{number} ns')}")
-        return ", ".join([*items, *remainders])
+    def _readings(self, columns: Sequence[Column]) -> list[Reading]:
+        return [self._reading(column) for column in columns]
 
     def _is_plain(self, columns: Sequence[Column]) -> bool:
         return not any(how.expression or how.remainder for how in map(self._reading, columns))
@@ -178,7 +157,7 @@ class MssqlSource(Source["pa.RecordBatch"], Cancellable, Browsable):
         columns = describe(connection, query.replace(PLACEHOLDER, "(1 = 1)"))
         columns_.check_names(columns, "the query")
         if not self._is_plain(columns):
-            query = f"SELECT {self._items(columns)} FROM ({query}) AS q"
+            query = f"SELECT {items(columns, self._readings(columns))} FROM ({query}) AS q"
             try:
                 describe(connection, query.replace(PLACEHOLDER, "(1 = 1)"))
             except CrossdockError as error:
@@ -187,9 +166,7 @@ class MssqlSource(Source["pa.RecordBatch"], Cancellable, Browsable):
 
     def _called(self, connection: Connection) -> _Relation:
         parts = columns_.parts_of(self.config.procedure, self.config.table_schema)
-        given = ", ".join(f"@{_checked(name)} = {_literal(value)}"
-                          for name, value in self.config.parameters.items())  # fmt: skip
-        sql = f"EXEC {MSSQL.quoted(parts)} {given}".rstrip()
+        sql = f"EXEC {MSSQL.quoted(parts)} {assignments(self.config.parameters)}".rstrip()
         columns = describe(connection, sql)
         columns_.check_names(columns, f"the result of {'.'.join(parts)}")
         if not self._is_plain(columns):
@@ -207,11 +184,8 @@ class MssqlSource(Source["pa.RecordBatch"], Cancellable, Browsable):
         with self._connect() as connection:
             relation = self._relation(connection, unit)
             pieces = self._pieces(connection, relation, hint)
-        width = sum(column.type.width for column in relation.columns)
-        rows = max(128, min(65_536, _BATCH // max(1, width)))
-        rows = min(rows, hint.first_rows or rows)
         for index, (condition, weight) in enumerate(pieces):
-            token = self._pack(relation, condition, rows)
+            token = pack(relation.name, relation.select(condition), relation.columns, hint.first_rows)
             yield Split(unit.name, index, token, max(1, weight), memory=4 * _BATCH)
 
     def _pieces(self, connection: Connection, relation: _Relation, hint: PlanHint) -> list[tuple[str, int]]:
@@ -296,53 +270,78 @@ class MssqlSource(Source["pa.RecordBatch"], Cancellable, Browsable):
             raise ConfigError("partition_lower_bound is above partition_upper_bound")
         return partition_.bounded(first, last, most)
 
-    def _pack(self, relation: _Relation, condition: str, rows: int) -> bytes:
-        columns = [[c.name, str(c.type)] for c in relation.columns]
-        return json.dumps([_VERSION, relation.name, relation.select(condition), columns, rows]).encode()
-
     @contextmanager
     def read(self, split: Split) -> Iterator[Iterator[pa.RecordBatch]]:
-        version, *rest = json.loads(split.token)
-        if version != _VERSION:
-            raise ConfigError("the copy was planned by another version of crossdock; start it anew")
-        name, sql, listed, rows = rest
-        columns = [Column(each, Type.parse(kind)) for each, kind in listed]
+        config = self.config
         with self._connect() as connection:
-            if self.config.isolation_level:
-                connection.run(f"SET TRANSACTION ISOLATION LEVEL {_ISOLATION[self.config.isolation_level]}")
-            with connection.batches(sql, rows) as (_, batches):
-                yield self._converted(name, columns, batches)
-
-    def _converted(
-        self, name: str, columns: Sequence[Column], batches: Iterator[pa.RecordBatch]
-    ) -> Iterator[pa.RecordBatch]:
-        import pyarrow as pa
-
-        how = [self._reading(column) for column in columns]
-        schema = pa.schema([(c.name, each.type) for c, each in zip(columns, how, strict=True)])
-        for batch in batches:
-            if batch.num_columns != len(columns) + sum(bool(each.remainder) for each in how):
-                raise InternalError(f"{name} was read with {batch.num_columns} columns, not {len(columns)}")
-            beside = iter(batch.columns[len(columns) :])
-            arrays = []
-            for values, column, each in zip(batch.columns, columns, how, strict=False):
-                try:
-                    arrays.append(_exact(values, next(beside), each) if each.remainder else _as(values, each))
-                except pa.ArrowInvalid as error:
-                    raise DataError(
-                        f"{name}.{column.name} has a value that {each.type} cannot hold ({error})",
-                        hint="-s datetime2=us reads moments of all years" if each.remainder else "",
-                    ) from error
-            yield pa.RecordBatch.from_arrays(arrays, schema=schema)
-        if self._cancelled:
-            # The driver ends a result that is cancelled as if it were complete.
-            raise CancelledError
+            if config.isolation_level:
+                connection.run(f"SET TRANSACTION ISOLATION LEVEL {_ISOLATION[config.isolation_level]}")
+            with read(connection, split.token, config.datetime2, config.datetimeoffset) as batches:
+                yield batches
 
     def notes(self) -> Sequence[str]:
         return self.server.notes
 
     def close(self) -> None:
         """Connections last as long as what they are for."""
+
+
+def items(columns: Sequence[Column], how: Sequence[Reading]) -> str:
+    """The list of a SELECT, with what the driver cuts off beside it."""
+    found, remainders = [], []
+    for number, (column, each) in enumerate(zip(columns, how, strict=True)):
+        name = MSSQL.quote(column.name)
+        found.append(f"{each.expression.format(name)} AS {name}" if each.expression else name)
+        if each.remainder:
+            remainders.append(f"{each.remainder.format(name)} AS {MSSQL.quote(f'{number} ns')}")
+    return ", ".join([*found, *remainders])
+
+
+def pack(name: str, sql: str, columns: Sequence[Column], first: int | None = None) -> bytes:
+    """The token of a split: a query whose list is that of ``items``. ``first``: nobody wants more rows."""
+    rows = max(128, min(65_536, _BATCH // max(1, sum(column.type.width for column in columns))))
+    rows = min(rows, first or rows)
+    return json.dumps([_VERSION, name, sql, [[c.name, str(c.type)] for c in columns], rows]).encode()
+
+
+@contextmanager
+def read(
+    connection: Connection,
+    token: bytes,
+    datetime2: Literal["ns", "us"],
+    offsets: Literal["refuse", "utc", "text"],
+) -> Iterator[Iterator[pa.RecordBatch]]:
+    """The rows of what was packed."""
+    version, *rest = json.loads(token)
+    if version != _VERSION:
+        raise ConfigError("the copy was planned by another version of crossdock; start it anew")
+    name, sql, listed, rows = rest
+    columns = [Column(each, Type.parse(kind)) for each, kind in listed]
+    how = [reading(column.name, column.type, datetime2, offsets) for column in columns]
+    with connection.batches(sql, rows) as (_, batches):
+        yield _converted(name, columns, how, batches)
+
+
+def _converted(
+    name: str, columns: Sequence[Column], how: Sequence[Reading], batches: Iterator[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    import pyarrow as pa
+
+    schema = pa.schema([(c.name, each.type) for c, each in zip(columns, how, strict=True)])
+    for batch in batches:
+        if batch.num_columns != len(columns) + sum(bool(each.remainder) for each in how):
+            raise InternalError(f"{name} was read with {batch.num_columns} columns, not {len(columns)}")
+        beside = iter(batch.columns[len(columns) :])
+        arrays = []
+        for values, column, each in zip(batch.columns, columns, how, strict=False):
+            try:
+                arrays.append(_exact(values, next(beside), each) if each.remainder else _as(values, each))
+            except pa.ArrowInvalid as error:
+                raise DataError(
+                    f"{name}.{column.name} has a value that {each.type} cannot hold ({error})",
+                    hint="-s datetime2=us reads moments of all years" if each.remainder else "",
+                ) from error
+        yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 def _as(values: pa.Array, how: Reading) -> pa.Array:
@@ -356,19 +355,3 @@ def _exact(values: pa.Array, remainder: pa.Array, how: Reading) -> pa.Array:
 
     rest = remainder.cast(pa.int64()).cast(pa.duration("ns"))
     return pc.add_checked(values.cast(how.type), rest)
-
-
-def _checked(name: str) -> str:
-    """The name of a procedure's parameter."""
-    bare = name.removeprefix("@")
-    if not bare or not bare.replace("_", "a").isalnum():
-        raise ConfigError(f"{name!r} is no name of a parameter")
-    return bare
-
-
-def _literal(value: str | float | bool | None) -> str:
-    if value is None:
-        return "NULL"
-    if isinstance(value, bool):
-        return str(int(value))
-    return MSSQL.text(value) if isinstance(value, str) else repr(value)

@@ -1,7 +1,7 @@
-"""Staged rows in tables of the target's schema, and the one transaction that makes them visible.
+"""Staged rows in tables of their own, and the ledger of what was committed.
 
-Each attempt at a split has a table of its own, ``_crossdock_...``, which no source lists: a bulk copy works
-on a connection of its own, so that its rows cannot share a transaction with anything else. The table
+Each attempt at a split has a table ``_crossdock_...``, which no source lists: a bulk copy works on a
+connection of its own, so that its rows cannot share a transaction with anything else. The table
 ``_crossdock_ledger`` notes which units were committed, until their cleanup.
 """
 
@@ -26,35 +26,52 @@ from .mssql_connection import Connection
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_VERSION = 1
+_VERSION = 2
 _LEDGER = PREFIX + "ledger"
+# Stands in the ledger for a table that was made ready for rows that go straight into it.
+READY = "ready"
 
 
 @dataclass(frozen=True, slots=True)
 class Staging:
-    """What a handle says. ``declared``: the types of the staged columns. ``keep``: an existing table is
-    emptied, not replaced, by mode overwrite."""
+    """What a handle says. ``within``: the schema of the staging tables. ``declared``: the types of the
+    target's columns, ``staged``: of the staging tables'. ``keep``: an existing table is emptied, not
+    replaced, by mode overwrite. ``keys``: places of the key columns. ``direct``: nothing is staged."""
 
     parts: tuple[str, str]
+    within: str
     prefix: str
     mode: WriteMode
     schema: pa.Schema
     declared: Sequence[str]
+    staged: Sequence[str]
     columns: Sequence[str]
+    keys: Sequence[int] = ()
     keep: bool = False
+    direct: bool = False
 
     @property
     def target(self) -> str:
         return MSSQL.quoted(self.parts)
 
+    @property
+    def shown(self) -> str:
+        return ".".join(self.parts)
+
     def table(self, name: str) -> str:
         """A staging table as SQL."""
-        return MSSQL.quoted((self.parts[0], name))
+        return MSSQL.quoted((self.within, name))
+
+    def lost(self) -> StageLostError:
+        return StageLostError(f"what was staged for the table {self.shown} is gone")
 
     def encode(self) -> bytes:
         schema = b64encode(memoryview(self.schema.serialize())).decode()
-        return json.dumps([_VERSION, list(self.parts), self.prefix, self.mode.value, schema,
-                           list(self.declared), list(self.columns), self.keep]).encode()  # fmt: skip
+        lists = [list(each) for each in (self.declared, self.staged, self.columns, self.keys)]
+        where = [list(self.parts), self.within, self.prefix]
+        return json.dumps(
+            [_VERSION, *where, self.mode.value, schema, *lists, self.keep, self.direct]
+        ).encode()
 
     @classmethod
     def decode(cls, handle: bytes) -> Staging:
@@ -63,9 +80,9 @@ class Staging:
         version, *fields = json.loads(handle)
         if version != _VERSION:
             raise ConfigError("the copy was begun by another version of crossdock; start it anew")
-        (schema_name, table), prefix, mode, packed, declared, columns, keep = fields
+        (schema_name, table), within, prefix, mode, packed, *rest = fields
         schema = pa.ipc.read_schema(pa.py_buffer(b64decode(packed)))
-        return cls((schema_name, table), prefix, WriteMode(mode), schema, declared, columns, keep)
+        return cls((schema_name, table), within, prefix, WriteMode(mode), schema, *rest)
 
 
 def prefix_of(run_id: str, parts: tuple[str, str]) -> str:
@@ -74,9 +91,14 @@ def prefix_of(run_id: str, parts: tuple[str, str]) -> str:
     return f"{PREFIX}{blake2b(key, digest_size=12).hexdigest()}_"
 
 
-def create_table(table: str, names: Sequence[str], declared: Sequence[str]) -> str:
-    columns = ", ".join(f"{MSSQL.quote(n)} {kind} NULL" for n, kind in zip(names, declared, strict=True))
-    return f"CREATE TABLE {table} ({columns})"
+def create_table(table: str, names: Sequence[str], declared: Sequence[str], keys: Sequence[int] = ()) -> str:
+    lines = [
+        f"{MSSQL.quote(name)} {kind} {'NOT NULL' if at in keys else 'NULL'}"
+        for at, (name, kind) in enumerate(zip(names, declared, strict=True))
+    ]
+    if keys:
+        lines.append(f"PRIMARY KEY ({', '.join(MSSQL.quote(names[at]) for at in keys)})")
+    return f"CREATE TABLE {table} ({', '.join(lines)})"
 
 
 def open_ledger(connection: Connection, schema: str) -> None:
@@ -88,48 +110,29 @@ def open_ledger(connection: Connection, schema: str) -> None:
             )
 
 
-def is_noted(connection: Connection, staging: Staging) -> bool:
+def is_noted(connection: Connection, staging: Staging, what: str = "") -> bool:
     """Whether the unit is committed. Within a transaction nobody else can commit it until that ends."""
-    ledger = MSSQL.quoted((staging.parts[0], _LEDGER))
+    ledger = MSSQL.quoted((staging.within, _LEDGER))
     try:
         rows = connection.run(
-            f"SELECT fact FROM {ledger} WITH (UPDLOCK, HOLDLOCK) WHERE fact = {MSSQL.text(staging.prefix)}"
+            f"SELECT fact FROM {ledger} WITH (UPDLOCK, HOLDLOCK) "
+            f"WHERE fact = {MSSQL.text(staging.prefix + what)}"
         )
     except NotFoundError:
         return False
     return bool(rows)
 
 
-def commit(connection: Connection, staging: Staging, staged: Sequence[str]) -> None:
-    """In one transaction: make the rows of the staging tables visible, in their order, and note it.
-
-    A second time does nothing. The transaction ends with the connection where this raises.
-    """
-    connection.run("SET XACT_ABORT ON")
-    connection.run("BEGIN TRANSACTION")
-    if is_noted(connection, staging):
-        connection.run("ROLLBACK TRANSACTION")
-        return
-    for name in staged:
-        if not exists(connection, (staging.parts[0], name)):
-            raise StageLostError(f"what was staged for the table {'.'.join(staging.parts)} is gone")
-    _prepare(connection, staging)
-    names = ", ".join(map(MSSQL.quote, staging.columns))
-    for name in staged:
-        connection.run(
-            f"INSERT INTO {staging.target} WITH (TABLOCK) ({names}) SELECT "
-            f"{', '.join(map(MSSQL.quote, staging.schema.names))} FROM {staging.table(name)}"
-        )
-    ledger = MSSQL.quoted((staging.parts[0], _LEDGER))
-    connection.run(f"INSERT INTO {ledger} (fact) VALUES ({MSSQL.text(staging.prefix)})")
-    connection.run("COMMIT TRANSACTION")
+def note(connection: Connection, staging: Staging, what: str = "") -> None:
+    ledger = MSSQL.quoted((staging.within, _LEDGER))
+    connection.run(f"INSERT INTO {ledger} (fact) VALUES ({MSSQL.text(staging.prefix + what)})")
 
 
-def _prepare(connection: Connection, staging: Staging) -> None:
+def prepare(connection: Connection, staging: Staging) -> None:
     """The target as the mode wants it, ready for the rows."""
     there = exists(connection, staging.parts)
     if there and staging.mode is WriteMode.ERROR:
-        raise AlreadyExistsError(f"{connection.where} has a table {'.'.join(staging.parts)} already")
+        raise AlreadyExistsError(f"{connection.where} has a table {staging.shown} already")
     if there and staging.mode is WriteMode.OVERWRITE:
         if staging.keep:
             connection.run(f"TRUNCATE TABLE {staging.target}")
@@ -137,10 +140,10 @@ def _prepare(connection: Connection, staging: Staging) -> None:
         connection.run(f"DROP TABLE {staging.target}")
         there = False
     if not there:
-        connection.run(create_table(staging.target, staging.columns, staging.declared))
+        connection.run(create_table(staging.target, staging.columns, staging.declared, staging.keys))
 
 
-def cleanup(connection: Connection, schema: str, prefix: str) -> None:
+def cleanup(connection: Connection, schema: str, prefix: str, *, facts: bool = True) -> None:
     """Remove what is staged and noted for a unit."""
     rows = connection.run(
         "SELECT t.name AS name FROM sys.tables AS t JOIN sys.schemas AS s ON s.schema_id = t.schema_id "
@@ -148,6 +151,8 @@ def cleanup(connection: Connection, schema: str, prefix: str) -> None:
     )
     for (name,) in rows:
         connection.run(f"DROP TABLE IF EXISTS {MSSQL.quoted((schema, name))}")
-    if exists(connection, (schema, _LEDGER)):
+    if facts and exists(connection, (schema, _LEDGER)):
         ledger = MSSQL.quoted((schema, _LEDGER))
-        connection.run(f"DELETE FROM {ledger} WHERE fact = {MSSQL.text(prefix)}")
+        connection.run(
+            f"DELETE FROM {ledger} WHERE fact IN ({MSSQL.text(prefix)}, {MSSQL.text(prefix + READY)})"
+        )

@@ -18,6 +18,7 @@ _DECLARED = re.compile(r"(\w+)(?:\((\w+)(?:,\s*(\d+))?\))?")
 # What can be cut into ranges: a whole number, or a moment.
 WHOLE = frozenset(("tinyint", "smallint", "int", "bigint"))
 MOMENTS = frozenset(("date", "smalldatetime", "datetime", "datetime2", "datetimeoffset"))
+_BELOW_MICROSECONDS = "CAST(DATEPART(nanosecond, {}) % 1000 AS smallint)"
 # Bytes of a value, for the size of a batch; others are 4 to 16 bytes.
 _WIDE = 4096
 
@@ -54,6 +55,16 @@ class Type:
         if self.length:
             return f"{self.name}({'max' if self.length < 0 else self.length})"
         return self.name
+
+    @property
+    def unpadded(self) -> Type:
+        """The type that keeps all values as they were written: no padding, no normal form."""
+        if self.name in ("char", "nchar"):
+            return Type(self.name.replace("char", "varchar"), length=self.length)
+        others = {"uniqueidentifier": ("varchar", 36), "xml": ("nvarchar", -1), "ntext": ("nvarchar", -1),
+                  "text": ("varchar", -1), "image": ("varbinary", -1)}  # fmt: skip
+        name, length = others.get(self.name, (self.name, self.length))
+        return Type(name, length, self.precision, self.scale)
 
     @property
     def width(self) -> int:
@@ -97,19 +108,18 @@ def reading(
         return Reading(simple[kind.name])
     if kind.name == "decimal":
         return Reading(pa.decimal128(kind.precision, kind.scale))
-    if kind.name == "datetime2":
+    zone = "UTC" if kind.name == "datetimeoffset" else None
+    if kind.name == "datetimeoffset" and datetimeoffset == "refuse":
+        raise SchemaMismatchError(
+            f"column {name!r} is {kind}, and Arrow has no offset per value",
+            hint="-s datetimeoffset=utc reads moments, datetimeoffset=text keeps the offsets",
+        )
+    if kind.name == "datetimeoffset" and datetimeoffset == "text":
+        return Reading(pa.large_string(), "CONVERT(varchar(34), {}, 121)")
+    if kind.name in ("datetime2", "datetimeoffset"):
         if kind.scale <= 6 or datetime2 == "us":
-            return Reading(pa.timestamp("us"))
-        return Reading(pa.timestamp("ns"), remainder="CAST(DATEPART(nanosecond, {}) % 1000 AS smallint)")
-    if kind.name == "datetimeoffset":
-        if datetimeoffset == "refuse":
-            raise SchemaMismatchError(
-                f"column {name!r} is {kind}, and Arrow has no offset per value",
-                hint="-s datetimeoffset=utc reads moments, datetimeoffset=text keeps the offsets",
-            )
-        if datetimeoffset == "text":
-            return Reading(pa.large_string(), "CONVERT(varchar(34), {}, 121)")
-        return Reading(pa.timestamp("us", "UTC"))
+            return Reading(pa.timestamp("us", zone))
+        return Reading(pa.timestamp("ns", zone), remainder=_BELOW_MICROSECONDS)
     raise NotSupportedError(
         f"column {name!r} is {kind}, which cannot be read; convert it in a query, CAST(... AS nvarchar(max))"
     )
@@ -118,7 +128,7 @@ def reading(
 def declaration(column: pa.Field) -> str:
     """The type of a new column. Raises SchemaMismatchError for what SQL Server has no type for.
 
-    Moments of nanoseconds go to datetime2(7) where they are whole ticks of 100; others are refused.
+    Moments and times of nanoseconds are kept in whole ticks of 100; finer ones are refused as they come.
     """
     import pyarrow as pa
 
@@ -126,6 +136,7 @@ def declaration(column: pa.Field) -> str:
     fixed = {
         pa.bool_(): "bit", pa.uint8(): "tinyint", pa.int8(): "smallint", pa.int16(): "smallint",
         pa.uint16(): "int", pa.int32(): "int", pa.uint32(): "bigint", pa.int64(): "bigint",
+        pa.uint64(): "decimal(20,0)",
         pa.float32(): "real", pa.float64(): "float", pa.date32(): "date",
         pa.string(): "nvarchar(max)", pa.large_string(): "nvarchar(max)", pa.string_view(): "nvarchar(max)",
         pa.binary(): "varbinary(max)", pa.large_binary(): "varbinary(max)",
@@ -139,8 +150,8 @@ def declaration(column: pa.Field) -> str:
     if pa.types.is_timestamp(kind):
         digits = {"s": 0, "ms": 3, "us": 6, "ns": 7}[kind.unit]
         return f"datetimeoffset({digits})" if kind.tz else f"datetime2({digits})"
-    if pa.types.is_time(kind) and kind.unit != "ns":
-        return f"time({ {'s': 0, 'ms': 3, 'us': 6}[kind.unit] })"
+    if pa.types.is_time(kind):
+        return f"time({ {'s': 0, 'ms': 3, 'us': 6, 'ns': 7}[kind.unit] })"
     raise SchemaMismatchError(
         f"column {column.name!r} is {kind}, which SQL Server has no type for without loss; convert it first"
     )

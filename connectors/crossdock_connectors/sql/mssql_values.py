@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,31 +13,31 @@ from crossdock import DataError
 from .mssql_types import Type
 
 _INTEGERS = {"tinyint": pa.uint8(), "smallint": pa.int16(), "int": pa.int32(), "bigint": pa.int64()}
-_TEXTS = ("char", "varchar", "nchar", "nvarchar")
-_TICK = 100
+_TEXTS = ("char", "varchar", "nchar", "nvarchar", "text", "ntext", "xml", "uniqueidentifier")
+_MONEY = {"money": Decimal("922337203685477.5807"), "smallmoney": Decimal("214748.3647")}
+_DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
+_GUID = r"^\{?[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}\}?$"
+# Milliseconds of datetime are thirds of a hundredth; before 1970 the remainder is negative.
+_THIRDS = (0, 3000, 7000, -3000, -7000)
 
 
 def form(kind: pa.DataType, target: Type) -> pa.DataType | None:
     """The Arrow type in which values of ``kind`` are loaded; None where they would not all fit or not stay
-    what they are. Texts, and moments of nanoseconds, are looked at one by one."""
+    what they are. Texts, moments, times and money are looked at one by one."""
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     if target.name in _INTEGERS:
         return _widened(kind, _INTEGERS[target.name])
-    moments = {"datetime2": None, "datetimeoffset": "UTC"}
-    if target.name in moments and pa.types.is_timestamp(kind):
-        digits = {"s": 0, "ms": 3, "us": 6, "ns": 7}[kind.unit]
-        if target.scale < digits or (kind.tz is None) != (moments[target.name] is None):
-            return None
-        return pa.timestamp("ns" if kind.unit == "ns" else "us", moments[target.name])
+    if pa.types.is_timestamp(kind):
+        return _moment(kind, target)
     if target.name == "time" and pa.types.is_time(kind):
-        return pa.time64("us") if target.scale >= {"s": 0, "ms": 3, "us": 6, "ns": 10}[kind.unit] else None
-    if target.name == "decimal" and pa.types.is_decimal(kind):
-        wide = target.precision - target.scale >= kind.precision - kind.scale and target.scale >= kind.scale
-        return pa.decimal128(target.precision, target.scale) if wide else None
+        return pa.time64("ns" if kind.unit == "ns" else "us")
+    if target.name == "decimal" or target.name in _MONEY:
+        return _decimal(kind, target)
     families: dict[str, tuple[Callable[[pa.DataType], bool], pa.DataType]] = {
         **dict.fromkeys(_TEXTS, (_is_text, pa.large_string())),
         "varbinary": (_is_binary, pa.large_binary()),
+        "image": (_is_binary, pa.large_binary()),
         "binary": (
             lambda k: pa.types.is_fixed_size_binary(k) and k.byte_width == target.length,
             pa.large_binary(),
@@ -62,40 +63,89 @@ def _is_binary(kind: pa.DataType) -> bool:
 def _widened(kind: pa.DataType, wanted: pa.DataType) -> pa.DataType | None:
     if not pa.types.is_integer(kind):
         return None
-    signed = pa.types.is_signed_integer(kind)
     if kind == wanted:
         return wanted
-    fits = kind.bit_width < wanted.bit_width and pa.types.is_signed_integer(wanted)
-    return wanted if fits and (signed or kind.bit_width < wanted.bit_width) else None
+    return wanted if kind.bit_width < wanted.bit_width and pa.types.is_signed_integer(wanted) else None
+
+
+def _moment(kind: pa.DataType, target: Type) -> pa.DataType | None:
+    zones = {"datetime2": None, "datetime": None, "smalldatetime": None, "datetimeoffset": "UTC"}
+    if target.name not in zones or (kind.tz is None) != (zones[target.name] is None):
+        return None
+    fine = kind.unit == "ns" and target.name in ("datetime2", "datetimeoffset")
+    return pa.timestamp("ns" if fine else "us", zones[target.name])
+
+
+def _decimal(kind: pa.DataType, target: Type) -> pa.DataType | None:
+    precision, scale = {"money": (19, 4), "smallmoney": (10, 4)}.get(
+        target.name, (target.precision, target.scale)
+    )
+    if pa.types.is_integer(kind):
+        digits = {8: 3, 16: 5, 32: 10, 64: 20 if kind == pa.uint64() else 19}[kind.bit_width]
+        return pa.decimal128(precision, scale) if precision - scale >= digits else None
+    if not pa.types.is_decimal(kind):
+        return None
+    wide = precision - scale >= kind.precision - kind.scale and scale >= kind.scale
+    return pa.decimal128(precision, scale) if wide else None
 
 
 def loaded(values: pa.Array, name: str, target: Type, wanted: pa.DataType) -> pa.Array:
     """The values as they are loaded. Raises DataError for one that the column would not keep."""
     if pa.types.is_floating(wanted) and not pc.all(pc.is_finite(values), min_count=0).as_py():
         raise DataError(f"column {name!r} has NaN or an infinite number, which SQL Server has not")
-    if pa.types.is_timestamp(values.type) and values.type.unit == "ns":
-        ticks = values.cast(pa.int64())
-        whole = pc.equal(ticks, pc.multiply(pc.divide(ticks, _TICK), _TICK))
-        if not pc.all(whole, min_count=0).as_py():
-            raise DataError(f"column {name!r} has moments finer than the 100 ns of {target}")
+    if pa.types.is_timestamp(values.type) or pa.types.is_time(values.type):
+        _check_moments(values, name, target)
     try:
         found = values if values.type == wanted else values.cast(wanted)
     except pa.ArrowInvalid as error:
         raise DataError(f"column {name!r} has a value that {target} cannot hold ({error})") from error
     if target.name in _TEXTS:
         _check_text(found, name, target)
+    if target.name in _MONEY and len(found) > found.null_count:
+        _check_money(found, name, target)
     if pa.types.is_decimal(wanted) and found.buffers()[1].address % 16:
         # The bulk copy panics on decimals that are not aligned.
         found = pa.concat_arrays([found, pa.nulls(1, wanted)])[:-1]
     return found
 
 
+def _check_moments(values: pa.Array, name: str, target: Type) -> None:
+    """Each value is one that the type can tell."""
+    digits = _DIGITS[values.type.unit]
+    width = pa.int32() if values.type.bit_width == 32 else pa.int64()
+    allowed: tuple[int, ...] = (0,)
+    if target.name == "datetime":
+        allowed = tuple(each * 10**digits // 10**6 for each in _THIRDS)
+        step = max(1, 10**digits // 100)
+    elif target.name == "smalldatetime":
+        step = 60 * 10**digits
+    else:
+        step = 10 ** max(0, digits - target.scale)
+    numbers = values.drop_null().cast(width).cast(pa.int64())
+    rest = pc.subtract(numbers, pc.multiply(pc.divide(numbers, step), step))
+    if not pc.all(pc.is_in(rest, pa.array(allowed, pa.int64())), min_count=0).as_py():
+        raise DataError(f"column {name!r} has moments or times finer than {target} can tell")
+
+
+def _check_money(values: pa.Array, name: str, target: Type) -> None:
+    extremes = pc.min_max(values)
+    if max(abs(extremes["min"].as_py()), abs(extremes["max"].as_py())) > _MONEY[target.name]:
+        raise DataError(f"column {name!r} has an amount that is too large for {target}")
+
+
 def _check_text(values: pa.Array, name: str, target: Type) -> None:
-    if target.name in ("char", "varchar") and not pc.all(pc.string_is_ascii(values), min_count=0).as_py():
+    if target.name == "uniqueidentifier":
+        if not pc.all(pc.match_substring_regex(values, _GUID), min_count=0).as_py():
+            raise DataError(f"column {name!r} has a text that is no uniqueidentifier")
+        return
+    narrow = target.name in ("char", "varchar", "text")
+    if narrow and not pc.all(pc.string_is_ascii(values), min_count=0).as_py():
         raise DataError(
             f"column {name!r} has characters beyond ASCII, and {target} may change them; use nvarchar"
         )
-    if target.length > 0:
-        longest = pc.max(pc.utf8_length(values)).as_py() or 0
+    if target.length > 0 and (pc.max(pc.binary_length(values)).as_py() or 0) > target.length:
+        # Lengths are counted in UTF-16.
+        units = pc.add(pc.utf8_length(values), pc.count_substring_regex(values, "[\U00010000-\U0010ffff]"))
+        longest = pc.max(units).as_py() or 0
         if longest > target.length:
             raise DataError(f"column {name!r} has a text of {longest:,} characters, too long for {target}")

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from crossdock import NotFoundError, PlanHint, Source, Split, Unit, UnitPage
+from crossdock import NotFoundError, PlanHint, Split, Unit
 
+from ..readback import WrittenSource
 from . import postgres_staging as staging_
 from .postgres_database import Connection, Database
 from .postgres_partition import by_place
@@ -24,19 +25,13 @@ if TYPE_CHECKING:
 _SMALLEST = 100_000
 
 
-class StagedSource(Source["pa.RecordBatch"]):
-    """What the receipts of one unit stand for, under the schema that was written."""
+class StagedSource(WrittenSource):
+    """What the receipts of one unit stand for."""
 
     def __init__(self, database: Database, staging: Staging, loaded: Sequence[Loaded]) -> None:
+        super().__init__(staging.table, staging.schema)
         self._database, self._staging, self._loaded = database, staging, loaded
         self._source = PostgresSource(database)
-
-    def units(self, after: bytes | None = None) -> Iterator[UnitPage]:
-        if after is None:
-            yield UnitPage((Unit(self._staging.table),))
-
-    def schema(self, unit: Unit) -> pa.Schema:
-        return self._staging.schema
 
     def plan(self, unit: Unit, hint: PlanHint) -> Iterator[Split]:
         staging = self._staging
@@ -61,26 +56,12 @@ class StagedSource(Source["pa.RecordBatch"]):
         return found
 
     @contextmanager
-    def read(self, split: Split) -> Iterator[Iterator[pa.RecordBatch]]:
+    def stored(self, split: Split) -> Iterator[Iterator[pa.RecordBatch]]:
         try:
             with self._source.read(split) as batches:
-                yield (self._as_written(batch) for batch in batches)
+                yield batches
         except NotFoundError as error:
             raise self._staging.lost("its table does not exist") from error
 
-    def _as_written(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        import pyarrow as pa
-
-        schema = self._staging.schema
-        return pa.RecordBatch.from_arrays(list(map(_cast, batch.columns, schema.types)), schema=schema)
-
     def close(self) -> None:
         self._source.close()
-
-
-def _cast(values: pa.Array, kind: pa.DataType) -> pa.Array:
-    import pyarrow as pa
-
-    if pa.types.is_dictionary(kind):
-        return values.cast(kind.value_type).dictionary_encode().cast(kind)
-    return values.cast(kind)

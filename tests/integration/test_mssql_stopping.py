@@ -1,0 +1,175 @@
+"""A copy from or to SQL Server ends soon when it is told to, while its statements wait for locks."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from tests.servers.sql_server import BOTH, SqlServer, fake_server, on_fake, on_live
+from tests.servers.tds import TdsServer
+
+import crossdock
+
+
+@pytest.fixture(scope="module")
+def fake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TdsServer]:
+    with fake_server(tmp_path_factory.mktemp("tds")) as server:
+        yield server
+
+
+@pytest.fixture(params=BOTH)
+def server(request: pytest.FixtureRequest) -> Iterator[SqlServer]:
+    if request.param == "live":
+        with on_live() as found:
+            yield found
+    else:
+        with on_fake(request.getfixturevalue("fake")) as found:
+            yield found
+
+
+@contextmanager
+def locked(server: SqlServer, table: str, part: str) -> Iterator[None]:
+    """Somebody else holds the table's strongest lock; statements with ``part`` in them wait for it."""
+    if server.fake:
+        server.fake.database.wait(part)
+        try:
+            yield
+        finally:
+            server.fake.database.release()
+        return
+    with server.connect() as other:
+        other.run("BEGIN TRANSACTION")
+        other.run(f"SELECT TOP (0) 1 AS n FROM [{server.schema}].[{table}] WITH (TABLOCKX, HOLDLOCK)")
+        yield
+        other.run("ROLLBACK TRANSACTION")
+
+
+def stops(copy: Callable[[threading.Event], object]) -> float:
+    """Seconds from the wish to stop to the end of the run."""
+    cancel, wished = threading.Event(), []
+
+    def wish() -> None:
+        wished.append(time.monotonic())
+        cancel.set()
+
+    timer = threading.Timer(3, wish)
+    timer.start()
+    try:
+        with pytest.raises(crossdock.CancelledError):
+            copy(cancel)
+    finally:
+        timer.join()
+    return time.monotonic() - wished[0]
+
+
+@pytest.fixture
+def table(server: SqlServer) -> SqlServer:
+    server.run("CREATE TABLE {s}.t (id int)", "INSERT INTO {s}.t (id) VALUES (1)")
+    return server
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    pq.write_table(pa.table({"id": pa.array(range(1000), pa.int32())}), tmp_path / "rows.parquet")
+    return tmp_path / "rows.parquet"
+
+
+def test_while_reading_waits_for_a_lock(table: SqlServer, tmp_path: Path) -> None:
+    with locked(table, "t", "SELECT [id] FROM"):
+        took = stops(
+            lambda cancel: crossdock.copy(
+                table.url("t"), tmp_path / "t.parquet", cancel=cancel, source_options=table.options
+            )
+        )
+    assert took < 3
+
+
+def test_while_the_commit_waits_for_a_lock(table: SqlServer, rows: Path) -> None:
+    """What was staged is used by a resumed run; what the cancelled statement had not done is not noted."""
+
+    def copy(cancel: threading.Event) -> Any:
+        return crossdock.copy(rows, table.url("t"), mode="append", cancel=cancel, run_id="r",
+                              sink_options=table.options)  # fmt: skip
+
+    with locked(table, "t", "INSERT INTO"):
+        assert stops(copy) < 3
+    assert table.run("SELECT COUNT(*) AS n FROM {s}.t") == [(1,)]
+    crossdock.resume("r")
+    assert table.run("SELECT COUNT(*) AS n, COUNT(DISTINCT id) AS m FROM {s}.t") == [(1001, 1000)]
+
+
+def test_while_a_bulk_copy_waits_for_a_lock(table: SqlServer, rows: Path) -> None:
+    """Its connection is the driver's own: the session is found by its name and killed over another one."""
+    options = {**table.options, "delivery": "at-least-once"}
+    with locked(table, "t", "INSERT BULK"):
+        took = stops(
+            lambda cancel: crossdock.copy(
+                rows, table.url("t"), mode="append", cancel=cancel, sink_options=options
+            )
+        )
+    assert took < 3
+    assert table.run("SELECT COUNT(*) AS n FROM {s}.t") == [(1,)]
+
+
+def test_a_failed_split_ends_one_that_waits(table: SqlServer, tmp_path: Path) -> None:
+    """Two tables into one: the rows of the first do not fit while the second waits for a lock."""
+    if table.fake is None:
+        pytest.skip("needs statements that wait by their text")
+    source = tmp_path / "files"
+    source.mkdir()
+    pq.write_table(pa.table({"id": pa.array([1], pa.int32())}), source / "waits.parquet")
+    big = pa.table({"id": pa.array([2], pa.int32()), "v": [float("nan")]})
+    pq.write_table(big, source / "fails.parquet")
+    table.fake.database.wait(f"INSERT BULK [{table.schema}].[waits]")
+    began = time.monotonic()
+    with pytest.raises(crossdock.DataError, match="NaN"):
+        crossdock.copy(
+            source, table.address, mode="append", parallel_copies=2,
+            sink_options={**table.options, "delivery": "at-least-once", "table_schema": table.schema},
+        )  # fmt: skip
+    assert time.monotonic() - began < 15
+
+
+def test_ctrl_c(table: SqlServer, rows: Path, tmp_path: Path) -> None:
+    given = [f"-k{name}={value}" for name, value in table.options.items()]
+    command = [sys.executable, "-P", "-m", "crossdock", "copy", str(rows), table.url("t"), "--mode", "append",
+               "-kdelivery=at-least-once", *given]  # fmt: skip
+    with locked(table, "t", "INSERT BULK"):
+        process = subprocess.Popen(
+            command, cwd=tmp_path, env={**os.environ, "CROSSDOCK_HOME": str(tmp_path / "home")},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        try:
+            until = time.monotonic() + 60
+            while not _loads(table) and process.poll() is None and time.monotonic() < until:
+                time.sleep(0.1)
+            time.sleep(1)
+            began = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=30)
+            took = time.monotonic() - began
+        finally:
+            process.kill()
+    assert process.returncode == 130, out + err
+    assert took < 3
+    assert "Traceback" not in err
+    assert table.run("SELECT COUNT(*) AS n FROM {s}.t") == [(1,)]
+
+
+def _loads(server: SqlServer) -> int:
+    """How many bulk copies are connected."""
+    rows = server.run(
+        "SELECT COUNT(*) AS n FROM sys.dm_exec_sessions WHERE SUBSTRING(host_name, 1, 10) = N'crossdock-'"
+    )
+    return int(rows[0][0])
