@@ -23,7 +23,7 @@ from .journal_errors import explained, refused
 from .journal_lock import hold, remove
 from .spi.data import Begun, Receipt, Split, Unit
 
-VERSION = 3
+VERSION = 4
 _SCHEMA = """
 CREATE TABLE run (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE units (
