@@ -238,7 +238,7 @@ def _seen(path: Path, home: Path | None) -> RunInfo | None:
         return None
     except CrossdockError as error:
         made = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-        return RunInfo(path.stem, "failed", made, "", "", 0, 0, 0, 0, 0, None, str(error), None)
+        return RunInfo(path.stem, "unreadable", made, "", "", 0, 0, 0, 0, 0, None, str(error), None)
 
 
 def show(run_id: str, home: Path | None = None) -> RunInfo:

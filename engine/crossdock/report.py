@@ -177,7 +177,7 @@ class RunInfo:
     """A run as its journal has it."""
 
     run_id: str
-    state: Literal["running", "interrupted", "failed", "succeeded"]
+    state: Literal["running", "interrupted", "failed", "succeeded", "unreadable"]
     created: datetime
     source: str
     sink: str

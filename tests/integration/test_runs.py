@@ -57,7 +57,7 @@ class TestRefusals:
                 call("r")
         assert (home / "runs" / "r.db").read_bytes() == before
         (listed,) = api.runs()
-        assert (listed.run_id, listed.state) == ("r", "failed")
+        assert (listed.run_id, listed.state) == ("r", "unreadable")
         assert "has version 99" in listed.error
 
     def test_a_run_that_is_being_worked_on(

@@ -19,7 +19,13 @@ if TYPE_CHECKING:
     from ..report import CopyResult, RunInfo
 
 _WIDE = 120
-_STYLES = {"running": "cyan", "interrupted": "yellow", "failed": "red", "succeeded": "green"}
+_STYLES = {
+    "running": "cyan",
+    "interrupted": "yellow",
+    "failed": "red",
+    "unreadable": "red",
+    "succeeded": "green",
+}
 
 runs_app = typer.Typer(help="List, show, resume or forget runs.")
 
@@ -182,7 +188,7 @@ def _table(found: list[RunInfo], session: Session) -> Table:
             Text(one_line(run.run_id)),
             Text(run.state, style=_STYLES[run.state]),
             *((_when(run), _done(run), _rows(run), _bytes(run)) if wide else (_done(run),)),
-            Text(one_line(f"{run.source} {arrow} {run.sink}")),
+            Text(one_line(run.error if run.state == "unreadable" else f"{run.source} {arrow} {run.sink}")),
         )
     return table
 
