@@ -52,6 +52,24 @@ class Children(Protocol):
     def close(self) -> None: ...
 
 
+class _Wait:
+    """Counts the time in the block as a worker's wait; no generator, for every small file has several."""
+
+    __slots__ = ("_before", "_reason", "_start", "_worker")
+
+    def __init__(self, worker: Worker, reason: str) -> None:
+        self._worker, self._reason = worker, reason
+
+    def __enter__(self) -> None:
+        worker = self._worker
+        self._before, worker.state, self._start = worker.state, self._reason, perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        worker = self._worker
+        worker.seconds[self._reason] += perf_counter() - self._start
+        worker.state = self._before
+
+
 @dataclass
 class Worker:
     """What one worker does now and has done; read by the progress display without a lock.
@@ -82,18 +100,11 @@ class Worker:
         finally:
             self.throttled_seconds += perf_counter() - start
 
-    @contextmanager
-    def waits_for(self, reason: str) -> Iterator[None]:
-        before, start = self.state, perf_counter()
-        self.state = reason
-        try:
-            yield
-        finally:
-            self.seconds[reason] += perf_counter() - start
-            self.state = before
+    def waits_for(self, reason: str) -> AbstractContextManager[None]:
+        return _Wait(self, reason)
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Job:
     """One split and all that carrying it needs."""
 
@@ -181,24 +192,24 @@ class Carrier:
     ) -> str:
         read, classify, where = end
         digest = make()
+        taken = self._reserve(Job(split, b""), worker)
         try:
             # Neither throttled nor counted: it is not what the user asked to move.
-            with (
-                self._reserved(Job(split, b""), worker),
-                worker.waits_for("source"),
-                read(split) as items,
-            ):
+            with worker.waits_for("source"), read(split) as items:
                 for item in items:
                     digest.update(item)
                     if self.cancel.is_set():
                         raise CancelledError()
         except Exception as error:
             raise classified(error, classify, where) from error
+        finally:
+            self.budget.give(taken)
         return digest.text()
 
     def attempt(self, job: Job, attempt: Attempt, worker: Worker) -> tuple[Receipt, str]:
         """One try, here or in a child process."""
-        with self._reserved(job, worker):
+        taken = self._reserve(job, worker)
+        try:
             if self.children is not None:
                 pace = None if isinstance(self.throttle, NoThrottle) else self._throttled
                 return self.children.attempt(job, attempt, worker, pace)
@@ -207,6 +218,8 @@ class Carrier:
             if copied is None:
                 return self._stream(job, attempt, worker)
             receipt, seen = copied
+        finally:
+            self.budget.give(taken)
         if job.digest is None or digest is None:
             return receipt, ""
         if seen:
@@ -215,15 +228,14 @@ class Carrier:
         end = (self.source.read, self.source_classify, "source")
         return receipt, self._digest(end, job.split, job.digest, worker)
 
-    @contextmanager
-    def _reserved(self, job: Job, worker: Worker) -> Iterator[None]:
+    def _reserve(self, job: Job, worker: Worker) -> int:
         """Memory is taken before the source is opened, so that nothing has to be given back half-way."""
-        with worker.waits_for("budget"):
-            taken = self.budget.take((job.split.memory or DEFAULT_MEMORY) + job.memory, self.cancel)
-        try:
-            yield
-        finally:
-            self.budget.give(taken)
+        needed = (job.split.memory or DEFAULT_MEMORY) + job.memory
+        taken = self.budget.try_take(needed)
+        if taken is None:
+            with worker.waits_for("budget"):
+                taken = self.budget.take(needed, self.cancel)
+        return taken
 
     def _copy(
         self, job: Job, attempt: Attempt, worker: Worker, digest: Digest | None

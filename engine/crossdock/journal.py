@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import IntEnum
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,7 @@ class Journal:
 
     def __init__(self, path: Path, *, lock: bool) -> None:
         self.path = path
-        self._epoch = 0
+        self._epoch, self._staged = 0, 0.0
         self._mutex = threading.Lock()
         # Whoever looks whether a run is alive has its lock for a moment.
         self._lock = hold(path, wait=1) if lock else None
@@ -266,7 +267,7 @@ class Journal:
         """Store handles and plans of units, before any of their data moves."""
         units, plans = [], []
         for seq, b, splits in begun:
-            limits = json.dumps([b.max_writers, b.max_splits, b.block, b.min_split_bytes, b.memory])
+            limits = _limits(b.max_writers, b.max_splits, b.block, b.min_split_bytes, b.memory)
             units.append((b.handle, limits, seq))
             plans += [(seq, s.index, s.token, s.weight, s.offset, s.length, s.memory) for s in splits]
         with self._transaction() as db:
@@ -303,7 +304,10 @@ class Journal:
             # In the same step: nobody may take what can be seen already for something that is only staged.
             visible = [(seq,) for seq, _, receipt, _ in done if receipt.visible]
             db.executemany("UPDATE units SET state = 3 WHERE seq = ?", visible)
-            _store(db, {"staged": time.time()})
+            # The window for resuming is of days: seconds are exact enough.
+            if (now := time.time()) - self._staged > 1:
+                _store(db, {"staged": now})
+                self._staged = now
 
     def digests(self, prefix: str) -> Iterator[str]:
         """The digests of carried splits that begin so."""
@@ -399,6 +403,11 @@ def _encode(name: str) -> bytes:
 
 def _decode(name: bytes) -> str:
     return name.decode("utf-8", "surrogateescape")
+
+
+@lru_cache(maxsize=1)  # most units have those of the one before
+def _limits(*numbers: int | None) -> str:
+    return json.dumps(numbers)
 
 
 def _begun(handle: bytes | None, limits: str | None) -> Begun | None:

@@ -36,6 +36,9 @@ def parse_rate(text: str | int, option: str = "") -> int:
     return parse_size(text if isinstance(text, int) else re.sub(r"/s(ec)?$", "", text.strip()), option)
 
 
+_POOLED = 1 << 20  # bytes; smaller buffers are made faster than they are shared
+
+
 class MemoryBudget:
     """Bytes that all workers together may hold; reserved before the source is opened."""
 
@@ -55,6 +58,15 @@ class MemoryBudget:
                 if cancel.is_set():
                     raise CancelledError()
                 self._changed.wait(0.2)
+            self._free -= amount
+        return amount
+
+    def try_take(self, amount: int) -> int | None:
+        """As ``take``, without waiting: None where that would be needed."""
+        amount = min(amount, self.total)
+        with self._changed:
+            if self._free < amount:
+                return None
             self._free -= amount
         return amount
 
@@ -100,6 +112,10 @@ class BufferPool:
     @contextmanager
     def borrow(self, size: int) -> Iterator[memoryview]:
         """A buffer of exactly ``size`` bytes with undefined content, until the block ends."""
+        if size < _POOLED:
+            with memoryview(bytearray(size)) as view:
+                yield view
+            return
         with self._lock:
             free = self._free.get(size)
             buffer = free.pop() if free else None
@@ -112,8 +128,8 @@ class BufferPool:
             view.release()
             with self._lock:
                 kept = self._free.setdefault(size, [])
-                # Odd sizes (small files, last blocks) come once each: keep only what comes again.
-                if size >= 1 << 20 and len(kept) < 64 and (kept or len(self._free) < 8):
+                # Odd sizes (last blocks) come once each: keep only what comes again.
+                if len(kept) < 64 and (kept or len(self._free) < 8):
                     kept.append(buffer)
                 elif not kept:
                     del self._free[size]

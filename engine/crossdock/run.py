@@ -182,6 +182,7 @@ class Run:
             raise ConfigError(
                 f"{names} cannot both go into {public_url(context.request.sink)}; name a folder"
             )
+        plain = Target(context.request.mode)
         for number, unit in enumerate(page.units, before):
             # Looking into each of a million files would take longer than copying them.
             try:
@@ -190,7 +191,7 @@ class Run:
                 if not is_missing_source(error):
                     raise
                 continue  # it has vanished since it was listed, and is skipped when its turn comes
-            target = Target(context.request.mode, schema)
+            target = plain if schema is None else Target(context.request.mode, schema)
             context.ask_sink(lambda u=unit, t=target: context.sink.check(u, t))  # type: ignore[misc]
 
     # -- copying ----------------------------------------------------------------------------------

@@ -46,6 +46,7 @@ class Units:
     def __init__(self, context: Context, dispatcher: Dispatcher, counts: Counts) -> None:
         self.context, self.dispatcher, self.counts = context, dispatcher, counts
         self._lost: set[int] = set()
+        self._plain = Target(context.request.mode)
         self._receipts = Grouped(context.journal.add_receipts)
 
     def begin(self, rows: Sequence[UnitRow], worker: Worker) -> None:
@@ -120,7 +121,8 @@ class Units:
         context = self.context
         schema, apply = context.mapped(row.unit)
         attributes = context.given_attributes(row.unit)
-        target = Target(context.request.mode, schema, attributes)
+        plain = schema is None and attributes is None
+        target = self._plain if plain else Target(context.request.mode, schema, attributes)
         if schema is not None and row.seq > KEPT_SCHEMAS:
             # Planning has checked the others with their schema already.
             context.ask_sink(lambda: context.sink.check(row.unit, target))

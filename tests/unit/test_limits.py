@@ -70,6 +70,12 @@ class TestMemoryBudget:
         assert taken.wait(5)
         thread.join()
 
+    def test_without_waiting_none_is_taken_that_does_not_fit(self) -> None:
+        budget = MemoryBudget(100)
+        assert [budget.try_take(amount) for amount in (60, 60, 40, 1)] == [60, None, 40, None]
+        budget.give(100)
+        assert budget.try_take(1_000) == 100
+
     def test_more_than_all_takes_all(self) -> None:
         """A split that is larger than the budget runs alone, instead of never."""
         budget, never = MemoryBudget(100), threading.Event()

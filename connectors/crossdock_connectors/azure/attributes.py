@@ -6,7 +6,7 @@ import mimetypes
 import re
 import threading
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 
 from crossdock import ConfigError, ObjectAttributes
 
@@ -33,8 +33,11 @@ _MORE = {
 def content_type(name: str) -> str:
     """The media type that a name's extension stands for; the same on every machine."""
     _, dot, extension = name.rpartition("/")[2].rpartition(".")
-    if not dot:
-        return _UNKNOWN
+    return _type_of(extension) if dot else _UNKNOWN
+
+
+@lru_cache(maxsize=1000)
+def _type_of(extension: str) -> str:
     with _LOADING:  # else every worker reads the lists for itself
         types = _types()
     return types.get(f".{extension.lower()}", _UNKNOWN)
@@ -48,14 +51,15 @@ def _types() -> Mapping[str, str]:
 
 def written(blob: str, given: ObjectAttributes | None) -> dict[str, str]:
     """Headers that give a new blob its attributes. Raises ConfigError for metadata that it cannot have."""
-    found = given or ObjectAttributes()
+    if given is None:
+        return {"x-ms-blob-content-type": content_type(blob)}
     headers = {
         f"x-ms-blob-{name.replace('_', '-')}": value
-        for name, value in found.headers.items()
+        for name, value in given.headers.items()
         if name in _CONTENT and value
     }
     headers.setdefault("x-ms-blob-content-type", content_type(blob))
-    for name, value in found.metadata.items():
+    for name, value in given.metadata.items():
         if not _NAME.fullmatch(name) or f"{META}{name.lower()}" == STAMP:
             raise ConfigError(
                 f"a blob cannot have the metadata {name!r}: names are of letters, digits and _ and begin "
@@ -64,8 +68,8 @@ def written(blob: str, given: ObjectAttributes | None) -> dict[str, str]:
         if not _VALUE.fullmatch(value):
             raise ConfigError(f"a blob's metadata is of ASCII characters; the value of {name} is not")
         headers[META + name] = value
-    if found.tier:
-        headers["x-ms-access-tier"] = found.tier
+    if given.tier:
+        headers["x-ms-access-tier"] = given.tier
     return headers
 
 

@@ -42,6 +42,7 @@ _FOLDER = "x-ms-meta-hdi_isfolder"
 _REFUSALS = (400, 401, 403, 404, 409, 412, 416, 501)
 _CANNOT_FETCH = ("CannotVerifyCopySource", "FeatureNotSupported", "InvalidHeaderValue", "UnsupportedHeader")
 _COPY_SAS = timedelta(hours=12)
+_KNOWN_UPLOADS = 10_000
 
 
 class CopySource(ABC):
@@ -110,6 +111,7 @@ class BlobStore(ObjectStore, RangeCopier, WholeWriter, Attributes, Fetchable, Br
     ) -> None:
         self.wire, self.place, self.server_copy = wire, place, server_copy
         self._sealed = Sealed(wire, checksum)
+        self._begun: dict[bytes, Upload] = {}
 
     def list(self, prefix: str = "", after: str | None = None) -> Iterator[Sequence[ObjectInfo]]:
         return blob_list.pages(self.wire, self._container(), prefix, after)
@@ -156,7 +158,11 @@ class BlobStore(ObjectStore, RangeCopier, WholeWriter, Attributes, Fetchable, Br
         blob = self._container().name(path)
         if request.size is not None and request.size <= self.whole_limit:
             # Written in one request it needs no guard against somebody in between.
-            return Upload.new(blob, request, "" if request.overwrite else "*").encode()
+            whole = Upload.new(blob, request, "" if request.overwrite else "*")
+            handle = whole.encode()
+            if len(self._begun) < _KNOWN_UPLOADS:  # it mostly comes back at once, and need not be parsed
+                self._begun[handle] = whole
+            return handle
         guard, width = blob_upload.standing(self.wire, self.place, blob)
         return Upload.new(blob, request, guard if request.overwrite else "*", width).encode()
 
@@ -168,7 +174,8 @@ class BlobStore(ObjectStore, RangeCopier, WholeWriter, Attributes, Fetchable, Br
         self._sealed.send(self.place.url_path(begun.blob), query, {}, data)
 
     def put_whole(self, upload: bytes, data: memoryview) -> None:
-        blob_upload.put(self.wire, self._sealed, self.place, Upload.decode(upload), data)
+        whole = self._begun.pop(upload, None) or Upload.decode(upload)
+        blob_upload.put(self.wire, self._sealed, self.place, whole, data)
 
     def commit(self, upload: bytes, blocks: Sequence[Block]) -> None:
         blob_upload.commit(self.wire, self._sealed, self.place, Upload.decode(upload), blocks)

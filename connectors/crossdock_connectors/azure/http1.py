@@ -60,12 +60,29 @@ class Route:
         return sock
 
 
-@dataclass(slots=True)
 class Reply:
-    """The head of an answer; header names are lower case, but for what follows ``x-ms-meta-``."""
+    """The head of an answer: ``status`` and ``headers``, whose names are lower case but for what follows
+    ``x-ms-meta-``.
 
-    status: int
-    headers: dict[str, str]
+    They are parsed when somebody asks for them: of most answers to a PUT, nobody does.
+    """
+
+    __slots__ = ("_headers", "_lines", "status")
+
+    def __init__(self, status: int, headers: dict[str, str] | None = None, *, lines: bytes = b"") -> None:
+        self.status, self._headers, self._lines = status, headers, lines
+
+    @property
+    def headers(self) -> dict[str, str]:
+        if self._headers is None:
+            self._headers = {}
+            for line in self._lines.decode("latin-1").split("\r\n") if self._lines else ():
+                name, _, value = line.partition(":")
+                lower = name.lower()
+                # The names of metadata are the user's own and keep their case.
+                kept = _META + name[len(_META) :] if lower.startswith(_META) else lower
+                self._headers[kept] = value.strip()
+        return self._headers
 
 
 class Connection:
@@ -99,10 +116,11 @@ class Connection:
     def begin(self, *, bodyless: bool = False) -> Reply:
         """Read the head of the answer. ``bodyless``: the request was a HEAD."""
         while True:
-            reply = self._parse(self._read_head())
+            head = self._read_head()
+            reply = self._parse(head)
             if reply.status >= 200:
                 break
-        self._frame(reply, bodyless)
+        self._frame(head, reply.status, bodyless)
         self.used = True
         return reply
 
@@ -127,29 +145,23 @@ class Connection:
                 raise ProtocolError("the head of the answer is too long")
 
     def _parse(self, head: bytes) -> Reply:
-        status, *lines = head.decode("latin-1").split("\r\n")
-        parts = status.split(" ", 2)
-        if len(parts) < 2 or not parts[0].startswith("HTTP/1.") or not parts[1].isdigit():
+        status, _, lines = head.partition(b"\r\n")
+        parts = status.split(b" ", 2)
+        if len(parts) < 2 or not parts[0].startswith(b"HTTP/1.") or not parts[1].isdigit():
             raise ProtocolError("the answer is not HTTP/1.1")
-        headers = {}
-        for line in lines:
-            name, _, value = line.partition(":")
-            lower = name.lower()
-            # The names of metadata are the user's own and keep their case.
-            headers[_META + name[len(_META) :] if lower.startswith(_META) else lower] = value.strip()
-        if headers.get("connection", "").lower() == "close" or parts[0] == "HTTP/1.0":
-            self._keep = False
-        return Reply(int(parts[1]), headers)
+        return Reply(int(parts[1]), lines=lines)
 
-    def _frame(self, reply: Reply, bodyless: bool) -> None:
+    def _frame(self, head: bytes, status: int, bodyless: bool) -> None:
         """How long the body is: ``_left`` bytes, or None up to the close; chunks are joined here."""
-        headers = reply.headers
-        if bodyless or reply.status in (204, 304):
+        lower = head.lower()
+        if _field(lower, b"\r\nconnection:") == b"close" or lower.startswith(b"http/1.0"):
+            self._keep = False
+        if bodyless or status in (204, 304):
             self._left = 0
-        elif "chunked" in headers.get("transfer-encoding", "").lower():
+        elif b"chunked" in (_field(lower, b"\r\ntransfer-encoding:") or b""):
             self._left = None
             self._unchunk()
-        elif (length := headers.get("content-length")) is not None:
+        elif (length := _field(lower, b"\r\ncontent-length:")) is not None:
             if not length.isdigit():
                 raise ProtocolError("the answer has no valid length")
             self._left = int(length)
@@ -185,6 +197,8 @@ class Connection:
 
     def read(self) -> bytes:
         """The rest of the body. Raises ProtocolError where it ends early."""
+        if self._left == 0:
+            return b""
         if self._left is None:
             parts = []
             while data := self._take(64 << 10):
@@ -237,6 +251,16 @@ class Connection:
 
     def close(self) -> None:
         self._sock.close()
+
+
+def _field(head: bytes, name: bytes) -> bytes | None:
+    """The value of a header in a head of lower case; the last one where it comes twice."""
+    at = head.rfind(name)
+    if at < 0:
+        return None
+    at += len(name)
+    end = head.find(b"\r\n", at)
+    return head[at : end if end >= 0 else len(head)].strip()
 
 
 def _chunk_size(line: bytes) -> int:

@@ -26,10 +26,17 @@ _BODY_OF_ERRORS = 64 << 10
 class Answer:
     """``status`` and ``headers`` of the answer; ``body`` unless it went into the caller's buffer."""
 
-    status: int
-    headers: Mapping[str, str]
+    reply: Reply
     body: bytes = b""
     got: int = 0
+
+    @property
+    def status(self) -> int:
+        return self.reply.status
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return self.reply.headers
 
 
 @dataclass(frozen=True)
@@ -104,8 +111,7 @@ class Wire:
         sent = {"x-ms-date": self._now(), "x-ms-version": API_VERSION, **headers}
         if method in ("PUT", "PATCH"):
             sent["Content-Length"] = str(0 if body is None else len(body))
-        # The SDK compares names letter by letter to sort them: half as often where they are in order.
-        message = Message(method, self._origin + full, query, dict(sorted(sent.items())))
+        message = Message(method, self._origin + full, query, sent)
         self.signer.sign(message)
         return message
 
@@ -173,13 +179,13 @@ class Wire:
         try:
             if into is not None and reply.status in (200, 206):
                 got = self._fill(connection, reply, into)
-                return Answer(reply.status, reply.headers, got=got)
+                return Answer(reply, got=got)
             body = connection.read()
         finally:
             self._pool.give(connection)
         if reply.status // 100 != 2 and reply.status not in accept:
             raise self._refused(reply, body[:_BODY_OF_ERRORS], path)
-        return Answer(reply.status, reply.headers, body)
+        return Answer(reply, body)
 
     def _fill(self, connection: Connection, reply: Reply, into: memoryview) -> int:
         promised = reply.headers.get("content-length")
@@ -205,7 +211,7 @@ class Wire:
 
     def refusal(self, answer: Answer, path: str) -> CrossdockError:
         """The error for an answer that was accepted at first."""
-        return self._refused(Reply(answer.status, dict(answer.headers)), answer.body, path)
+        return self._refused(answer.reply, answer.body, path)
 
     def _refused(self, reply: Reply, body: bytes, path: str) -> CrossdockError:
         if reply.status == 403 and self.signer.has_ended():

@@ -19,7 +19,7 @@ from ..spi.data import Attempt, Begun, PlanHint, Receipt, Split, Target, Unit, U
 from ..spi.endpoints import Copier, ReadBack, Sink, Source, Writer
 from ..spi.store import Block, ObjectInfo, ObjectStore, RangeCopier, UploadRequest, WholeWriter
 from .existing import Existing
-from .listing import Selection, info_of, version
+from .listing import Selection, of_version, version
 from .names import flattened
 from .objectfile import blocks_of
 
@@ -85,7 +85,8 @@ class BinarySource(Source[memoryview]):
 
 def split_info(split: Split) -> ObjectInfo:
     """The version of the object that a binary split was planned for."""
-    return info_of(Unit(split.unit, _object_size(split), split.token.partition(b" ")[2]))
+    size, _, token = split.token.partition(b" ")
+    return of_version(split.unit, int(size), token)
 
 
 def _object_size(split: Split) -> int:

@@ -151,5 +151,10 @@ def version(info: ObjectInfo) -> bytes:
 
 def info_of(unit: Unit) -> ObjectInfo:
     """The inverse of ``version``: the object that the unit was listed as."""
-    modified, _, etag = unit.token.decode().partition(" ")
-    return ObjectInfo(unit.name, unit.size or 0, etag, float(modified))
+    return of_version(unit.name, unit.size or 0, unit.token)
+
+
+def of_version(name: str, size: int, token: bytes) -> ObjectInfo:
+    """The object of that name and size whose ``version`` is the token."""
+    modified, _, etag = token.decode().partition(" ")
+    return ObjectInfo(name, size, etag, float(modified))
