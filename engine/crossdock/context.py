@@ -31,6 +31,7 @@ Result = TypeVar("Result")
 class Context:
     """One run in one process.
 
+    ``parallel`` workers carry it, up to ``most_parallel`` where that helps (``crew``).
     ``handles`` are the units begun here and not finished. ``asking`` counts the retries of all calls
     outside of workers. ``attributes`` says what a unit's object gets beside its bytes, ``folders`` which
     folders are made when all files are there. ``notes`` are for the report.
@@ -46,6 +47,7 @@ class Context:
     sink_spec: ConnectorSpec
     carrier: Carrier
     parallel: int
+    most_parallel: int
     cancel: threading.Event
     handles: dict[int, bytes] = field(default_factory=dict)
     asking: Worker = field(default_factory=Worker)

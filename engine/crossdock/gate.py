@@ -22,6 +22,11 @@ class Gate:
         self._lowered = 0.0
         self._changed = threading.Condition()
 
+    def widen(self, most: int) -> None:
+        """Let more in, before anybody has entered."""
+        self.most = self.lowest = most
+        self._limit = float(most)
+
     def enter(self, cancel: threading.Event) -> None:
         """Wait for a place; a run that is cancelled does not wait. ``leave`` follows in any case."""
         with self._changed:
@@ -68,6 +73,9 @@ class NoGate(Gate):
 
     def __init__(self) -> None:
         super().__init__(1)
+
+    def widen(self, most: int) -> None:
+        pass
 
     def enter(self, cancel: threading.Event) -> None:
         pass

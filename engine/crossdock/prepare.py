@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
+from . import crew
 from .carry import Carrier
 from .context import Context
 from .errors import NotSupportedError
@@ -59,7 +60,7 @@ def open_run(
 
             pulls = loading(source, sink, resolved)
         opened.pop_all()
-    parallel = _parallel(request, resolved, (source_spec, sink_spec))
+    parallel, most = _parallel(request, resolved, (source_spec, sink_spec))
     carrier = Carrier(
         source,
         sink,
@@ -78,18 +79,20 @@ def open_run(
         Gate(parallel) if parallel > 1 else NoGate(),
     )
     return Context(
-        run_id, request, resolved, journal, source, sink, source_spec, sink_spec, carrier, parallel, cancel,
-        attributes=attributes, folders=folders,
+        run_id, request, resolved, journal, source, sink, source_spec, sink_spec, carrier, parallel, most,
+        cancel, attributes=attributes, folders=folders,
     )  # fmt: skip
 
 
-def _parallel(request: CopyRequest, resolved: Resolved, specs: Sequence[ConnectorSpec]) -> int:
+def _parallel(request: CopyRequest, resolved: Resolved, specs: Sequence[ConnectorSpec]) -> tuple[int, int]:
     """Workers: as asked for, else one a core or (of bytes) as many as a side is fastest with; no more than
-    either side may have connections.
+    either side may have connections. And how many there may be where more help.
     """
     suited = [spec.capabilities.parallel or 0 for spec in specs] if resolved.payload == "binary" else []
-    limits = (end.settings.max_concurrent_connections for end in (resolved.source, resolved.sink))
-    return min([request.parallel_copies or max([automatic_parallel(), *suited]), *filter(None, limits)])
+    limits = [end.settings.max_concurrent_connections for end in (resolved.source, resolved.sink)]
+    parallel = request.parallel_copies or max([automatic_parallel(), *suited])
+    most = parallel if request.parallel_copies or not any(suited) else max(parallel, crew.MOST)
+    return min([parallel, *filter(None, limits)]), min([most, *filter(None, limits)])
 
 
 def _attributes(source: Source[Any], sink: Sink[Any], resolved: Resolved) -> GivenAttributes | None:

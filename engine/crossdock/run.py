@@ -14,6 +14,7 @@ from typing import Any
 from .carry import Worker, classified
 from .context import KEPT_SCHEMAS, Context, is_missing_source
 from .credentials import public_url
+from .crew import crew
 from .dispatch import Dispatcher
 from .errors import (
     AccessDeniedError,
@@ -198,20 +199,15 @@ class Run:
 
     def _copy(self) -> None:
         self.phase = "copying"
-        context = self.context
-        self._dispatcher = dispatcher = Dispatcher(context.journal, context.parallel, self._units_total or 0)
+        context, count = self.context, self._units_total or 0
+        team = crew(context, count, self._bytes_total)
+        self._dispatcher = dispatcher = Dispatcher(context.journal, context.parallel, count)
         units = Units(context, dispatcher, self.counts)
-        self.workers = [Worker() for _ in range(context.parallel)]
-        threads = [
-            threading.Thread(
-                target=self._work, args=(units, dispatcher, worker), name=f"crossdock-{n}", daemon=True
-            )
-            for n, worker in enumerate(self.workers)
-        ]
-        self._at_work = len(threads)
+        threads: list[threading.Thread] = []
         try:
-            for thread in threads:
-                thread.start()
+            self._enlist(team.size, threads, units)
+            while not self._ended.wait(team.next_look or _LOOK) and not context.cancel.is_set():
+                self._enlist(team.grow(), threads, units)
             self._wait(threads)
         except KeyboardInterrupt:
             # A second Ctrl-C does not wait for drivers that cannot be interrupted.
@@ -227,6 +223,23 @@ class Run:
             context.ask_source(lambda: folders.copy(context.ask_sink))
         self.phase = "done"
 
+    def _enlist(self, count: int, threads: list[threading.Thread], units: Units) -> None:
+        """Start workers until there are so many."""
+        new = range(len(threads), count)
+        with self._mutex:
+            self._at_work += len(new)
+        for number in new:
+            worker = Worker()
+            self.workers.append(worker)
+            work = threading.Thread(
+                target=self._work,
+                args=(units, worker),
+                name=f"crossdock-{number}",
+                daemon=True,
+            )
+            threads.append(work)
+            work.start()
+
     def _wait(self, threads: list[threading.Thread]) -> None:
         """Until all that were started have ended."""
         # Not Thread.join: interrupted by a signal, it takes a thread that still works for an ended one.
@@ -236,7 +249,8 @@ class Run:
                 # Somebody cancelled from outside; without this the first worker to notice would.
                 self.stop(CancelledError())
 
-    def _work(self, units: Units, dispatcher: Dispatcher, worker: Worker) -> None:
+    def _work(self, units: Units, worker: Worker) -> None:
+        dispatcher = units.dispatcher
         try:
             while (work := dispatcher.next(worker)) is not None:
                 try:

@@ -65,7 +65,14 @@ def crossdock_connectors() -> list[ConnectorSpec]:
         ),
         hooked,
         replace(hooked, name="kept", schemes=("kept",), config=ConnectorConfig, open_store=open_kept),
-        replace(hooked, name="limited", schemes=("limited",), config=LimitedConfig, open_store=open_limited),
+        replace(
+            hooked,
+            name="limited",
+            schemes=("limited",),
+            config=LimitedConfig,
+            open_store=open_limited,
+            capabilities=replace(hooked.capabilities, parallel=3),
+        ),
         replace(
             hooked,
             name="fewblocks",
