@@ -104,6 +104,22 @@ class TestDeclaresThatPartsJoin(Wrong):
     also = frozenset({"test_no_parts", "test_parts_join_in_the_order_given", "test_parts_without_rows"})
 
 
+class CodedFormat(ArrowFile):
+    """Declares that its writer takes dictionaries for values; it refuses any other schema than its own."""
+
+    dictionaries = True
+
+
+def open_coded(config: Any) -> CodedFormat:
+    return CodedFormat()
+
+
+class TestDeclaresThatItTakesDictionaries(Wrong):
+    __test__ = True
+    spec = spec_of(open_coded)
+    caught_by = frozenset({"test_dictionaries_stand_for_values"})
+
+
 class LossyWriter(ArrowFileWriter):
     def __init__(self, out: ByteSink, schema: pa.Schema) -> None:
         kept = [pa.field(f.name, pa.float64()) if pa.types.is_decimal(f.type) else f for f in schema]
