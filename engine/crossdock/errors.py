@@ -130,7 +130,10 @@ class NoSpaceError(UserError):
 
 
 class TransientError(CrossdockError):
-    """Trying the same split again may work; ``retry_after`` is the server's wish in seconds."""
+    """Trying the same split again may work; ``retry_after`` is the server's wish in seconds.
+
+    ``first_wait``: the first wait is at least that long, and each later one twice the one before.
+    """
 
     code = "Transient"
 
@@ -139,11 +142,12 @@ class TransientError(CrossdockError):
         message: str,
         *,
         retry_after: float | None = None,
+        first_wait: float = 0.0,
         detail: str = "",
         hint: str = "",
     ) -> None:
         super().__init__(message, detail=detail, hint=hint)
-        self.retry_after = retry_after
+        self.retry_after, self.first_wait = retry_after, first_wait
 
 
 class ThrottledError(TransientError):

@@ -66,7 +66,9 @@ def pause(error: TransientError, number: int, cancel: threading.Event, worker: W
     worker.retries += 1
     throttled = isinstance(error, ThrottledError)
     worker.throttled += throttled
-    wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (number - 1)) * random.uniform(0.5, 1)  # noqa: S311
+    jitter = random.uniform(0.5, 1)  # noqa: S311
+    wait = max(FIRST_WAIT * jitter, error.first_wait * (0.5 + jitter)) * 2 ** (number - 1)
+    wait = min(LONGEST_WAIT * (1 if error.first_wait else jitter), wait)
     with worker.held_back() if throttled else worker.waits_for("throttle"):
         gate.leave()
         cancelled = cancel.wait(max(wait, error.retry_after or 0))

@@ -200,6 +200,7 @@ def _pack_error(error: CrossdockError) -> dict[str, Any]:
         "hint": error.hint,
         "side": error.side,
         "retry_after": getattr(error, "retry_after", None),
+        "first_wait": getattr(error, "first_wait", 0.0),
     }
 
 
@@ -208,7 +209,7 @@ def _unpack_error(fields: dict[str, Any]) -> CrossdockError:
     error = kind(fields["message"], detail=fields["detail"], hint=fields["hint"])
     error.side = fields["side"]
     if isinstance(error, TransientError):
-        error.retry_after = fields["retry_after"]
+        error.retry_after, error.first_wait = fields["retry_after"], fields["first_wait"]
     return error
 
 

@@ -344,3 +344,20 @@ def test_no_right_to_write(server: SqlServer, copy: Copy) -> None:
     with pytest.raises(AccessDeniedError, match="lacks the right INSERT"):
         copy(rows, "t")
     assert server.tables() == ["t"]
+
+
+def test_a_deadlock_at_the_commit_is_tried_again(server: SqlServer, copy: Copy) -> None:
+    if server.fake is None:
+        pytest.skip("needs a deadlock when the test wishes")
+    server.run("CREATE TABLE {s}.t (id int)")
+    server.fake.database.fail(f"INSERT INTO [{server.schema}].[t]", 1205, 2)
+    copy({"id": pa.array(range(10), pa.int32())}, "t")
+    assert sorted(server.run("SELECT id FROM {s}.t")) == [(i,) for i in range(10)]
+
+
+def test_a_row_that_the_server_refuses_changes_nothing(server: SqlServer, copy: Copy) -> None:
+    server.run("CREATE TABLE {s}.t (id int NOT NULL PRIMARY KEY)", "INSERT INTO {s}.t (id) VALUES (5)")
+    with pytest.raises(DataError, match="key exists already"):
+        copy({"id": pa.array(range(10), pa.int32())}, "t")
+    assert server.run("SELECT id FROM {s}.t") == [(5,)]
+    assert server.tables() == ["_crossdock_ledger", "t"]

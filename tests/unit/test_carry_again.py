@@ -84,6 +84,13 @@ class TestRetries:
         carrier(source, Shelf(), cancel=Cancel()).carry(Job(SPLIT, b"h"), Worker())
         assert waits[0] == 33.0
 
+        waits.clear()
+        source = Numbers(fail=failing("open", TransientError("x", first_wait=12)))
+        with pytest.raises(TransientError):
+            carrier(source, Shelf(), cancel=Cancel()).carry(Job(SPLIT, b"h"), Worker())
+        for wait, (least, longest) in zip(waits, ((12, 18), (24, 36), (48, 60), (60, 60)), strict=True):
+            assert least <= wait <= longest
+
     def test_a_wait_can_be_cancelled(self) -> None:
         cancel = threading.Event()
         cancel.set()

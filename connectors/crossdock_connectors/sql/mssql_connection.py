@@ -12,10 +12,17 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
-from crossdock import AuthError, CancelledError, ConfigError, CrossdockError, Location
+from crossdock import (
+    AuthError,
+    CancelledError,
+    ConfigError,
+    CrossdockError,
+    Location,
+    UnreachableError,
+)
 
 from .identifiers import MSSQL
-from .mssql_errors import fault
+from .mssql_errors import UNREACHED, fault
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -54,6 +61,7 @@ class Server:
     notes: tuple[str, ...] = ()
     _open: set[Connection] = field(default_factory=set, compare=False, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, compare=False, repr=False)
+    _answered: threading.Event = field(default_factory=threading.Event, compare=False, repr=False)
 
     @classmethod
     def of(cls, config: MssqlConfig, location: Location) -> Server:
@@ -104,13 +112,20 @@ class Server:
             inner = mssql_python.connect(self.text, autocommit=True, timeout=self.connect_timeout, **options)
         except Exception as error:
             if mapped := fault(error, self.where):
-                raise mapped from error
+                raise self._unreached(mapped) from error
             raise
+        self._answered.set()
         connection = Connection(inner, self)
         connection.limit(self.query_timeout)
         with self._lock:
             self._open.add(connection)
         return connection
+
+    def _unreached(self, error: CrossdockError) -> CrossdockError:
+        """Trying again does not help where a server has never answered: its address is wrong, say."""
+        if self._answered.is_set() or UNREACHED not in error.message:
+            return error
+        return UnreachableError(error.message, detail=error.detail)
 
     def closed(self, connection: Connection) -> None:
         with self._lock:

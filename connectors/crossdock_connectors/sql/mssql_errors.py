@@ -21,7 +21,9 @@ from crossdock import (
     TransientError,
 )
 
-# Azure SQL asks clients to wait that long before they try again.
+from ..driver_errors import Rule, by_words
+
+# Azure SQL asks clients to wait that long before they try again, and longer each time, up to a minute.
 FIRST_WAIT = 5.0
 
 
@@ -29,7 +31,7 @@ FIRST_WAIT = 5.0
 class _Meaning:
     kind: type[CrossdockError]
     text: str
-    wait: float | None = None
+    wait: float = 0.0
 
 
 _TRY_AGAIN = _Meaning(TransientError, "is not available for a moment", FIRST_WAIT)
@@ -67,25 +69,25 @@ _BY_NUMBER: dict[int, _Meaning] = {
     **dict.fromkeys((102, 105, 137, 156, 170), _SYNTAX),
     1702: _Meaning(NotSupportedError, "cannot hold that many columns"),
 }
+UNREACHED = "cannot be reached"
 # What the driver says of its own, and what a login is refused with: no number comes with that.
-_BY_TEXT: tuple[tuple[str, _Meaning], ...] = (
-    ("login failed", _BY_NUMBER[18456]),
-    ("cannot open database", _Meaning(NotFoundError, "lacks the database, or the login may not open it")),
-    ("not currently available", _TRY_AGAIN),
-    ("subject name does not match", _Meaning(AuthError, "shows the certificate of another host")),
-    (
-        "certificate verify failed",
-        _Meaning(AuthError, "shows a certificate that this machine does not trust"),
-    ),
-    ("certificate", _Meaning(AuthError, "shows a certificate that this machine does not trust")),
-    ("timeout expired", _Meaning(TransientError, "took longer than query_timeout or connect_timeout")),
-    ("communication link failure", _Meaning(TransientError, "ended the connection")),
-    ("tcp provider", _Meaning(TransientError, "cannot be reached")),
-    ("login timeout", _Meaning(TransientError, "cannot be reached")),
-    ("handshakes before login", _Meaning(TransientError, "ended the connection before the login")),
-    ("connection is closed", _Meaning(TransientError, "ended the connection")),
-    ("operation canceled", _Meaning(TransientError, "was told to stop")),
-    ("not supported by", _Meaning(NotSupportedError, "or its driver cannot do that")),
+_BY_TEXT: tuple[Rule, ...] = (
+    ("login failed", AuthError, "refuses the login"),
+    ("cannot open database", NotFoundError, "lacks the database, or the login may not open it"),
+    ("not currently available", TransientError, "is not available for a moment"),
+    ("subject name does not match", AuthError, "shows the certificate of another host"),
+    ("certificate", AuthError, "shows a certificate that this machine does not trust"),
+    ("server is not found or not accessible", TransientError, UNREACHED),
+    ("failed to connect to sql server", TransientError, UNREACHED),
+    ("login timeout", TransientError, UNREACHED),
+    ("unable to establish connection", TransientError, UNREACHED),
+    ("timeout expired", TransientError, "took longer than query_timeout or connect_timeout"),
+    ("communication link failure", TransientError, "ended the connection"),
+    ("tcp provider", TransientError, "ended the connection"),
+    ("handshakes before login", TransientError, "ended the connection before the login"),
+    ("connection is closed", TransientError, "ended the connection"),
+    ("operation canceled", TransientError, "was told to stop"),
+    ("not supported by", NotSupportedError, "or its driver cannot do that"),
 )
 _NUMBER = re.compile(r"Sql Error: (\d+): Class \d+: State \d+: (.*?)(?: on \S+ in .*)?$", re.DOTALL)
 _BULK = re.compile(r"Sql Error: |Failed to connect to SQL Server")
@@ -111,10 +113,8 @@ def fault(error: BaseException, where: str, number: int = 0) -> CrossdockError |
     if found := _NUMBER.search(text):
         number, said = int(found[1]), found[2]
     reason = _PREFIX.sub("", said).strip().rstrip(".") or "no message"
-    if number not in _BY_NUMBER:
-        lower = text.lower()
-        if meaning := next((known for words, known in _BY_TEXT if words in lower), None):
-            return _made(meaning, where, reason, text)
+    if number not in _BY_NUMBER and (rule := by_words(text, _BY_TEXT)):
+        return _made(_Meaning(rule[1], rule[2]), where, reason, text)
     return by_number(number, reason, where, text)
 
 
@@ -129,7 +129,7 @@ def by_number(number: int, reason: str, where: str, detail: str = "") -> Crossdo
 def _made(meaning: _Meaning, where: str, reason: str, detail: str) -> CrossdockError:
     message = f"{where} {meaning.text} ({reason.rstrip('.')})"
     if issubclass(meaning.kind, TransientError):
-        return meaning.kind(message, retry_after=meaning.wait, detail=detail)
+        return meaning.kind(message, first_wait=meaning.wait, detail=detail)
     return meaning.kind(message, detail=detail, hint=_hint(meaning.kind, detail))
 
 

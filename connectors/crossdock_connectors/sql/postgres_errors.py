@@ -20,6 +20,8 @@ from crossdock import (
     UnreachableError,
 )
 
+from ..driver_errors import Rule, by_state, by_words
+
 # By SQLSTATE, the longest prefix first. https://www.postgresql.org/docs/current/errcodes-appendix.html
 _STATES: tuple[tuple[str, type[CrossdockError]], ...] = (
     ("0A", NotSupportedError),
@@ -56,7 +58,7 @@ _STATES: tuple[tuple[str, type[CrossdockError]], ...] = (
     ("P0001", DataError),  # raised by a trigger
 )
 # What libpq says before there is a session, without a SQLSTATE.
-_CONNECTING: tuple[tuple[str, type[CrossdockError], str], ...] = (
+_CONNECTING: tuple[Rule, ...] = (
     ("password authentication failed", AuthError, "refuses the password"),
     ("no password supplied", AuthError, "asks for a password; give it with password=... or PGPASSWORD"),
     ("authentication failed", AuthError, "refuses the sign-in"),
@@ -99,7 +101,7 @@ _UNREACHED = (
     "no route to host",
 )
 # What ends a query that was going on, in a message without its SQLSTATE.
-_READING: tuple[tuple[str, type[CrossdockError], str], ...] = (
+_READING: tuple[Rule, ...] = (
     ("statement timeout", TransientError, "ended the query: it took longer than query_timeout"),
     ("lock timeout", TransientError, "ended the query: it waited for a lock longer than lock_timeout"),
     ("canceling statement", TransientError, "ended the query: somebody cancelled it"),
@@ -133,21 +135,20 @@ def fault(error: BaseException, where: str, *, first: bool = False) -> Crossdock
         return None
     text, state = str(error), state_of(error)
     if state:
-        kind = next((kind for prefix, kind in _STATES if state.startswith(prefix)), InternalError)
+        kind = by_state(state, _STATES)
         return kind(f"{where}: {_reason(text)}", detail=f"{state}: {text}")
     return _without_state(error, text, where, first)
 
 
 def _without_state(error: BaseException, text: str, where: str, first: bool) -> CrossdockError:
-    lower = text.lower()
     absent: type[CrossdockError]
     if missing := _MISSING.search(text):
         absent = NotFoundError if missing[1] == "database" else AuthError
         return absent(f"{where}: there is no {missing[1]} {missing[2]!r}", detail=text)
-    for words, kind, meaning in _CONNECTING:
-        if words in lower:
-            known = UnreachableError if first and words in _UNREACHED else kind
-            return known(f"{where} {meaning}", detail=text)
+    if rule := by_words(text, _CONNECTING):
+        words, kind, meaning = rule
+        known = UnreachableError if first and words in _UNREACHED else kind
+        return known(f"{where} {meaning}", detail=text)
     if type(error).__name__ == "NotSupportedError":
         return NotSupportedError(f"{where}: {_reason(text)}", detail=text)
     if type(error).__name__ == "OperationalError":
@@ -175,8 +176,6 @@ def stream_error(text: str, where: str) -> CrossdockError:
 
     What is not known is a value that could not be computed or converted.
     """
-    lower = text.lower()
-    for words, kind, meaning in (*_CONNECTING, *_READING):
-        if words in lower:
-            return kind(f"{where} {meaning}", detail=text)
+    if rule := by_words(text, _CONNECTING, _READING):
+        return rule[1](f"{where} {rule[2]}", detail=text)
     return DataError(f"{where}: {_reason(text)}", detail=text)

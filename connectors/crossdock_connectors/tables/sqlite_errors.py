@@ -17,8 +17,10 @@ from crossdock import (
     TransientError,
 )
 
+from ..driver_errors import Rule, by_words
+
 # The driver passes on SQLite's text and no code of its own, so the text has to tell.
-_MEANING: tuple[tuple[str, type[CrossdockError], str], ...] = (
+_MEANING: tuple[Rule, ...] = (
     ("database is locked", TransientError, "is in use by somebody else; trying again may help"),
     ("table is locked", TransientError, "is in use by somebody else; trying again may help"),
     ("schema has changed", TransientError, "was changed at this moment"),
@@ -53,10 +55,10 @@ def fault(error: BaseException, where: str) -> CrossdockError | None:
         return None
     first = text.strip().splitlines()[0] if text.strip() else "no message"
     reason = _DRIVER.sub("", first)
-    for words, kind, meaning in _MEANING:
-        if words in text.lower():
-            told = f" ({reason})" if reason.lower() != words and words not in _OPENING else ""
-            return kind(f"{where} {meaning}{told}", detail=text)
+    if rule := by_words(text, _MEANING):
+        words, kind, meaning = rule
+        told = f" ({reason})" if reason.lower() != words and words not in _OPENING else ""
+        return kind(f"{where} {meaning}{told}", detail=text)
     return InternalError(f"{where} failed: {first}", detail=text)
 
 
