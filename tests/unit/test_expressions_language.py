@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossdock_scheduler.pipeline.expressions import ABSENT, ExpressionError, Scope, evaluate, parse
+from crossdock_scheduler.pipeline.expressions import (
+    ABSENT,
+    FUNCTIONS,
+    ExpressionError,
+    Scope,
+    evaluate,
+    parse,
+)
 
 SCOPE = Scope(
     parameters={"myNumber": 42, "myString": "foo", "with-dash": 1, "a b": 2, "firstName": "A", "none": None},
@@ -399,3 +406,26 @@ def test_properties_that_are_missing_are_null_if_asked_safely(item: dict[str, An
     result = evaluate(f"@item()?[{_written(name)}]", Scope(item=item))
     known = {key.lower(): value for key, value in reversed(item.items())}
     assert result == item.get(name, known.get(name.lower()))
+
+
+_JSON = st.recursive(
+    _SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner)
+)
+_TEXTS = st.sampled_from(
+    ["2018-01-01T00:00:00Z", "<a>1</a>", "//a", "[1]", "aGVsbG8=", "UTC", "Day", "data:,x", "%41"]
+)
+
+
+@given(st.sampled_from(sorted(FUNCTIONS)), st.lists(_JSON | _TEXTS, max_size=4))
+def test_any_function_of_any_values_is_a_value_or_an_error(name: str, values: list[Any]) -> None:
+    scope = Scope(variables={f"v{index}": value for index, value in enumerate(values)})
+    arguments = ", ".join(f"variables('v{index}')" for index in range(len(values)))
+    try:
+        result = evaluate(f"@{name}({arguments})", scope)
+    except ExpressionError as raised:
+        error = raised
+    else:
+        json.dumps(result)
+        return
+    assert error.message
+    assert "Traceback" not in str(error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from zoneinfo import ZoneInfo
 
 from tzlocal.windows_tz import win_tz
@@ -19,13 +19,13 @@ def _windows_names() -> dict[str, str]:
     return {name.lower(): iana for name, iana in win_tz.items()}
 
 
-@cache
+@lru_cache(maxsize=1024)
 def zone_of(name: str) -> ZoneInfo:
     """The time zone that a name means, upper and lower case alike for those of Windows."""
     known = _windows_names().get(name.strip().lower(), name.strip())
     try:
         return ZoneInfo(known)
-    except (OSError, ValueError):
+    except (LookupError, OSError, ValueError):
         hint = did_you_mean(name, win_tz)
         raise ValueError(f"does not know the time zone '{short(name)}'{hint}") from None
 
