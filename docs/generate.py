@@ -1,4 +1,6 @@
-"""``python docs/generate.py`` writes ``docs/reference.md``; ``tests/unit/test_docs.py`` says when it lags.
+"""``python docs/generate.py`` writes ``docs/reference.md`` and the functions in ``docs/expressions.md``.
+
+``tests/unit/test_docs.py`` says when they lag.
 
 Everything comes from the code: the specs of the built-in connectors, the command line, the errors.
 """
@@ -17,8 +19,10 @@ from crossdock import CrossdockError
 from crossdock.cli import app, describe
 from crossdock.plugins import Registry
 from crossdock.spi import ConnectorSpec
+from crossdock_scheduler.pipeline.expressions import FUNCTIONS
 
 PAGE = Path(__file__).with_name("reference.md")
+EXPRESSIONS = Path(__file__).with_name("expressions.md")
 
 _HEAD = """\
 # Reference
@@ -221,6 +225,22 @@ def _first_line(text: str | None) -> str:
     return (text or "").partition("\n")[0].replace("``", "`")
 
 
+# -- expressions --------------------------------------------------------------------------------------
+
+
+def expressions() -> str:
+    """The page on expressions, with the functions that there are."""
+    mark = "from here on. Do not edit. -->\n"
+    written, _, _ = EXPRESSIONS.read_text(encoding="utf-8").partition(mark)
+    parts = [written + mark]
+    for subject in sorted({function.subject for function in FUNCTIONS.values()}):
+        of_subject = [each for each in FUNCTIONS.values() if each.subject == subject]
+        parts.append(f"### {subject}\n")
+        rows = sorted((f"`{each.signature}`", each.summary) for each in of_subject)
+        parts.extend(_table(("function", "returns"), rows))
+    return "\n".join(parts).rstrip() + "\n"
+
+
 # -- Markdown -----------------------------------------------------------------------------------------
 
 
@@ -239,3 +259,4 @@ def _code(texts: Iterable[str]) -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(reference(), encoding="utf-8")
+    EXPRESSIONS.write_text(expressions(), encoding="utf-8")

@@ -24,10 +24,19 @@ SHELL = re.compile(r"^```(?:sh|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 
 
-def test_reference_is_up_to_date() -> None:
+@pytest.mark.parametrize("page", ["reference", "expressions"])
+def test_generated_pages_are_up_to_date(page: str) -> None:
     """Run ``python docs/generate.py`` when this fails."""
-    generated = runpy.run_path(str(DOCS / "generate.py"))["reference"]()
-    assert (DOCS / "reference.md").read_text() == generated
+    generated = runpy.run_path(str(DOCS / "generate.py"))[page]()
+    assert (DOCS / f"{page}.md").read_text() == generated
+
+
+def test_the_example_of_expressions_runs() -> None:
+    example = re.search(
+        r"^```python\n(.*?)^```$", (DOCS / "expressions.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    assert example is not None
+    exec(example[1], {})  # noqa: S102
 
 
 def test_reference_has_every_option_and_error() -> None:

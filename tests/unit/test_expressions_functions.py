@@ -312,6 +312,7 @@ REFUSED = [
     ("float(null)", "float() cannot make a number of null"),
     ("json('{')", "json() was given text that is not JSON: Expecting property name"),
     ("json('[NaN]')", "json() was given text that is not JSON: NaN is no number"),
+    ("json('1e999')", "json() was given JSON with a number that is too large: 1e999"),
     ("base64ToString('!')", "base64ToString() was given a string that is not base64"),
     ("base64ToString('/w==')", "base64ToString() was given bytes that are not utf-8 text"),
     ("dataUriToString('x')", "dataUriToString() was given a string that is not a data URI"),

@@ -408,16 +408,35 @@ def test_properties_that_are_missing_are_null_if_asked_safely(item: dict[str, An
     assert result == item.get(name, known.get(name.lower()))
 
 
+_TEXTS = st.text(max_size=9) | st.sampled_from(
+    ["2018-01-01T00:00:00Z", "<a>1</a>", "//a", "[1]", "aGVsbG8=", "UTC", "Day", "data:,x", "%41", "d", "-1"]
+)
 _JSON = st.recursive(
-    _SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner)
+    _SCALARS | _TEXTS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_TEXTS, inner)
 )
-_TEXTS = st.sampled_from(
-    ["2018-01-01T00:00:00Z", "<a>1</a>", "//a", "[1]", "aGVsbG8=", "UTC", "Day", "data:,x", "%41"]
-)
+_OF_TYPE = {
+    "string": _TEXTS,
+    "integer": st.integers(-3, 9) | st.integers(-(2**63), 2**63 - 1),
+    "number": st.floats(allow_nan=False, allow_infinity=False) | st.integers(-3, 9),
+    "boolean": st.booleans(),
+    "null": st.none(),
+    "array": st.lists(_JSON, max_size=3) | st.lists(st.integers(), max_size=3),
+    "object": st.dictionaries(_TEXTS, _JSON, max_size=3),
+    "any": _JSON,
+}
 
 
-@given(st.sampled_from(sorted(FUNCTIONS)), st.lists(_JSON | _TEXTS, max_size=4))
-def test_any_function_of_any_values_is_a_value_or_an_error(name: str, values: list[Any]) -> None:
+@st.composite
+def _calls(draw: st.DrawFn) -> tuple[str, list[Any]]:
+    """A function and arguments of its types, most of the time."""
+    function = FUNCTIONS[draw(st.sampled_from(sorted(FUNCTIONS)))]
+    types = [draw(st.sampled_from(parameter.types)) for parameter in function.parameters]
+    return function.name, [draw(st.one_of(_OF_TYPE[each], _JSON)) for each in types]
+
+
+@given(_calls())
+def test_any_function_of_any_values_is_a_value_or_an_error(call: tuple[str, list[Any]]) -> None:
+    name, values = call
     scope = Scope(variables={f"v{index}": value for index, value in enumerate(values)})
     arguments = ", ".join(f"variables('v{index}')" for index in range(len(values)))
     try:

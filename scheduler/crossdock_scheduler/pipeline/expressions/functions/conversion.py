@@ -122,7 +122,7 @@ def json(value: Any) -> Any:
     if not isinstance(value, str):
         raise ValueError("takes a string or XML as value, not an object")
     try:
-        result = json_reader.loads(value, parse_constant=_not_json)
+        result = json_reader.loads(value, parse_constant=_not_json, parse_float=_finite)
     except json_reader.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise ValueError(f"was given text that is not JSON: {error.msg} at {where}") from None
@@ -132,3 +132,10 @@ def json(value: Any) -> Any:
 
 def _not_json(name: str) -> NoReturn:
     raise ValueError(f"was given text that is not JSON: {name} is no number")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError(f"was given JSON with a number that is too large: {short(digits)}")
+    return number
