@@ -74,7 +74,7 @@ def open_run(
         epoch,
         pulls,
         ChildPool(resolved, request.map, cancel)
-        if source_spec.capabilities.gil_bound or sink_spec.capabilities.gil_bound
+        if any(able.gil_bound or able.isolated for able in (source_spec.capabilities, sink_spec.capabilities))
         else None,
         Gate(parallel) if parallel > 1 else NoGate(),
     )

@@ -77,7 +77,7 @@ def _database(config: OdbcConfig, location: Location) -> Database:
     check_trusted(found, odbc())
     limits = (config.max_text_size, config.max_binary_size)
     return Database(
-        connection_string(found),
+        connection_string(found, odbc()),
         shown(found),
         frozenset(found),
         config.login_timeout,
@@ -116,6 +116,8 @@ SPEC = ConnectorSpec(
         private_staging=True,
         read_back="before_commit",
         cancel=True,
+        # Drivers are anybody's: psqlODBC ends the process when its connection breaks in mid-result.
+        isolated=True,
     ),
     open_source=_open_source,
     open_sink=_open_sink,

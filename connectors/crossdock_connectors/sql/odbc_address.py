@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 DRIVERS_VARIABLE = "CROSSDOCK_ODBC_DRIVERS"
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9 _.-]*")
 _PLAIN = re.compile(r"[A-Za-z0-9_.:/\\-]+")
+_DOUBLED = re.compile(r"msodbcsql|psqlodbc|ODBC Driver \d+ for SQL Server|PostgreSQL", re.IGNORECASE)
+_FREETDS = re.compile(r"tds", re.IGNORECASE)
 # They read or write a file of attributes, and with it any library.
 _FILES = ("filedsn", "savefile")
 _FORM = "odbc:///?dsn=NAME#schema.table"
@@ -89,14 +91,26 @@ def _braced(text: str, at: int) -> tuple[str, int]:
     return value[1].replace("}}", "}"), value.end()
 
 
-def connection_string(found: Mapping[str, str]) -> str:
-    """As the driver manager takes it. The names of attributes are not case-sensitive."""
-    return "".join(f"{key}={quoted(value)};" for key, value in found.items())
+def connection_string(found: Mapping[str, str], odbc: Any) -> str:
+    """As the driver takes it. The names of attributes are not case-sensitive."""
+    driver = found.get("driver") or next(
+        about for name, about in odbc.dataSources().items() if name.lower() == found["dsn"].lower()
+    )
+    return "".join(f"{key}={quoted(value, driver, key)};" for key, value in found.items())
 
 
-def quoted(value: str) -> str:
-    """A value in a connection string, whatever is in it."""
-    return value if _PLAIN.fullmatch(value) else "{" + value.replace("}", "}}") + "}"
+def quoted(value: str, driver: str, key: str) -> str:
+    """A value in a connection string. Raises ConfigError for one in which the driver would see another's
+    beginning: not all take ``}}`` for a ``}``, as ODBC asks for."""
+    if _PLAIN.fullmatch(value):
+        return value
+    if "}" not in value or _DOUBLED.search(driver):
+        return "{" + value.replace("}", "}}") + "}"
+    # FreeTDS looks for the first "};" and doubles nothing; others may end at the first brace.
+    tds = _FREETDS.search(driver)
+    if "};" in value if tds else re.search(r"\}.*;", value, re.DOTALL):
+        raise ConfigError(f"the attribute {key} has a }} before a ;, which the driver {driver} may misread")
+    return "{" + (value if tds else value.replace("}", "}}")) + "}"
 
 
 def shown(found: Mapping[str, str]) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from crossdock import ConfigError, NotFoundError
+from crossdock import ConfigError, CrossdockError, NotFoundError
 
 from .odbc_connection import Connection, Database
 
@@ -100,15 +101,16 @@ def has_schema(connection: Connection, schema: str) -> bool:
     """True as well where the driver lists no schemas."""
     with connection.cursor() as cursor:
         # What ODBC calls SQL_ALL_SCHEMAS.
-        found = {str(row[1]) for row in cursor.tables(catalog="", schema="%", table="").fetchall() if row[1]}
+        rows = cursor.tables(catalog="", schema="%", table="").fetchall()
+    # Some servers list tables instead.
+    found = {str(row[1]) for row in rows if row[1] and not row[2]}
     return not schema or not found or schema in found
 
 
 def exists(connection: Connection, name: Name) -> str:
     """The kind of a table or view (``TABLE``, ``VIEW``, ...); empty where there is none."""
     with connection.cursor() as cursor:
-        # Names are patterns here, and drivers differ in how those are escaped: what they find is looked at.
-        rows = cursor.tables().fetchall()
+        rows = cursor.tables(table=_pattern(name.table)).fetchall()
     for row in rows:
         if str(row[2]) == name.table and (not name.schema or str(row[1] or "") == name.schema):
             return str(row[3] or "").upper()
@@ -131,7 +133,7 @@ def columns(connection: Connection, name: Name) -> list[Column]:
     if not kind:
         raise missing(connection, name)
     with connection.cursor() as cursor:
-        rows = cursor.columns(table=_pattern(connection, name.table)).fetchall()
+        rows = cursor.columns(table=_pattern(name.table)).fetchall()
     found = [
         Column(str(row[3]), int(row[4]), str(row[5]), int(row[6] or 0), int(row[8] or 0), int(row[16] or 0))
         for row in rows
@@ -140,14 +142,15 @@ def columns(connection: Connection, name: Name) -> list[Column]:
     return sorted(found, key=lambda column: column.position)
 
 
-def _pattern(connection: Connection, name: str) -> str | None:
-    """A name as a search pattern; None, everything, for one that would need escaping."""
-    return None if set(name) & set("%_\\[]^?*'\"") else name
+def _pattern(name: str) -> str | None:
+    """A name as a search pattern, which finds it and perhaps others; None, everything, where some drivers'
+    would not find it: they differ in how characters are escaped."""
+    return None if set(name) & set("\\[]^?*'\"{}") else name
 
 
 def primary_key(connection: Connection, name: Name) -> str:
     """The first column of the primary key; empty where there is none or the driver cannot tell."""
-    with connection.cursor() as cursor:
+    rows: list[tuple[object, ...]] = []
+    with suppress(CrossdockError), connection.cursor() as cursor:
         rows = cursor.primaryKeys(name.table, schema=name.schema or None).fetchall()
-    first = [str(row[3]) for row in rows if int(row[4]) == 1]
-    return first[0] if first else ""
+    return next((str(row[3]) for row in rows if row[4] == 1), "")

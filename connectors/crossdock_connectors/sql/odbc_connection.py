@@ -9,9 +9,16 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from crossdock import CancelledError, CrossdockError, DataError, MissingDependencyError
+from crossdock import (
+    CancelledError,
+    ConfigError,
+    CrossdockError,
+    DataError,
+    MissingDependencyError,
+    NotFoundError,
+    ShortReadError,
+)
 
-from .odbc_address import quoted
 from .odbc_dialects import Traits, traits
 from .odbc_errors import TOO_LARGE, fault
 
@@ -86,7 +93,7 @@ class Database:
         more = {
             key: value.format(text=self.limits[0]) for key, value in known.items() if key not in self.given
         }
-        return self.text + "".join(f"{key}={quoted(value)};" for key, value in more.items())
+        return self.text + "".join(f"{key}={value};" for key, value in more.items())
 
     @property
     def default_schema(self) -> str:
@@ -265,8 +272,22 @@ class Rows:
                         raise too_long() from error
                     raise
             if batch is None:
-                return
+                break
             yield batch
+        self._check_alive()
+
+    def _check_alive(self) -> None:
+        """Microsoft's driver ends a result whose connection breaks as if it were complete."""
+        try:
+            self.run(self._database.traits.known.session or "SELECT 1")
+        except (ConfigError, NotFoundError):
+            return  # another SQL: somebody has answered
+        except CancelledError:
+            raise
+        except CrossdockError as error:
+            raise ShortReadError(
+                f"{self._database.where}: the connection broke off before the last row", detail=str(error)
+            ) from error
 
     def _reader(self, sql: str, schema: pa.Schema | None, rows: int) -> Any:
         text, binary = self._database.limits

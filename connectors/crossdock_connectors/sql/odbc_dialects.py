@@ -30,7 +30,7 @@ class Known:
 _POSTGRES = Known(
     schema="SELECT current_schema()",
     session="SELECT pg_backend_pid()",
-    end="SELECT pg_terminate_backend({})",
+    end="SELECT pg_cancel_backend({})",
     types={
         "bool": "boolean", "int16": "smallint", "int32": "integer", "int64": "bigint",
         "uint64": "numeric(20,0)", "float": "real", "double": "double precision", "string": "text",

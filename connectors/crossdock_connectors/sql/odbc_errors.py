@@ -67,6 +67,7 @@ _STATES: tuple[tuple[str, type[CrossdockError]], ...] = (
 _WORDS: tuple[tuple[tuple[str, ...], re.Pattern[str], type[CrossdockError]], ...] = tuple(
     (states, re.compile(words, re.IGNORECASE), kind)
     for states, words, kind in (
+        (("01",), r"unexpected eof|(read|write) (from|to) the server|connection", TransientError),
         (("08", "HY", "S1", "42"), r"password|login failed|authentication|no pg_hba", AuthError),
         (("08",), r"certificate|ssl error|does not support ssl", AuthError),
         (("08", "42"), r"database .* does not exist|cannot open database|unknown database", NotFoundError),

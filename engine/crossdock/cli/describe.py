@@ -222,5 +222,5 @@ def abilities(spec: ConnectorSpec) -> Iterable[str]:
         yield f"staged data is kept for {window}; a run resumed later starts its open files over"
     if able.cancel:
         yield "a blocked call can be cancelled"
-    if able.gil_bound:
+    if able.gil_bound or able.isolated:
         yield "its work runs in child processes"

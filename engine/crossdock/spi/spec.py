@@ -100,6 +100,8 @@ class Capabilities:
     """Whether a blocked call can be ended from another thread (``Cancellable``)."""
     gil_bound: bool = False
     """Whether it holds the interpreter lock while it works; its splits then run in child processes."""
+    isolated: bool = False
+    """Whether its library may end the process, or its calls cannot be interrupted: as ``gil_bound``."""
     cheap_scan: bool = False
     """Whether reading a whole object before the copy costs next to nothing (a local disk)."""
     stages: bool = False
