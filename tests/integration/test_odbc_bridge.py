@@ -52,7 +52,9 @@ def opened(url: str) -> Source[Any]:
 
 def test_a_table(server: Bridge, driver: str, tmp_path: Path) -> None:
     found = read(server.url(driver, "people"), tmp_path)
-    assert [row | {"ok": str(row["ok"]) == "True"} for row in sorted(found, key=lambda row: row["id"])] == ROWS
+    assert [
+        row | {"ok": str(row["ok"]) == "True"} for row in sorted(found, key=lambda row: row["id"])
+    ] == ROWS
 
 
 def test_ranges(server: Bridge, driver: str, tmp_path: Path) -> None:

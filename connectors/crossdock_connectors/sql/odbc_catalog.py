@@ -145,7 +145,7 @@ def columns(connection: Connection, name: Name) -> list[Column]:
 def _pattern(name: str) -> str | None:
     """A name as a search pattern, which finds it and perhaps others; None, everything, where some drivers'
     would not find it: they differ in how characters are escaped."""
-    return None if set(name) & set("\\[]^?*'\"{}") else name
+    return None if not name.isascii() or set(name) & set("\\[]^?*'\"{}") else name
 
 
 def primary_key(connection: Connection, name: Name) -> str:
