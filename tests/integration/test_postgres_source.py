@@ -62,6 +62,83 @@ class TestFrom:
         found = rows_of(pq.read_table(tmp_path / "q.parquet").sort_by("id"))
         assert found == sql(filled, "SELECT id, k FROM numbers WHERE id > 10 ORDER BY id")
 
+    def counts(self, url: str, query: str, column: str, wanted: int) -> list[int]:
+        """Rows in each range of a query."""
+        from crossdock_connectors.sql.postgres_database import Database
+        from crossdock_connectors.sql.postgres_partition import by_key
+        from crossdock_connectors.sql.postgres_relation import Relation
+
+        database = Database(url, "here")
+        relation = Relation("query", f"({query}) AS q")
+        with closing(database), database.connect() as connection:
+            wheres, _ = by_key(connection, relation, column, wanted, 1)
+            return [connection.value(f"SELECT count(*) FROM {relation.rows(where)}") for where in wheres]
+
+    @pytest.mark.parametrize(
+        "key",
+        ["k", "(k::bigint * k)", "timestamp '2020-01-01' + k * interval '1 s'", "'w' || k", "-k"],
+    )
+    def test_ranges_of_a_query_are_alike(self, filled: str, key: str) -> None:
+        """Nine tenths of the keys are in a tenth of their width, or have no width at all: texts."""
+        counts = self.counts(filled, f"SELECT {key} AS key FROM numbers WHERE k IS NOT NULL", "key", 8)
+        assert len(counts) == 8
+        assert max(counts) <= 2 * sum(counts) / 8
+        assert sum(counts) == BIG - BIG // 7
+
+    def test_a_place_for_the_condition(self, filled: str, tmp_path: Path) -> None:
+        """Data Factory's; in the query it may be used by an index, and rows without a key come along."""
+        query = "SELECT k, count(*) AS n FROM numbers WHERE ?AdfDynamicRangePartitionCondition GROUP BY k"
+        options = {"query": query, "partition_column": "k"}
+        result = crossdock.copy(filled, tmp_path / "q.parquet", parallel_copies=2, source_options=options)
+        assert result.splits_done > 1
+        found = rows_of(pq.read_table(tmp_path / "q.parquet"))
+        wanted = sql(filled, "SELECT k, count(*) AS n FROM numbers GROUP BY k")
+        assert sorted(found, key=str) == sorted(wanted, key=str)
+        with pytest.raises(crossdock.ConfigError, match="needs partition_column"):
+            crossdock.copy(filled, tmp_path / "x.parquet", source_options={"query": query})
+
+    def test_rows_outside_of_given_bounds(self, filled: str, shelf: Path) -> None:
+        options = {"partition_column": "k", "partition_lower_bound": "1000", "partition_upper_bound": "5000"}
+        result = crossdock.copy(
+            f"{filled}#numbers", f"shelf://{shelf}", parallel_copies=2, source_options=options
+        )
+        assert result.splits_done == 8
+        assert sorted(read_shelf(shelf, "numbers")["id"].to_pylist()) == list(range(1, BIG + 1))
+
+    @pytest.mark.parametrize(
+        ("low", "high"), [("a", "b"), ("5", "1"), ("5", ""), ("2020-01-01", "2021-01-01")]
+    )
+    def test_wrong_bounds(self, filled: str, tmp_path: Path, low: str, high: str) -> None:
+        options = {"partition_column": "k", "partition_lower_bound": low, "partition_upper_bound": high}
+        with pytest.raises(crossdock.ConfigError, match="partition_lower_bound"):
+            crossdock.copy(f"{filled}#numbers", tmp_path / "n.parquet", source_options=options)
+
+    @pytest.mark.parametrize(
+        ("level", "wanted"),
+        [
+            ("", "repeatable read"),
+            ("ReadCommitted", "read committed"),
+            ("RepeatableRead", "repeatable read"),
+            ("Serializable", "serializable"),
+        ],
+    )
+    def test_isolation_level(self, filled: str, tmp_path: Path, level: str, wanted: str) -> None:
+        query = (
+            "SELECT current_setting('transaction_isolation') || current_setting('transaction_read_only') AS v"
+        )
+        options = {"query": query, "isolation_level": level}
+        result = crossdock.copy(filled, tmp_path / "q.parquet", source_options=options)
+        assert pq.read_table(tmp_path / "q.parquet")["v"].to_pylist() == [f"{wanted}on"]
+        assert any("snapshot" in note for note in result.notes) == (level == "ReadCommitted")
+
+    def test_a_query_that_takes_too_long(self, filled: str, tmp_path: Path) -> None:
+        """Tried again, as somebody else's work may have made it slow; then it is said which option it was."""
+        options = {"query": "SELECT pg_sleep(30)::text AS v", "query_timeout": "0.2"}
+        began = time.monotonic()
+        with pytest.raises(crossdock.TransientError, match=r"query_timeout|statement timeout"):
+            crossdock.copy(filled, tmp_path / "q.parquet", source_options=options)
+        assert time.monotonic() - began < 25
+
     @pytest.mark.parametrize(
         "query",
         [

@@ -37,6 +37,7 @@ from .mssql_columns import Column, columns_of, describe, unit_name, unit_parts
 from .mssql_connection import Connection, Server
 from .mssql_scripts import assignments
 from .mssql_types import Reading, Type, reading
+from .ranges import PLACEHOLDER
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -47,8 +48,6 @@ _VERSION = 1
 _BATCH = 8 << 20
 _PER_WORKER = 4
 _SMALLEST = 50_000
-# Data Factory's: where the condition of a partition goes in a query.
-PLACEHOLDER = "?AdfDynamicRangePartitionCondition"
 _ISOLATION = {"ReadCommitted": "READ COMMITTED", "ReadUncommitted": "READ UNCOMMITTED",
               "RepeatableRead": "REPEATABLE READ", "Serializable": "SERIALIZABLE",
               "Snapshot": "SNAPSHOT"}  # fmt: skip

@@ -10,11 +10,16 @@ from crossdock import Capabilities, ConfigError, ConnectorConfig, ConnectorSpec,
 
 from .identifiers import POSTGRES
 from .postgres_errors import classify
+from .ranges import PLACEHOLDER
 
 if TYPE_CHECKING:
     from .postgres_database import Database
     from .postgres_sink import PostgresSink
     from .postgres_source import PostgresSource
+
+
+LEVELS = {"": "", "ReadCommitted": "READ COMMITTED", "RepeatableRead": "REPEATABLE READ",
+          "Serializable": "SERIALIZABLE"}  # fmt: skip
 
 
 class PostgresConfig(ConnectorConfig):
@@ -45,6 +50,19 @@ class PostgresConfig(ConnectorConfig):
     partition_column: str = Field(
         default="",
         description="Source: ranges of this column are read in parallel instead; for a query the way",
+    )
+    partition_lower_bound: str = Field(
+        default="",
+        description="Source: where the ranges of partition_column begin; what is below is read as well",
+    )
+    partition_upper_bound: str = Field(
+        default="",
+        description="Source: where the ranges of partition_column end; what is above is read as well",
+    )
+    isolation_level: Literal["", "ReadCommitted", "RepeatableRead", "Serializable"] = Field(
+        default="",
+        description="Source: isolation level of the reading; default: RepeatableRead, in one snapshot; "
+        "ReadCommitted: each split at its own time",
     )
     snapshot: bool = Field(
         default=True, description="Source: everything in one snapshot; false: each split at its own time"
@@ -101,9 +119,18 @@ def _open_source(config: PostgresConfig, location: Location) -> PostgresSource:
         raise ConfigError("query: only a SELECT can be read from")
     database, weakness = _database(config, location)
     schema, table = _named(config, location)
+    if PLACEHOLDER in query and not config.partition_column:
+        raise ConfigError(f"a query with {PLACEHOLDER} needs partition_column=...")
+    bounds = (config.partition_lower_bound, config.partition_upper_bound)
+    if any(bounds) and not (all(bounds) and config.partition_column):
+        raise ConfigError(
+            "partition_lower_bound and partition_upper_bound go together, with partition_column"
+        )
+    snapshot = config.snapshot and config.isolation_level != "ReadCommitted"
     return PostgresSource(
-        database, schema, table, query, config.partition, config.partition_column, config.snapshot,
-        config.decimals, config.unrepresentable, weakness,
+        database, schema, table, query, config.partition, config.partition_column,
+        bounds if all(bounds) else None, snapshot, LEVELS[config.isolation_level], config.decimals,
+        config.unrepresentable, weakness,
     )  # fmt: skip
 
 

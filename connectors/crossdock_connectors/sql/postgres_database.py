@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -117,6 +118,15 @@ class Connection(AdbcConnection):
         with self.cursor() as cursor:
             cursor.execute(sql)
             return int(cursor.rowcount)
+
+    def explain(self, sql: str) -> Any:
+        """The server's plan for a query, which is not run."""
+        with self.cursor() as cursor:
+            # The driver would put the statement within COPY, which takes queries only.
+            cursor.adbc_statement.set_options(**{"adbc.postgresql.use_copy": "false"})
+            cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}")
+            (plan,) = cursor.fetchone()
+        return json.loads(plan)[0]["Plan"]
 
     def describe(self, sql: str) -> pa.Schema:
         """The columns of a query, with the server's types in the metadata; it is not run."""

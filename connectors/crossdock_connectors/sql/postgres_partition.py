@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from typing import Any
 
 from crossdock import ConfigError
@@ -34,26 +35,31 @@ def by_place(
 
 
 def by_key(
-    connection: Connection, relation: Relation, column: str, most: int, smallest: float
+    connection: Connection,
+    relation: Relation,
+    column: str,
+    most: int,
+    smallest: float,
+    *,
+    given: tuple[str, str] | None = None,
 ) -> tuple[list[str], float]:
-    """Conditions on a column, together every row once (those without a key in the first)."""
+    """Conditions on a column, together every row once (those without a key in the first).
+
+    ``given``: the least and the greatest key, as somebody says: what is beyond is in the first and the last.
+    """
     name = quote(column)
-    if not relation.stored:
-        return _by_ends(connection, relation, name, most), 0.0
-    _, rows = pages(connection, relation)
-    wanted = min(most, int(rows / smallest) + 1)
+    rows = pages(connection, relation)[1] if relation.stored else _estimate(connection, relation)
+    wanted = min(most, int(rows / smallest) + 1) if relation.stored and given is None else most
     if wanted < 2:
         return [""], rows
     kind = _kind(connection, relation, name)
-    share = 100 * _SAMPLE / max(rows, _SAMPLE)
-    sampled = f" TABLESAMPLE SYSTEM ({share:.6f}) REPEATABLE (0)" if share < 100 else ""
-    keys = [
-        key
-        for (key,) in connection.run(
-            f"SELECT k::text FROM (SELECT {name} AS k FROM {relation.sql}{sampled} WHERE {name} IS NOT NULL "
-            f"LIMIT {4 * _SAMPLE}) AS s ORDER BY s.k"
-        )
-    ]
+    if given is not None:
+        low, high = (_parsed(name, kind, text) for text in given)
+        return _evenly(name, kind, low, high, wanted), rows
+    keys = _sampled(connection, relation, name, rows)
+    if len(set(keys)) < wanted and kind in _EVEN:
+        # An estimate that was far too high: the ends tell more.
+        return _by_ends(connection, relation, name, kind, wanted), rows
     places: dict[str, int] = {}
     for key in keys:
         places.setdefault(key, len(places))
@@ -62,25 +68,60 @@ def by_key(
     return [each.predicate(name) for each in ranges([f"{literal(bound)}::{kind}" for bound in bounds])], rows
 
 
+def _sampled(connection: Connection, relation: Relation, name: str, rows: float) -> list[str]:
+    """Some of the keys as texts, in the database's order of the keys."""
+    share = min(1.0, _SAMPLE / max(rows, 1.0))
+    sampled, condition = "", f"{name} IS NOT NULL"
+    if share < 1 and relation.stored:
+        sampled = f" TABLESAMPLE SYSTEM ({100 * share:.6f}) REPEATABLE (0)"
+    elif share < 1:
+        condition += f" AND random() < {share:.9f}"
+    return [
+        key
+        for (key,) in connection.run(
+            f"SELECT k::text FROM (SELECT {name} AS k FROM {relation.rows()}{sampled} WHERE {condition} "
+            f"LIMIT {4 * _SAMPLE}) AS s ORDER BY s.k"
+        )
+    ]
+
+
+def _estimate(connection: Connection, relation: Relation) -> float:
+    """How many rows the server expects of a query."""
+    return float(connection.explain(f"SELECT 1 FROM {relation.rows()}")["Plan Rows"])
+
+
 def _kind(connection: Connection, relation: Relation, name: str) -> str:
     """The SQL type of a column, or of an expression of a query."""
     described = connection.value(
-        f"SELECT pg_typeof(x)::text FROM (SELECT (SELECT {name} FROM {relation.sql} LIMIT 1) AS x) AS s"
+        f"SELECT pg_typeof(x)::text FROM (SELECT (SELECT {name} FROM {relation.rows()} LIMIT 1) AS x) AS s"
     )
     return str(described)
 
 
-def _by_ends(connection: Connection, relation: Relation, name: str, most: int) -> list[str]:
-    """Of a query: equally wide ranges between its least and its greatest key."""
-    if most < 2:
-        return [""]
-    kind = _kind(connection, relation, name)
-    if kind not in _EVEN:
-        raise ConfigError(f"partition_column={name}: a query is cut by integers, dates or times, not {kind}")
+def _by_ends(connection: Connection, relation: Relation, name: str, kind: str, most: int) -> list[str]:
+    """Equally wide ranges between the least and the greatest key."""
     finite = f" FILTER (WHERE isfinite({name}))" if kind.startswith(("date", "time")) else ""
-    low, high = connection.run(f"SELECT min({name}){finite}, max({name}){finite} FROM {relation.sql}")[0]
-    if low is None:
-        return [""]
+    low, high = connection.run(f"SELECT min({name}){finite}, max({name}){finite} FROM {relation.rows()}")[0]
+    return [""] if low is None else _evenly(name, kind, low, high, most)
+
+
+def _parsed(name: str, kind: str, text: str) -> Any:
+    """A bound that was given. Raises ConfigError."""
+    try:
+        if kind.startswith("timestamp"):
+            return datetime.fromisoformat(text)
+        return date.fromisoformat(text) if kind == "date" else int(text)
+    except ValueError:
+        raise ConfigError(
+            f"partition_lower_bound and partition_upper_bound are keys of {name}, and {text!r} is no {kind}"
+        ) from None
+
+
+def _evenly(name: str, kind: str, low: Any, high: Any, most: int) -> list[str]:
+    if kind not in _EVEN:
+        raise ConfigError(f"{name} is {kind}: bounds are of integers, dates or moments")
+    if low > high:
+        raise ConfigError("partition_lower_bound is above partition_upper_bound")
     bounds = [f"{literal(_text(bound))}::{kind}" for bound in evenly(low, high, most)]
     return [each.predicate(name) for each in ranges(bounds)]
 

@@ -19,8 +19,6 @@ from crossdock import ConfigError, SourceChangedError, StageLostError
 from .postgres_database import Connection, Database, literal
 from .postgres_relation import Relation
 
-_HOW = ("ISOLATION LEVEL REPEATABLE READ", "READ ONLY")
-
 
 @dataclass(frozen=True, slots=True)
 class Mark:
@@ -38,11 +36,16 @@ class Keeper:
     """The session that keeps the snapshot. Safe for several threads; opens with the first use."""
 
     database: Database
+    level: str = ""
     notes: list[str] = field(default_factory=list)
     _connection: Connection | None = None
     _mark: Mark = NONE
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _checked: set[tuple[int, str]] = field(default_factory=set)
+
+    @property
+    def how(self) -> str:
+        return f"ISOLATION LEVEL {self.level or 'REPEATABLE READ'}, READ ONLY"
 
     @contextmanager
     def session(self) -> Iterator[tuple[Connection, Mark]]:
@@ -54,7 +57,7 @@ class Keeper:
         if self._connection is None:
             connection = self.database.connect()
             try:
-                connection.run("BEGIN " + ", ".join(_HOW))
+                connection.run(f"BEGIN {self.how}")
                 row = connection.run(
                     "SELECT pg_export_snapshot(), pg_snapshot_xmin(pg_current_snapshot())::text"
                 )[0]
@@ -89,14 +92,14 @@ class Keeper:
         self, connection: Connection, mark: Mark, relation: Relation, by_place: bool
     ) -> Iterator[None]:
         """A transaction on ``connection`` in the snapshot ``mark``, or in the one that took its place."""
-        connection.run("BEGIN " + ", ".join(_HOW))
+        connection.run(f"BEGIN {self.how}")
         try:
             try:
                 connection.run(f"SET TRANSACTION SNAPSHOT {literal(mark.id)}")
             except ConfigError:  # there is no such snapshot any more
                 connection.run("ROLLBACK")
                 renewed = self._renewed(mark, relation, by_place)
-                connection.run("BEGIN " + ", ".join(_HOW))
+                connection.run(f"BEGIN {self.how}")
                 connection.run(f"SET TRANSACTION SNAPSHOT {literal(renewed.id)}")
             yield
         finally:

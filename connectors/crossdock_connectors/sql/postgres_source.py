@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -46,7 +46,8 @@ BATCH = 4 << 20
 class PostgresSource(Source["pa.RecordBatch"], Cancellable, Browsable):
     """The tables of a schema, or the table named, or a query.
 
-    ``column``: ranges of this column are the splits, else places in the file. ``snapshot``: all in one.
+    ``column``: ranges of this column are the splits (``bounds``: between these), else places in the file.
+    ``snapshot``: all in one. ``level`` is the isolation level in SQL, empty for the usual one.
     """
 
     database: Database
@@ -55,14 +56,16 @@ class PostgresSource(Source["pa.RecordBatch"], Cancellable, Browsable):
     query: str = ""
     partition: str = "auto"
     column: str = ""
+    bounds: tuple[str, str] | None = None
     snapshot: bool = True
+    level: str = ""
     decimals: str = "text"
     strange: Strange = "error"
     weakness: str = ""
     _keeper: Keeper = field(init=False)
 
     def __post_init__(self) -> None:
-        self._keeper = Keeper(self.database)
+        self._keeper = Keeper(self.database, self.level)
 
     def test(self) -> Reached:
         with self.database.connect() as connection:
@@ -96,7 +99,7 @@ class PostgresSource(Source["pa.RecordBatch"], Cancellable, Browsable):
         return named(connection, self.schema_name or current_schema(connection), self.table or name)
 
     def _columns(self, connection: Connection, relation: Relation) -> list[Column]:
-        described = connection.describe(f"SELECT * FROM {relation.sql}")
+        described = connection.describe(f"SELECT * FROM {relation.rows()}")
         _check_names(described.names, relation)
         return columns_of(described, self.decimals)
 
@@ -122,7 +125,7 @@ class PostgresSource(Source["pa.RecordBatch"], Cancellable, Browsable):
         if self.column:
             if self.column not in [column.name for column in columns]:
                 raise ConfigError(f"partition_column={self.column}: {relation.name} has no such column")
-            wheres, rows = by_key(connection, relation, self.column, most, smallest)
+            wheres, rows = by_key(connection, relation, self.column, most, smallest, given=self.bounds)
         elif self.partition == "none" or not relation.stored:
             wheres, rows = [""], 0.0
         else:
@@ -136,9 +139,12 @@ class PostgresSource(Source["pa.RecordBatch"], Cancellable, Browsable):
     def read(self, split: Split) -> Iterator[Iterator[pa.RecordBatch]]:
         plan = unpack(split.token)
         with self.database.connect() as connection:
-            within = nullcontext()
+            within: AbstractContextManager[object]
             if plan.mark.id:
-                within = self._keeper.within(connection, plan.mark, plan.relation, plan.placed)  # type: ignore[assignment]
+                within = self._keeper.within(connection, plan.mark, plan.relation, plan.placed)
+            else:
+                level = self.level or "READ COMMITTED"
+                within = connection.transaction([f"ISOLATION LEVEL {level}", "READ ONLY"])
             with within, connection.batches(plan.sql, BATCH) as reader:
                 yield self._batches(reader, plan)
 
@@ -168,7 +174,7 @@ class PostgresSource(Source["pa.RecordBatch"], Cancellable, Browsable):
     def notes(self) -> Sequence[str]:
         own = [self.weakness] if self.weakness else []
         if not self.snapshot:
-            own.append("the splits were not read in one snapshot (snapshot=false)")
+            own.append("the splits were not read in one snapshot, each at its own time")
         return [*own, *self._keeper.notes]
 
     def close(self) -> None:
@@ -194,9 +200,8 @@ class Plan:
     def sql(self) -> str:
         # A table without columns has rows all the same; none of them can be told.
         listed = ", ".join(column.sql for column in self.columns)
-        where = f" WHERE {self.where}" if self.where else ""
         limit = "" if self.most is None else f" LIMIT {self.most}"
-        return f"SELECT {listed} FROM {self.relation.sql}{where}{limit}"
+        return f"SELECT {listed} FROM {self.relation.rows(self.where)}{limit}"
 
 
 def pack(plan: Plan) -> bytes:

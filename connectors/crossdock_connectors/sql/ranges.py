@@ -10,6 +10,9 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
+# Data Factory's: where the condition of a partition goes in a query.
+PLACEHOLDER = "?AdfDynamicRangePartitionCondition"
+
 
 @dataclass(frozen=True, slots=True)
 class Range:
