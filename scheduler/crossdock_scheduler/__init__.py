@@ -1,1 +1,1 @@
-"""The scheduler: the control plane and the node agent. Nothing is here yet."""
+"""The scheduler: pipelines so far (``pipeline``); the control plane and the node agent come beside them."""

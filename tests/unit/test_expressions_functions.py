@@ -213,6 +213,7 @@ BESIDE: list[tuple[str, Any]] = [
     ("or(false, false, true)", True),
     # Conversion
     ("array(createArray(1))", [1]),
+    ("createArray()", []),
     ("bool('True')", True),
     ("bool('false')", False),
     ("int(' 42 ')", 42),

@@ -337,6 +337,45 @@ def test_hostile_expressions_end_soon_with_an_error(text: str) -> None:
     assert len(str(raised.value)) < 2_000
 
 
+LIMITED = [
+    ("@" + "not(" * 101 + "true" + ")" * 101, "This expression is nested more than 100 levels deep"),
+    ("@item()" + ".a" * 100, "This expression is nested more than 100 levels deep"),
+    ("@'" + "a" * 70_000 + "'", "This expression has 70,002 characters, and 65,536 are the most"),
+    ("@range(0, 1000001)", "range() makes an array of 1,000,001 items, and 1,000,000 are the most"),
+    (
+        "@concat(variables('big'), variables('big'), variables('big'), variables('big'), variables('big'))",
+        "concat() makes a string of 20,000,000 characters, and 16,777,216 are the most",
+    ),
+    ("@replace(variables('big'), 'x', 'xxxxx')", "replace() makes a string of 20,000,000 characters"),
+    ("@join(createArray('', '', ''), variables('huge'))", "join() makes a string of 24,000,000 characters"),
+    ("@base64(variables('huge'))", None),
+    ("@base64(variables('huge2'))", "base64() makes a string of"),
+    (
+        "@uriComponent(replace(variables('huge'), 'x', ' '))",
+        "uriComponent() makes a string of 36,000,000 characters",
+    ),
+    ("@{variables('huge')}@{variables('huge')}", "This makes a string of more than 16,777,216 characters"),
+    (
+        "@length(createArray(" + ",".join(["concat(variables('huge'), 'x')"] * 12) + "))",
+        "This expression makes more than 134,217,728 characters and items on its way",
+    ),
+    ("@string(variables('deep'))", "string() has a value that is nested more than 200 levels deep"),
+    ("@json('" + "[" * 201 + "]" * 201 + "')", "json() has a value that is nested more than 200 levels deep"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), LIMITED, ids=lambda each: str(each)[:40])
+def test_limits_are_named(text: str, message: str | None) -> None:
+    big, huge = "x" * 4_000_000, "x" * 12_000_000
+    scope = Scope(variables={"big": big, "huge": huge, "huge2": huge + big, "deep": _deep(201)}, item={})
+    if message is None:
+        assert len(evaluate(text, scope)) == 16_000_000
+        return
+    with pytest.raises(ExpressionError) as raised:
+        evaluate(text, scope)
+    assert message in raised.value.message
+
+
 def test_nested_json_has_a_limit() -> None:
     with pytest.raises(ExpressionError, match="nested more than 200 levels deep"):
         evaluate(_deep(100_000), SCOPE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from .errors import ExpressionError, did_you_mean, short
@@ -98,7 +99,7 @@ class _Evaluation:
         context = (self._context,) if function.scoped else ()
         try:
             if function.lazy:
-                arguments = [_Lazy(self, call, index) for index in range(len(call.arguments))]
+                arguments = [partial(self._argument, call, index) for index in range(len(call.arguments))]
                 return function.run(*context, *arguments)
             values = [self._argument(call, index) for index in range(len(call.arguments))]
             result = function.run(*context, *values)
@@ -180,17 +181,6 @@ class _Evaluation:
 
     def _error(self, message: str, at: int) -> ExpressionError:
         return ExpressionError(message, self._text, at)
-
-
-class _Lazy:
-    """An argument that is evaluated when it is asked for."""
-
-    def __init__(self, evaluation: _Evaluation, call: Call, index: int) -> None:
-        self._ask = (evaluation, call, index)
-
-    def __call__(self) -> Any:
-        evaluation, call, index = self._ask
-        return evaluation._argument(call, index)
 
 
 def _fit(value: Any, parameter: Parameter) -> tuple[bool, Any]:

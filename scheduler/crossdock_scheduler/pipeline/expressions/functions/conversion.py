@@ -30,7 +30,7 @@ def array(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list | tuple) else [value]
 
 
-@function(_SUBJECT, "createArray(object: any, more...: any)", "An array of the values.")
+@function(_SUBJECT, "createArray(object...: any)", "An array of the values; without any, an empty one.")
 def create_array(*values: Any) -> list[Any]:
     return list(values)
 
