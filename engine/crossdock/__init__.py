@@ -30,11 +30,17 @@ if TYPE_CHECKING:
     from .report import RunInfo as RunInfo
     from .report import Snapshot as Snapshot
     from .spi import *
+    from .stages import stage_in as stage_in
+    from .stages import stage_out as stage_out
+    from .stages import stage_remove as stage_remove
 
 _ENGINE = {
     "acopy": "api",
     "copy": "api",
     "resume": "api",
+    "stage_in": "stages",
+    "stage_out": "stages",
+    "stage_remove": "stages",
     "browse": "interactive",
     "preview": "interactive",
     "schema": "interactive",

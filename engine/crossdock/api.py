@@ -81,23 +81,46 @@ def copy(
         source_options=given["source"],
         sink_options=given["sink"],
         map=parse_map(map),
-        parallel_copies=_parallel(parallel_copies),
         block_size=None if block_size is None else parse_size(block_size, "--block-size"),
-        memory=_memory(memory),
-        bandwidth=None if bandwidth is None else parse_rate(bandwidth, "--bandwidth"),
-        mode=_mode(mode),
-        verify=_verify(verify),
+        mode=write_mode(mode),
+        **limits(parallel_copies, memory, bandwidth, verify),
         stage=None if stage is None else str(stage),
         stage_options=given["stage"],
         keep_staging=keep_staging,
     )
-    run_id = _run_id(run_id)
-    path = _path(run_id, home)
     if request.stage is not None:
         from .staged import begin
 
-        return begin(path, request, given, progress, dry_run=dry_run, cancel=cancel)
-    resolved = resolve(request, cancel)
+        return begin(_path(_run_id(run_id), home), request, given, progress, dry_run=dry_run, cancel=cancel)
+    return start(request, given, resolve, run_id, progress, home, cancel, dry_run=dry_run)
+
+
+def limits(
+    parallel_copies: int | str, memory: int | str, bandwidth: int | str | None, verify: Verify
+) -> dict[str, Any]:
+    """Those fields of a request, checked. Raises ConfigError."""
+    return {
+        "parallel_copies": _parallel(parallel_copies),
+        "memory": _memory(memory),
+        "bandwidth": None if bandwidth is None else parse_rate(bandwidth, "--bandwidth"),
+        "verify": _verify(verify),
+    }
+
+
+def start(  # noqa: PLR0917 - all but the first three are those of ``copy``
+    request: CopyRequest,
+    given: Mapping[str, Mapping[str, str]],
+    decide: Callable[[CopyRequest, threading.Event | None], Resolved],
+    run_id: str | None,
+    progress: Progress | None,
+    home: Path | None,
+    cancel: threading.Event | None,
+    *,
+    dry_run: bool,
+) -> CopyResult:
+    """Begin a run: ``decide`` resolves its request, ``given`` has the options as they were given."""
+    run_id = _run_id(run_id)
+    path, resolved = _path(run_id, home), decide(request, cancel)
     facts = stored(request, resolved, given) | {"created": created(), "state": "running"}
     with closing(Journal.create(path, **facts)) as journal:
         return _execute(run_id, request, resolved, journal, progress, dry_run=dry_run, cancel=cancel)
@@ -370,7 +393,7 @@ def _verify(value: Verify) -> Verify:
     return value
 
 
-def _mode(text: str) -> WriteMode:
+def write_mode(text: str) -> WriteMode:
     try:
         return WriteMode(text)
     except ValueError:

@@ -54,7 +54,8 @@ class SourceEnd:
     ``root`` is the address of the store's root or of the table; ``name`` one object, else
     ``pattern`` or what the settings choose; ``merge``: all objects are one unit, whose tables are read with
     ``columns``, an Arrow schema. ``notes``: what the format had to say when it was asked for them.
-    ``stage``: the folder is a stage, whose manifest says what is read.
+    ``stage``: the folder is a stage, whose manifest says what is read; a ``hop`` of a staged copy, or one
+    that is ``kept`` or ``removed`` once all is copied.
     """
 
     connector: str
@@ -67,7 +68,7 @@ class SourceEnd:
     merge: bool = False
     columns: str = ""
     notes: tuple[str, ...] = ()
-    stage: bool = False
+    stage: Literal["", "hop", "kept", "removed"] = ""
     settings: StoreReadSettings = READ_DEFAULTS
 
 

@@ -57,12 +57,12 @@ class _Stage:
             "format": self.format.name,
             "format_options": side.format_options,
             "root": self.root,
-            "stage": True,
         }
 
     def as_sink(self, source: SourceEnd, ending: str, *, proved_later: bool) -> SinkEnd:
         return SinkEnd(
             **self.common(),
+            stage=True,
             extension=self.format.extensions[0],
             replaces=ending,
             block=block_size(None, self.side.spec, registry().by_name(source.connector)),
@@ -95,7 +95,8 @@ def resolve_hops(
         registry().by_name(direct.sink.connector),
         cancel,
     )
-    _refuse_overlap(stage, request.stage, direct)
+    _refuse_inside(stage, request.stage, direct.source)
+    _refuse_sink(stage, request.stage, direct.sink)
     ending = direct.sink.replaces
     plain = replace(request, stage=None, stage_options={}, verify="full" if request.verify else False)
     options = stage.side.given
@@ -106,7 +107,7 @@ def resolve_hops(
     sink = replace(direct.sink, loads=stage.loads, digest=False)
     return (
         Hop(first, replace(direct, sink=stage.as_sink(direct.source, ending, proved_later=True))),
-        Hop(second, replace(direct, source=SourceEnd(**stage.common()), sink=sink)),
+        Hop(second, replace(direct, source=SourceEnd(**stage.common(), stage="hop"), sink=sink)),
     )
 
 
@@ -121,7 +122,7 @@ def resolve_out(request: CopyRequest, cancel: threading.Event | None = None) -> 
         "sink_options": stage.side.options,
     }
     direct = resolve(replace(request, **asked), cancel, staged=True)
-    _refuse_overlap(stage, stage.root, direct)
+    _refuse_inside(stage, stage.root, direct.source)
     return replace(direct, sink=stage.as_sink(direct.source, direct.sink.replaces, proved_later=False))
 
 
@@ -141,7 +142,7 @@ def resolve_in(request: CopyRequest, cancel: threading.Event | None = None) -> R
         placed |= {"extension": next(iter(sink.format.extensions), ""), "replaces": found.ending}
     resolved = Resolved(
         payload="tabular",
-        source=SourceEnd(**stage.common()),
+        source=SourceEnd(**stage.common(), stage="kept" if request.keep_staging else "removed"),
         sink=SinkEnd(
             **sink.common(True),
             **placed,
@@ -151,6 +152,11 @@ def resolve_in(request: CopyRequest, cancel: threading.Event | None = None) -> R
         ),
     )
     return resolved if single else one_unit(resolved, ended)
+
+
+def stage_end(address: str, options: Mapping[str, str]) -> SourceEnd:
+    """The stage at that address, whatever it holds."""
+    return SourceEnd(**_stage(_below(address), options, None, None).common(), stage="kept")
 
 
 def _stage(
@@ -170,22 +176,23 @@ def _stage(
     return _Stage(side.location.url, side, file_format, loads)
 
 
-def _refuse_overlap(stage: _Stage, address: str, direct: Resolved) -> None:
-    """A stage within what is read would be read as well; one that is the sink would be emptied."""
-    mine = _place(stage.side.spec, stage.root)
-    source, sink = direct.source, direct.sink
-    if source.connector == stage.side.spec.name:
-        theirs = _place(registry().by_name(source.connector), source.root)
-        if mine[0] == theirs[0] and not source.name and mine[1].startswith(theirs[1]):
-            raise ConfigError(
-                f"the stage {public_url(address)} is inside the source {public_url(source.root)}; name "
-                "another folder"
-            )
-    if sink.connector == stage.side.spec.name:
-        spec = registry().by_name(sink.connector)
-        theirs = _place(spec, sink.root)
-        if _place(spec, address) == theirs and not sink.name:
-            raise ConfigError(f"the stage {public_url(address)} is the sink; name another folder")
+def _refuse_inside(stage: _Stage, address: str, source: SourceEnd) -> None:
+    """A stage within what is read would be read as well."""
+    if source.connector != stage.side.spec.name or source.name:
+        return
+    mine, theirs = _place(stage.side.spec, stage.root), _place(stage.side.spec, source.root)
+    if mine[0] == theirs[0] and mine[1].startswith(theirs[1]):
+        raise ConfigError(
+            f"the stage {public_url(address)} is inside the source {public_url(source.root)}; name another "
+            "folder"
+        )
+
+
+def _refuse_sink(stage: _Stage, address: str, sink: SinkEnd) -> None:
+    """What becomes visible and what is removed again stay apart."""
+    spec = stage.side.spec
+    if sink.connector == spec.name and not sink.name and _place(spec, address) == _place(spec, sink.root):
+        raise ConfigError(f"the stage {public_url(address)} is the sink; name another folder")
 
 
 def _place(spec: ConnectorSpec, address: str) -> tuple[str, str]:

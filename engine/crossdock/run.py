@@ -85,6 +85,7 @@ class Run:
                     self._at_stage("claim_stage")
                 self._copy()
                 self._at_stage("seal_stage")
+                self._leave_stage()
             return self._result("Succeeded")
         except KeyboardInterrupt:
             interrupted = CancelledError()
@@ -102,6 +103,13 @@ class Run:
             from . import stage_run
 
             self.context.ask_sink(lambda: getattr(stage_run, step)(self.context))
+
+    def _leave_stage(self) -> None:
+        """Where the source is a stage that was to be removed, or that somebody may want to."""
+        if self.context.resolved.source.stage:
+            from . import stage_run
+
+            self.context.ask_source(lambda: stage_run.leave_stage(self.context))
 
     def close(self) -> None:
         if self.context.carrier.children is not None:

@@ -15,7 +15,7 @@ from .files.selecting import parent
 from .files.tabular import FormatSink
 from .opening import open_store
 from .plugins import registry
-from .request import Resolved, SinkEnd
+from .request import Resolved, SinkEnd, SourceEnd
 from .spi.data import Attempt, Receipt, Split
 from .spi.endpoints import BulkLoader, Copier, Sink, Source
 from .spi.spec import Location
@@ -83,7 +83,7 @@ def discard_stage(context: Context) -> None:
         log.warning("staged files are left in %s: %s", public_url(context.resolved.sink.root), error)
 
 
-def remove_stage(end: SinkEnd, run_id: str, store: ObjectStore) -> bool:
+def remove_stage(end: SourceEnd | SinkEnd, run_id: str, store: ObjectStore) -> bool:
     """Remove what the run has staged, and the folder. False where files of others keep it."""
     if not stage.remove(store, run_id):
         return False
@@ -92,10 +92,6 @@ def remove_stage(end: SinkEnd, run_id: str, store: ObjectStore) -> bool:
     if name:
         stage.remove_folder(open_store(spec, location.with_path(folder).url, end.options), name)
     return True
-
-
-def open_stage(end: SinkEnd) -> ObjectStore:
-    return open_store(registry().by_name(end.connector), end.root, end.options)
 
 
 # -- reading a stage ------------------------------------------------------------------------------------
@@ -120,6 +116,16 @@ def compare_with_manifest(context: Context, task: UnitTask) -> None:
                 f"{task.row.unit.name}: the values that came from the stage differ from those that were read "
                 "from the source; stage it anew"
             )
+
+
+def leave_stage(context: Context) -> None:
+    """All is copied: remove the stage if that was asked for, else say that it is there."""
+    end = context.resolved.source
+    where = public_url(end.root)
+    if end.stage == "kept":
+        context.notes.append(f"the stage {where} is still there; crossdock stage remove takes it away")
+    elif end.stage == "removed" and not drop(end):
+        context.notes.append(f"the stage {where} has files of others, which stay there")
 
 
 def loading(source: Source[Any], sink: Sink[Any], resolved: Resolved) -> Copier | None:
@@ -150,7 +156,7 @@ class _Loading(Copier):
         return self.sink.load(handle, split, attempt, file)
 
 
-def drop(end: SinkEnd, run_id: str) -> bool:
-    """As ``remove_stage``, with a store of its own."""
-    with closing(open_stage(end)) as store:
-        return remove_stage(end, run_id, store)
+def drop(end: SourceEnd | SinkEnd, run_id: str | None = None) -> bool:
+    """As ``remove_stage``, with a store of its own. Without a run, whosever stage it is."""
+    with closing(open_store(registry().by_name(end.connector), end.root, end.options)) as store:
+        return remove_stage(end, run_id or manifest.claimed(store) or "", store)

@@ -112,6 +112,10 @@ class Units:
         done = {s.split.index: (s.split, s.receipt, s.digest) for s in stored if s.receipt is not None}
         pending = deque(s.split for s in stored if s.receipt is None)
         committed = row.state >= UnitState.COMMITTED
+        if not (committed or pending) and self._verifies("before_commit"):
+            # Killed between the commit and the journal: what was staged has been verified and is gone.
+            handle = row.begun.handle
+            committed = self.context.ask_sink(lambda: self.context.sink.is_committed(handle))
         # What is all staged ends well also when the source has gone since.
         needed = pending or self.context.request.verify
         schema, apply = self.context.mapped(row.unit) if needed else (None, None)

@@ -27,6 +27,7 @@ import crossdock.prepare
 from crossdock import retry
 from crossdock.carry import Carrier
 from crossdock.files import tabular
+from crossdock.files.stage import StageSource
 from crossdock.journal import Journal
 from crossdock.plugins import registry
 from crossdock_connectors.stores import file, file_upload
@@ -168,7 +169,8 @@ def _record(carried: list[list[Any]], pause: float, change: dict[str, Any]) -> N
         if pause:
             time.sleep(pause)
         answer = real(self, job, attempt, worker)
-        carried.append([job.split.unit, job.split.index])
+        hop = "staged " if isinstance(self.source, StageSource) else ""
+        carried.append([hop + job.split.unit, job.split.index])
         return answer
 
     Carrier.attempt = attempt  # type: ignore[method-assign]

@@ -230,6 +230,7 @@ VERIFIED: list[tuple[type[Payload], str, int]] = [
     (CsvToParquet, "journal.set_state:before:2", ALL),
     (CsvToSqlite, "journal.add_receipts:after:5", 5),
     (CsvToSqlite, "sink.commit:before:1", ALL),
+    (CsvToSqlite, "sink.commit:after:1", ALL),
 ]
 
 

@@ -14,7 +14,13 @@ from .session import Session
 
 _LOOKING = ("test-connection", "browse", "schema", "preview")
 # By command, the module that adds it.
-_OWN = {"copy": "copy", **dict.fromkeys(_LOOKING, "look"), "connectors": "connectors", "runs": "runs"}
+_OWN = {
+    "copy": "copy",
+    **dict.fromkeys(_LOOKING, "look"),
+    "connectors": "connectors",
+    "stage": "stage",
+    "runs": "runs",
+}
 
 
 def call(arguments: list[str], session: Session) -> int:

@@ -38,26 +38,8 @@ def copy(
     sink_format: options.Format = None,
     source_option: options.SourceOptions = None,
     sink_option: options.SinkOptions = None,
-    column_map: Annotated[
-        str | None,
-        typer.Option(
-            "--map",
-            metavar="'A=B,C=D'",
-            help="Columns to copy, and their names at the sink.",
-            rich_help_panel=options.ENDS,
-        ),
-    ] = None,
-    parallel_copies: Annotated[
-        str,
-        typer.Option(
-            metavar="N|auto",
-            parser=options.parallel_copies,
-            envvar="CROSSDOCK_PARALLEL_COPIES",
-            show_envvar=False,
-            help="How many splits are carried at once.",
-            rich_help_panel=options.LIMITS,
-        ),
-    ] = "auto",
+    column_map: options.ColumnMap = None,
+    parallel_copies: options.ParallelCopies = "auto",
     block_size: Annotated[
         str | None,
         typer.Option(
@@ -68,34 +50,9 @@ def copy(
             rich_help_panel=options.LIMITS,
         ),
     ] = None,
-    memory: Annotated[
-        str,
-        typer.Option(
-            metavar="SIZE",
-            envvar="CROSSDOCK_MEMORY",
-            show_envvar=False,
-            help="At most this much for buffers.",
-            rich_help_panel=options.LIMITS,
-        ),
-    ] = "512MiB",
-    bandwidth: Annotated[
-        str | None,
-        typer.Option(
-            metavar="RATE",
-            envvar="CROSSDOCK_BANDWIDTH",
-            show_envvar=False,
-            help="At most this fast, e.g. 100MB/s.",
-            rich_help_panel=options.LIMITS,
-        ),
-    ] = None,
-    mode: Annotated[
-        WriteMode,
-        typer.Option(
-            metavar="MODE",
-            help="A sink that exists: error, append or overwrite.",
-            rich_help_panel=options.SAFETY,
-        ),
-    ] = WriteMode.ERROR,
+    memory: options.Memory = "512MiB",
+    bandwidth: options.Bandwidth = None,
+    mode: options.Mode = WriteMode.ERROR,
     verify: Annotated[
         bool,
         typer.Option(
@@ -130,14 +87,8 @@ def copy(
             rich_help_panel=options.STAGE,
         ),
     ] = False,
-    dry_run: Annotated[
-        bool,
-        typer.Option("--dry-run", help="Check and plan; write nothing.", rich_help_panel=options.SAFETY),
-    ] = False,
-    run_id: Annotated[
-        str | None,
-        typer.Option(metavar="ID", help="Name the run; default: made up.", rich_help_panel=options.SAFETY),
-    ] = None,
+    dry_run: options.DryRun = False,
+    run_id: options.NewRunId = None,
     output: options.OutputOption = Output.TEXT,
     verbose: options.VerboseOption = False,
 ) -> int:

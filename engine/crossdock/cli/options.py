@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from ..spi.data import WriteMode
 from .session import Output, Session
 
 ENDS, LIMITS, SAFETY, STAGE = "Source and sink", "Speed and limits", "Safety", "Staged copy"
@@ -108,6 +109,48 @@ SinkAgain = Annotated[
         rich_help_panel=ENDS,
     ),
 ]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Check and plan; write nothing.", rich_help_panel=SAFETY)
+]
+NewRunId = Annotated[
+    str | None,
+    typer.Option("--run-id", metavar="ID", help="Name the run; default: made up.", rich_help_panel=SAFETY),
+]
+Mode = Annotated[
+    WriteMode,
+    typer.Option(
+        metavar="MODE", help="A sink that exists: error, append or overwrite.", rich_help_panel=SAFETY
+    ),
+]
+ColumnMap = Annotated[
+    str | None,
+    typer.Option(
+        "--map",
+        metavar="'A=B,C=D'",
+        help="Columns to copy, and their names at the sink.",
+        rich_help_panel=ENDS,
+    ),
+]
+Memory = Annotated[
+    str,
+    typer.Option(
+        metavar="SIZE",
+        envvar="CROSSDOCK_MEMORY",
+        show_envvar=False,
+        help="At most this much for buffers.",
+        rich_help_panel=LIMITS,
+    ),
+]
+Bandwidth = Annotated[
+    str | None,
+    typer.Option(
+        metavar="RATE",
+        envvar="CROSSDOCK_BANDWIDTH",
+        show_envvar=False,
+        help="At most this fast, e.g. 100MB/s.",
+        rich_help_panel=LIMITS,
+    ),
+]
 RunId = Annotated[str, typer.Argument(metavar="ID", autocompletion=_run_ids, help="The run.")]
 
 
@@ -118,6 +161,19 @@ def parallel_copies(text: str) -> int | Literal["auto"]:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise typer.BadParameter(f"{text!r} is neither 'auto' nor a number from 1.")
     return int(text)
+
+
+ParallelCopies = Annotated[
+    str,
+    typer.Option(
+        metavar="N|auto",
+        parser=parallel_copies,
+        envvar="CROSSDOCK_PARALLEL_COPIES",
+        show_envvar=False,
+        help="How many splits are carried at once.",
+        rich_help_panel=LIMITS,
+    ),
+]
 
 
 def asking(session: Session) -> Callable[[str], str] | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from ..errors import ConfigError, NotFoundError, SourceChangedError
@@ -143,20 +143,22 @@ def claimed(store: ObjectStore) -> str | None:
     except NotFoundError:
         return None
     except (ValueError, KeyError, TypeError):
-        return ""
+        return "?"
 
 
-def check(store: ObjectStore, manifest: Manifest, where: str) -> None:
-    """Compare the manifest with what is there.
+def checked(store: ObjectStore, manifest: Manifest, where: str) -> Manifest:
+    """Compare the manifest with what is there; returns it with the versions that are.
 
     Raises NotFoundError for a missing file, ConfigError for one too many, SourceChangedError for one whose
     bytes are others. A file whose version is the one that was written is not read for that.
     """
     there = {info.path: info for page in store.list() for info in page}
+    units = []
     for unit in manifest.units:
         found = there.pop(unit.file, None)
         if found is None:
             raise NotFoundError(f"the stage {where} lacks {unit.file}; stage it anew")
+        units.append(replace(unit, etag=found.etag, modified=found.modified))
         if found.size != unit.size or (found.etag != unit.etag and not _same_bytes(store, found, unit)):
             raise SourceChangedError(
                 f"{unit.file} of the stage {where} is not what was written; stage it anew"
@@ -164,6 +166,7 @@ def check(store: ObjectStore, manifest: Manifest, where: str) -> None:
     extra = sorted(there.keys() - {NAME, CLAIM})
     if extra:
         raise ConfigError(f"the stage {where} has a file that is not in its manifest: {extra[0]}; remove it")
+    return replace(manifest, units=units)
 
 
 def _same_bytes(store: ObjectStore, info: ObjectInfo, unit: Staged) -> bool:

@@ -52,6 +52,8 @@ def claim(store: ObjectStore, run_id: str, where: str) -> None:
     Raises ConfigError where it is another run's, or holds anything else.
     """
     if _is_own(store, run_id, where):
+        # A process that was killed may have left something of it.
+        store.abandon(CLAIM, run_id)
         return
     other = next((info.path for page in store.list() for info in page), None)
     if other is not None:
@@ -92,7 +94,8 @@ def remove(store: ObjectStore, run_id: str) -> bool:
             for info in page:
                 if _OURS.fullmatch(info.path):
                     store.delete(info.path)
-        store.abandon(NAME, run_id)
+        for path in (NAME, CLAIM):
+            store.abandon(path, run_id)
         store.delete(CLAIM)
     return next(iter(store.list()), None) is None
 
@@ -113,9 +116,7 @@ class StagedFiles(Selection):
 
     @cached_property
     def manifest(self) -> Manifest:
-        found = manifest.read(self.store, self.where)
-        manifest.check(self.store, found, self.where)
-        return found
+        return manifest.checked(self.store, manifest.read(self.store, self.where), self.where)
 
     def pages(self, after: str | None = None) -> Iterator[list[ObjectInfo]]:
         yield [unit.info for unit in self.manifest.units]
