@@ -13,7 +13,7 @@ from .odbc_connection import Connection, Database
 
 PREFIX = "_crossdock_"
 _SYSTEM = ("information_schema", "pg_catalog", "sys", "syscat", "sysibm", "sysibmadm", "sysstat")
-_READABLE = (
+READABLE = (
     "TABLE",
     "VIEW",
     "BASE TABLE",
@@ -35,6 +35,7 @@ class Column:
     size: int
     digits: int
     position: int = 0
+    nullable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,14 @@ def own(connection: Connection, schema: str, prefix: str) -> list[Name]:
     return [name for name in _listed(connection, ("TABLE",), schema) if name.table.startswith(prefix)]
 
 
+def kinds_of(connection: Connection, schema: str) -> dict[str, str]:
+    """By name what a schema's tables and views are; none of ours."""
+    with connection.cursor() as cursor:
+        rows = cursor.tables().fetchall()
+    found = {str(row[2]): str(row[3] or "").upper() for row in rows if str(row[1] or "") == schema}
+    return {name: kind for name, kind in found.items() if kind in READABLE and not name.startswith(PREFIX)}
+
+
 def _listed(connection: Connection, kinds: Sequence[str], schema: str) -> list[Name]:
     with connection.cursor() as cursor:
         rows = (
@@ -119,7 +128,7 @@ def exists(connection: Connection, name: Name) -> str:
 
 def missing(connection: Connection, name: Name) -> NotFoundError:
     """The error for a table that is not there, with the name of one that is close."""
-    there = [each.shown for each in tables(connection, kinds=_READABLE)]
+    there = [each.shown for each in tables(connection, kinds=READABLE)]
     near = get_close_matches(name.shown.lower(), [each.lower() for each in there], 1, 0.6)
     found = next((each for each in there if near and each.lower() == near[0]), "")
     return NotFoundError(
@@ -135,7 +144,15 @@ def columns(connection: Connection, name: Name) -> list[Column]:
     with connection.cursor() as cursor:
         rows = cursor.columns(table=_pattern(name.table)).fetchall()
     found = [
-        Column(str(row[3]), int(row[4]), str(row[5]), int(row[6] or 0), int(row[8] or 0), int(row[16] or 0))
+        Column(
+            str(row[3]),
+            int(row[4]),
+            str(row[5]),
+            int(row[6] or 0),
+            int(row[8] or 0),
+            int(row[16] or 0),
+            bool(row[10]),
+        )
         for row in rows
         if str(row[2]) == name.table and (not name.schema or str(row[1] or "") == name.schema)
     ]

@@ -17,6 +17,8 @@ from crossdock import (
     MissingDependencyError,
     NotFoundError,
     ShortReadError,
+    TransientError,
+    UnreachableError,
 )
 
 from .odbc_dialects import Traits, traits
@@ -59,7 +61,8 @@ def _arrow_odbc() -> Any:
 class Database:
     """A database and how to open it. ``text`` is the connection string, ``given`` its attributes' names.
 
-    ``limits``: characters and bytes of the longest values.
+    ``limits``: characters and bytes of the longest values. ``answered``: it has, here or when the copy was
+    planned; to go away is then no reason to stop.
     """
 
     text: str = field(repr=False)
@@ -69,6 +72,7 @@ class Database:
     query_timeout: int = 0
     limits: tuple[int, int] = (65_536, 65_536)
     cancelled: bool = False
+    answered: bool = False
     _traits: Traits | None = None
     _schema: str | None = None
     _sessions: set[int] = field(default_factory=set)
@@ -77,8 +81,16 @@ class Database:
     @property
     def traits(self) -> Traits:
         if self._traits is None:
+            try:
+                with self.explaining():
+                    inner = odbc().connect(self.text, autocommit=True, timeout=self.login_timeout)
+            except TransientError as error:
+                if self.answered or not error.detail.startswith(("01", "08", "HYT")):
+                    raise
+                # Trying again does not help: its address is wrong, say.
+                raise UnreachableError(error.message, detail=error.detail) from error
+            self.answered = True
             with self.explaining():
-                inner = odbc().connect(self.text, autocommit=True, timeout=self.login_timeout)
                 try:
                     found = traits(inner, odbc())
                 finally:
@@ -208,7 +220,7 @@ class Connection:
     """A connection of pyodbc. Not for several threads at once."""
 
     def __init__(self, inner: Any, database: Database) -> None:
-        self.inner, self._database = inner, database
+        self.inner, self.database = inner, database
         self.where, self.traits = database.where, database.traits
 
     def run(self, sql: str) -> list[tuple[Any, ...]]:
@@ -230,7 +242,7 @@ class Connection:
 
     @contextmanager
     def cursor(self) -> Iterator[Any]:
-        with self._database.explaining():
+        with self.database.explaining():
             cursor = self.inner.cursor()
             try:
                 yield cursor

@@ -75,6 +75,7 @@ class Traits:
     schemas: bool
     user: str
     types: Mapping[str, str]
+    version: str = ""
 
     @property
     def known(self) -> Known:
@@ -92,6 +93,10 @@ class Traits:
         if not _WORD.fullmatch(name):
             raise ConfigError(f"{self.dbms} quotes no names, and {name!r} needs it")
         return name
+
+    def written(self, parts: Sequence[str]) -> str:
+        """As an address has it."""
+        return self.names.written(parts) if self.names.opening else ".".join(parts)
 
     def quoted(self, parts: Sequence[str]) -> str:
         return ".".join(self.quote(part) for part in parts if part)
@@ -120,6 +125,7 @@ def traits(connection: Any, odbc: Any) -> Traits:
     return Traits(
         dbms, str(info("SQL_DRIVER_NAME", "")), int(info("SQL_TXN_CAPABLE", 0)), names,
         bool(info("SQL_SCHEMA_USAGE", 0)), str(info("SQL_USER_NAME", "")), _types(rows),
+        str(info("SQL_DBMS_VER", "")),
     )  # fmt: skip
 
 

@@ -20,6 +20,8 @@ from crossdock import (
     TransientError,
 )
 
+from ..driver_errors import by_state
+
 # By SQLSTATE, the first prefix that fits: those of ODBC, and those of databases that pass on their own.
 _STATES: tuple[tuple[str, type[CrossdockError]], ...] = (
     ("01000", ConfigError),  # the driver manager cannot load a driver
@@ -67,7 +69,11 @@ _STATES: tuple[tuple[str, type[CrossdockError]], ...] = (
 _WORDS: tuple[tuple[tuple[str, ...], re.Pattern[str], type[CrossdockError]], ...] = tuple(
     (states, re.compile(words, re.IGNORECASE), kind)
     for states, words, kind in (
-        (("01",), r"unexpected eof|(read|write) (from|to) the server|connection", TransientError),
+        (
+            ("01",),
+            r"unexpected eof|(read|write) (from|to) the server|unable to connect|connection",
+            TransientError,
+        ),
         (("08", "HY", "S1", "42"), r"password|login failed|authentication|no pg_hba", AuthError),
         (("08",), r"certificate|ssl error|does not support ssl", AuthError),
         (("08", "42"), r"database .* does not exist|cannot open database|unknown database", NotFoundError),
@@ -125,7 +131,7 @@ def kind_of(found: Said) -> type[CrossdockError]:
     for states, words, kind in _WORDS:
         if found.state.startswith(states) and words.search(found.message):
             return kind
-    return next((kind for prefix, kind in _STATES if found.state.startswith(prefix)), InternalError)
+    return by_state(found.state, _STATES)
 
 
 def is_taken(error: BaseException) -> bool:

@@ -141,6 +141,7 @@ class OdbcSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], Cancellable):
         return Begun(staging.encode(), max_writers=_MOST_WRITERS, memory=2 * _PENDING)
 
     def writer(self, handle: bytes, split: Split, attempt: Attempt) -> OdbcWriter:
+        self.database.answered = True
         staging = Staging.decode(handle)
         return OdbcWriter(self.database, staging, f"{staging.prefix}_{split.index}_{attempt.number}")
 

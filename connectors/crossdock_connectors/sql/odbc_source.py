@@ -14,12 +14,15 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from crossdock import (
+    Browsable,
     Cancellable,
     ConfigError,
     CrossdockError,
     DataError,
+    EntryPage,
     NotFoundError,
     PlanHint,
+    Reached,
     SchemaMismatchError,
     Source,
     Split,
@@ -27,6 +30,7 @@ from crossdock import (
     UnitPage,
 )
 
+from . import odbc_browse as browse_
 from . import odbc_catalog as catalog
 from .odbc_catalog import Column, Name
 from .odbc_connection import BATCH_BYTES, Connection, Database, Rows, named
@@ -68,13 +72,21 @@ class Plan:
 
 
 @dataclass
-class OdbcSource(Source["pa.RecordBatch"], Cancellable):
+class OdbcSource(Source["pa.RecordBatch"], Cancellable, Browsable):
     """The tables of a database, or the one named, or a query."""
 
     database: Database
     config: OdbcConfig
     table: str = ""
     query: str = ""
+
+    def test(self) -> Reached:
+        with self.database.connect() as connection:
+            return browse_.reached(connection)
+
+    def browse(self, path: str = "", after: str | None = None, most: int = 1000) -> EntryPage:
+        with self.database.connect() as connection:
+            return browse_.level(connection, path, after, most)
 
     def units(self, after: bytes | None = None) -> Iterator[UnitPage]:
         if self.table or self.query:
@@ -156,6 +168,7 @@ class OdbcSource(Source["pa.RecordBatch"], Cancellable):
     @contextmanager
     def read(self, split: Split) -> Iterator[Iterator[pa.RecordBatch]]:
         plan = unpack(split.token)
+        self.database.answered = True
         level = self.config.isolation_level
         first = f"SET TRANSACTION ISOLATION LEVEL {_ISOLATION[level]}" if level else ""
         with self.database.rows(autocommit=not level, first=first) as rows:
