@@ -7,6 +7,7 @@ import itertools
 import os
 import socket
 import stat
+import sys
 import threading
 from pathlib import Path
 
@@ -424,6 +425,23 @@ def test_a_portable_copy_says_where_the_source_ends(tmp_path: Path, monkeypatch)
         os.close(source)
         os.close(target)
     assert (tmp_path / "b").read_bytes() == b"\0\0" + b"2345"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux sets blocks aside without a sign of it")
+def test_the_blocks_of_a_large_file_are_set_aside(store: FileStore, root: Path) -> None:
+    size = 64 << 20
+    store.open_upload("large", UploadRequest("r1", size=size))
+    (staged,) = hidden(root)
+    found = (root / staged).stat()
+    assert found.st_size == 0
+    assert found.st_blocks * 512 >= size
+
+
+def test_a_file_that_is_too_large_is_refused_only_when_it_is_written(store: FileStore, root: Path) -> None:
+    upload = store.open_upload("vast", UploadRequest("r1", size=1 << 60))
+    store.write_block(upload, Block(0, 1, 0, 0, 3, 0), memoryview(b"abc"))
+    store.commit(upload, [Block(0, 1, 0, 0, 3, 0)])
+    assert (root / "vast").read_bytes() == b"abc"
 
 
 def test_a_socket_is_not_a_file(store: FileStore, root: Path, monkeypatch) -> None:

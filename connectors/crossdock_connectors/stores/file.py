@@ -47,7 +47,7 @@ from crossdock import (
 )
 
 from .file_browse import level, reached
-from .file_bytes import BINARY, copy_range, copy_through, read_at, sync_folder, write_at
+from .file_bytes import BINARY, copy_range, copy_through, read_at, reserve, sync_folder, write_at
 from .file_errors import classify, fault
 from .file_fence import Fence
 from .file_list import RESERVED, Tree, etag, folders, info_of
@@ -218,7 +218,11 @@ class FileStore(ObjectStore, RangeCopier, Attributes, Folders, Fetchable, Browsa
             folder, missing = self._place(os.path.dirname(full))
             upload = Upload.new(full, folder, request, sync=self._sync, missing=missing)
             # Here and not with the first block: a block that finds it gone then knows that data was lost.
-            os.close(create(upload.data))
+            fd = create(upload.data)
+            try:
+                reserve(fd, request.size or 0)
+            finally:
+                os.close(fd)
             if self._sync:
                 sync_folder(folder)
         except OSError as error:
