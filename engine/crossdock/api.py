@@ -11,7 +11,6 @@ from contextlib import closing, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from secrets import token_hex
 from typing import Any, Literal
 
 from .credentials import SIDES, Again, Ask, complete, know, stored
@@ -420,7 +419,7 @@ def _parallel(value: int | str) -> int | None:
 def _run_id(given: str | None) -> str:
     """Sorts by time, so that a listing is in order."""
     if given is None:
-        return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + token_hex(3)
+        return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + os.urandom(3).hex()
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", given):
         raise ConfigError(f"--run-id {given!r}: use letters, digits, '-', '_' and '.', 64 at most")
     return given

@@ -12,7 +12,6 @@ from .errors import ConfigError
 from .files.binary import BinarySink, BinarySource, FileTarget
 from .files.merging import MergedSource
 from .files.selecting import discovered, select
-from .files.tabular import FormatSink, FormatSource, unpacked
 from .plugins import registry
 from .report import Payload
 from .request import Resolved, SourceEnd, validate_options
@@ -66,6 +65,8 @@ def open_end(end: SourceEnd, payload: Payload) -> Source[Any]:
     )
     if payload == "binary":
         return MergedSource(store, selection) if end.merge else BinarySource(store, selection)
+    from .files.tabular import FormatSource, unpacked
+
     partitions = discovered(location.path, settings)
     file_format = _open_format(end.format, end.format_options)
     agreed = unpacked(end.columns) if end.columns else None
@@ -74,6 +75,7 @@ def open_end(end: SourceEnd, payload: Payload) -> Source[Any]:
 
 def _open_stage(end: SourceEnd, store: ObjectStore) -> Source[Any]:
     from .files.stage import StagedFiles, StageSource
+    from .files.tabular import unpacked
 
     file_format = _open_format(end.format, end.format_options)
     agreed = unpacked(end.columns) if end.columns else None
@@ -103,6 +105,8 @@ def _open_sink(resolved: Resolved) -> Sink[Any]:
         able = spec.capabilities
         largest = (able.block_range or (1, None))[1]
         return BinarySink(store, target, end.block, able.max_blocks, largest, end.fixed_block)
+    from .files.tabular import FormatSink
+
     file_format = _open_format(end.format, end.format_options)
     return FormatSink(store, file_format, target, end.block, end.digest)
 

@@ -9,14 +9,13 @@ from contextlib import ExitStack
 from typing import Any
 
 from . import crew
-from .carry import Carrier
+from .carry import Carrier, Children
 from .context import Context
 from .errors import NotSupportedError
 from .files.attributes import GivenAttributes
 from .files.binary import BinarySink, BinarySource
 from .files.folders import copied_folders
 from .files.merging import MergedSource
-from .files.tabular import FormatSink, FormatSource
 from .gate import Gate, NoGate
 from .journal import Journal
 from .limits import MemoryBudget, NoThrottle, Throttle
@@ -25,7 +24,6 @@ from .plugins import registry
 from .request import CopyRequest, Resolved
 from .spi.endpoints import Copier, ReadBack, Sink, Source
 from .spi.spec import ConnectorSpec
-from .worker import ChildPool
 
 
 def automatic_parallel() -> int:
@@ -46,8 +44,8 @@ def open_run(
         opened.callback(source.close)
         sink = open_sink(resolved)
         opened.callback(sink.close)
-        if isinstance(source, FormatSource) and isinstance(sink, FormatSink):
-            source.encoded = sink.format.dictionaries
+        if resolved.payload == "tabular":
+            _agree_on_encoding(source, sink)
         if request.verify and not (isinstance(sink, ReadBack) and sink_spec.capabilities.read_back != "no"):
             raise NotSupportedError(f"--verify: what was written to {sink_spec.name} cannot be read back")
         attributes = _attributes(source, sink, resolved)
@@ -73,15 +71,30 @@ def open_run(
         run_id,
         epoch,
         pulls,
-        ChildPool(resolved, request.map, cancel)
-        if any(able.gil_bound or able.isolated for able in (source_spec.capabilities, sink_spec.capabilities))
-        else None,
+        _children(resolved, request, (source_spec, sink_spec), cancel),
         Gate(parallel) if parallel > 1 else NoGate(),
     )
     return Context(
         run_id, request, resolved, journal, source, sink, source_spec, sink_spec, carrier, parallel, most,
         cancel, attributes=attributes, folders=folders,
     )  # fmt: skip
+
+
+def _agree_on_encoding(source: Source[Any], sink: Sink[Any]) -> None:
+    from .files.tabular import FormatSink, FormatSource
+
+    if isinstance(source, FormatSource) and isinstance(sink, FormatSink):
+        source.encoded = sink.format.dictionaries
+
+
+def _children(
+    resolved: Resolved, request: CopyRequest, specs: Sequence[ConnectorSpec], cancel: threading.Event
+) -> Children | None:
+    if not any(spec.capabilities.gil_bound or spec.capabilities.isolated for spec in specs):
+        return None
+    from .worker import ChildPool
+
+    return ChildPool(resolved, request.map, cancel)
 
 
 def _parallel(request: CopyRequest, resolved: Resolved, specs: Sequence[ConnectorSpec]) -> tuple[int, int]:
@@ -99,6 +112,8 @@ def _attributes(source: Source[Any], sink: Sink[Any], resolved: Resolved) -> Giv
     settings = resolved.sink.settings
     if not (settings.metadata or settings.preserve):
         return None
+    from .files.tabular import FormatSink
+
     assert isinstance(sink, BinarySink | FormatSink)  # noqa: S101 - tables take no store settings
     store = source.store if isinstance(source, BinarySource | MergedSource) else None
     names = (resolved.source.connector, resolved.sink.connector)

@@ -19,7 +19,6 @@ from .files.merging import MergedSource
 from .files.names import merged
 from .files.selecting import check_address, parent, rooted, select
 from .files.settings import StoreReadSettings, StoreWriteSettings
-from .files.tabular import FormatSource, packed
 from .gate import NoGate
 from .opening import blaming, open_sink, open_source, open_store
 from .options import given_settings, sort_options
@@ -368,6 +367,8 @@ def _refuse_itself(resolved: Resolved) -> None:
     same = (source.connector, below.authority) == (sink.connector, into.authority)
     if not (same and target.startswith(root)):
         return
+    from .files.tabular import FormatSource
+
     path = target.removeprefix(root)
     with closing(open_source(resolved)) as opened, blaming(source.connector, "source"):
         assert isinstance(opened, MergedSource | FormatSource)  # noqa: S101 - only those merge
@@ -380,6 +381,8 @@ def _refuse_itself(resolved: Resolved) -> None:
 
 def _agree(resolved: Resolved, cancel: threading.Event) -> Resolved:
     """Which columns the merged files have is decided once: files may come and go before a run is resumed."""
+
+    from .files.tabular import FormatSource, packed
 
     def attempt(number: int) -> SourceEnd:
         with blaming(resolved.source.connector, "source"), closing(open_source(resolved)) as source:

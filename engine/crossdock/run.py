@@ -26,7 +26,6 @@ from .errors import (
     NoSpaceError,
     TransientError,
 )
-from .files.tabular import FormatSink, FormatSource
 from .journal import Journal
 from .leftovers import drop_expired, remove_staged
 from .prepare import open_run
@@ -422,8 +421,6 @@ def _notes(context: Context) -> Iterator[str]:
     yield from context.resolved.source.notes
     for end in (context.source, context.sink):
         yield from end.notes()
-        if isinstance(end, FormatSource | FormatSink):
-            yield from end.format.notes()
 
 
 def _peak_memory() -> int:

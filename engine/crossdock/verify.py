@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from .digest_split import SAMPLED, Carried, Digesting
 from .errors import VerificationError
-from .files.parts import WrittenFile
-from .files.tabular import FormatSink
 from .spi.data import PlanHint, Receipt, Split
 from .spi.endpoints import ReadBack
 
 if TYPE_CHECKING:
     from .context import Context
     from .dispatch import UnitTask
+    from .files.parts import WrittenFile
     from .journal import UnitRow
 
 Done = Mapping[int, tuple[Split, Receipt, str]]
@@ -71,7 +70,11 @@ class Proof(ABC):
 
 def samples(context: Context) -> bool:
     """Whether all bytes are proved, and values only of a sample."""
-    return context.request.verify is True and isinstance(context.sink, FormatSink)
+    if context.request.verify is not True or context.resolved.payload == "binary":
+        return False
+    from .files.tabular import FormatSink
+
+    return isinstance(context.sink, FormatSink)
 
 
 def digesting(context: Context, task: UnitTask, split: Split) -> Digesting | None:

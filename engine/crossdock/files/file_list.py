@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -38,6 +37,8 @@ class FileList:
             if after not in paths:
                 raise ConfigError(f"{self.where} changed since the run began: it lacks {after}; copy anew")
             paths = paths[paths.index(after) + 1 :]
+        from concurrent.futures import ThreadPoolExecutor
+
         with ThreadPoolExecutor(min(self.connections, max(1, len(paths)))) as pool:
             for start in range(0, len(paths), PAGE):
                 yield list(pool.map(self._look_up, paths[start : start + PAGE]))

@@ -152,6 +152,9 @@ class FormatSource(Source["pa.RecordBatch"]):
         """What the file is read with: its part of the merged schema, or its own."""
         return without_keys(self.merged_schema(), keys) if self.merge else self._schema_of(info)
 
+    def notes(self) -> Sequence[str]:
+        return self.format.notes()
+
     def close(self) -> None:
         self.store.close()
 
@@ -265,6 +268,9 @@ class FormatSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"]):
         parts = [Written.decode(receipt) for _, receipt in receipts]
         file = WrittenFile(self.store, self.store.stat(path), self._format(path), schema, parts, self.block)
         return StagedPieces(file.info, {field.name: str(field.type) for field in schema}, file.pieces())
+
+    def notes(self) -> Sequence[str]:
+        return self.format.notes()
 
     def close(self) -> None:
         self.store.close()
