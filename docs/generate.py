@@ -12,6 +12,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import typer
 
 import crossdock_connectors
@@ -19,6 +20,8 @@ from crossdock import CrossdockError
 from crossdock.cli import app, describe
 from crossdock.plugins import Registry
 from crossdock.spi import ConnectorSpec
+from crossdock_connectors.sql import mssql_types
+from crossdock_connectors.sql.mssql_values import form
 from crossdock_scheduler.pipeline.expressions import FUNCTIONS
 
 PAGE = Path(__file__).with_name("reference.md")
@@ -99,6 +102,56 @@ def _connectors(specs: list[ConnectorSpec]) -> Iterator[str]:
             yield "\n".join(f"- {ability}" for ability in abilities) + "\n"
         if spec.example:
             yield f"```sh\n{spec.example}\n```\n"
+        if spec.name == "mssql":
+            yield from _types_of_sql_server()
+
+
+_OF_SQL_SERVER = (
+    "bit", "tinyint", "smallint", "int", "bigint", "real", "float", "decimal(38,10)", "smallmoney", "money",
+    "date", "time(7)", "smalldatetime", "datetime", "datetime2(6)", "datetime2(7)", "datetimeoffset(7)",
+    "char(10)", "varchar(50)", "varchar(max)", "nchar(10)", "nvarchar(50)", "nvarchar(max)", "text", "ntext",
+    "xml", "uniqueidentifier", "binary(16)", "varbinary(50)", "varbinary(max)", "image", "rowversion",
+    "sql_variant", "json", "vector", "hierarchyid", "geometry", "geography",
+)  # fmt: skip
+_BEYOND = {
+    "datetime2(7)": "of the years 1678 to 2261; `-s datetime2=us` reads all, without the seventh digit",
+    "datetimeoffset(7)": "refused without `-s datetimeoffset=utc`, which loses the offset, not the moment; "
+    "`text` keeps it",
+    "char(10)": "with its padding",
+    "nchar(10)": "with its padding",
+    "xml": "as the server writes it",
+    "varchar(50)": "written: ASCII only",
+    "varchar(max)": "written: ASCII only",
+    "text": "written: ASCII only",
+    "datetime": "written: only what it can tell, thirds of a hundredth of a second",
+    "smalldatetime": "written: only whole minutes",
+    "rowversion": "filled by the server, never written",
+}
+
+
+def _types_of_sql_server() -> Iterator[str]:
+    """From the functions that decide; ``tests/integration/test_mssql_types.py`` copies each there and back."""
+    yield "#### Types of SQL Server\n"
+    yield "What goes to Arrow and Parquet and back. Lossless: the same values are there again, in a column of the"
+    yield "same type and in a new table. A value that a column would change is refused before anything is visible.\n"
+    heads = ("SQL Server", "Arrow and Parquet", "a new table", "there and back", "remark")
+    yield from _table(heads, map(_type_of_sql_server, _OF_SQL_SERVER))
+
+
+def _type_of_sql_server(text: str) -> tuple[str, ...]:
+    kind, remark = mssql_types.Type.parse(text), _BEYOND.get(text, "")
+    try:
+        arrow = mssql_types.reading("column", kind, "ns", "utc").type
+    except CrossdockError as error:
+        return f"`{text}`", "refused", "", "", str(error).partition("; ")[2]
+    new = mssql_types.declaration(pa.field("column", arrow))
+    if text.startswith("datetimeoffset"):
+        verdict = "lossy, when asked for"
+    elif text == "rowversion" or form(arrow, kind) is None:
+        verdict = "into a new table"
+    else:
+        verdict = "lossless"
+    return f"`{text}`", f"`{arrow}`", f"`{new}`", verdict, remark
 
 
 def _chosen_by(spec: ConnectorSpec) -> str:

@@ -39,7 +39,9 @@ def form(kind: pa.DataType, target: Type) -> pa.DataType | None:
         "varbinary": (_is_binary, pa.large_binary()),
         "image": (_is_binary, pa.large_binary()),
         "binary": (
-            lambda k: pa.types.is_fixed_size_binary(k) and k.byte_width == target.length,
+            lambda k: (
+                _is_binary(k) and (not pa.types.is_fixed_size_binary(k) or k.byte_width == target.length)
+            ),
             pa.large_binary(),
         ),
         "float": (lambda k: k in (pa.float32(), pa.float64()), pa.float64()),
@@ -101,6 +103,8 @@ def loaded(values: pa.Array, name: str, target: Type, wanted: pa.DataType) -> pa
         raise DataError(f"column {name!r} has a value that {target} cannot hold ({error})") from error
     if target.name in _TEXTS:
         _check_text(found, name, target)
+    if target.name in ("binary", "varbinary") and target.length > 0:
+        _check_lengths(found, name, target)
     if target.name in _MONEY and len(found) > found.null_count:
         _check_money(found, name, target)
     if pa.types.is_decimal(wanted) and found.buffers()[1].address % 16:
@@ -127,9 +131,19 @@ def _check_moments(values: pa.Array, name: str, target: Type) -> None:
         raise DataError(f"column {name!r} has moments or times finer than {target} can tell")
 
 
+def _check_lengths(values: pa.Array, name: str, target: Type) -> None:
+    sizes = pc.min_max(pc.binary_length(values))
+    shortest, longest = sizes["min"].as_py(), sizes["max"].as_py()
+    if longest is not None and (
+        longest > target.length or (target.name == "binary" and shortest < target.length)
+    ):
+        raise DataError(f"column {name!r} has a value of {longest:,} bytes, which {target} would not keep")
+
+
 def _check_money(values: pa.Array, name: str, target: Type) -> None:
-    extremes = pc.min_max(values)
-    if max(abs(extremes["min"].as_py()), abs(extremes["max"].as_py())) > _MONEY[target.name]:
+    extremes, most = pc.min_max(values), _MONEY[target.name]
+    # As of all integers, there is one more below zero.
+    if extremes["max"].as_py() > most or extremes["min"].as_py() < -most - Decimal("0.0001"):
         raise DataError(f"column {name!r} has an amount that is too large for {target}")
 
 
