@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -42,16 +41,10 @@ def add_plugin(environment: dict[str, str], folder: Path, name: str, code: str) 
     environment["PYTHONPATH"] = str(folder)
 
 
-def test_version_is_quick(environment: dict[str, str]) -> None:
-    def once() -> float:
-        started = time.perf_counter()
-        done = crossdock(environment, "--version")
-        assert done.stdout.startswith("crossdock 0.")
-        assert (done.stderr, done.returncode) == ("", 0)
-        return time.perf_counter() - started
-
-    # The quickest of some: the machine may be busy.
-    assert min(once() for _ in range(5)) < 0.25
+def test_version(environment: dict[str, str]) -> None:
+    done = crossdock(environment, "--version")
+    assert done.stdout.startswith("crossdock 0.")
+    assert (done.stderr, done.returncode) == ("", 0)
 
 
 def test_version_imports_nothing_heavy(environment: dict[str, str]) -> None:
