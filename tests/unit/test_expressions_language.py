@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import pickle
 import time
+from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -259,6 +262,23 @@ def test_contexts_that_are_absent(text: str, message: str) -> None:
     with pytest.raises(ExpressionError) as raised:
         evaluate(text, Scope())
     assert raised.value.message == message
+
+
+def test_a_scope_with_what_json_does_not_have() -> None:
+    scope = Scope(variables={"d": Decimal(1), "l": [Decimal(1)], "m": MappingProxyType({"a": (1, 2)})})
+    with pytest.raises(ExpressionError, match=r"toUpper\(\) takes a string as text, not a Decimal"):
+        evaluate("@toUpper(variables('d'))", scope)
+    for text in ("@string(variables('l'))", "x@{variables('d')}"):
+        with pytest.raises(ExpressionError, match="has a value that JSON does not have: a Decimal"):
+            evaluate(text, scope)
+    assert evaluate("@string(variables('m'))", scope) == '{"a":[1,2]}'
+    assert evaluate("@variables('m').A[1]", scope) == 2
+
+
+def test_an_error_goes_to_another_process_whole() -> None:
+    error = ExpressionError("Wrong", "@abc", 1)
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301
+    assert str(again) == str(error) == "Wrong\n  @abc\n   ^"
 
 
 def test_an_item_may_be_null() -> None:

@@ -21,7 +21,7 @@ class ExpressionError(ValueError):
         self.message = message
         self.text = text
         self.at = min(max(at, 0), len(text))
-        super().__init__(message)
+        super().__init__(message, text, at)  # what pickle gives to the next process
 
     @property
     def line(self) -> int:

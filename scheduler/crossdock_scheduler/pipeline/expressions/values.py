@@ -6,6 +6,7 @@ import base64
 import json
 import math
 from collections.abc import Mapping
+from types import UnionType
 from typing import Any
 
 from .limits import JSON_DEPTH, check_length
@@ -13,20 +14,21 @@ from .limits import JSON_DEPTH, check_length
 CONTENT, CONTENT_TYPE = "$content", "$content-type"
 INT64 = range(-(2**63), 2**63)
 
-_TYPES: tuple[tuple[type, str], ...] = (
+_TYPES: tuple[tuple[type | UnionType, str], ...] = (
     (type(None), "null"),
     (bool, "boolean"),  # before int, which it is one of
     (int, "integer"),
     (float, "number"),
     (str, "string"),
     (Mapping, "object"),
+    (list | tuple, "array"),
 )
 _ARTICLES = {"integer": "an integer", "array": "an array", "object": "an object", "null": "null"}
 
 
 def type_name(value: Any) -> str:
     """The JSON type of a value."""
-    return next((name for kinds, name in _TYPES if isinstance(value, kinds)), "array")
+    return next((name for kinds, name in _TYPES if isinstance(value, kinds)), type(value).__name__)
 
 
 def with_article(kind: str) -> str:
@@ -56,7 +58,9 @@ def to_json(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    return dict(value) if isinstance(value, Mapping) else list(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise ValueError(f"has a value that JSON does not have: {with_article(type_name(value))}")
 
 
 def number_text(value: float) -> str:
