@@ -45,7 +45,6 @@ _EXIT_CODES = """\
 | 3 | done, with rows or files skipped |
 | 130 | interrupted (Ctrl-C); the run can be resumed |
 | 143 | stopped by SIGTERM; the run can be resumed |
-| 143 | terminated (SIGTERM); the run can be resumed |
 """
 
 _SKIPPED_OPTIONS = {"--help", "--install-completion", "--show-completion"}
@@ -130,10 +129,11 @@ _BEYOND = {
 
 
 def _types_of_sql_server() -> Iterator[str]:
-    """From the functions that decide; ``tests/integration/test_mssql_types.py`` copies each there and back."""
+    """From the functions that decide; ``test_mssql_types.py`` copies each there and back."""
     yield "#### Types of SQL Server\n"
-    yield "What goes to Arrow and Parquet and back. Lossless: the same values are there again, in a column of the"
-    yield "same type and in a new table. A value that a column would change is refused before anything is visible.\n"
+    yield "What goes to Arrow and Parquet and back. Lossless: the same values are there again, in a column of"
+    yield "the same type and in a new table. A value that a column would change is refused before anything is"
+    yield "visible.\n"
     heads = ("SQL Server", "Arrow and Parquet", "a new table", "there and back", "remark")
     yield from _table(heads, map(_type_of_sql_server, _OF_SQL_SERVER))
 

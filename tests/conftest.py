@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from crossdock import redact
 
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
     from servers.azurite import Azurite
     from servers.dfs import Lake
     from servers.postgres import Postgres
+
+
+# pytest-timeout bounds every test; how long one example takes says more of the machine.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 @pytest.fixture(autouse=True)

@@ -104,13 +104,13 @@ def batches(draw: st.DrawFn, columns: int = 3) -> pa.RecordBatch:
     return batch_of(*arrays)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(batches())
 def test_any_batch_equals_the_reference(batch: pa.RecordBatch) -> None:
     check(batch)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(batches(), st.randoms(use_true_random=False), st.integers(0, 12))
 def test_order_and_cuts_do_not_count(batch: pa.RecordBatch, chance: random.Random, cut: int) -> None:
     whole = value_of(batch)
@@ -125,7 +125,7 @@ def test_order_and_cuts_do_not_count(batch: pa.RecordBatch, chance: random.Rando
     assert value_of(batch.slice(0, cut)) + value_of(batch.slice(cut)) == whole
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(batches(), st.data())
 def test_one_changed_cell_is_found(batch: pa.RecordBatch, data: st.DataObject) -> None:
     if not batch.num_rows:
@@ -139,7 +139,7 @@ def test_one_changed_cell_is_found(batch: pa.RecordBatch, data: st.DataObject) -
     assert value_of(changed) != value_of(batch)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=1100), st.data())
 def test_one_changed_byte_is_found(value: bytes, data: st.DataObject) -> None:
     before = column([value])

@@ -94,7 +94,7 @@ def parted(draw: st.DrawFn) -> tuple[pa.Schema, list[list[pa.RecordBatch]]]:
     return schema, parts
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     parted(),
     st.sampled_from(["none", "snappy", "gzip", "zstd", "lz4"]),
