@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from time import perf_counter, process_time
 
 from .context import Context
@@ -14,16 +15,17 @@ MANY = 100
 _FIRST = 4
 _BUSY = 0.75  # of one core: the interpreter runs one thread at a time
 _ROUND = 0.05
+_IDLE = 0.25  # cores
 
 
 class Crew:
-    """``size`` workers shall work now; it doubles, up to ``most``, after each round that left the processor
-    idle.
+    """``size`` workers shall work now; it doubles after each round in which they did not keep the processor
+    busy: up to ``usual``, and up to ``most`` while it has nothing else to do either.
     """
 
-    def __init__(self, first: int, most: int) -> None:
-        self.size, self.most = min(first, most), most
-        self._began, self._used = perf_counter(), process_time()
+    def __init__(self, first: int, usual: int, most: int) -> None:
+        self.size, self.usual, self.most = min(first, most), usual, most
+        self._began, self._used, self._idle = perf_counter(), process_time(), idle_time()
 
     @property
     def next_look(self) -> float | None:
@@ -32,19 +34,33 @@ class Crew:
 
     def grow(self) -> int:
         """The size from now on."""
-        now, used = perf_counter(), process_time()
-        if now - self._began >= _ROUND:
-            if used - self._used < _BUSY * (now - self._began):
-                self.size = min(self.most, self.size * 2)
-            self._began, self._used = now, used
+        now = perf_counter()
+        if (passed := now - self._began) >= _ROUND:
+            used, idle = process_time(), idle_time()
+            if used - self._used < _BUSY * passed:
+                # Where others have the processor, more workers would only wait for it.
+                limit = self.most if idle - self._idle > _IDLE * passed else self.usual
+                self.size = max(self.size, min(limit, self.size * 2))
+            self._began, self._used, self._idle = now, used, idle
         return self.size
+
+
+def idle_time() -> float:
+    """Seconds in which cores had nothing to do, summed; where the system does not tell, one never had."""
+    try:
+        with open("/proc/stat", "rb") as file:
+            fields = file.readline().split()
+        # "cpu", user, nice, system, idle, waiting for a disk
+        return (int(fields[4]) + int(fields[5])) / os.sysconf("SC_CLK_TCK")
+    except (OSError, IndexError, ValueError):
+        return perf_counter()
 
 
 def crew(context: Context, units: int, size: int | None) -> Crew:
     """The crew for so many units of ``size`` bytes together."""
     small = units >= MANY and size is not None and size <= units * SMALL
     if context.most_parallel <= context.parallel or not small:
-        return Crew(context.parallel, context.parallel)
-    context.parallel = context.most_parallel
+        return Crew(context.parallel, context.parallel, context.parallel)
+    usual, context.parallel = context.parallel, context.most_parallel
     context.carrier.gate.widen(context.parallel)
-    return Crew(_FIRST, context.parallel)
+    return Crew(_FIRST, usual, context.parallel)

@@ -302,8 +302,7 @@ class Journal:
                 [(r.token, r.items, r.bytes, r.rows, d, s.length, seq, s.index) for seq, s, r, d in done],
             )
             # In the same step: nobody may take what can be seen already for something that is only staged.
-            visible = [(seq,) for seq, _, receipt, _ in done if receipt.visible]
-            db.executemany("UPDATE units SET state = 3 WHERE seq = ?", visible)
+            _set_state(db, [seq for seq, _, receipt, _ in done if receipt.visible], UnitState.COMMITTED)
             # The window for resuming is of days: seconds are exact enough.
             if (now := time.time()) - self._staged > 1:
                 _store(db, {"staged": now})
@@ -326,7 +325,7 @@ class Journal:
 
     def set_state(self, seqs: Iterable[int], state: UnitState) -> None:
         with self._transaction() as db:
-            db.executemany("UPDATE units SET state = ? WHERE seq = ?", [(int(state), s) for s in seqs])
+            _set_state(db, seqs, state)
 
     def begun_handles(self) -> list[tuple[int, bytes]]:
         """Units that were begun and not cleaned up: what is left to do for a run that is given up."""
@@ -394,6 +393,19 @@ def _connect(path: Path) -> sqlite3.Connection:
             db.close()
             raise
     return db
+
+
+def _set_state(db: sqlite3.Connection, seqs: Iterable[int], state: UnitState) -> None:
+    """A statement for each run of units that follow one another: between two others may take the lock of the
+    interpreter, and whoever writes waits for it.
+    """
+    runs: list[list[int]] = []
+    for seq in sorted(seqs):
+        if runs and runs[-1][2] == seq - 1:
+            runs[-1][2] = seq
+        else:
+            runs.append([int(state), seq, seq])
+    db.executemany("UPDATE units SET state = ? WHERE seq BETWEEN ? AND ?", runs)
 
 
 def _encode(name: str) -> bytes:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import time
+
 import pytest
 
 from crossdock import crew
@@ -9,16 +12,18 @@ from crossdock.crew import Crew
 
 
 class Clock:
-    """Wall time and CPU time that pass as told."""
+    """Wall time, CPU time and idle time that pass as told."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.wall = self.cpu = 10.0
+        self.wall = self.cpu = self.idle = 10.0
         monkeypatch.setattr(crew, "perf_counter", lambda: self.wall)
         monkeypatch.setattr(crew, "process_time", lambda: self.cpu)
+        monkeypatch.setattr(crew, "idle_time", lambda: self.idle)
 
-    def passes(self, wall: float, cpu: float) -> None:
+    def passes(self, wall: float, cpu: float, idle: float = 0.05) -> None:
         self.wall += wall
         self.cpu += cpu
+        self.idle += idle
 
 
 @pytest.fixture
@@ -27,15 +32,29 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def test_doubles_while_the_processor_is_idle(clock: Clock) -> None:
-    team, sizes = Crew(4, 20), []
+    team, sizes = Crew(4, 12, 20), []
     while team.next_look is not None:
         clock.passes(team.next_look, 0.01)
         sizes.append(team.grow())
     assert sizes == [8, 16, 20]
 
 
+def test_where_others_have_the_processor_there_are_the_usual(clock: Clock) -> None:
+    team, sizes = Crew(4, 12, 32), []
+    for idle in (0, 0, 0, 0.05, 0):
+        clock.passes(0.05, 0.01, idle)
+        sizes.append(team.grow())
+    assert sizes == [8, 12, 12, 24, 24]
+
+
+def test_what_the_system_says_grows_with_time() -> None:
+    before = crew.idle_time()
+    time.sleep(0.05)
+    assert 0 <= crew.idle_time() - before < 60 * (os.cpu_count() or 1)
+
+
 def test_a_busy_processor_needs_no_more(clock: Clock) -> None:
-    team = Crew(4, 32)
+    team = Crew(4, 12, 32)
     for _ in range(10):
         clock.passes(0.05, 0.049)
         assert team.grow() == 4
@@ -45,7 +64,7 @@ def test_a_busy_processor_needs_no_more(clock: Clock) -> None:
 
 
 def test_a_round_is_not_judged_before_its_end(clock: Clock) -> None:
-    team = Crew(4, 32)
+    team = Crew(4, 12, 32)
     clock.passes(0.001, 0.0)
     assert team.grow() == 4
     clock.passes(0.06, 0.06)
@@ -53,5 +72,5 @@ def test_a_round_is_not_judged_before_its_end(clock: Clock) -> None:
 
 
 def test_never_more_than_the_most(clock: Clock) -> None:
-    team = Crew(4, 3)
+    team = Crew(4, 3, 3)
     assert (team.size, team.next_look) == (3, None)

@@ -50,6 +50,24 @@ class TestStored:
         assert journal.get("nothing", 5) == 5
         assert journal.get("state") == "running"
 
+    def test_states_of_scattered_units(self, journal: Journal) -> None:
+        journal.add_units([Unit(str(number)) for number in range(4, 21)], None)
+        journal.set_state([9, 3, 4, 20, 5, 10, 9], UnitState.COMMITTED)
+        rows = journal.open_units(0, 30)
+        assert len(rows) == 20
+        assert [row.seq for row in rows if row.state is UnitState.COMMITTED] == [3, 4, 5, 9, 10, 20]
+        journal.set_state([], UnitState.DONE)
+        assert len(journal.open_units(0, 30)) == 20
+
+    def test_only_what_is_visible_is_committed_with_its_receipt(self, journal: Journal) -> None:
+        rows = [(seq, Begun(b"h"), [Split("u", 0, b"")]) for seq in (1, 2, 3)]
+        journal.begin(rows)
+        journal.add_receipts(
+            [(seq, Split("u", 0, b""), Receipt(b"r", 1, 1, visible=seq != 2), "") for seq in (3, 2, 1)]
+        )
+        states = [row.state for row in journal.open_units(0, 9)]
+        assert states == [UnitState.COMMITTED, UnitState.BEGUN, UnitState.COMMITTED]
+
     def test_units_in_order(self, journal: Journal) -> None:
         journal.add_units([Unit("last")], None)
         rows = journal.open_units(0, 10)
