@@ -163,6 +163,7 @@ ERRORS = [
     ("@variables('list')[0", "This expression ends too early: ']' is missing", "@variables('list')[0"),
     ("@concat('a', 'b)", "The string that begins here has no closing quote", "@concat('a', "),
     ("@concat('a' 'b')", "A string is not expected here: ',' or ')' is", "@concat('a' "),
+    ("@concat('it's', 'b')", "The string ends before this character: a quote inside", "@concat('it'"),
     ("@concat(, 'b')", "',' is not expected here: a value or a function is", "@concat("),
     ("@concat('a'))", "')' is not expected here", "@concat('a')"),
     ("@pipeline()..x", "'.' is not expected here: the name of a property is", "@pipeline()."),

@@ -152,15 +152,11 @@ def _syntax_error(unexpected: UnexpectedInput, text: str, start: int, end: int) 
     if not text[start:end].strip():
         return ExpressionError("An expression is missing here", text, start)
     at = unexpected.pos_in_stream
-    if (
-        at is None
-        or at >= end
-        or (isinstance(unexpected, UnexpectedToken) and unexpected.token.type == "$END")
-    ):
+    ended = isinstance(unexpected, UnexpectedToken) and unexpected.token.type == "$END"
+    if ended or at is None or at >= end:
         missing = _expected(unexpected)
-        return ExpressionError(
-            f"This expression ends too early{missing and f': {missing} is missing'}", text, end
-        )
+        sentence = f"This expression ends too early{missing and f': {missing} is missing'}"
+        return ExpressionError(sentence, text, end)
     return ExpressionError(_wrong_character(unexpected, text, at, end), text, at)
 
 
@@ -168,16 +164,12 @@ def _wrong_character(unexpected: UnexpectedInput, text: str, at: int, end: int) 
     found = text[at]
     if found == "'" and _unclosed(text, at, end):
         return "The string that begins here has no closing quote"
+    if found.isalnum() and text[at - 1] == "'":
+        return "The string ends before this character: a quote inside of one is written twice, ''"
     if found == "@":
         return "'@' begins an expression and is not written inside of one"
     number = _NOT_A_NUMBER.match(text, at, end)
-    operator = (
-        found
-        if found in _OPERATORS
-        else next((c for c in number[0] if c in _OPERATORS), "")
-        if number
-        else ""
-    )
+    operator = next((c for c in (number[0] if number else found) if c in _OPERATORS), "")
     if operator:
         return f"There are no operators: '{operator}' is written as a function, as in add(1, 2)"
     if number:
