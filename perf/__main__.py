@@ -23,11 +23,12 @@ from pathlib import Path
 from typing import Any
 
 from .measure import Sample, measure
-from .rig import blob
+from .rig import blob, sql
 from .rig.data import DATA, prepare
 from .tables import Samples, table
 
 HERE = Path(__file__).parent
+RIGS = {"blob": blob.served, "sql": sql.served}
 
 
 def run(scenario: dict[str, Any], runs: int, values: Mapping[str, str]) -> Samples:
@@ -35,8 +36,9 @@ def run(scenario: dict[str, Any], runs: int, values: Mapping[str, str]) -> Sampl
 
     A command that fails is left out from then on, with its reason on stderr.
     """
-    prepare(scenario["data"], values)
-    served = blob.served(values) if scenario.get("rig") == "blob" else nullcontext((values, {}))
+    if "data" in scenario:
+        prepare(scenario["data"], values)
+    served = RIGS[scenario["rig"]](values) if "rig" in scenario else nullcontext((values, {}))
     samples: Samples = {}
     with served as (given, environment):
         left = dict(_commands(scenario))

@@ -39,6 +39,12 @@ def test_the_example_of_expressions_runs() -> None:
     exec(example[1], {})  # noqa: S102
 
 
+def test_types_are_up_to_date() -> None:
+    """Run ``python docs/generate.py`` when this fails."""
+    generated = runpy.run_path(str(DOCS / "generate.py"))["types"]()
+    assert (DOCS / "types-postgresql.md").read_text() == generated
+
+
 def test_reference_has_every_option_and_error() -> None:
     text = (DOCS / "reference.md").read_text()
     for name in ("file", "binary", "delimited", "jsonlines", "parquet", "sqlite"):

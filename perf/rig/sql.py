@@ -1,0 +1,109 @@
+"""What the SQL scenarios need: a PostgreSQL of the tests' kind with half a million rows, and bare peers.
+
+``python -m perf.rig.sql PEER read|write URL FILE`` is one peer's copy as a process.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from .data import DATA
+
+ROWS = 500_000
+_TESTS = Path(__file__).parents[2] / "tests"
+_COLUMNS = "i integer, b bigint, f double precision, v varchar(50), t timestamp, d numeric(18,4)"
+_MADE = (
+    "SELECT n::int, n::bigint * 7919, n / 3.0, 'row ' || n || repeat('x', n % 30), "
+    "timestamp '2020-01-01' + n * interval '1 s', (n / 16.0)::numeric(18,4) "
+    f"FROM generate_series(1, {ROWS}) n"
+)
+
+
+@contextmanager
+def served(values: Mapping[str, str]) -> Iterator[tuple[Mapping[str, str], Mapping[str, str]]]:
+    """The server with the table ``rows`` and ``rows.parquet`` of the same, for as long as the block lasts."""
+    sys.path.insert(0, str(_TESTS))
+    from servers.postgres import postgres
+
+    with postgres() as server:
+        server.run(f"CREATE TABLE rows ({_COLUMNS})")
+        server.run(f"INSERT INTO rows {_MADE}")
+        server.run("ANALYZE rows")
+        DATA.mkdir(exist_ok=True)
+        bare_read(server.url(), str(DATA / "rows.parquet"))
+        yield {**values, "url": server.url()}, {}
+
+
+def bare_read(url: str, file: str) -> None:
+    """One ADBC stream into one Parquet writer; numerics come as texts and are cast."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from adbc_driver_postgresql import dbapi
+
+    schema = pa.schema(
+        [("i", pa.int32()), ("b", pa.int64()), ("f", pa.float64()), ("v", pa.string()),
+         ("t", pa.timestamp("us")), ("d", pa.decimal128(18, 4))]
+    )  # fmt: skip
+    with dbapi.connect(url) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM rows")
+        with cursor.fetch_record_batch() as reader, pq.ParquetWriter(file, schema) as writer:
+            for batch in reader:
+                arrays = [
+                    _plain(column).cast(kind)
+                    for column, kind in zip(batch.columns, schema.types, strict=True)
+                ]
+                writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
+
+
+def _plain(column: Any) -> Any:
+    """A numeric is an extension type around its text."""
+    return getattr(column, "storage", column)
+
+
+def bare_write(url: str, file: str) -> None:
+    """One Parquet stream into one ADBC ingest, straight into a new table."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from adbc_driver_postgresql import dbapi
+
+    with dbapi.connect(url) as connection, connection.cursor() as cursor:
+        cursor.execute("DROP TABLE IF EXISTS bare")
+        cursor.execute(f"CREATE TABLE bare ({_COLUMNS})")
+        parquet = pq.ParquetFile(file)
+        reader = pa.RecordBatchReader.from_batches(parquet.schema_arrow, parquet.iter_batches(65_536))
+        cursor.adbc_ingest("bare", reader, mode="append")
+        connection.commit()
+
+
+def connectorx_read(url: str, file: str) -> None:
+    """ConnectorX with four partitions, then pyarrow's writer."""
+    import connectorx
+    import pyarrow.parquet as pq
+
+    table = connectorx.read_sql(
+        url, "SELECT * FROM rows", return_type="arrow", partition_on="i", partition_num=4
+    )
+    pq.write_table(table, file)
+
+
+def connectorx_one(url: str, file: str) -> None:
+    """ConnectorX with one connection."""
+    import connectorx
+    import pyarrow.parquet as pq
+
+    pq.write_table(connectorx.read_sql(url, "SELECT * FROM rows", return_type="arrow"), file)
+
+
+PEERS: dict[str, Callable[[str, str], None]] = {
+    "bare-read": bare_read,
+    "bare-write": bare_write,
+    "connectorx": connectorx_read,
+    "connectorx-one": connectorx_one,
+}
+
+if __name__ == "__main__":
+    PEERS[sys.argv[1]](sys.argv[2], sys.argv[3])
