@@ -114,9 +114,9 @@ _OF_SQL_SERVER = (
     "sql_variant", "json", "vector", "hierarchyid", "geometry", "geography",
 )  # fmt: skip
 _BEYOND = {
-    "datetime2(7)": "of the years 1678 to 2261; `-s datetime2=us` reads all, without the seventh digit",
-    "datetimeoffset(7)": "refused without `-s datetimeoffset=utc`, which loses the offset, not the moment; "
-    "`text` keeps it",
+    "datetime2(7)": "of the years 1678 to 2261; `-s datetime2=us` reads all, to microseconds",
+    "datetimeoffset(7)": "refused without `-s datetimeoffset=utc`, which loses the offset and keeps the "
+    "moment; `text` keeps both",
     "char(10)": "with its padding",
     "nchar(10)": "with its padding",
     "xml": "as the server writes it",
@@ -133,8 +133,7 @@ def _types_of_sql_server() -> Iterator[str]:
     """From the functions that decide; ``test_mssql_types.py`` copies each there and back."""
     yield "#### Types of SQL Server\n"
     yield "What goes to Arrow and Parquet and back. Lossless: the same values are there again, in a column of"
-    yield "the same type and in a new table. A value that a column would change is refused before anything is"
-    yield "visible.\n"
+    yield "the same type and in a new table. What a column would change is refused before it is visible.\n"
     heads = ("SQL Server", "Arrow and Parquet", "a new table", "there and back", "remark")
     yield from _table(heads, map(_type_of_sql_server, _OF_SQL_SERVER))
 

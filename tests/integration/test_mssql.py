@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import threading
 import time
 from collections.abc import Iterator
@@ -10,7 +9,6 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from tests.servers.tds import PASSWORD, TOKEN, TdsServer, tds_server
@@ -25,7 +23,6 @@ from crossdock import (
     NoSpaceError,
     NotFoundError,
     PlanHint,
-    SchemaMismatchError,
     ThrottledError,
     TransientError,
     Unit,
@@ -52,17 +49,6 @@ def source(server: TdsServer, table: str = "", **options: Any) -> MssqlSource:
     return SPEC.open_source(MssqlConfig(**options), Location.parse(server.url(table)))  # type: ignore[return-value]
 
 
-def read(opened: MssqlSource, hint: PlanHint | None = None) -> list[pa.Table]:
-    """One table per split."""
-    with closing(opened):
-        unit = next(iter(opened.units())).units[0]
-        schema, found = opened.schema(unit), []
-        for split in opened.plan(unit, hint or PlanHint()):
-            with opened.read(split) as items:
-                found.append(pa.Table.from_batches(items, schema))
-        return found
-
-
 @pytest.fixture
 def keyed(server: TdsServer) -> TdsServer:
     with connect(server) as connection:
@@ -70,71 +56,6 @@ def keyed(server: TdsServer) -> TdsServer:
         values = ", ".join(f"({k}, N'v{k}')" for k in range(1, 101))
         connection.run(f"INSERT INTO dbo.keyed (k, v) VALUES {values}, (NULL, N'none')")
     return server
-
-
-def test_bounds_as_data_factory_sets_them(keyed: TdsServer) -> None:
-    """The worked example of its documentation, with a row that has no key."""
-    options = {"partition_option": "DynamicRange", "partition_column": "k"}
-    bounds = {"partition_lower_bound": "20", "partition_upper_bound": "80"}
-    parts = read(source(keyed, "keyed", **options, **bounds), PlanHint(parallel=4, max_splits=4))
-    keys = [sorted(k for k in part["k"].to_pylist() if k is not None) for part in parts]
-    assert [(each[0], each[-1]) for each in keys] == [(1, 20), (21, 50), (51, 80), (81, 100)]
-    assert [part["v"].to_pylist().count("none") for part in parts] == [1, 0, 0, 0]
-
-
-def test_measured_bounds_hold_every_row_once(keyed: TdsServer) -> None:
-    options = {"partition_option": "DynamicRange", "partition_column": "k"}
-    parts = read(source(keyed, "keyed", **options), PlanHint(parallel=4, max_splits=5))
-    assert len(parts) == 5
-    found = pa.concat_tables(parts)["v"].to_pylist()
-    assert sorted(found) == sorted([*(f"v{k}" for k in range(1, 101)), "none"])
-
-
-def test_query_in_parts(keyed: TdsServer) -> None:
-    query = "SELECT k, v FROM dbo.keyed WHERE ?AdfDynamicRangePartitionCondition AND v <> N'v7'"
-    parts = read(source(keyed, query=query, partition_column="k"), PlanHint(parallel=3))
-    assert len(parts) == 3
-    assert pa.concat_tables(parts).num_rows == 100
-
-
-def test_procedure_with_parameters(keyed: TdsServer) -> None:
-    with connect(keyed) as connection:
-        connection.run(
-            "CREATE PROCEDURE dbo.some @name nvarchar(20), @k int AS "
-            "SELECT k, v FROM dbo.keyed WHERE v = @name OR k = @k"
-        )
-    found = read(source(keyed, procedure="dbo.some", parameters={"name": "v5", "k": 9}))
-    assert sorted(found[0]["k"].to_pylist()) == [5, 9]
-
-
-def test_all_digits_of_a_moment(server: TdsServer) -> None:
-    with connect(server) as connection:
-        connection.run("CREATE TABLE dbo.t (id int, at datetime2(7))")
-        connection.run(
-            "INSERT INTO dbo.t (id, at) VALUES (1, CAST('2020-01-02T03:04:05.1234567' AS datetime2(7)))"
-        )
-    found = read(source(server, "t"))[0]["at"]
-    assert found.type == pa.timestamp("ns")
-    assert found.cast(pa.int64()).to_pylist() == [1_577_934_245_123_456_700]
-    with connect(server) as connection:
-        connection.run("INSERT INTO dbo.t (id, at) VALUES (2, CAST('0001-01-01T00:00:00' AS datetime2(7)))")
-    with pytest.raises(DataError, match="datetime2=us"):
-        read(source(server, "t"))
-    cut = read(source(server, "t", datetime2="us"))[0]["at"].to_pylist()
-    assert cut == [dt.datetime(2020, 1, 2, 3, 4, 5, 123456), dt.datetime(1, 1, 1)]
-
-
-def test_offsets_are_refused_unless_asked_for(server: TdsServer) -> None:
-    with connect(server) as connection:
-        connection.run("CREATE TABLE dbo.t (at datetimeoffset(7))")
-        connection.run(
-            "INSERT INTO dbo.t (at) VALUES (CAST('2020-01-02T03:04:05.1234567+02:00' AS datetimeoffset(7)))"
-        )
-    with pytest.raises(SchemaMismatchError, match="datetimeoffset=utc"):
-        read(source(server, "t"))
-    assert read(source(server, "t", datetimeoffset="text"))[0]["at"].to_pylist() == [
-        "2020-01-02 03:04:05.1234567 +02:00"
-    ]
 
 
 @pytest.mark.parametrize(

@@ -156,14 +156,19 @@ class Catalogue:
 
     def _note_key(self, number: int, names: list[str], key: list[str], at: int) -> None:
         if not key or at != 1:
-            self._connection.execute('INSERT INTO "sys.indexes" VALUES (?, 0, 0, 0, 0, 0, 0)', (number,))
+            self._connection.execute(
+                'INSERT INTO "sys.indexes" (object_id, index_id, type) VALUES (?, 0, 0)', (number,)
+            )
         if key:
             self._connection.execute(
-                'INSERT INTO "sys.indexes" VALUES (?, ?, ?, 1, 1, 0, 0)', (number, at, at)
+                'INSERT INTO "sys.indexes" (object_id, index_id, type, is_primary_key, is_unique) '
+                "VALUES (?, ?, ?, 1, 1)",
+                (number, at, at),
             )
         for ordinal, name in enumerate(key, 1):
             self._connection.execute(
-                'INSERT INTO "sys.index_columns" VALUES (?, ?, ?, ?)',
+                'INSERT INTO "sys.index_columns" (object_id, index_id, column_id, key_ordinal) '
+                "VALUES (?, ?, ?, ?)",
                 (number, at, names.index(name.lower()) + 1, ordinal),
             )
 

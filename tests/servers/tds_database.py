@@ -31,9 +31,12 @@ CREATE TABLE "sys.default_constraints" (parent_object_id "int", parent_column_id
     definition "nvarchar(4000)");
 CREATE TABLE "sys.triggers" (name "nvarchar(128)", parent_id "int", is_disabled "bit");
 CREATE TABLE "sys.indexes" (object_id "int", index_id "int", type "tinyint", is_primary_key "bit",
-    is_unique "bit", is_disabled "bit" DEFAULT 0, has_filter "bit" DEFAULT 0);
+    is_unique "bit", is_disabled "bit" DEFAULT 0, has_filter "bit" DEFAULT 0,
+    data_space_id "int" DEFAULT 1);
+CREATE TABLE "sys.partition_schemes" (data_space_id "int", function_id "int");
+CREATE TABLE "sys.partition_functions" (function_id "int", name "nvarchar(128)");
 CREATE TABLE "sys.index_columns" (object_id "int", index_id "int", column_id "int",
-    key_ordinal "tinyint");
+    key_ordinal "tinyint", partition_ordinal "tinyint" DEFAULT 0);
 CREATE TABLE "sys.partitions" (object_id "int", index_id "int", partition_number "int", rows "bigint");
 CREATE TABLE "sys.dm_exec_sessions" (session_id "smallint", host_name "nvarchar(128)");
 CREATE TABLE test_faults (part, number, times);
