@@ -77,6 +77,12 @@ class MssqlConfig(ConnectorConfig):
         description="Take whatever certificate the server shows: somebody in between could read and change "
         "everything",
     )
+    driver: str = Field(
+        default="",
+        description="ODBC driver for statements (metadata, scripts, commit), as odbcinst.ini names it; rows "
+        "go through mssql-python all the same. The path of a library only where the environment variable "
+        "CROSSDOCK_ODBC_DRIVERS lists it",
+    )
     connect_timeout: int = Field(default=15, gt=0, le=3600, description="Seconds to wait for a connection")
     query_timeout: int = Field(
         default=7200, ge=0, le=86400, description="Seconds that a statement may take; 0: no limit"

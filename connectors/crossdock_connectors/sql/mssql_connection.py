@@ -51,7 +51,10 @@ class _GivenToken:
 
 @dataclass(frozen=True)
 class Server:
-    """How to open a connection. ``where`` is what messages call it; ``text`` holds the password."""
+    """How to open a connection. ``where`` is what messages call it; ``text`` holds the password.
+
+    ``statements``: the connection string of another driver for statements, or empty.
+    """
 
     where: str
     text: str = field(repr=False)
@@ -59,6 +62,7 @@ class Server:
     query_timeout: int
     credential: Any = field(default=None, repr=False)
     notes: tuple[str, ...] = ()
+    statements: str = field(default="", repr=False)
     _open: set[Connection] = field(default_factory=set, compare=False, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, compare=False, repr=False)
     _answered: threading.Event = field(default_factory=threading.Event, compare=False, repr=False)
@@ -98,10 +102,29 @@ class Server:
             notes.append(f"the certificate of {host}:{port} was not verified (trust_server_certificate)")
         if config.encrypt == "no":
             notes.append(f"{host}:{port} was not asked to encrypt (encrypt=no)")
-        return cls(where, text, config.connect_timeout, config.query_timeout, credential, tuple(notes))
+        statements = ""
+        if config.driver:
+            from .mssql_driver import connection_string
+
+            statements = connection_string(config.driver, settings)
+            notes.append(f"statements went through the driver {config.driver}, rows through mssql-python")
+        timeouts = config.connect_timeout, config.query_timeout
+        return cls(where, text, *timeouts, credential, tuple(notes), statements)
 
     def connect(self) -> Connection:
-        """Raises AuthError, NotFoundError or TransientError."""
+        """Raises AuthError, NotFoundError, UnreachableError or TransientError."""
+        if not self.statements:
+            return self.carrier()
+        from .mssql_driver import DriverConnection
+
+        try:
+            connection = DriverConnection(self, self.statements)
+        except CrossdockError as error:
+            raise self._unreached(error) from error
+        return self._listed(connection)
+
+    def carrier(self) -> Connection:
+        """A connection of mssql-python, which carries rows. Raises as ``connect``."""
         import mssql_python
 
         with _once:
@@ -114,8 +137,10 @@ class Server:
             if mapped := fault(error, self.where):
                 raise self._unreached(mapped) from error
             raise
+        return self._listed(Connection(inner, self))
+
+    def _listed(self, connection: Connection) -> Connection:
         self._answered.set()
-        connection = Connection(inner, self)
         connection.limit(self.query_timeout)
         with self._lock:
             self._open.add(connection)

@@ -113,6 +113,11 @@ def fault(error: BaseException, where: str, number: int = 0) -> CrossdockError |
     if found := _NUMBER.search(text):
         number, said = int(found[1]), found[2]
     reason = _PREFIX.sub("", said).strip().rstrip(".") or "no message"
+    return by_text(number, reason, where, text)
+
+
+def by_text(number: int, reason: str, where: str, text: str) -> CrossdockError:
+    """The error for one of the server's numbers, else for what a driver says of its own."""
     if number not in _BY_NUMBER and (rule := by_words(text, _BY_TEXT)):
         return _made(_Meaning(rule[1], rule[2]), where, reason, text)
     return by_number(number, reason, where, text)

@@ -71,7 +71,8 @@ class OdbcConfig(ConnectorConfig):
 
 def _database(config: OdbcConfig, location: Location) -> Database:
     from .odbc_address import attributes, check_trusted, connection_string, shown
-    from .odbc_connection import Database, odbc
+    from .odbc_connection import Database
+    from .odbc_drivers import odbc
 
     found = attributes(config, location)
     check_trusted(found, odbc())

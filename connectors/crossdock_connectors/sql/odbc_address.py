@@ -5,20 +5,17 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from crossdock import ConfigError, Location, NotFoundError
 
+from .odbc_drivers import check_driver, near, quoted
+
 if TYPE_CHECKING:
     from .odbc import OdbcConfig
 
-DRIVERS_VARIABLE = "CROSSDOCK_ODBC_DRIVERS"
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9 _.-]*")
-_PLAIN = re.compile(r"[A-Za-z0-9_.:/\\-]+")
-_DOUBLED = re.compile(r"msodbcsql|psqlodbc|ODBC Driver \d+ for SQL Server|PostgreSQL", re.IGNORECASE)
-_FREETDS = re.compile(r"tds", re.IGNORECASE)
 # They read or write a file of attributes, and with it any library.
 _FILES = ("filedsn", "savefile")
 _FORM = "odbc:///?dsn=NAME#schema.table"
@@ -99,20 +96,6 @@ def connection_string(found: Mapping[str, str], odbc: Any) -> str:
     return "".join(f"{key}={quoted(value, driver, key)};" for key, value in found.items())
 
 
-def quoted(value: str, driver: str, key: str) -> str:
-    """A value in a connection string. Raises ConfigError for one in which the driver would see another's
-    beginning: not all take ``}}`` for a ``}``, as ODBC asks for."""
-    if _PLAIN.fullmatch(value):
-        return value
-    if "}" not in value or _DOUBLED.search(driver):
-        return "{" + value.replace("}", "}}") + "}"
-    # FreeTDS looks for the first "};" and doubles nothing; others may end at the first brace.
-    tds = _FREETDS.search(driver)
-    if "};" in value if tds else re.search(r"\}.*;", value, re.DOTALL):
-        raise ConfigError(f"the attribute {key} has a }} before a ;, which the driver {driver} may misread")
-    return "{" + (value if tds else value.replace("}", "}}")) + "}"
-
-
 def shown(found: Mapping[str, str]) -> str:
     """What messages call the database: no secret is in it."""
     place = found.get("server") or found.get("servername") or ""
@@ -133,26 +116,5 @@ def check_trusted(found: Mapping[str, str], odbc: Any) -> None:
     if "driver" in found:
         check_driver(found["driver"], odbc.drivers())
     elif found["dsn"].lower() not in map(str.lower, odbc.dataSources()):
-        hint = _near(found["dsn"], list(odbc.dataSources()), "odbc.ini has")
+        hint = near(found["dsn"], list(odbc.dataSources()), "odbc.ini has")
         raise NotFoundError(f"there is no ODBC data source {found['dsn']!r}", hint=hint)
-
-
-def check_driver(driver: str, installed: list[str]) -> None:
-    """Raises as ``check_trusted``."""
-    if driver in filter(None, os.environ.get(DRIVERS_VARIABLE, "").split(os.pathsep)):
-        return
-    if re.search(r"[/\\]|\.(so|dll|dylib)\b", driver):
-        raise ConfigError(
-            "driver: a library is loaded by its path only where the environment variable "
-            f"{DRIVERS_VARIABLE} lists it; name a driver of odbcinst.ini"
-        )
-    if driver.lower() not in map(str.lower, installed):
-        raise NotFoundError(
-            f"there is no ODBC driver {driver!r}", hint=_near(driver, installed, "odbcinst.ini has")
-        )
-
-
-def _near(name: str, known: list[str], words: str) -> str:
-    by_lower = {each.lower(): each for each in known}
-    near = get_close_matches(name.lower(), by_lower, 1)
-    return f"did you mean {by_lower[near[0]]}?" if near else f"{words}: {', '.join(known) or 'none'}"

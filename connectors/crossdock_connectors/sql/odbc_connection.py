@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from crossdock import (
@@ -22,6 +21,7 @@ from crossdock import (
 )
 
 from .odbc_dialects import Traits, traits
+from .odbc_drivers import INSTALL, odbc
 from .odbc_errors import TOO_LARGE, fault
 
 if TYPE_CHECKING:
@@ -29,31 +29,13 @@ if TYPE_CHECKING:
 
 BATCH_BYTES = 16 << 20
 _BATCH_ROWS = 65_536
-_INSTALL = (
-    "the ODBC driver manager libodbc is not installed; apt-get install unixodbc (Debian, Ubuntu), "
-    "dnf install unixODBC (RHEL, Fedora) or brew install unixodbc (macOS) does that"
-)
-
-
-@cache
-def odbc() -> Any:
-    """The module pyodbc. Raises MissingDependencyError where the machine has no driver manager."""
-    try:
-        import pyodbc
-    except ImportError as error:
-        if "odbc" in str(error) and not isinstance(error, ModuleNotFoundError):
-            raise MissingDependencyError(_INSTALL, detail=str(error)) from error
-        raise
-    # A pool keeps a session's settings, and a forked child would share its sockets.
-    pyodbc.pooling = False
-    return pyodbc
 
 
 def _arrow_odbc() -> Any:
     try:
         import arrow_odbc
     except OSError as error:
-        raise MissingDependencyError(_INSTALL, detail=str(error)) from error
+        raise MissingDependencyError(INSTALL, detail=str(error)) from error
     return arrow_odbc
 
 

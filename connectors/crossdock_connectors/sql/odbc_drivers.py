@@ -1,0 +1,72 @@
+"""ODBC drivers of this machine: which may be loaded, and values in their connection strings.
+
+For every connector that is told a driver by name.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from difflib import get_close_matches
+from functools import cache
+from typing import Any
+
+from crossdock import ConfigError, MissingDependencyError, NotFoundError
+
+DRIVERS_VARIABLE = "CROSSDOCK_ODBC_DRIVERS"
+_PLAIN = re.compile(r"[A-Za-z0-9_.:/\\-]+")
+_DOUBLED = re.compile(r"msodbcsql|psqlodbc|ODBC Driver \d+ for SQL Server|PostgreSQL", re.IGNORECASE)
+_FREETDS = re.compile(r"tds", re.IGNORECASE)
+INSTALL = (
+    "the ODBC driver manager libodbc is not installed; apt-get install unixodbc (Debian, Ubuntu), "
+    "dnf install unixODBC (RHEL, Fedora) or brew install unixodbc (macOS) does that"
+)
+
+
+@cache
+def odbc() -> Any:
+    """The module pyodbc. Raises MissingDependencyError where the machine has no driver manager."""
+    try:
+        import pyodbc
+    except ImportError as error:
+        if "odbc" in str(error) and not isinstance(error, ModuleNotFoundError):
+            raise MissingDependencyError(INSTALL, detail=str(error)) from error
+        raise
+    # A pool keeps a session's settings, and a forked child would share its sockets.
+    pyodbc.pooling = False
+    return pyodbc
+
+
+def quoted(value: str, driver: str, key: str) -> str:
+    """A value in a connection string. Raises ConfigError for one in which the driver would see another's
+    beginning: not all take ``}}`` for a ``}``, as ODBC asks for."""
+    if _PLAIN.fullmatch(value):
+        return value
+    if "}" not in value or _DOUBLED.search(driver):
+        return "{" + value.replace("}", "}}") + "}"
+    # FreeTDS looks for the first "};" and doubles nothing; others may end at the first brace.
+    tds = _FREETDS.search(driver)
+    if "};" in value if tds else re.search(r"\}.*;", value, re.DOTALL):
+        raise ConfigError(f"the attribute {key} has a }} before a ;, which the driver {driver} may misread")
+    return "{" + (value if tds else value.replace("}", "}}")) + "}"
+
+
+def check_driver(driver: str, installed: list[str]) -> None:
+    """Raises as ``check_trusted``."""
+    if driver in filter(None, os.environ.get(DRIVERS_VARIABLE, "").split(os.pathsep)):
+        return
+    if re.search(r"[/\\]|\.(so|dll|dylib)\b", driver):
+        raise ConfigError(
+            "driver: a library is loaded by its path only where the environment variable "
+            f"{DRIVERS_VARIABLE} lists it; name a driver of odbcinst.ini"
+        )
+    if driver.lower() not in map(str.lower, installed):
+        raise NotFoundError(
+            f"there is no ODBC driver {driver!r}", hint=near(driver, installed, "odbcinst.ini has")
+        )
+
+
+def near(name: str, known: list[str], words: str) -> str:
+    by_lower = {each.lower(): each for each in known}
+    near = get_close_matches(name.lower(), by_lower, 1)
+    return f"did you mean {by_lower[near[0]]}?" if near else f"{words}: {', '.join(known) or 'none'}"
