@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from servers.bridge import freetds, microsoft
-from servers.tds import PASSWORD, TdsServer, tds_server
+from tests.servers.tds import PASSWORD, TdsServer, tds_server
 
 import crossdock
 from crossdock.spi import Location
