@@ -15,6 +15,7 @@ from .files.selecting import parent
 from .files.tabular import FormatSink
 from .opening import open_store
 from .plugins import registry
+from .redact import remember
 from .request import Resolved, SinkEnd, SourceEnd
 from .spi.data import Attempt, Receipt, Split
 from .spi.endpoints import BulkLoader, Copier, Sink, Source
@@ -130,7 +131,7 @@ def leave_stage(context: Context) -> None:
 
 def loading(source: Source[Any], sink: Sink[Any], resolved: Resolved) -> Copier | None:
     """What has the sink load the staged files by itself; None where it does not."""
-    if not (isinstance(source, stage.StageSource) and isinstance(sink, BulkLoader)):
+    if not (isinstance(source, stage.StageSource) and isinstance(sink, BulkLoader) and sink.can_load()):
         return None
     source.whole = True
     return _Loading(sink, resolved.source.format)
@@ -151,8 +152,7 @@ class _Loading(Copier):
         if not isinstance(source.store, Fetchable):
             raise NotSupportedError("nobody else can fetch from this store")
         file = source.store.fetchable(stage.file_of(split), self.format)
-        if not self.sink.can_load(file):
-            raise NotSupportedError("the sink cannot fetch these files by itself")
+        remember([file.secret])
         return self.sink.load(handle, split, attempt, file)
 
 

@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 import broken_attributes
 import broken_browse
 import broken_formats
+import broken_loaders
 import broken_stores
 import broken_tables
 import broken_writers
@@ -28,6 +29,7 @@ _BROKEN = [
         broken_attributes,
         broken_browse,
         broken_formats,
+        broken_loaders,
     )
     for wrong in vars(module).values()
     if isinstance(wrong, type) and issubclass(wrong, module.Wrong) and wrong.__name__ != "Wrong"

@@ -6,10 +6,11 @@ from collections.abc import Collection
 from pathlib import Path
 
 import arrow_file
+import broken_loaders
 import folder_store
 import pytest
 
-from crossdock.contract import FormatContract, StoreContract
+from crossdock.contract import FormatContract, StoreContract, TableContract
 
 
 class TestFolderStore(StoreContract):
@@ -26,3 +27,13 @@ class TestFolderStore(StoreContract):
 
 class TestArrowFile(FormatContract):
     spec = arrow_file.SPEC
+
+
+class TestLoadingTable(TableContract):
+    """``arrowdir`` with the ability to load staged files by itself."""
+
+    spec = broken_loaders.LOADING
+
+    @pytest.fixture
+    def url(self, tmp_path: Path) -> str:
+        return f"arrowdir://{tmp_path / 'data'}"

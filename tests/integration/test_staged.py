@@ -331,6 +331,111 @@ def rows_of_nothing(path: Path) -> bool:
         ).fetchone() == (0,)
 
 
+class TestBulkLoader:
+    """A sink that fetches staged files by itself."""
+
+    def copy(self, shelf: Path, stage: Path, record: Record, **options: Any) -> crossdock.CopyResult:
+        return crossdock.copy(
+            "rows://here", f"fetchingshelf://{shelf}", source_options={"rows": "1000"},
+            sink_options=record.options | options.pop("sink", {}), stage=stage, run_id="r", **options,
+        )  # fmt: skip
+
+    @pytest.mark.parametrize("verify", [False, True])
+    def test_rows_do_not_pass_through_us(
+        self, shelf: Path, stage: Path, sink_record: Record, verify: bool
+    ) -> None:
+        result = self.copy(shelf, stage, sink_record, verify=verify)
+        assert read_shelf(shelf) == expected_rows(1000)
+        assert sink_record.count("writer") == 0
+        (load,) = sink_record.events("load")
+        assert load["format"] == "parquet"
+        assert (result.rows_copied, result.verified) == (1000, True if verify else None)
+        assert files(stage) == []
+
+    def test_where_that_does_not_work_after_all_they_do(
+        self, shelf: Path, stage: Path, sink_record: Record
+    ) -> None:
+        result = self.copy(shelf, stage, sink_record, sink={"refuses": "true"})
+        assert read_shelf(shelf) == expected_rows(1000)
+        assert sink_record.count("writer") == 1
+        assert "the bytes went through this machine: the shelf is not in the mood" in result.notes
+
+    def test_a_loader_that_loses_rows_is_found_out(
+        self, shelf: Path, stage: Path, sink_record: Record
+    ) -> None:
+        with pytest.raises(crossdock.VerificationError, match="999 rows came from the stage where 1,000"):
+            self.copy(shelf, stage, sink_record, sink={"corrupt": "lose"})
+        assert not list(shelf.glob("*.json"))
+
+    def test_a_direct_copy_has_nothing_to_fetch(self, shelf: Path, sink_record: Record) -> None:
+        crossdock.copy("rows://here", f"fetchingshelf://{shelf}", sink_options=sink_record.options)
+        assert sink_record.count("load") == 0
+
+    def test_one_that_was_killed_is_not_loaded_again(
+        self, shelf: Path, stage: Path, sink_record: Record
+    ) -> None:
+        with pytest.raises(crossdock.InternalError):
+            self.copy(shelf, stage, sink_record, sink={"fail": "commit:RuntimeError"}, keep_staging=True)
+        api.resume("r")
+        assert sink_record.count("load") == 1
+        assert read_shelf(shelf) == expected_rows(1000)
+
+
+class TestSecrets:
+    def test_none_is_kept_and_a_resumed_run_needs_them_again(  # noqa: PLR0917 - fixtures
+        self,
+        words: str,
+        shelf: Path,
+        sink_record: Record,
+        container: ContainerClient,
+        blob_options: dict[str, str],
+        home: Path,
+    ) -> None:
+        stage = f"az://{container.container_name}/staged"
+        fail = {"fail": "commit:RuntimeError", **sink_record.options}
+        with pytest.raises(crossdock.InternalError):
+            crossdock.copy(
+                words, f"shelf://{shelf}", sink_options=fail, stage=stage, stage_options=blob_options,
+                keep_staging=True, run_id="r",
+            )  # fmt: skip
+        kept = b"".join(path.read_bytes() for path in home.rglob("*") if path.is_file())
+        assert KEY.encode() not in kept
+        with pytest.raises(
+            crossdock.AuthError, match=r"the stage's account_key \(--stage-option account_key="
+        ) as caught:
+            api.resume("r")
+        assert caught.value.resumable
+        with pytest.raises(crossdock.ConfigError, match="is not the stage of the run"):
+            api.resume("r", stage="az://other/staged", stage_options={"account_key": KEY})
+        api.resume("r", stage_options={"account_key": KEY})
+        assert read_shelf(shelf, "words").num_rows == ROWS
+        crossdock.stage_remove(f"{stage}/crossdock-stage-r", stage_options=blob_options)
+        assert list(container.list_blobs()) == []
+
+    def test_forget_needs_those_of_the_stage(
+        self, words: str, shelf: Path, sink_record: Record, container: ContainerClient,
+        blob_options: dict[str, str],
+    ) -> None:  # fmt: skip
+        fail = {"fail": "commit:RuntimeError", **sink_record.options}
+        with pytest.raises(crossdock.InternalError):
+            crossdock.copy(
+                words, f"shelf://{shelf}", sink_options=fail, stage=f"az://{container.container_name}",
+                stage_options=blob_options, keep_staging=True, run_id="r",
+            )  # fmt: skip
+        with pytest.raises(crossdock.AuthError, match="account_key"):
+            api.forget("r")
+        assert list(container.list_blobs())
+        asked: list[str] = []
+
+        def ask(what: str) -> str:
+            asked.append(what)
+            return KEY
+
+        api.forget("r", ask=ask)
+        assert asked == ["the stage's account_key"]
+        assert list(container.list_blobs()) == []
+
+
 class TestRefused:
     """One sentence, and nothing has changed anywhere."""
 

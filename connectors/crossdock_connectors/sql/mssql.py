@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr
 
-from crossdock import Capabilities, ConfigError, ConnectorConfig, ConnectorSpec, Location, Secrets, WriteMode
+from crossdock import (
+    BulkLoad,
+    Capabilities,
+    ConfigError,
+    ConnectorConfig,
+    ConnectorSpec,
+    Location,
+    Secrets,
+    WriteMode,
+)
 
 from .mssql_errors import classify
 
@@ -179,6 +188,16 @@ class MssqlConfig(ConnectorConfig):
         description="Sink: seconds (or 02:00:00) that a bulk copy or a statement of the commit may take; "
         "0: no limit",
     )
+    allow_copy_command: bool = Field(
+        default=False,
+        description="Sink: Synapse or Fabric fetches staged Parquet from Azure itself (COPY INTO), where a "
+        "copy goes by a stage there",
+    )
+    copy_command_credential: Literal["stage", "managed_identity"] = Field(
+        default="stage",
+        description="Sink: what COPY INTO reads the stage with: the stage's own key or SAS, or the server's "
+        "managed identity, with which a stage that is signed in to with Entra ID is read in any case",
+    )
     interim_schema_name: str = Field(
         default="", description="Sink: schema of the staging tables; default: that of the table"
     )
@@ -231,6 +250,7 @@ SPEC = ConnectorSpec(
     capabilities=Capabilities(
         write_modes=frozenset(WriteMode), visibility="atomic", private_staging=True,
         read_back="before_commit", cancel=True,
+        bulk_load=BulkLoad(frozenset({"parquet"}), frozenset({"https"})),
     ),
     open_source=_open_source,
     open_sink=_open_sink,

@@ -11,14 +11,17 @@ from crossdock import (
     AlreadyExistsError,
     Attempt,
     Begun,
+    BulkLoader,
     Cancellable,
     ConfigError,
+    NotSupportedError,
     ReadBack,
     Receipt,
     SchemaMismatchError,
     Sink,
     Source,
     Split,
+    StagedFile,
     Target,
     Unit,
     WriteMode,
@@ -31,6 +34,7 @@ from .identifiers import MSSQL
 from .mssql_columns import PREFIX, Column, columns_of, exists, missing, parts_of, unit_parts
 from .mssql_commit import commit, make_ready
 from .mssql_connection import Connection, Server
+from .mssql_copy_into import load as copy_into
 from .mssql_readback import StagedTables
 from .mssql_staging import Staging, prefix_of
 from .mssql_target import schema_of
@@ -48,7 +52,7 @@ _CONTROL = re.compile(r"[\0-\x1f\x7f]")
 
 
 @dataclass
-class MssqlSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], Cancellable):
+class MssqlSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], BulkLoader, Cancellable):
     """One table per unit, or ``table`` for all, or a stored procedure."""
 
     server: Server
@@ -171,6 +175,18 @@ class MssqlSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], Cancellable)
             return DirectWriter(self.server, staging, self.config)
         name = f"{staging.prefix}{split.index}_{attempt.number}"
         return StagingWriter(self.server, staging, self.config, name)
+
+    def can_load(self) -> bool:
+        return self.config.allow_copy_command
+
+    def load(self, handle: bytes, split: Split, attempt: Attempt, file: StagedFile) -> Receipt:
+        staging = Staging.decode(handle)
+        if staging.direct:
+            raise NotSupportedError("delivery=at-least-once loads rows straight into the table")
+        name = f"{staging.prefix}{split.index}_{attempt.number}"
+        with self.server.connect() as connection:
+            connection.limit(self.config.write_batch_timeout)
+            return copy_into(connection, staging, name, file, self.config.copy_command_credential)
 
     def commit(self, handle: bytes, receipts: Sequence[tuple[Split, Receipt]]) -> None:
         staging = Staging.decode(handle)

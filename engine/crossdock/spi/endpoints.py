@@ -244,8 +244,8 @@ class BulkLoader(ABC):
     """
 
     @abstractmethod
-    def can_load(self, file: StagedFile) -> bool:
-        """Whether ``load`` works for files like this one. Cheap; asked once per run."""
+    def can_load(self) -> bool:
+        """Whether to do so. Cheap; asked once per run."""
 
     @abstractmethod
     def load(self, handle: bytes, split: Split, attempt: Attempt, file: StagedFile) -> Receipt:

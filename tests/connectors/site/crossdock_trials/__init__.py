@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from crossdock import Capabilities, ConnectorConfig, ConnectorSpec, WriteMode, hookimpl
+from crossdock import BulkLoad, Capabilities, ConnectorConfig, ConnectorSpec, WriteMode, hookimpl
 
 from .files import HookedConfig, open_hooked
 from .kept import open_kept
 from .limited import LimitedConfig, open_limited
 from .rows import RowsConfig, open_rows
-from .shelf import ShelfConfig, ShelfSink
+from .shelf import FetchingShelf, ShelfConfig, ShelfSink
 from .switch import classify
 
 
@@ -62,6 +62,15 @@ def crossdock_connectors() -> list[ConnectorSpec]:
         replace(shelf, name="lateshelf", schemes=("lateshelf",), capabilities=late),
         replace(
             shelf, name="blindshelf", schemes=("blindshelf",), capabilities=replace(late, read_back="no")
+        ),
+        replace(
+            shelf,
+            name="fetchingshelf",
+            schemes=("fetchingshelf",),
+            open_sink=FetchingShelf,
+            capabilities=replace(
+                shelf.capabilities, bulk_load=BulkLoad(frozenset({"parquet"}), frozenset({"file"}))
+            ),
         ),
         hooked,
         replace(hooked, name="kept", schemes=("kept",), config=ConnectorConfig, open_store=open_kept),

@@ -15,8 +15,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from pydantic import Field, SecretStr
 
 from crossdock import (
@@ -24,14 +26,17 @@ from crossdock import (
     Attempt,
     AuthError,
     Begun,
+    BulkLoader,
     Cancellable,
     Location,
+    NotSupportedError,
     PlanHint,
     ReadBack,
     Receipt,
     Sink,
     Source,
     Split,
+    StagedFile,
     StageLostError,
     Target,
     Unit,
@@ -54,6 +59,7 @@ class ShelfConfig(TrialConfig):
     max_splits: int = Field(0, description="splits that a unit may have; 0 is any number")
     memory: int = Field(0, description="what a writer says that it needs")
     cancellable: bool = Field(False, description="whether a blocked write can be ended")
+    refuses: bool = Field(False, description="whether loading staged files does not work after all")
     password: SecretStr | None = Field(None, description="must be hunter2, where it is needed")
     needs_password: bool = Field(False, description="whether to ask for the password")
 
@@ -143,6 +149,30 @@ class ShelfSink(Sink[pa.RecordBatch], ReadBack[pa.RecordBatch]):
 
     def close(self) -> None:
         self.switch.note("sink closed")
+
+
+class FetchingShelf(ShelfSink, BulkLoader):
+    """Loads staged Parquet files of this machine by itself."""
+
+    def can_load(self) -> bool:
+        return True
+
+    def load(self, handle: bytes, split: Split, attempt: Attempt, file: StagedFile) -> Receipt:
+        self.switch("load", split.unit, split.index)
+        if self.config.refuses:
+            raise NotSupportedError("the shelf is not in the mood")
+        path = unquote(urlsplit(file.url).path)
+        self.switch.note("load", unit=split.unit, split=split.index, format=file.format, size=file.size)
+        schema = pa.ipc.read_schema(pa.py_buffer(b64decode(json.loads(handle)[3])))
+        part = self._part(handle, split, attempt.number)
+        writer = _ShelfWriter(self, part, schema, split, attempt.number)
+        try:
+            for batch in pq.ParquetFile(path).iter_batches():
+                writer.write(batch)
+            return writer.finish()
+        except BaseException:
+            writer.abort()
+            raise
 
 
 class _ShelfWriter(Writer[pa.RecordBatch]):
