@@ -30,7 +30,7 @@ from crossdock.files import tabular
 from crossdock.files.stage import StageSource
 from crossdock.journal import Journal
 from crossdock.plugins import registry
-from crossdock_connectors.stores import file, file_upload
+from crossdock_connectors.stores import file_store, file_upload
 from crossdock_connectors.tables import sqlite_database, sqlite_source
 
 JOURNAL = ("add_units", "begin", "add_receipts", "set_state", "set", "finish", "forget_splits")
@@ -71,7 +71,7 @@ class Failpoints:
     def install(self) -> None:
         for owner, names, prefix in (
             (Journal, JOURNAL, "journal"),
-            (file.FileStore, STORE, "store"),
+            (file_store.FileStore, STORE, "store"),
             (os, SYSTEM, "os"),
             (sqlite_database.Connection, ("run",), "sqlite"),
             (sqlite_database.Transaction, ("commit",), "sqlite"),
@@ -113,7 +113,7 @@ class Failpoints:
 
     def _tear(self, name: str, half: Callable[..., tuple[Any, ...]]) -> None:
         """At ``torn.name`` half of the bytes are written, then the process ends."""
-        for module in (file, file_upload):
+        for module in (file_store, file_upload):
             real = getattr(module, name, None)
             if real is None:
                 continue
@@ -177,7 +177,7 @@ def _record(carried: list[list[Any]], pause: float, change: dict[str, Any]) -> N
 
 
 def _change_when_open(change: dict[str, Any]) -> None:
-    real = file.FileStore.open_read
+    real = file_store.FileStore.open_read
     numbers = itertools.count(1)
 
     def open_read(self: Any, path: str, info: Any = None) -> Any:
@@ -186,7 +186,7 @@ def _change_when_open(change: dict[str, Any]) -> None:
             change_file(Path(change["path"]), change["how"])
         return reader
 
-    file.FileStore.open_read = open_read  # type: ignore[method-assign]
+    file_store.FileStore.open_read = open_read  # type: ignore[method-assign]
 
 
 def change_file(path: Path, how: str) -> None:
@@ -212,7 +212,7 @@ def _set_up(given: dict[str, Any], carried: list[list[Any]]) -> None:
         tabular.SMALLEST_SPLIT = tabular.LARGEST_SPLIT = smallest
         sqlite_source._SMALLEST, sqlite_source._PER_WORKER = 1000, 12
     if given.get("stream"):
-        file.FileStore.can_copy_from = lambda self, source: False  # type: ignore[method-assign]
+        file_store.FileStore.can_copy_from = lambda self, source: False  # type: ignore[method-assign]
     if given.get("boot_id"):
         file_upload.boot_id = lambda: given["boot_id"]
     retry.FIRST_WAIT = 0.01

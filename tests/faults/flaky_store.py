@@ -22,7 +22,8 @@ from crossdock import (
     hookimpl,
 )
 from crossdock_connectors.stores.file import SPEC as FILE
-from crossdock_connectors.stores.file import FileReader, FileStore
+from crossdock_connectors.stores.file_read import FileReader
+from crossdock_connectors.stores.file_store import FileStore
 
 PLAN: dict[str, Any] = {}
 _mutex = threading.Lock()

@@ -139,7 +139,7 @@ def _everything(master: int) -> str:
 # A source whose reads cannot be interrupted, as those of many drivers.
 STUCK = """
 import sys, threading
-from crossdock_connectors.stores.file import FileStore
+from crossdock_connectors.stores.file_store import FileStore
 from crossdock.__main__ import main
 entered = 0
 def stuck(*args):

@@ -188,7 +188,7 @@ def test_stopped_about_a_deletion(
     source: Path, out: Path, verify: bool, when: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another file that has since come under the name of one that was deleted is nobody's to delete."""
-    from crossdock_connectors.stores.file import FileStore
+    from crossdock_connectors.stores.file_store import FileStore
 
     content = fill(source, 4)
     delete, calls = FileStore.delete, []
@@ -218,7 +218,7 @@ def test_a_verified_unit_is_not_verified_again(
     source: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its source is gone, and its copy may have been moved on by whoever waited for it."""
-    from crossdock_connectors.stores.file import FileStore
+    from crossdock_connectors.stores.file_store import FileStore
 
     fill(source, 1, 1000)
     delete = FileStore.delete

@@ -192,7 +192,7 @@ class TestPreview:
             assert (found.rows.num_rows, found.more) == (10, True)
 
     def test_of_a_parquet_file_reads_a_part_of_a_row_group(self, tmp_path: Path) -> None:
-        from crossdock_connectors.stores.file import FileReader
+        from crossdock_connectors.stores.file_read import FileReader
 
         values = pa.array([os.urandom(100) for _ in range(200_000)])
         pq.write_table(pa.table({"v": values}), tmp_path / "a.parquet", use_dictionary=False)

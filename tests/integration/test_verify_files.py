@@ -201,7 +201,7 @@ def test_small_files(tmp_path: Path) -> None:
 
 
 def test_a_flipped_byte_in_one_of_many_small_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from crossdock_connectors.stores.file import FileStore
+    from crossdock_connectors.stores.file_store import FileStore
 
     folder = tmp_path / "in"
     folder.mkdir()

@@ -9,7 +9,7 @@ from crossdock import (
     Block,
     UploadRequest,
 )
-from crossdock_connectors.stores.file import FileStore
+from crossdock_connectors.stores.file_store import FileStore
 
 RUN = UploadRequest("run-1")
 OVER = UploadRequest("run-1", overwrite=True)

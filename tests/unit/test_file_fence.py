@@ -9,7 +9,7 @@ import pytest
 from file_samples import hidden, plant, put
 
 from crossdock import ConfigError, NotFoundError
-from crossdock_connectors.stores.file import FileStore
+from crossdock_connectors.stores.file_store import FileStore
 
 
 @pytest.fixture

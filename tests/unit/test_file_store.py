@@ -23,8 +23,9 @@ from crossdock import (
     TransientError,
     UploadRequest,
 )
-from crossdock_connectors.stores.file import SPEC, FileConfig, FileStore
+from crossdock_connectors.stores.file import SPEC, FileConfig
 from crossdock_connectors.stores.file_errors import classify, fault
+from crossdock_connectors.stores.file_store import FileStore
 
 
 @pytest.fixture

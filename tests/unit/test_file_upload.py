@@ -26,7 +26,7 @@ from crossdock import (
     UploadRequest,
 )
 from crossdock_connectors.stores import file_bytes, file_upload
-from crossdock_connectors.stores.file import FileStore
+from crossdock_connectors.stores.file_store import FileStore
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from crossdock import Attempt, Block, Receipt, Split, Target, Unit, WriteMode
 from crossdock.files.binary import FileTarget
 from crossdock.files.tabular import FormatSink
 from crossdock_connectors.formats.parquet import SPEC
-from crossdock_connectors.stores.file import FileStore
+from crossdock_connectors.stores.file_store import FileStore
 
 BATCH = pa.record_batch({"id": pa.array(range(100), pa.int64())})
 SPLIT = Split("t", 0, b"")

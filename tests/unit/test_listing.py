@@ -13,7 +13,7 @@ from crossdock import ConfigError, NotFoundError, ObjectInfo, Unit
 from crossdock.files.filters import chosen
 from crossdock.files.listing import Selection, info_of, pattern_regex, split_wildcard, version
 from crossdock.files.settings import StoreReadSettings
-from crossdock_connectors.stores.file import FileStore
+from crossdock_connectors.stores.file_store import FileStore
 
 
 @pytest.mark.parametrize(

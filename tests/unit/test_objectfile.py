@@ -14,7 +14,7 @@ from crossdock import ObjectInfo, ObjectReader, ShortReadError, UploadRequest
 from crossdock.files import objectfile
 from crossdock.files.objectfile import ObjectFile, PartStream, blocks_of
 from crossdock.limits import BufferPool
-from crossdock_connectors.stores.file import FileStore
+from crossdock_connectors.stores.file_store import FileStore
 
 DATA = bytes(range(256)) * 40
 

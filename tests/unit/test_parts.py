@@ -31,7 +31,7 @@ from crossdock.digest_range import ByteDigest
 from crossdock.files.binary import FileTarget
 from crossdock.files.parts import WrittenFile
 from crossdock.files.tabular import FormatSink
-from crossdock_connectors.stores.file import FileStore
+from crossdock_connectors.stores.file_store import FileStore
 
 SCHEMA = pa.schema([("id", pa.int64())])
 

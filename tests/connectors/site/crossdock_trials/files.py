@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import Field
 
 from crossdock import Block, Location, ObjectAttributes, ObjectInfo
-from crossdock_connectors.stores.file import FileReader, FileStore
+from crossdock_connectors.stores.file_read import FileReader
+from crossdock_connectors.stores.file_store import FileStore
 from crossdock_connectors.stores.file_upload import Upload
 
 from .switch import Switch, TrialConfig

@@ -18,7 +18,7 @@ from crossdock import (
     ObjectStore,
     UploadRequest,
 )
-from crossdock_connectors.stores.file import FileStore
+from crossdock_connectors.stores.file_store import FileStore
 
 FIELDS = frozenset(ObjectAttributes.__dataclass_fields__)
 

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pydantic import Field
 
 from crossdock import Block, ConnectorConfig, Location, ObjectInfo, ThrottledError, UploadRequest
-from crossdock_connectors.stores.file import FileReader, FileStore
+from crossdock_connectors.stores.file_read import FileReader
+from crossdock_connectors.stores.file_store import FileStore
 
 from .switch import Switch, TrialConfig
 
