@@ -51,7 +51,8 @@ def test_azure_asks_to_wait(number: int) -> None:
     ("words", "kind"),
     [("Login failed for user 'x'", AuthError), ("Client unable to establish connection", TransientError),
      ("SSL Provider: certificate verify failed", AuthError), ("Query timeout expired", TransientError),
-     ('Cannot open database "x" requested by the login', NotFoundError), ("a new sentence", InternalError)],
+     ('Cannot open database "x" requested by the login. The login failed.', NotFoundError),
+     ("a new sentence", InternalError)],
 )  # fmt: skip
 def test_by_words(words: str, kind: type[CrossdockError]) -> None:
     found = classify(exceptions.OperationalError("it failed", f"[Microsoft][SQL Server]{words}"))

@@ -72,8 +72,9 @@ _BY_NUMBER: dict[int, _Meaning] = {
 UNREACHED = "cannot be reached"
 # What the driver says of its own, and what a login is refused with: no number comes with that.
 _BY_TEXT: tuple[Rule, ...] = (
-    ("login failed", AuthError, "refuses the login"),
+    # Its text ends with "The login failed."
     ("cannot open database", NotFoundError, "lacks the database, or the login may not open it"),
+    ("login failed", AuthError, "refuses the login"),
     ("not currently available", TransientError, "is not available for a moment"),
     ("subject name does not match", AuthError, "shows the certificate of another host"),
     ("certificate", AuthError, "shows a certificate that this machine does not trust"),
