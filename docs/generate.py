@@ -20,6 +20,7 @@ import crossdock_connectors
 from crossdock import CrossdockError
 from crossdock.cli import app, describe
 from crossdock.plugins import Registry
+from crossdock.resolve_stage import StagingSettings
 from crossdock.spi import ConnectorSpec
 from crossdock_connectors.sql import mssql_types
 from crossdock_connectors.sql.mssql_values import form
@@ -167,6 +168,9 @@ def _settings(specs: list[ConnectorSpec]) -> Iterator[str]:
     for side, model in describe.settings_of(next(s for s in specs if s.kind == "store")).items():
         yield f"#### At the {side}: `{'-s' if side == 'source' else '-k'} key=value`\n"
         yield from _field_table(describe.fields_of(model))
+    yield "#### At the stage: `--stage-option key=value`\n"
+    yield "Beside the options of its store and of Parquet: Data Factory's `stagingSettings`.\n"
+    yield from _field_table(describe.fields_of(StagingSettings))
 
 
 def _options(spec: ConnectorSpec) -> Iterator[str]:

@@ -9,8 +9,10 @@ from contextlib import closing, contextmanager
 
 from .context import Context
 from .errors import CrossdockError
+from .files.tabular import FormatSink
 from .journal import Journal, UnitState
 from .opening import blaming, open_sink
+from .plugins import registry
 from .request import Resolved
 
 log = logging.getLogger(__name__)
@@ -49,8 +51,11 @@ def give_up_sink(journal: Journal, resolved: Resolved) -> None:
     if not (handles or beginnings):
         return
     with closing(open_sink(resolved)) as sink, blaming(resolved.sink.connector, "sink"):
+        able = registry().by_name(resolved.sink.connector).capabilities
         for _, handle in handles:
             sink.cleanup(handle)
+            if resolved.sink.stage and not able.private_staging and isinstance(sink, FormatSink):
+                sink.settle(handle)
         for _, unit in beginnings:
             sink.abandon(unit, journal.path.stem)
 

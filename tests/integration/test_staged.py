@@ -216,6 +216,17 @@ class TestServers:
         assert result.hops[0].sink.connector == result.hops[1].source.connector == "azureblob"
         assert list(container.list_blobs(include=["uncommittedblobs"])) == []
 
+    def test_failure_leaves_no_blocks_either(
+        self, shelf: Path, container: ContainerClient, blob_options: dict[str, str]
+    ) -> None:
+        with pytest.raises(crossdock.InternalError):
+            crossdock.copy(
+                "rows://here", f"shelf://{shelf}", stage=f"az://{container.container_name}",
+                stage_options=blob_options, parallel_copies=2,
+                source_options={"rows": "1000", "fail": "batch:RuntimeError", "fail_split": "5"},
+            )  # fmt: skip
+        assert list(container.list_blobs(include=["uncommittedblobs"])) == []
+
     def test_by_a_lake(self, adls: LakeRig, words: str, tmp_path: Path) -> None:
         crossdock.copy(
             words, f"sqlite:///{tmp_path}/b.db", stage=f"{adls.url}/staged", stage_options=adls.options,

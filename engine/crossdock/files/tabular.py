@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from ..errors import SchemaMismatchError, VerificationError
+from ..errors import NotFoundError, SchemaMismatchError, VerificationError
 from ..spi.data import Attempt, Begun, PlanHint, Receipt, Split, Target, Unit, UnitPage, WriteMode
 from ..spi.endpoints import ReadBack, Sink, Source, Writer
 from ..spi.format import FileFormat, Part
@@ -235,6 +235,16 @@ class FormatSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"]):
 
     def cleanup(self, handle: bytes) -> None:
         self.store.abort(_unpack(handle)[1])
+
+    def settle(self, handle: bytes) -> None:
+        """Make an object of what only has blocks, which no store deletes; for a target that is given up."""
+        path = _unpack(handle)[0]
+        try:
+            self.store.stat(path)
+        except NotFoundError:
+            upload = self.store.open_upload(path, UploadRequest("given-up"))
+            self.store.commit(upload, [])
+            self.store.abort(upload)
 
     def abandon(self, unit: Unit, run_id: str) -> None:
         self.store.abandon(self.target.path(unit), run_id)
