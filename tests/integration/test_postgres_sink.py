@@ -124,6 +124,45 @@ class TestInto:
         assert stored(database, "t") == []
         assert tables(database) == ["t"]
 
+    @pytest.mark.parametrize("there", [True, False])
+    def test_at_least_once(self, database: str, source_record: Record, there: bool) -> None:
+        """Rows show as splits are done; a failed one leaves none, and the report says which it was."""
+        if there:
+            sql(database, "CREATE TABLE t (word varchar(90), more int DEFAULT 7, value float8, id bigint)")
+            sql(database, "INSERT INTO t VALUES ('old', 0, 0, -1)")
+        fail = source_record.options | {"splits": "20", "fail": "batch:RuntimeError", "fail_split": "12"}
+        with pytest.raises(crossdock.InternalError):
+            crossdock.copy(
+                "rows://here", f"{database}#t", mode="append", source_options=fail, run_id="r", verify=True,
+                sink_options={"delivery": "at-least-once"},
+            )  # fmt: skip
+        seen = len(sql(database, "SELECT id FROM t"))
+        assert 0 < seen < ROWS
+        assert tables(database) == ["t"]
+        result = api.resume("r")
+        assert any("at least once" in note for note in result.notes)
+        assert result.verified
+        found = sql(database, "SELECT id, word, value FROM t WHERE id >= 0 ORDER BY id")
+        assert found == rows_of(expected_rows(ROWS))
+        assert tables(database) == ["t"]
+        assert not there or sql(database, "SELECT DISTINCT more FROM t WHERE id >= 0") == [(7,)]
+
+    def test_at_least_once_refuses_what_needs_a_transaction(self, database: str) -> None:
+        sql(database, "CREATE TABLE t (id int, word text, value float8)")
+        for mode, more, kind in (
+            ("overwrite", {}, crossdock.ConfigError),
+            ("append", {"pre_copy_script": "DELETE FROM t"}, crossdock.ConfigError),
+            ("append", {"write_behavior": "upsert", "keys": "id"}, crossdock.ConfigError),
+            ("append", {"table_option": "none"}, crossdock.SchemaMismatchError),
+        ):
+            with pytest.raises(kind):
+                crossdock.copy(
+                    "rows://here", f"{database}#t", mode=mode,
+                    sink_options={"delivery": "at-least-once"} | more,
+                )  # fmt: skip
+        assert stored(database, "t") == []
+        assert tables(database) == ["t"]
+
     def test_a_failed_overwrite_leaves_the_old_table(self, database: str, source_record: Record) -> None:
         crossdock.copy("rows://here", f"{database}#t", source_options={"rows": "10"})
         fail = source_record.options | {"fail": "batch:bad value", "fail_split": "6"}

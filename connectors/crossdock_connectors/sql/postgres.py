@@ -79,6 +79,11 @@ class PostgresConfig(ConnectorConfig):
         default="insert", description="Sink: upsert replaces rows with the same keys (mode append)"
     )
     keys: list[str] = Field(default=[], description="Sink: the columns that identify a row, for upsert")
+    delivery: Literal["exactly-once", "at-least-once"] = Field(
+        default="exactly-once",
+        description="Sink: at-least-once loads straight into the table (mode append): faster; rows show "
+        "split by split, and those of a split that was done when the process was killed may be there twice",
+    )
     table_option: Literal["auto_create", "none"] = Field(
         default="auto_create", description="Sink: create a missing table, or refuse"
     )
@@ -144,9 +149,13 @@ def _open_sink(config: PostgresConfig, location: Location) -> PostgresSink:
         raise ConfigError("write_behavior=upsert needs keys=column,column, and keys need it")
     if config.pre_copy_script and not table:
         raise ConfigError("pre_copy_script needs a table that the address names, as postgresql://...#table")
+    direct = config.delivery == "at-least-once"
+    if direct and (keys or config.pre_copy_script):
+        raise ConfigError("delivery=at-least-once has no transaction for keys or pre_copy_script")
     return PostgresSink(
-        database, schema, table, keys, config.table_option == "auto_create", config.pre_copy_script, weakness
-    )
+        database, schema, table, keys, config.table_option == "auto_create", config.pre_copy_script, direct,
+        weakness,
+    )  # fmt: skip
 
 
 SPEC = ConnectorSpec(

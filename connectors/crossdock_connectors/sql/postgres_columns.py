@@ -150,6 +150,20 @@ def assigned(
     return [_assigned(table, quote(n), kind, known[n]) for n, kind in zip(names, types, strict=True)]
 
 
+def check_loadable(names: Sequence[str], types: Sequence[str], target: Sequence[TargetColumn]) -> None:
+    """Raises SchemaMismatchError where a column that could be assigned to cannot be loaded as it is."""
+    known = {column.name: column for column in target}
+    for name, ours in zip(names, types, strict=True):
+        base = known[name].base
+        kind = f"{_TYPES.get(base[1:], base[1:])}[]" if base.startswith("_") else _TYPES.get(base, base)
+        same = (kind == "text" and ours == "text") or (kind in _TEXTS and ours == "text")
+        if not (same or kind == ours or (kind == "numeric" and ours.startswith("numeric("))):
+            raise SchemaMismatchError(
+                f"the column {name} is {known[name].full}, and {ours} cannot be loaded into it as it is",
+                hint="without delivery=at-least-once it is converted",
+            )
+
+
 def _assigned(table: str, name: str, ours: str, column: TargetColumn) -> str:
     found = None if column.generated else _expression(name, ours, column)
     if found is None:

@@ -12,7 +12,7 @@ from crossdock import NotFoundError, PlanHint, Split, Unit
 
 from ..readback import WrittenSource
 from . import postgres_staging as staging_
-from .postgres_database import Connection, Database
+from .postgres_database import Connection, Database, quote
 from .postgres_partition import by_place
 from .postgres_relation import Relation, find
 from .postgres_source import Plan, PostgresSource, pack
@@ -37,8 +37,9 @@ class StagedSource(WrittenSource):
         staging = self._staging
         with self._database.connect() as connection:
             relation = self._relation(connection)
-            columns = columns_of(connection.describe(f"SELECT * FROM {relation.sql}"), "text")
-            extra = staging_.others(connection, staging, self._loaded)
+            names = ", ".join(map(quote, staging.schema.names))
+            columns = columns_of(connection.describe(f"SELECT {names} FROM {relation.sql}"), "text")
+            extra = staging.direct or bool(staging_.others(connection, staging, self._loaded))
             wheres, rows = by_place(connection, relation, hint.parallel * 2, _SMALLEST)
         if not any(each.rows for each in self._loaded):
             return
@@ -50,7 +51,7 @@ class StagedSource(WrittenSource):
             )
 
     def _relation(self, connection: Connection) -> Relation:
-        found = find(connection, self._staging.schema_name, self._staging.name)
+        found = find(connection, self._staging.schema_name, self._staging.loaded)
         if found is None:
             raise self._staging.lost("its table does not exist")
         return found

@@ -30,7 +30,7 @@ from crossdock import (
 )
 
 from . import postgres_staging as staging_
-from .postgres_columns import assigned, check_names, columns_of, convert, stored
+from .postgres_columns import assigned, check_loadable, check_names, columns_of, convert, stored
 from .postgres_commit import commit
 from .postgres_database import Connection, Database, literal, quote
 from .postgres_readback import StagedSource
@@ -48,7 +48,8 @@ _MOST_WRITERS = 16
 class PostgresSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], Cancellable):
     """One table per unit, or ``table`` for all. With ``keys`` rows replace those with the same keys.
 
-    ``script`` runs in the transaction of the commit, before the rows.
+    ``script`` runs in the transaction of the commit, before the rows. ``direct``: nothing is staged, rows
+    go into the table, at least once.
     """
 
     database: Database
@@ -57,6 +58,7 @@ class PostgresSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], Cancellab
     keys: Sequence[str] = ()
     creates: bool = True
     script: str = ""
+    direct: bool = False
     weakness: str = ""
     _schema: str = field(default="", init=False)
 
@@ -69,6 +71,8 @@ class PostgresSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], Cancellab
         types = [stored(column)[0] for column in schema]
         check_names(schema.names)
         self._check_keys(schema.names, target.mode)
+        if self.direct and target.mode is not WriteMode.APPEND:
+            raise ConfigError("delivery=at-least-once adds to a table: it needs --mode append")
         with self.database.connect() as connection:
             within = self._in(connection)
             self._check_schema(connection, within)
@@ -86,7 +90,10 @@ class PostgresSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], Cancellab
             if found.kind not in ("r", "p"):
                 raise ConfigError(f"{table} in {connection.shown} is no table that can be written to")
             if target.mode is WriteMode.APPEND:
-                assigned(table, schema.names, types, columns_of(connection, found))
+                columns = columns_of(connection, found)
+                assigned(table, schema.names, types, columns)
+                if self.direct:
+                    check_loadable(schema.names, types, columns)
                 self._check_existing(connection, found)
 
     def _table(self, unit: Unit) -> str:
@@ -151,7 +158,10 @@ class PostgresSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], Cancellab
         with self.database.connect() as connection:
             within = self._in(connection)
             name = staging_name(run_id, within, table)
-            staging = Staging(within, table, name, target.mode, schema)
+            staging = Staging(within, table, name, target.mode, schema, self.direct)
+            if self.direct:
+                staging_.create_target(connection, staging)
+                return Begun(staging.encode(), max_writers=_MOST_WRITERS)
             # A table that is there gets copies of the rows; else the staging table becomes it.
             staging_.create(connection, staging, logged=find(connection, within, table) is None)
         return Begun(staging.encode(), max_writers=_MOST_WRITERS)
@@ -161,13 +171,18 @@ class PostgresSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], Cancellab
 
     def commit(self, handle: bytes, receipts: Sequence[tuple[Split, Receipt]]) -> None:
         staging = Staging.decode(handle)
+        if staging.direct:
+            return
         loaded = [Loaded.decode(receipt.token) for _, receipt in receipts]
         with self.database.connect() as connection:
             commit(connection, staging, loaded, self.keys, statements(self.script))
 
     def cleanup(self, handle: bytes) -> None:
+        staging = Staging.decode(handle)
+        if staging.direct:
+            return
         with self.database.connect() as connection:
-            staging_.cleanup(connection, Staging.decode(handle))
+            staging_.cleanup(connection, staging)
 
     def abandon(self, unit: Unit, run_id: str) -> None:
         import pyarrow as pa
@@ -196,7 +211,10 @@ class PostgresSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], Cancellab
         self.database.cancel()
 
     def notes(self) -> Sequence[str]:
-        return [self.weakness] if self.weakness else []
+        own = [self.weakness] if self.weakness else []
+        if self.direct:
+            own.append("rows were loaded at least once: after a kill some may be there twice")
+        return own
 
     def close(self) -> None:
         self.database.close()
@@ -226,7 +244,7 @@ class PostgresWriter(BulkWriter):
 
         reader = pa.RecordBatchReader.from_batches(schema, self.converted(items, converted))
         try:
-            connection.ingest(self._staging.schema_name, self._staging.name, reader)
+            connection.ingest(self._staging.schema_name, self._staging.loaded, reader)
         except Exception as error:
             if self.failure is not None:
                 raise self.failure from None

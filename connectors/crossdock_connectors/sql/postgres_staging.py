@@ -27,19 +27,28 @@ from .postgres_relation import PREFIX
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_VERSION = 1
+_VERSION = 2
 _COMMIT = -1  # in place of a split
 
 
 @dataclass(frozen=True, slots=True)
 class Staging:
-    """What a handle says. ``name`` is that of the staging table, the same for the same run and table."""
+    """What a handle says. ``name`` is that of the staging table, the same for the same run and table.
+
+    ``direct``: there is none, rows go straight into the target.
+    """
 
     schema_name: str
     table: str
     name: str
     mode: WriteMode
     schema: pa.Schema
+    direct: bool = False
+
+    @property
+    def loaded(self) -> str:
+        """The name of the table that writers load."""
+        return self.table if self.direct else self.name
 
     @property
     def target(self) -> str:
@@ -58,10 +67,16 @@ class Staging:
         """The SQL types of the staged columns."""
         return [stored(column)[0] for column in self.schema]
 
+    @property
+    def columns(self) -> str:
+        """The columns of a table that is made for the rows."""
+        pairs = zip(self.schema.names, self.types, strict=True)
+        return ", ".join(f"{quote(name)} {kind}" for name, kind in pairs)
+
     def encode(self) -> bytes:
         schema = b64encode(memoryview(self.schema.serialize())).decode()
         return json.dumps(
-            [_VERSION, self.schema_name, self.table, self.name, self.mode.value, schema]
+            [_VERSION, self.schema_name, self.table, self.name, self.mode.value, schema, self.direct]
         ).encode()
 
     @classmethod
@@ -71,9 +86,9 @@ class Staging:
         version, *fields = json.loads(handle)
         if version != _VERSION:
             raise ConfigError("the copy was begun by another version of crossdock; start it anew")
-        schema_name, table, name, mode, packed = fields
+        schema_name, table, name, mode, packed, direct = fields
         schema = pa.ipc.read_schema(pa.py_buffer(b64decode(packed)))
-        return cls(schema_name, table, name, WriteMode(mode), schema)
+        return cls(schema_name, table, name, WriteMode(mode), schema, direct)
 
     def lost(self, why: str) -> StageLostError:
         return StageLostError(f"what was staged for the table {self.table} is gone: {why}")
@@ -105,10 +120,7 @@ def create(connection: Connection, staging: Staging, *, logged: bool) -> None:
     """The staging table and its ledger. A crash of the server empties a table that is not logged."""
     with connection.transaction():
         drop(connection, staging.schema_name, staging.name)
-        listed = ", ".join(
-            f"{quote(n)} {kind}" for n, kind in zip(staging.schema.names, staging.types, strict=True)
-        )
-        connection.run(f"CREATE {'' if logged else 'UNLOGGED '}TABLE {staging.staged} ({listed})")
+        connection.run(f"CREATE {'' if logged else 'UNLOGGED '}TABLE {staging.staged} ({staging.columns})")
         connection.run(
             f"CREATE TABLE {staging.ledger} (split int, attempt bigint, transaction bigint, rows bigint, "
             "PRIMARY KEY (split, attempt))"
@@ -117,9 +129,15 @@ def create(connection: Connection, staging: Staging, *, logged: bool) -> None:
         connection.run(f"COMMENT ON TABLE {staging.staged} IS {literal(told)}")
 
 
+def create_target(connection: Connection, staging: Staging) -> None:
+    connection.run(f"CREATE TABLE IF NOT EXISTS {staging.target} ({staging.columns})")
+
+
 def register(connection: Connection, staging: Staging, split: int, attempt: int, rows: int) -> Loaded:
     """Within the attempt's transaction: note it in the ledger."""
     number = int(connection.value("SELECT pg_current_xact_id()::text")) % 2**32 if rows else 0
+    if staging.direct:
+        return Loaded(split, attempt, number, rows)
     connection.run(f"INSERT INTO {staging.ledger} VALUES ({split}, {attempt}, {number}, {rows})")
     return Loaded(split, attempt, number, rows)
 
