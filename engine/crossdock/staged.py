@@ -29,7 +29,7 @@ from .request import CopyRequest, Resolved
 from .resolve import resolve
 from .resolve_stage import Hop, folder_of, resolve_hops
 from .retry import again
-from .run import Run
+from .run import RESUMABLE, Run
 
 Progress = Callable[[Snapshot], None]
 NAMES = ("out", "into")
@@ -193,7 +193,8 @@ class StagedCopy:
     def _give_up(self, error: CrossdockError) -> None:
         """A copy that keeps its stage can go on; another one leaves nothing on the stage."""
         error.run_id = self.run_id
-        error.resumable = error.resumable and bool(self.journal.get("keep"))
+        # Whatever a hop says that has not begun: the one before it may be done.
+        error.resumable = isinstance(error, RESUMABLE) and bool(self.journal.get("keep"))
         if not error.resumable:
             try:
                 self.discard()

@@ -351,6 +351,14 @@ class TestBulkLoader:
             sink_options=record.options | options.pop("sink", {}), stage=stage, run_id="r", **options,
         )  # fmt: skip
 
+    def test_rows_of_child_processes(self, shelf: Path, stage: Path) -> None:
+        """They open the ends of both hops by themselves."""
+        result = crossdock.copy(
+            "gilrows://here", f"shelf://{shelf}", source_options={"rows": "1000"}, stage=stage, verify=True
+        )
+        assert read_shelf(shelf) == expected_rows(1000)
+        assert result.verified
+
     @pytest.mark.parametrize("verify", [False, True])
     def test_rows_do_not_pass_through_us(
         self, shelf: Path, stage: Path, sink_record: Record, verify: bool

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from crossdock import ConfigError, ConnectorSpec, FileFormat
-from crossdock.plan import End, decide
+from crossdock import BulkLoad, Capabilities, ConfigError, ConnectorSpec, FileFormat, WriteMode
+from crossdock.plan import End, decide, decide_stage
 
 
 def _format(name: str) -> ConnectorSpec:
@@ -105,3 +107,47 @@ def test_an_extension_that_no_format_has() -> None:
         decide(store(CSV, ".csv", name="a.csv"), store(name="out.paquet"), mapped=False)
     assert decide(store(CSV, ".csv", name="a.csv"), store(name="out"), mapped=False) == "binary"
     assert decide(store(name="a.x"), store(name="b.y"), mapped=False) == "binary"
+
+
+class TestStage:
+    """Staging format and store are those that both sides have."""
+
+    def store(self, **able: Any) -> ConnectorSpec:
+        given: dict[str, Any] = {"write_modes": frozenset({WriteMode.ERROR}), **able}
+        return ConnectorSpec("store", "", "store", capabilities=Capabilities(**given))
+
+    def table(self, **able: Any) -> ConnectorSpec:
+        def never(config: object, location: object) -> Any:
+            raise AssertionError("deciding opens nothing")
+
+        return ConnectorSpec("table", "", "table", open_sink=never, capabilities=Capabilities(**able))
+
+    def formats(self, *names: str) -> list[ConnectorSpec]:
+        lossy = ConnectorSpec("text", "", "format")
+        return [
+            lossy,
+            *(ConnectorSpec(n, "", "format", capabilities=Capabilities(stages=True)) for n in names),
+        ]
+
+    def test_any_sink_takes_the_rows(self) -> None:
+        found, loads = decide_stage(self.store(), self.table(), self.formats("columns"))
+        assert (found.name, loads) == ("columns", False)
+
+    def test_a_sink_that_fetches_chooses_the_format(self) -> None:
+        fetches = self.table(bulk_load=BulkLoad(frozenset({"other"}), frozenset({"https"})))
+        formats = self.formats("columns", "other")
+        found, loads = decide_stage(self.store(fetched_by="https"), fetches, formats)
+        assert (found.name, loads) == ("other", True)
+        assert decide_stage(self.store(fetched_by="file"), fetches, formats)[1] is False
+        assert decide_stage(self.store(), fetches, formats)[1] is False
+        assert decide_stage(self.store(fetched_by="https"), fetches, self.formats("columns"))[1] is False
+
+    def test_nothing_in_common(self) -> None:
+        with pytest.raises(ConfigError, match="no format that is installed can stage tables"):
+            decide_stage(self.store(), self.table(), self.formats())
+        with pytest.raises(ConfigError, match="table cannot be a stage"):
+            decide_stage(self.table(), self.table(), self.formats("columns"))
+        with pytest.raises(ConfigError, match="store cannot be a stage"):
+            decide_stage(self.store(write_modes=frozenset()), self.table(), self.formats("columns"))
+        with pytest.raises(ConfigError, match="reader cannot be written to"):
+            decide_stage(self.store(), ConnectorSpec("reader", "", "table"), self.formats("columns"))
