@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from servers.bridge import PASSWORD, Bridge, bridge, freetds, microsoft
 
 import crossdock
-from crossdock.spi import Location, Source
+from crossdock.spi import Location, PlanHint, Source, Target, Unit, WriteMode
 from crossdock_connectors.sql.odbc import SPEC
 
 ROWS: list[dict[str, Any]] = [
@@ -92,7 +93,7 @@ def test_a_result_that_breaks_off_is_no_short_success(
     """Microsoft's driver says that it has ended."""
     monkeypatch.setenv("CROSSDOCK_ODBC_DRIVERS", microsoft())
     source = opened(server.url(microsoft(), "broken"))
-    split = next(iter(source.plan(crossdock.spi.Unit("broken"), crossdock.spi.PlanHint())))
+    split = next(iter(source.plan(Unit("broken"), PlanHint())))
     with pytest.raises(crossdock.ShortReadError), source.read(split) as items:
         list(items)
 
@@ -114,3 +115,13 @@ def test_a_value_never_begins_another_attribute(server: Bridge, driver: str, tmp
             server.url(driver, "people").replace("uid=reader", "uid=nobody"), tmp_path, **{"password": value}
         )
     assert PASSWORD not in str(caught.value)
+
+
+def test_freetds_is_no_sink(server: Bridge) -> None:
+    """Arrays of parameters end its process."""
+    assert SPEC.open_sink is not None
+    config = SPEC.config.model_validate({"password": PASSWORD})
+    sink = SPEC.open_sink(config, Location.parse(server.url(freetds())))
+    target = Target(WriteMode.ERROR, pa.schema([("id", pa.int64())]))
+    with pytest.raises(crossdock.NotSupportedError, match="write with Microsoft's driver"):
+        sink.check(Unit("new"), target)

@@ -80,6 +80,11 @@ class OdbcSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], Cancellable):
 
     def check(self, unit: Unit, target: Target) -> None:
         name, schema, traits = self._name(unit), _schema(target), self.database.traits
+        if "tdsodbc" in traits.driver.lower():
+            raise NotSupportedError(
+                f"the driver {traits.driver} breaks down on arrays of parameters; write with Microsoft's "
+                "driver, or with the connector mssql"
+            )
         check_names(schema.names, traits)
         types = [stored(column, traits)[0] for column in schema]
         with self.database.connect() as connection:
