@@ -119,7 +119,7 @@ def has_schema(connection: Connection, schema: str) -> bool:
 def exists(connection: Connection, name: Name) -> str:
     """The kind of a table or view (``TABLE``, ``VIEW``, ...); empty where there is none."""
     with connection.cursor() as cursor:
-        rows = cursor.tables(table=_pattern(name.table)).fetchall()
+        rows = cursor.tables(**_patterns(connection, name)).fetchall()
     for row in rows:
         if str(row[2]) == name.table and (not name.schema or str(row[1] or "") == name.schema):
             return str(row[3] or "").upper()
@@ -142,7 +142,7 @@ def columns(connection: Connection, name: Name) -> list[Column]:
     if not kind:
         raise missing(connection, name)
     with connection.cursor() as cursor:
-        rows = cursor.columns(table=_pattern(name.table)).fetchall()
+        rows = cursor.columns(**_patterns(connection, name)).fetchall()
     found = [
         Column(
             str(row[3]),
@@ -157,6 +157,12 @@ def columns(connection: Connection, name: Name) -> list[Column]:
         if str(row[2]) == name.table and (not name.schema or str(row[1] or "") == name.schema)
     ]
     return sorted(found, key=lambda column: column.position)
+
+
+def _patterns(connection: Connection, name: Name) -> dict[str, str | None]:
+    """What a catalogue function is asked for. Without a schema some drivers look in the user's own only."""
+    schema = (_pattern(name.schema) if name.schema else None) or "%"
+    return {"table": _pattern(name.table), "schema": schema if connection.traits.schemas else None}
 
 
 def _pattern(name: str) -> str | None:
