@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
@@ -43,7 +44,7 @@ def by_key(
     *,
     given: tuple[str, str] | None = None,
 ) -> tuple[list[str], float]:
-    """Conditions on a column, together every row once (those without a key in the first).
+    """Conditions on a column, together every row once; many rows without a key have a condition of their own.
 
     ``given``: the least and the greatest key, as somebody says: what is beyond is in the first and the last.
     """
@@ -56,30 +57,37 @@ def by_key(
     if given is not None:
         low, high = (_parsed(name, kind, text) for text in given)
         return _evenly(name, kind, low, high, wanted), rows
-    keys = _sampled(connection, relation, name, rows)
-    if len(set(keys)) < wanted and kind in _EVEN:
+    sample = _sampled(connection, relation, name, rows)
+    keys = [key for key in sample if key is not None]
+    if not relation.stored and len(set(keys)) < wanted and kind in _EVEN:
         # An estimate that was far too high: the ends tell more.
         return _by_ends(connection, relation, name, kind, wanted), rows
     places: dict[str, int] = {}
     for key in keys:
         places.setdefault(key, len(places))
     found = list(places)
-    bounds = [found[rank] for rank in by_sample([places[key] for key in keys], wanted)]
-    return [each.predicate(name) for each in ranges([f"{literal(bound)}::{kind}" for bound in bounds])], rows
+    # Without a key they are in the first range, which would have more than its share.
+    apart = 2 * wanted * (len(sample) - len(keys)) > len(sample)
+    bounds = [found[rank] for rank in by_sample([places[key] for key in keys], wanted - apart)]
+    cut = ranges([f"{literal(bound)}::{kind}" for bound in bounds])
+    if not apart:
+        return [each.predicate(name) for each in cut], rows
+    wheres = [replace(each, nulls=False).predicate(name) for each in cut]
+    return [f"{name} IS NULL", *wheres], rows
 
 
-def _sampled(connection: Connection, relation: Relation, name: str, rows: float) -> list[str]:
-    """Some of the keys as texts, in the database's order of the keys."""
+def _sampled(connection: Connection, relation: Relation, name: str, rows: float) -> list[str | None]:
+    """Keys of some rows as texts, in the database's order of the keys; None for rows without one."""
     share = min(1.0, _SAMPLE / max(rows, 1.0))
-    sampled, condition = "", f"{name} IS NOT NULL"
+    sampled = condition = ""
     if share < 1 and relation.stored:
         sampled = f" TABLESAMPLE SYSTEM ({100 * share:.6f}) REPEATABLE (0)"
     elif share < 1:
-        condition += f" AND random() < {share:.9f}"
+        condition = f" WHERE random() < {share:.9f}"
     return [
         key
         for (key,) in connection.run(
-            f"SELECT k::text FROM (SELECT {name} AS k FROM {relation.rows()}{sampled} WHERE {condition} "
+            f"SELECT k::text FROM (SELECT {name} AS k FROM {relation.rows()}{sampled}{condition} "
             f"LIMIT {4 * _SAMPLE}) AS s ORDER BY s.k"
         )
     ]
