@@ -1,9 +1,10 @@
 """crossdock: an open integration runtime.
 
 Everything public is a name of this module: ``copy``, ``acopy`` and ``resume`` for people who move data,
-``test_connection``, ``browse``, ``schema`` and ``preview`` for those who look at it first;
-``hookimpl``, the classes of ``crossdock.spi`` and the errors for people who write connectors. Names
-are imported on first use, so that ``import crossdock`` costs next to nothing.
+``test_connection``, ``browse``, ``schema`` and ``preview`` for those who look at it first; ``check`` and
+``registry`` for those who plan copies; ``hookimpl``, the classes of ``crossdock.spi`` and the errors for
+people who write connectors. Names are imported on first use, so that ``import crossdock`` costs next to
+nothing.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ if TYPE_CHECKING:
     from .api import acopy as acopy
     from .api import copy as copy
     from .api import resume as resume
+    from .checking import check as check
     from .errors import *
     from .interactive import browse as browse
     from .interactive import preview as preview
     from .interactive import schema as schema
     from .interactive import test_connection as test_connection
     from .plugins import hookimpl as hookimpl
+    from .plugins import registry as registry
     from .report import CopyResult as CopyResult
     from .report import RunInfo as RunInfo
     from .report import Snapshot as Snapshot
@@ -42,10 +45,12 @@ _ENGINE = {
     "stage_out": "stages",
     "stage_remove": "stages",
     "browse": "interactive",
+    "check": "checking",
     "preview": "interactive",
     "schema": "interactive",
     "test_connection": "interactive",
     "hookimpl": "plugins",
+    "registry": "plugins",
     "CopyResult": "report",
     "RunInfo": "report",
     "Snapshot": "report",
@@ -75,6 +80,12 @@ _ERRORS = (
     "VerificationError",
 )
 _SPI = (
+    "AdfComputed",
+    "AdfEnd",
+    "AdfProperties",
+    "AdfRemark",
+    "AdfSecret",
+    "AdfTranslation",
     "Attempt",
     "Attributes",
     "Begun",
@@ -119,6 +130,7 @@ _SPI = (
     "WholeWriter",
     "WriteMode",
     "Writer",
+    "adf_connection_string",
 )
 _HOME = _ENGINE | dict.fromkeys(_ERRORS, "errors") | dict.fromkeys(_SPI, "spi")
 

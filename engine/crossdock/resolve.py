@@ -52,7 +52,7 @@ def resolve(request: CopyRequest, cancel: threading.Event | None = None, *, stag
     ends = source.end(found.get("name", "")), sink.end(placed.get("name", ""))
     payload = decide(*ends, mapped=request.map is not None, merging=merging, staged=staged)
     tabular = payload == "tabular"
-    _check_payload(source.settings, tabular=tabular)
+    check_payload(source.settings, tabular=tabular)
     wanted = wanted_block(request.block_size, sink.settings)
     block = block_size(wanted, sink.spec, source.spec)
     if tabular and sink.format and "name" not in placed:
@@ -294,7 +294,8 @@ def _exists(store: ObjectStore, name: str) -> bool:
     return True
 
 
-def _check_payload(settings: StoreReadSettings | None, *, tabular: bool) -> None:
+def check_payload(settings: StoreReadSettings | None, *, tabular: bool) -> None:
+    """Raises ConfigError for settings that make no sense for that payload."""
     if settings is None:
         return
     if tabular and settings.delete_files_after_completion:

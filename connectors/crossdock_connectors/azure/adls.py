@@ -13,6 +13,8 @@ from . import blob
 from .auth import signer
 
 if TYPE_CHECKING:
+    from crossdock import AdfEnd, AdfTranslation
+
     from .address import Place
     from .adls_store import AdlsStore
     from .adls_upload import Stage
@@ -73,6 +75,12 @@ def _blob_service(config: AdlsConfig, where: Place) -> Service:
 
 
 # Staged data is private to a run here; but what another run committed meanwhile is not replaced.
+def _from_adf(end: AdfEnd) -> AdfTranslation:
+    from .from_adf import of_lake
+
+    return of_lake(end)
+
+
 SPEC = replace(
     blob.SPEC,
     name="adls",
@@ -87,6 +95,7 @@ SPEC = replace(
         "AzureBlobFSWriteSettings",
     ),
     open_store=_open,
+    from_adf=_from_adf,
     # What stands before the @ of an address is the file system.
     secrets=replace(blob.SPEC.secrets, user=False),
     example="crossdock copy data/ abfss://landing@contoso.dfs.core.windows.net/data/",

@@ -12,6 +12,8 @@ from crossdock import Capabilities, ConnectorSpec, CrossdockError, Location, Wri
 from .auth import SECRETS, AzureConfig, signer
 
 if TYPE_CHECKING:
+    from crossdock import AdfEnd, AdfTranslation
+
     from .blob_store import BlobStore
 
 MIB = 1 << 20
@@ -49,6 +51,12 @@ def _classify(error: BaseException) -> CrossdockError | None:
     return classify(error)
 
 
+def _from_adf(end: AdfEnd) -> AdfTranslation:
+    from .from_adf import of_blob
+
+    return of_blob(end)
+
+
 SPEC = ConnectorSpec(
     name="azureblob",
     summary="Azure Blob Storage",
@@ -77,6 +85,7 @@ SPEC = ConnectorSpec(
     ),
     open_store=_open,
     classify=_classify,
+    from_adf=_from_adf,
     secrets=SECRETS,
     example="crossdock copy data/ az://landing/data/ -k account=contoso",
     requires=("azure.storage.blob", "azure.identity", "azure.core"),

@@ -14,7 +14,7 @@ from pydantic import Field, field_validator, model_validator
 from crossdock import ConnectorConfig, ConnectorSpec
 
 if TYPE_CHECKING:
-    from crossdock import FileFormat
+    from crossdock import AdfEnd, AdfTranslation, FileFormat
 
 Quoting = Literal["needed", "all", "none"]
 
@@ -100,6 +100,12 @@ def _open(config: Any) -> FileFormat:
     return DelimitedFormat(config)
 
 
+def _from_adf(end: AdfEnd) -> AdfTranslation:
+    from .delimited_adf import from_adf
+
+    return from_adf(end)
+
+
 SPEC = ConnectorSpec(
     name="delimited",
     summary="Delimited text: CSV, TSV and their relatives, large files read by several workers",
@@ -108,5 +114,6 @@ SPEC = ConnectorSpec(
     extensions=(".csv", ".tsv", ".psv", ".txt", ".csv.gz", ".tsv.gz"),
     adf_types=("DelimitedText", "DelimitedTextSource", "DelimitedTextSink"),
     open_format=_open,
+    from_adf=_from_adf,
     example="crossdock copy orders.csv orders.parquet -s 'types=id:int64,total:decimal(10,2)'",
 )

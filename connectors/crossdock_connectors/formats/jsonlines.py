@@ -12,7 +12,7 @@ from pydantic import Field, field_validator
 from crossdock import ConnectorConfig, ConnectorSpec
 
 if TYPE_CHECKING:
-    from crossdock import FileFormat
+    from crossdock import AdfEnd, AdfTranslation, FileFormat
 
 
 class JsonLinesConfig(ConnectorConfig):
@@ -48,6 +48,12 @@ def _open(config: Any) -> FileFormat:
     return JsonLinesFormat(config)
 
 
+def _from_adf(end: AdfEnd) -> AdfTranslation:
+    from .jsonlines_adf import from_adf
+
+    return from_adf(end)
+
+
 SPEC = ConnectorSpec(
     name="jsonlines",
     summary="JSON lines: one JSON object per line",
@@ -56,5 +62,6 @@ SPEC = ConnectorSpec(
     extensions=(".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz"),
     adf_types=("Json", "JsonSource", "JsonSink"),
     open_format=_open,
+    from_adf=_from_adf,
     example="crossdock copy events.jsonl events.parquet -s 'types=at:timestamp,price:decimal(10,2)'",
 )

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from crossdock import Capabilities, ConnectorConfig, ConnectorSpec
 
 if TYPE_CHECKING:
-    from crossdock import FileFormat
+    from crossdock import AdfEnd, AdfTranslation, FileFormat
 
 _LEVELS = {"gzip": (1, 9), "zstd": (-7, 22), "lz4": (1, 12)}
 
@@ -57,6 +57,12 @@ def _open(config: Any) -> FileFormat:
     return ParquetFormat(config)
 
 
+def _from_adf(end: AdfEnd) -> AdfTranslation:
+    from .parquet_adf import from_adf
+
+    return from_adf(end)
+
+
 SPEC = ConnectorSpec(
     name="parquet",
     summary="Apache Parquet files, read and written in parallel by row groups",
@@ -66,5 +72,6 @@ SPEC = ConnectorSpec(
     adf_types=("Parquet", "ParquetSource", "ParquetSink"),
     capabilities=Capabilities(stages=True),
     open_format=_open,
+    from_adf=_from_adf,
     example="crossdock copy 'data/*.csv' flights.parquet -k compression=zstd",
 )

@@ -22,6 +22,8 @@ from crossdock import (
 from .mssql_errors import classify
 
 if TYPE_CHECKING:
+    from crossdock import AdfEnd, AdfTranslation
+
     from .mssql_sink import MssqlSink
     from .mssql_source import MssqlSource
 
@@ -236,6 +238,12 @@ def _open_sink(config: MssqlConfig, location: Location) -> MssqlSink:
     return MssqlSink(Server.of(config, location), config, table)
 
 
+def _from_adf(end: AdfEnd) -> AdfTranslation:
+    from .mssql_adf import from_adf
+
+    return from_adf(end)
+
+
 SPEC = ConnectorSpec(
     name="mssql",
     summary="Tables of SQL Server and Azure SQL",
@@ -245,7 +253,8 @@ SPEC = ConnectorSpec(
     adf_types=(
         "SqlServer", "SqlServerTable", "SqlServerSource", "SqlServerSink", "AzureSqlDatabase",
         "AzureSqlTable",
-        "AzureSqlSource", "AzureSqlSink", "AzureSqlMI", "AzureSqlMITable", "SqlMISource", "SqlMISink",
+        "AzureSqlSource", "AzureSqlSink", "SqlSource", "SqlSink", "AzureSqlDW", "AzureSqlDWTable",
+        "SqlDWSource", "SqlDWSink", "AzureSqlMI", "AzureSqlMITable", "SqlMISource", "SqlMISink",
     ),
     capabilities=Capabilities(
         write_modes=frozenset(WriteMode), visibility="atomic", private_staging=True,
@@ -255,6 +264,7 @@ SPEC = ConnectorSpec(
     open_source=_open_source,
     open_sink=_open_sink,
     classify=classify,
+    from_adf=_from_adf,
     secrets=Secrets(environment={"": (PASSWORD_VARIABLE,), "password": (PASSWORD_VARIABLE,)}),
     example="crossdock copy 'mssql://reader@sql.example:1433/sales#dbo.orders' orders.parquet",
     requires=("mssql_python",),

@@ -11,6 +11,8 @@ from crossdock import Capabilities, ConfigError, ConnectorConfig, ConnectorSpec,
 from .odbc_errors import classify
 
 if TYPE_CHECKING:
+    from crossdock import AdfEnd, AdfTranslation
+
     from .odbc_connection import Database
     from .odbc_sink import OdbcSink
     from .odbc_source import OdbcSource
@@ -104,6 +106,12 @@ def _open_sink(config: OdbcConfig, location: Location) -> OdbcSink:
     return OdbcSink(_database(config, location), location.fragment, config.schema_name)
 
 
+def _from_adf(end: AdfEnd) -> AdfTranslation:
+    from .odbc_adf import from_adf
+
+    return from_adf(end)
+
+
 SPEC = ConnectorSpec(
     name="odbc",
     summary="Tables of any database with an ODBC driver",
@@ -123,6 +131,7 @@ SPEC = ConnectorSpec(
     open_source=_open_source,
     open_sink=_open_sink,
     classify=classify,
+    from_adf=_from_adf,
     secrets=Secrets(
         query=("connection_string",),
         environment={"": (PASSWORD_VARIABLE,), "password": (PASSWORD_VARIABLE,)},

@@ -13,6 +13,8 @@ from .postgres_errors import classify
 from .ranges import PLACEHOLDER
 
 if TYPE_CHECKING:
+    from crossdock import AdfEnd, AdfTranslation
+
     from .postgres_database import Database
     from .postgres_sink import PostgresSink
     from .postgres_source import PostgresSource
@@ -158,6 +160,12 @@ def _open_sink(config: PostgresConfig, location: Location) -> PostgresSink:
     )  # fmt: skip
 
 
+def _from_adf(end: AdfEnd) -> AdfTranslation:
+    from .postgres_adf import from_adf
+
+    return from_adf(end)
+
+
 SPEC = ConnectorSpec(
     name="postgres",
     summary="Tables of a PostgreSQL database",
@@ -179,6 +187,7 @@ SPEC = ConnectorSpec(
     open_source=_open_source,
     open_sink=_open_sink,
     classify=classify,
+    from_adf=_from_adf,
     secrets=Secrets(environment={"password": ("PGPASSWORD",), "": ("PGPASSWORD",)}),
     example="crossdock copy 'data/*.csv' 'postgresql://user@host/db#sales.orders'",
     requires=("adbc_driver_postgresql", "adbc_driver_manager"),

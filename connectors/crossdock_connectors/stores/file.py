@@ -12,6 +12,8 @@ from crossdock import Capabilities, ConfigError, ConnectorConfig, ConnectorSpec,
 from .file_errors import classify
 
 if TYPE_CHECKING:
+    from crossdock import AdfEnd, AdfTranslation
+
     from .file_store import FileStore
 
 
@@ -43,6 +45,12 @@ def _absolute(location: Location) -> Location:
     return location.with_path(path + "/" if folder else path)
 
 
+def _from_adf(end: AdfEnd) -> AdfTranslation:
+    from .file_adf import from_adf
+
+    return from_adf(end)
+
+
 SPEC = ConnectorSpec(
     name="file",
     summary="Files of this machine and of mounted shares",
@@ -69,5 +77,6 @@ SPEC = ConnectorSpec(
     open_store=_open,
     classify=classify,
     absolute=_absolute,
+    from_adf=_from_adf,
     example="crossdock copy 'data/*.csv' archive/ --sink-format parquet",
 )

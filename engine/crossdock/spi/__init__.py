@@ -1,5 +1,14 @@
 """The plugin contract: all that a connector implements or is given. No vendor, no engine."""
 
+from .adf import (
+    AdfComputed,
+    AdfEnd,
+    AdfProperties,
+    AdfRemark,
+    AdfSecret,
+    AdfTranslation,
+    adf_connection_string,
+)
 from .browse import Browsable, Entry, EntryPage, Reached
 from .data import Attempt, Begun, PlanHint, Receipt, Split, Target, Unit, UnitPage, WriteMode
 from .endpoints import BulkLoader, BulkWriter, Cancellable, Copier, ReadBack, Sink, Source, Writer
@@ -21,6 +30,12 @@ from .store import (
 )
 
 __all__ = [
+    "AdfComputed",
+    "AdfEnd",
+    "AdfProperties",
+    "AdfRemark",
+    "AdfSecret",
+    "AdfTranslation",
     "Attempt",
     "Attributes",
     "Begun",
@@ -65,4 +80,5 @@ __all__ = [
     "WholeWriter",
     "WriteMode",
     "Writer",
+    "adf_connection_string",
 ]

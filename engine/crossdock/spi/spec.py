@@ -14,6 +14,7 @@ from .data import WriteMode
 
 if TYPE_CHECKING:
     from ..errors import CrossdockError
+    from .adf import AdfEnd, AdfTranslation
     from .endpoints import Sink, Source
     from .format import FileFormat
     from .store import ObjectStore
@@ -146,7 +147,8 @@ class ConnectorSpec:
     Factory type names it answers to. A format without ``open_format`` stands for bytes as they are.
     ``requires`` are the modules it imports late and ``extra`` is what to install for them. Factories get
     the validated config; ``classify`` maps a driver's exception or returns None. ``absolute`` gives the
-    address that means the same in any working directory: a run is resumed in another one.
+    address that means the same in any working directory: a run is resumed in another one. ``from_adf``
+    says what one end of a copy means that Data Factory's JSON defines with ``adf_types``.
     """
 
     name: str
@@ -164,6 +166,7 @@ class ConnectorSpec:
     open_sink: Callable[[Any, Location], Sink[Any]] | None = None
     classify: Callable[[BaseException], CrossdockError | None] = _unclassified
     absolute: Callable[[Location], Location] = _as_it_is
+    from_adf: Callable[[AdfEnd], AdfTranslation] | None = None
     secrets: Secrets = field(default_factory=Secrets)
     example: str = ""
     requires: tuple[str, ...] = ()

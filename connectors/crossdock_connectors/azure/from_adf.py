@@ -1,0 +1,124 @@
+"""Linked services and locations of Azure Blob Storage and ADLS Gen2, as Data Factory writes them."""
+
+from __future__ import annotations
+
+from urllib.parse import quote, urlsplit
+
+from pydantic import SecretStr
+
+from crossdock import AdfEnd, AdfSecret, AdfTranslation, WriteMode, adf_connection_string
+
+_IDENTITY = (
+    "servicePrincipalId",
+    "servicePrincipalKey",
+    "servicePrincipalCredential",
+    "tenant",
+    "credential",
+)
+
+
+def of_blob(end: AdfEnd) -> AdfTranslation:
+    """``az://container/`` with the account, or the endpoint and the SAS that the linked service names."""
+    service = end.linked_service
+    options: dict[str, str] = {}
+    secrets: dict[str, SecretStr | AdfSecret] = {}
+    host = ""
+    parts = adf_connection_string(service)
+    if "connectionString" in service and not parts:
+        secrets["connection_string"] = service.secret("connectionString") or AdfSecret("connectionString")
+    if parts:
+        account = parts.pop("accountname", "")
+        suffix = parts.pop("endpointsuffix", "core.windows.net")
+        endpoint = parts.pop("blobendpoint", "")
+        protocol = parts.pop("defaultendpointsprotocol", "https")
+        host = urlsplit(endpoint).hostname or f"{account}.blob.{suffix}"
+        if account:
+            options["account"] = account
+        if endpoint or suffix != "core.windows.net" or protocol != "https":
+            options["endpoint"] = endpoint or f"{protocol}://{host}"
+        if key := parts.pop("accountkey", ""):
+            secrets["account_key"] = SecretStr(key)
+        if sas := parts.pop("sharedaccesssignature", ""):
+            secrets["sas_token"] = SecretStr(sas)
+        if parts:
+            service.refuse("connectionString", f"its parts {', '.join(sorted(parts))} mean nothing here")
+    elif endpoint := service.text("serviceEndpoint"):
+        options["endpoint"], host = endpoint.rstrip("/"), urlsplit(endpoint).hostname or ""
+    _uri(end, options, secrets)
+    _sign_in(end, options, secrets)
+    service.ignore("accountKind", "encryptedCredential", "serviceEndpoint", "containerUri")
+    container, below = _container(end, "container")
+    place = f"az://{container}/{below}"
+    return AdfTranslation(place, options, secrets, WriteMode.OVERWRITE, container, (host,) if host else ())
+
+
+def of_lake(end: AdfEnd) -> AdfTranslation:
+    """``abfss://filesystem@account.dfs.core.windows.net/``."""
+    service = end.linked_service
+    options: dict[str, str] = {}
+    secrets: dict[str, SecretStr | AdfSecret] = {}
+    url = urlsplit(service.text("url"))
+    host = url.netloc or url.path.strip("/") or "computed.dfs.core.windows.net"
+    if "url" not in service and "sasUri" not in service:
+        service.refuse("url", "there is no url of the account", "error")
+    if url.scheme == "http":
+        options["endpoint"] = service.text("url").rstrip("/")
+    _uri(end, options, secrets)
+    _sign_in(end, options, secrets)
+    service.ignore("encryptedCredential")
+    system, below = _container(end, "fileSystem")
+    place = f"abfss://{system}@{host}/{below}"
+    return AdfTranslation(
+        place, options, secrets, WriteMode.OVERWRITE, system, (urlsplit(f"//{host}").hostname or "",)
+    )
+
+
+def _container(end: AdfEnd, name: str) -> tuple[str, str]:
+    """The container, and of a stage the quoted folder in it; a stage has one path for both."""
+    location = end.dataset.inner("location")
+    if end.side != "stage":
+        return location.text(name), ""
+    container, _, folder = location.text("folderPath").strip("/").partition("/")
+    return container, quote(f"{folder}/") if folder else ""
+
+
+def _uri(end: AdfEnd, options: dict[str, str], secrets: dict[str, SecretStr | AdfSecret]) -> None:
+    """An address with a shared access signature in it, which is a secret whole."""
+    service = end.linked_service
+    if "sasUri" not in service:
+        return
+    uri = service.secret("sasUri")
+    if isinstance(uri, SecretStr):
+        parts = urlsplit(uri.get_secret_value())
+        options["endpoint"] = f"{parts.scheme}://{parts.netloc}"
+        if parts.query:
+            secrets["sas_token"] = SecretStr(parts.query)
+        if parts.path.strip("/"):
+            service.refuse(
+                "sasUri", "only a signature for the whole account is supported, not for a container"
+            )
+    else:
+        secrets["sas_token"] = uri or AdfSecret("sasUri")
+
+
+def _sign_in(end: AdfEnd, options: dict[str, str], secrets: dict[str, SecretStr | AdfSecret]) -> None:
+    service = end.linked_service
+    for name, option in (("accountKey", "account_key"), ("sasToken", "sas_token")):
+        if (secret := service.secret(name)) is not None:
+            secrets[option] = secret
+    kind = service.text("authenticationType").lower()
+    if any(name in service for name in _IDENTITY) or kind in ("serviceprincipal", "msi"):
+        # azure-identity takes it from the environment of the process.
+        options["auth"] = "entra"
+        for name in _IDENTITY:
+            if name in service:
+                service.refuse(name, "the identity is the one of this process (AZURE_CLIENT_ID, ...)", "note")
+    elif kind == "anonymous":
+        options["auth"] = "anonymous"
+        if uri := service.text("containerUri"):
+            parts = urlsplit(uri)
+            options["endpoint"] = f"{parts.scheme}://{parts.netloc}"
+    elif not secrets:
+        # Without a key or a signature Data Factory signs in as its managed identity.
+        options["auth"] = "entra"
+    service.ignore("servicePrincipalCredentialType", "azureCloudType")

@@ -1,0 +1,223 @@
+"""SQL Server, Azure SQL and Synapse SQL as Data Factory defines them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from pydantic import SecretStr
+
+from crossdock import AdfEnd, AdfProperties, AdfSecret, AdfTranslation, WriteMode, adf_connection_string
+
+_ISOLATION = dict.fromkeys(
+    ("ReadCommitted", "ReadUncommitted", "RepeatableRead", "Serializable", "Snapshot"), ""
+)
+_PARTITIONS = {name: name for name in ("None", "PhysicalPartitionsOfTable", "DynamicRange")}
+_BEHAVIORS = {"insert": "insert", "upsert": "upsert", "storedProcedure": "stored_procedure"}
+_TABLE = {"none": "none", "autoCreate": "auto_create"}
+_ENCRYPT = {
+    "mandatory": "yes",
+    "true": "yes",
+    "yes": "yes",
+    "strict": "strict",
+    "optional": "no",
+    "false": "no",
+    "no": "no",
+}
+_IDENTITY = (
+    "servicePrincipalId",
+    "servicePrincipalKey",
+    "servicePrincipalCredential",
+    "tenant",
+    "credential",
+)
+# Of a connection: nothing that is read or written depends on them.
+_TUNING = (
+    "connectRetryCount", "connectRetryInterval", "loadBalanceTimeout", "maxPoolSize", "minPoolSize",
+    "multipleActiveResultSets", "packetSize", "pooling", "encryptedCredential", "azureCloudType",
+    "servicePrincipalCredentialType",
+)  # fmt: skip
+_TUNING_PARTS = {
+    "connectretrycount", "connectretryinterval", "load balance timeout", "max pool size", "min pool size",
+    "multipleactiveresultsets", "packet size", "pooling", "persist security info", "application name", "app",
+}  # fmt: skip
+
+
+def from_adf(end: AdfEnd) -> AdfTranslation:
+    service = end.linked_service
+    parts = adf_connection_string(service)
+    secrets: dict[str, SecretStr | AdfSecret] = {}
+    if "connectionString" in service and not parts:
+        # Where the whole text is a secret, nothing of it is known before the run.
+        secrets["password"] = service.secret("connectionString") or AdfSecret("connectionString")
+        if isinstance(secrets["password"], SecretStr):
+            secrets["password"] = AdfSecret("connectionString")
+    server = _first(parts, "data source", "server", "address", "addr") or service.text("server")
+    database = _first(parts, "initial catalog", "database") or service.text("database")
+    user = _first(parts, "user id", "uid", "user") or service.text("userName")
+    if (given := service.secret("password")) is not None:
+        secrets["password"] = given
+    elif text := _first(parts, "password", "pwd"):
+        secrets["password"] = SecretStr(text) if text.strip("*") else AdfSecret("password")
+    options = _connection(service, parts)
+    _sign_in(service, parts, user, options)
+    if parts.keys() - _TUNING_PARTS:
+        names = ", ".join(sorted(parts.keys() - _TUNING_PARTS))
+        service.refuse("connectionString", f"its parts {names} mean nothing here")
+    service.ignore(*_TUNING)
+    host = _host(server.removeprefix("tcp:"), service)
+    login = f"{quote(user, safe='')}@" if user and options.get("auth") != "entra" else ""
+    table = _table(end)
+    if end.is_sink:
+        _write(end, options)
+    else:
+        _read(end, options)
+    mode = WriteMode.APPEND if end.is_sink else None
+    named = f"#{quote(table)}" if table and not options.keys() & {"query", "procedure"} else ""
+    address = f"mssql://{login}{host or 'computed'}/{quote(database or 'computed', safe='')}{named}"
+    return AdfTranslation(address, options, secrets, mode, hosts=(host.partition(":")[0],) if host else ())
+
+
+def _first(parts: dict[str, str], *names: str) -> str:
+    found = [parts.pop(name) for name in names if name in parts]
+    return found[0] if found else ""
+
+
+def _host(server: str, service: AdfProperties) -> str:
+    if "\\" in server:
+        what = f"the instance {server.partition(chr(92))[2]!r} has no address; give its port, as host,1433"
+        service.refuse("server" if "server" in service else "connectionString", what)
+    host, comma, port = server.partition("\\")[0].partition(",")
+    host = {".": "localhost", "(local)": "localhost"}.get(host.strip(), host.strip())
+    return f"{host}:{port.strip()}" if comma else host
+
+
+def _connection(service: AdfProperties, parts: dict[str, str]) -> dict[str, str]:
+    options: dict[str, str] = {}
+    encrypt = _first(parts, "encrypt") or service.text("encrypt")
+    if encrypt:
+        options["encrypt"] = _ENCRYPT.get(encrypt.lower(), "yes")
+    trust = _first(parts, "trustservercertificate", "trust server certificate") or service.text(
+        "trustServerCertificate"
+    )
+    if trust.lower() in ("true", "yes"):
+        options["trust_server_certificate"] = "true"
+    seconds = _first(parts, "connection timeout", "connect timeout", "timeout") or service.text(
+        "connectTimeout"
+    )
+    if seconds.isdigit() and 0 < int(seconds) <= 3600:
+        options["connect_timeout"] = seconds
+    for name in ("alwaysEncryptedSettings", "failoverPartner", "hostNameInCertificate"):
+        if name in service:
+            service.refuse(name, "this is not supported")
+    for name in ("applicationIntent", "multiSubnetFailover", "commandTimeout"):
+        if name in service:
+            service.refuse(name, "the driver's default is used", "note")
+    for name in ("applicationintent", "multisubnetfailover"):
+        if _first(parts, name):
+            service.refuse("connectionString", f"{name}: the driver's default is used", "note")
+    return options
+
+
+def _sign_in(service: AdfProperties, parts: dict[str, str], user: str, options: dict[str, str]) -> None:
+    kind = service.text("authenticationType").lower()
+    integrated = _first(parts, "integrated security", "trusted_connection") or service.text(
+        "integratedSecurity"
+    )
+    if kind == "windows" or (not user and integrated.lower() in ("true", "yes", "sspi")):
+        options["auth"] = "integrated"
+        if user:
+            service.refuse("userName", "Windows authentication is as the user of this process", "note")
+    elif any(name in service for name in _IDENTITY) or not user or "managed" in kind or "principal" in kind:
+        options["auth"] = "entra"
+        for name in _IDENTITY:
+            if name in service:
+                service.refuse(name, "the identity is the one of this process (AZURE_CLIENT_ID, ...)", "note")
+
+
+def _table(end: AdfEnd) -> str:
+    table, schema = end.dataset.text("table"), end.dataset.text("schema")
+    legacy = end.dataset.text("tableName")
+    return (f"{_quoted(schema)}.{_quoted(table)}" if schema else _quoted(table)) if table else legacy
+
+
+def _quoted(name: str) -> str:
+    return "[" + name.replace("]", "]]") + "]"
+
+
+def _read(end: AdfEnd, options: dict[str, str]) -> None:
+    source = end.activity
+    if query := source.text("sqlReaderQuery"):
+        options["query"] = query
+        if "?Adf" in query:
+            source.refuse("sqlReaderQuery", "a condition of partitions in a query is not supported")
+    if procedure := source.text("sqlReaderStoredProcedureName"):
+        options["procedure"] = procedure
+    if parameters := source.get("storedProcedureParameters"):
+        options["parameters"] = _parameters(parameters)
+    if level := source.choice("isolationLevel", {name: name for name in _ISOLATION}):
+        options["isolation_level"] = level
+    if (timeout := _seconds(source.text("queryTimeout"))) is not None:
+        options["query_timeout"] = timeout
+    # Data Factory reads in one piece unless it is told otherwise.
+    options["partition_option"] = source.choice("partitionOption", _PARTITIONS, "None")
+    settings = source.inner("partitionSettings")
+    for name, option in (
+        ("partitionColumnName", "partition_column"),
+        ("partitionLowerBound", "partition_lower_bound"),
+        ("partitionUpperBound", "partition_upper_bound"),
+    ):
+        value = settings.text(name)
+        if value and options["partition_option"] == "DynamicRange":
+            options[option] = value
+    source.ignore("produceAdditionalTypes")
+
+
+def _write(end: AdfEnd, options: dict[str, str]) -> None:
+    sink = end.activity
+    options["write_behavior"] = sink.choice("writeBehavior", _BEHAVIORS, "insert")
+    options["table_option"] = sink.choice("tableOption", _TABLE, "none")
+    upsert = sink.inner("upsertSettings")
+    keys = upsert.get("keys")
+    if isinstance(keys, list) and keys and options["write_behavior"] == "upsert":
+        options["keys"] = ",".join(map(str, keys))
+    if schema := upsert.text("interimSchemaName"):
+        options["interim_schema_name"] = schema
+    upsert.ignore("useTempDB")
+    for name, option in (
+        ("preCopyScript", "pre_copy_script"),
+        ("sqlWriterStoredProcedureName", "stored_procedure"),
+        ("sqlWriterTableType", "stored_procedure_table_type"),
+        ("storedProcedureTableTypeParameterName", "stored_procedure_table_type_parameter_name"),
+    ):
+        if value := sink.text(name):
+            options[option] = value
+    if parameters := sink.get("storedProcedureParameters"):
+        options["stored_procedure_parameters"] = _parameters(parameters)
+    if "stored_procedure" in options:
+        # Older definitions name a procedure and no behaviour.
+        options["write_behavior"] = "stored_procedure"
+    if (size := sink.whole("writeBatchSize")) is not None:
+        options["write_batch_size"] = str(size)
+    if (seconds := _seconds(sink.text("writeBatchTimeout"))) is not None:
+        options["write_batch_timeout"] = seconds
+    if (lock := sink.flag("sqlWriterUseTableLock")) is not None:
+        options["table_lock"] = "true" if lock else "false"
+    for name in ("allowPolyBase", "polyBaseSettings", "allowCopyCommand", "copyCommandSettings"):
+        if sink.get(name) not in (None, False):
+            sink.refuse(name, "rows are sent by bulk copy instead", "note")
+
+
+def _parameters(value: object) -> str:
+    return json.dumps(dict(value)) if isinstance(value, Mapping) else str(value)
+
+
+def _seconds(span: str) -> str | None:
+    """``02:00:00`` in seconds; a day comes before it with a dot."""
+    days, dot, time = span.rpartition(".") if span.count(":") == 2 else ("", "", span)
+    fields = time.split(":")
+    if len(fields) != 3 or not all(each.isdigit() for each in fields) or (dot and not days.isdigit()):
+        return span if span.isdigit() else None
+    hours, minutes, seconds = map(int, fields)
+    return str(((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds)

@@ -1,0 +1,54 @@
+"""Odbc as Data Factory defines it: by the name of a data source, never by a driver."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from pydantic import SecretStr
+
+from crossdock import AdfEnd, AdfSecret, AdfTranslation, WriteMode, adf_connection_string
+
+_ATTRIBUTES = {"dsn": "dsn", "server": "server", "database": "database", "port": "port", "uid": "user"}
+
+
+def from_adf(end: AdfEnd) -> AdfTranslation:
+    options, secrets = _connection(end)
+    activity, dataset = end.activity, end.dataset
+    if query := "" if end.is_sink else activity.text("query"):
+        options["query"] = query
+    table = dataset.text("tableName") or dataset.text("table")
+    if schema := dataset.text("schema"):
+        table = f"{schema}.{table}"
+    if end.is_sink:
+        if activity.text("preCopyScript"):
+            activity.refuse("preCopyScript", "scripts are not run")
+        for name in ("writeBatchSize", "writeBatchTimeout"):
+            if name in activity:
+                activity.refuse(name, "rows are sent in arrays whose size is chosen by memory", "note")
+    named = f"#{quote(table)}" if table and not query else ""
+    host = options.get("server", "")
+    mode = WriteMode.APPEND if end.is_sink else None
+    return AdfTranslation(f"odbc:///{named}", options, secrets, mode, hosts=(host,) if host else ())
+
+
+def _connection(end: AdfEnd) -> tuple[dict[str, str], dict[str, SecretStr | AdfSecret]]:
+    service = end.linked_service
+    parts = adf_connection_string(service)
+    secrets: dict[str, SecretStr | AdfSecret] = {}
+    if "connectionString" in service and not parts:
+        secrets["connection_string"] = AdfSecret("connectionString")
+    options = {option: parts.pop(name) for name, option in _ATTRIBUTES.items() if parts.get(name)}
+    if text := parts.pop("pwd", ""):
+        secrets["password"] = SecretStr(text) if text.strip("*") else AdfSecret("password")
+    if parts:
+        names = ", ".join(sorted(parts))
+        service.refuse("connectionString", f"its parts {names} are not taken from a definition")
+    if user := service.text("userName"):
+        options["user"] = user
+    if (given := service.secret("password")) is not None:
+        secrets["password"] = given
+    if "credential" in service:
+        service.refuse("credential", "parts of the connection string that are secret are not supported")
+    service.choice("authenticationType", {"Basic": "", "Anonymous": ""})
+    service.ignore("encryptedCredential")
+    return options, secrets

@@ -1,0 +1,112 @@
+"""PostgreSQL as Data Factory defines it, the versions with a connection string and without."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from pydantic import SecretStr
+
+from crossdock import AdfEnd, AdfProperties, AdfSecret, AdfTranslation, WriteMode, adf_connection_string
+
+_SSL = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+_METHODS = {"BulkInsert": "insert", "CopyCommand": "insert", "Upsert": "upsert"}
+_TUNING = (
+    "pooling",
+    "connectionTimeout",
+    "readBufferSize",
+    "logParameters",
+    "timezone",
+    "encoding",
+    "encryptedCredential",
+)
+_TUNING_PARTS = {"pooling", "timeout", "command timeout", "encoding", "commandtimeout", "encryptionmethod"}
+
+
+def from_adf(end: AdfEnd) -> AdfTranslation:
+    service = end.linked_service
+    parts = adf_connection_string(service)
+    secrets: dict[str, SecretStr | AdfSecret] = {}
+    if (given := service.secret("password")) is not None:
+        secrets["password"] = given
+    elif text := _first(parts, "password", "pwd"):
+        secrets["password"] = SecretStr(text) if text.strip("*") else AdfSecret("password")
+    elif "connectionString" in service and not parts:
+        secrets["password"] = AdfSecret("connectionString")
+    host = _first(parts, "host", "server") or service.text("server")
+    port = _first(parts, "port") or service.text("port")
+    user = _first(parts, "username", "user id", "uid", "user") or service.text("username")
+    database = _first(parts, "database", "db") or service.text("database")
+    options = _options(end, service, parts)
+    if end.is_sink:
+        _write(end, options)
+    else:
+        _read(end, options)
+    if parts.keys() - _TUNING_PARTS:
+        names = ", ".join(sorted(parts.keys() - _TUNING_PARTS))
+        service.refuse("connectionString", f"its parts {names} mean nothing here")
+    service.ignore(*_TUNING)
+    for name in ("trustServerCertificate", "sslCertificate", "sslKey", "sslPassword", "authenticationType"):
+        if name in service and service.text(name).lower() not in ("basic", "false"):
+            service.refuse(name, "this is not supported")
+    login = f"{quote(user, safe='')}@" if user else ""
+    place = f"{host or 'computed'}:{port}" if port else host or "computed"
+    table = _table(end)
+    named = f"#{quote(table)}" if table and "query" not in options else ""
+    address = f"postgresql://{login}{place}/{quote(database or 'computed', safe='')}{named}"
+    return AdfTranslation(address, options, secrets, _mode(end), hosts=(host,) if host else ())
+
+
+def _first(parts: dict[str, str], *names: str) -> str:
+    found = [parts.pop(name) for name in names if name in parts]
+    return found[0] if found else ""
+
+
+def _options(end: AdfEnd, service: AdfProperties, parts: dict[str, str]) -> dict[str, str]:
+    options = {}
+    mode = (_first(parts, "sslmode", "ssl mode") or service.text("sslMode")).lower()
+    if mode.isdigit() and int(mode) < len(_SSL):
+        mode = _SSL[int(mode)]
+    if mode in _SSL:
+        options["sslmode"] = mode
+    elif mode:
+        service.refuse("sslMode", f"{mode!r} is not supported; supported are {', '.join(_SSL)}")
+    if schema := service.text("schema"):
+        options["schema_name"] = schema.partition(",")[0]
+    if (seconds := service.whole("commandTimeout")) is not None:
+        options["query_timeout"] = str(seconds)
+    return options
+
+
+def _table(end: AdfEnd) -> str:
+    table, schema = end.dataset.text("table"), end.dataset.text("schema")
+    legacy = end.dataset.text("tableName")
+    return (f"{_quoted(schema)}.{_quoted(table)}" if schema else _quoted(table)) if table else legacy
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _read(end: AdfEnd, options: dict[str, str]) -> None:
+    if query := end.activity.text("query"):
+        options["query"] = query
+    if end.activity.choice("partitionOption", {"None": ""}) or end.activity.inner("partitionSettings"):
+        end.activity.refuse("partitionSettings", "places in the table's file are read in parallel", "note")
+
+
+def _mode(end: AdfEnd) -> WriteMode | None:
+    return WriteMode.APPEND if end.is_sink else None
+
+
+def _write(end: AdfEnd, options: dict[str, str]) -> None:
+    sink = end.activity
+    options["write_behavior"] = sink.choice("writeMethod", _METHODS, "insert")
+    options["table_option"] = "none"
+    keys = sink.inner("upsertSettings").get("keys")
+    if isinstance(keys, list) and keys and options["write_behavior"] == "upsert":
+        options["keys"] = ",".join(map(str, keys))
+    if script := sink.text("preCopyScript"):
+        options["pre_copy_script"] = script
+    for name in ("writeBatchSize", "writeBatchTimeout"):
+        if name in sink:
+            sink.refuse(name, "rows are sent by COPY, whose batches are chosen by size", "note")

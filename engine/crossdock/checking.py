@@ -1,0 +1,55 @@
+"""Whether a copy makes sense, before anything is opened: for those who plan copies."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from .errors import NotSupportedError
+from .mapping import parse_map
+from .plan import decide, decide_stage
+from .plugins import registry
+from .resolve import Side, check_payload
+from .spelling import snake_case
+from .spi.data import WriteMode
+
+if TYPE_CHECKING:
+    from .report import Payload
+
+
+def check(
+    source: str,
+    sink: str,
+    *,
+    source_format: str | None = None,
+    sink_format: str | None = None,
+    source_options: Mapping[str, str] | None = None,
+    sink_options: Mapping[str, str] | None = None,
+    map: Mapping[str, str] | None = None,  # noqa: A002 - the option's name
+    mode: str = "error",
+    stage: str | None = None,
+    stage_options: Mapping[str, str] | None = None,
+) -> Payload:
+    """Raise what ``copy`` would raise for these options before it opens anything; else how it would copy."""
+    columns, ended = parse_map(map), threading.Event()
+    options = snake_case(source_options), snake_case(sink_options)
+    ends = (
+        Side(registry(), source, source_format, options[0], "source", ended),
+        Side(registry(), sink, sink_format, options[1], "sink", ended),
+    )
+    for end in ends:
+        end.sort_options()
+    able = ends[0].spec.open_source or ends[0].spec.open_store
+    if not able or not (ends[1].spec.open_sink or ends[1].spec.open_store):
+        spec, verb = (ends[0].spec, "read from") if not able else (ends[1].spec, "written to")
+        raise NotSupportedError(f"{spec.name} cannot be {verb}")
+    if mode != "error" and WriteMode(mode) not in ends[1].spec.capabilities.write_modes:
+        raise NotSupportedError(f"{ends[1].spec.name} cannot be written to with mode {mode}")
+    if stage is not None:
+        over = Side(registry(), stage, None, snake_case(stage_options), "stage", ended)
+        over.sort_options()
+        decide_stage(over.spec, ends[1].spec, registry().of_kind("format"))
+    payload = decide(ends[0].end(""), ends[1].end(""), mapped=columns is not None, staged=stage is not None)
+    check_payload(ends[0].settings, tabular=payload == "tabular")
+    return payload

@@ -1,0 +1,249 @@
+"""How a connector reads Data Factory's JSON: ``ConnectorSpec.from_adf`` gets an ``AdfEnd``.
+
+Whatever nobody reads is reported: a key is honoured, refused with a reason, or found by ``unread``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pydantic import SecretStr
+
+from .data import WriteMode
+
+Severity = Literal["error", "unsupported", "note"]
+_PART = re.compile(
+    r"""\s*([^=;]+?)\s*=\s*("(?:[^"]|"")*"|'(?:[^']|'')*'|\{(?:[^}]|\}\})*\}|[^;]*?)\s*(?:;|\Z)"""
+)
+
+
+class AdfComputed(str):
+    """Stands for a text that is only known when the pipeline runs."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AdfSecret:
+    """A secret that the definition only refers to. ``what`` says in words which; it is no secret."""
+
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class AdfRemark:
+    """What is wrong with a key (``error``), cannot be honoured, or makes no difference (``note``)."""
+
+    severity: Severity
+    path: str
+    message: str
+
+
+class AdfProperties(Mapping[str, Any]):
+    """A JSON object whose names have no case, and which knows what was read of it.
+
+    ``path`` is where it stands in its file. Values of the wrong type are remarks, and read as if they were
+    not there; so is what is ``AdfComputed`` where no text is wanted. null is the same as nothing.
+    """
+
+    __slots__ = ("_inner", "_read", "_remarks", "_values", "path")
+
+    def __init__(self, values: Mapping[str, Any], path: str = "") -> None:
+        self.path = path
+        self._values = {name.lower(): (name, value) for name, value in values.items()}
+        self._read: set[str] = set()
+        self._inner: dict[str, AdfProperties] = {}
+        self._remarks: list[AdfRemark] = []
+
+    def __getitem__(self, name: str) -> Any:
+        found = self._values[name.lower()]
+        self._read.add(name.lower())
+        return found[1]
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.lower() in self._values
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, _ in self._values.values())
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def where(self, name: str = "") -> str:
+        """The JSON path of a key, as the file spells it."""
+        return f"{self.path}.{self._values.get(name.lower(), (name,))[0]}" if name else self.path
+
+    def text(self, name: str, default: str = "") -> str:
+        value = self.get(name)
+        if value is None:
+            return default
+        if isinstance(value, str):
+            return value
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        if isinstance(value, int | float):
+            return str(value)
+        self._wrong(name, "a text", value)
+        return default
+
+    def flag(self, name: str, default: bool | None = None) -> bool | None:
+        value = self.get(name)
+        if value is None or isinstance(value, AdfComputed):
+            return default
+        if isinstance(value, bool):
+            return value
+        if isinstance(value, str) and value.lower() in ("true", "false"):
+            return value.lower() == "true"
+        self._wrong(name, "true or false", value)
+        return default
+
+    def whole(self, name: str) -> int | None:
+        value = self.get(name)
+        if value is None or isinstance(value, AdfComputed):
+            return None
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        if isinstance(value, str) and re.fullmatch(r"-?\d{1,18}", value.strip()):
+            return int(value)
+        self._wrong(name, "a whole number", value)
+        return None
+
+    def choice(self, name: str, among: Mapping[str, str], default: str = "") -> str:
+        """What the value stands for in ``among``, in any case; another value cannot be honoured."""
+        value = self.text(name)
+        if not value or isinstance(value, AdfComputed):
+            return default
+        found = {key.lower(): meaning for key, meaning in among.items()}.get(value.lower())
+        if found is None:
+            self.refuse(name, f"{value!r} is not supported; supported are {', '.join(among)}")
+            return default
+        return found
+
+    def inner(self, name: str) -> AdfProperties:
+        """The object there; empty where there is none."""
+        key = name.lower()
+        if key not in self._inner:
+            value = self.get(name)
+            if value is not None and not isinstance(value, Mapping | AdfComputed):
+                self._wrong(name, "an object", value)
+            self._inner[key] = AdfProperties(value if isinstance(value, Mapping) else {}, self.where(name))
+        return self._inner[key]
+
+    def secret(self, name: str) -> SecretStr | AdfSecret | None:
+        """A SecureString's value, or a text's; what only refers to it, or is masked, is an AdfSecret."""
+        value = self.get(name)
+        if value is None:
+            return None
+        if isinstance(value, AdfComputed):
+            return AdfSecret(name)
+        if isinstance(value, Mapping):
+            return _secret_of(AdfProperties(value), name)
+        text = self.text(name)
+        return SecretStr(text) if text and text.strip("*") else AdfSecret(name)
+
+    def refuse(self, name: str, why: str, severity: Severity = "unsupported") -> None:
+        """Report that a key is not honoured, or not as the definition may mean it."""
+        self._read.add(name.lower())
+        self._remarks.append(AdfRemark(severity, self.where(name), why))
+
+    def ignore(self, *names: str) -> None:
+        """Keys that mean nothing here."""
+        self._read.update(name.lower() for name in names)
+
+    def ignore_all(self) -> None:
+        """Leave out everything that was not read."""
+        self._read.update(self._values)
+
+    def remarks(self) -> Iterator[AdfRemark]:
+        """All that was reported, here and in objects within."""
+        yield from self._remarks
+        for inner in self._inner.values():
+            yield from inner.remarks()
+
+    def unread(self) -> Iterator[str]:
+        """The paths of keys with a value that nobody has read, here and in objects within that were read."""
+        for key, (name, value) in self._values.items():
+            if key not in self._read and value is not None:
+                yield self.where(name)
+        for inner in self._inner.values():
+            yield from inner.unread()
+
+    def _wrong(self, name: str, wanted: str, value: Any) -> None:
+        shown = "an object" if isinstance(value, Mapping) else "a list" if isinstance(value, list) else "it"
+        said = f"must be {wanted}" if shown == "it" else f"must be {wanted}, not {shown}"
+        self._remarks.append(AdfRemark("error", self.where(name), said))
+
+
+def _secret_of(value: AdfProperties, name: str) -> SecretStr | AdfSecret:
+    if value.text("type").lower() == "azurekeyvaultsecret":
+        vault = value.inner("store").text("referenceName")
+        return AdfSecret(f"the Key Vault secret {value.text('secretName')!r} of {vault!r}")
+    text = value.text("value")
+    masked = not text.strip("*") or isinstance(value.get("value"), AdfComputed)
+    return AdfSecret(name) if masked else SecretStr(text)
+
+
+def adf_connection_string(linked_service: AdfProperties, name: str = "connectionString") -> dict[str, str]:
+    """The parts of a connection string by lower-case name; empty where it is computed or a reference.
+
+    ``driver=`` is refused: a definition does not choose the code that this machine loads.
+    """
+    found = linked_service.secret(name)
+    if not isinstance(found, SecretStr):
+        return {}
+    text = found.get_secret_value()
+    parts = {}
+    for key, value in _PART.findall(text):
+        quote = value[:1]
+        if quote and quote in "\"'{" and len(value) > 1:
+            end = "}" if quote == "{" else quote
+            value = value[1:-1].replace(end * 2, end)  # noqa: PLW2901
+        parts[" ".join(key.lower().split())] = value
+    if "driver" in parts:
+        del parts["driver"]
+        linked_service.refuse(
+            name, "driver= is not allowed in the connection string of a definition", "error"
+        )
+    return parts
+
+
+@dataclass(frozen=True, slots=True)
+class AdfEnd:
+    """One end of a copy. Expressions are evaluated; each object has its ``typeProperties`` and no more.
+
+    ``activity`` is the source or the sink; a store finds its location in ``dataset``.
+    ``typed``: the other end is a table, whose columns have types of their own.
+    """
+
+    side: Literal["source", "sink", "stage"]
+    linked_service: AdfProperties
+    dataset: AdfProperties
+    activity: AdfProperties
+    typed: bool = False
+
+    @property
+    def is_sink(self) -> bool:
+        return self.side != "source"
+
+
+@dataclass(frozen=True, slots=True)
+class AdfTranslation:
+    """What an end means here.
+
+    ``address``: of a table; of a store's container or root folder, below which the location's ``folderPath``
+    and ``fileName`` are; of a stage whole, with that path; of a format empty. ``options`` are the
+    connector's, ``secrets`` too, by option. ``container``: with what other paths in the definition may begin.
+    ``mode`` is how a sink writes. ``hosts`` and ``folders`` are what
+    it reaches: some may be forbidden.
+    """
+
+    address: str = ""
+    options: dict[str, str] = field(default_factory=dict)
+    secrets: dict[str, SecretStr | AdfSecret] = field(default_factory=dict)
+    mode: WriteMode | None = None
+    container: str = ""
+    hosts: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()

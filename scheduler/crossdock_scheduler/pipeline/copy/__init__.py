@@ -1,0 +1,5 @@
+"""The copy activity: planned as a request that ``crossdock.copy`` takes, and carried out by it."""
+
+from .plan import Attempts, CopyPlan, plan_copy
+
+__all__ = ["Attempts", "CopyPlan", "plan_copy"]

@@ -1,0 +1,230 @@
+"""One end of a copy: from a dataset and its linked service to an address, a format and options."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+from urllib.parse import quote
+
+from pydantic import SecretStr
+
+from crossdock import (
+    AdfComputed,
+    AdfEnd,
+    AdfProperties,
+    AdfSecret,
+    AdfTranslation,
+    ConnectorSpec,
+    CrossdockError,
+    registry,
+)
+
+from ..checks.parameters import parameters_of
+from ..definitions import Definition, Factory, Finding, of_remark
+from ..expressions import ExpressionError, Scope
+from ..policy import Policy
+from .store_settings import read_settings, write_settings
+from .values import Values
+
+Side = Literal["source", "sink", "stage"]
+# What every source and sink has and nothing depends on; retries are the engine's.
+_EVERYWHERE = ("type", "disableMetricsCollection")
+_RETRIES = ("sourceRetryCount", "sourceRetryWait", "sinkRetryCount", "sinkRetryWait")
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """An end as ``crossdock.copy`` takes it. ``tabular`` is whether it has columns."""
+
+    address: str
+    format: str | None = None
+    options: dict[str, str] = field(default_factory=dict)
+    secrets: dict[str, SecretStr | AdfSecret] = field(default_factory=dict, repr=False)
+    mode: str = "error"
+    tabular: bool = True
+
+
+@dataclass(slots=True)
+class Ends:
+    """Makes the ends of one copy activity and gathers what there is to say about them."""
+
+    factory: Factory
+    values: Values
+    policy: Policy
+    owner: Definition
+    activity: str
+    findings: list[Finding] = field(default_factory=list)
+
+    def of_dataset(
+        self, side: Side, reference: Mapping[str, Any], activity: AdfProperties, *, typed: bool = False
+    ) -> End | None:
+        """None where something is missing or has no connector, which the findings say."""
+        link = AdfProperties(reference)
+        dataset = self.factory.find("dataset", link.text("referenceName"))
+        if dataset is None:
+            return None  # the checks of references say it
+        own = self._scope(dataset, "dataset", self.values, link.get("parameters"))
+        service_link = dataset.read().inner("linkedServiceName")
+        service = self.factory.find("linkedService", service_link.text("referenceName"))
+        if service is None:
+            return None
+        of_service = self._scope(service, "linked_service", own, service_link.get("parameters"))
+        found, service_spec = self.connector(dataset), self.connector(service)
+        if found is None or service_spec is None:
+            return None
+        shape, store = (found, service_spec) if found.kind == "format" else (None, found)
+        if store.name != service_spec.name:
+            self._say(dataset, f"{dataset.type} does not go with the linked service's type {service.type}")
+            return None
+        properties = self._properties(dataset, own), self._properties(service, of_service)
+        if properties[0] is None or properties[1] is None:
+            return None
+        end = AdfEnd(side, properties[1], properties[0], activity, typed)
+        made = self._translated(end, store, shape, dataset)
+        self._report(end, dataset, service)
+        return made
+
+    def stage(self, settings: AdfProperties) -> End | None:
+        """The folder that a staged copy goes by."""
+        link = settings.inner("linkedServiceName")
+        service = self.factory.find("linkedService", link.text("referenceName"))
+        link.ignore_all()
+        if service is None or (spec := self.connector(service)) is None:
+            return None
+        scope = self._scope(service, "linked_service", self.values, link.get("parameters"))
+        properties = self._properties(service, scope)
+        path = settings.text("path")
+        if not path:
+            settings.refuse("path", "a stage needs a path: a container or file system, and a folder")
+        if properties is None or not path or spec.from_adf is None:
+            return None
+        location = AdfProperties({"location": {"folderPath": path}})
+        made = spec.from_adf(AdfEnd("stage", properties, location, AdfProperties({})))
+        self._allow(made, service)
+        self._remarks(properties, service)
+        return End(made.address, None, made.options, made.secrets)
+
+    def connector(self, definition: Definition) -> ConnectorSpec | None:
+        """Who answers to the definition's type; a finding where nobody does."""
+        kind = definition.type
+        try:
+            spec = registry().by_name(kind)
+        except CrossdockError as error:
+            missing = error.code == "MissingDependency"
+            self._say(definition, error.message if missing else f"no connector answers to the type {kind!r}")
+            return None
+        if kind.lower() in map(str.lower, spec.adf_types) and spec.from_adf is not None:
+            return spec
+        self._say(definition, f"no connector answers to the type {kind!r}")
+        return None
+
+    def _scope(self, definition: Definition, field_: str, around: Values, given: Any) -> Values:
+        """The parameters of a dataset or a linked service, whose arguments are evaluated around it."""
+        declared = parameters_of(definition)
+        values = {each.name: each.default for each in declared.values() if not each.required}
+        for name, value in (given if isinstance(given, Mapping) else {}).items():
+            named = declared.get(name.lower())
+            try:
+                values[named.name if named else name] = around.of(value)
+            except ExpressionError as error:
+                self._say(self.owner, f"the parameter {name!r} of {definition.owner}: {error}", "error")
+        scope: Any = {field_: values}
+        return Values(replace(Scope(global_parameters=around.scope.global_parameters), **scope), around.ahead)
+
+    def _properties(self, definition: Definition, values: Values) -> AdfProperties | None:
+        read = definition.read()
+        try:
+            evaluated = values.of(dict(read.inner("typeProperties")))
+        except ExpressionError as error:
+            self._say(definition, str(error), "error")
+            return None
+        return AdfProperties(evaluated, read.where("typeProperties"))
+
+    def _translated(
+        self, end: AdfEnd, store: ConnectorSpec, shape: ConnectorSpec | None, dataset: Definition
+    ) -> End | None:
+        assert store.from_adf is not None  # noqa: S101 - ``connector`` saw to it
+        self._fits(end, shape or store)
+        made = store.from_adf(end)
+        self._allow(made, dataset)
+        mode = made.mode.value if made.mode else "error"
+        if shape is None or shape.from_adf is None:
+            self._limit(end)
+            return End(made.address, None, made.options, made.secrets, mode)
+        location = end.dataset.inner("location")
+        self._is_of(location, "type", store)
+        options = made.options | shape.from_adf(end).options
+        options |= self._store_options(end, store, made.container)
+        address = made.address + _below(location, options, is_sink=end.is_sink)
+        kept = {name: value for name, value in options.items() if not isinstance(value, AdfComputed)}
+        return End(address, shape.name, kept, made.secrets, mode, shape.open_format is not None)
+
+    def _store_options(self, end: AdfEnd, store: ConnectorSpec, container: str) -> dict[str, str]:
+        settings = end.activity.inner("storeSettings")
+        if settings:
+            self._is_of(settings, "type", store)
+        return write_settings(settings) if end.is_sink else read_settings(settings, container)
+
+    def _fits(self, end: AdfEnd, spec: ConnectorSpec) -> None:
+        self._is_of(end.activity, "type", spec)
+        end.activity.ignore(*_EVERYWHERE)
+        for name in _RETRIES:
+            if end.activity.get(name) not in (None, 0, "0"):
+                end.activity.refuse(name, "crossdock repeats what may succeed by itself", "note")
+
+    def _is_of(self, properties: AdfProperties, name: str, spec: ConnectorSpec) -> None:
+        kind = properties.text(name)
+        if kind and kind.lower() not in map(str.lower, spec.adf_types):
+            properties.refuse(name, f"{kind} does not go with {spec.adf_types[0]}")
+
+    def _limit(self, end: AdfEnd) -> None:
+        if end.activity.whole("maxConcurrentConnections") is not None:
+            end.activity.refuse("maxConcurrentConnections", "parallelCopies says it for tables", "note")
+
+    def _allow(self, made: AdfTranslation, definition: Definition) -> None:
+        for refusal in self.policy.refusals(made.folders, made.hosts):
+            self._say(definition, refusal, "error", "Forbidden")
+
+    def _report(self, end: AdfEnd, dataset: Definition, service: Definition) -> None:
+        end.dataset.inner("location").ignore("type", "folderPath", "fileName")
+        self._remarks(end.dataset, dataset)
+        self._remarks(end.linked_service, service)
+
+    def _remarks(self, properties: AdfProperties, definition: Definition) -> None:
+        for remark in properties.remarks():
+            self.findings.append(of_remark(remark, definition.place, definition.owner))
+        self.findings.extend(unread(properties, definition, ""))
+
+    def _say(
+        self,
+        definition: Definition,
+        message: str,
+        severity: Literal["error", "unsupported"] = "unsupported",
+        code: str = "NotSupported",
+    ) -> None:
+        if severity == "error" and code == "NotSupported":
+            code = "InvalidExpression"
+        self.findings.append(Finding(severity, code, message, definition.place, definition.owner))
+
+
+def unread(properties: AdfProperties, definition: Definition, activity: str) -> Iterator[Finding]:
+    """Keys that nobody has read: what they ask for is not done."""
+    for path in properties.unread():
+        name = path.rpartition(".")[2]
+        message = f"{name} is not supported here"
+        yield Finding(
+            "unsupported", "NotHonoured", message, definition.place.at(path), definition.owner, activity
+        )
+
+
+def _below(location: AdfProperties, options: dict[str, str], *, is_sink: bool) -> str:
+    """The quoted path below the store's root. What the settings choose begins at the root itself."""
+    folder, name = location.text("folderPath").strip("/\\"), location.text("fileName")
+    folder = folder.replace("\\", "/")
+    if not is_sink and "wildcard_file_name" in options:
+        name = ""
+    if not is_sink and options.keys() & {"wildcard_folder_path", "prefix"}:
+        folder = name = ""
+    path = f"{folder}/" if folder else ""
+    return quote(path + name)

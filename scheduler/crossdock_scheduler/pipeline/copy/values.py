@@ -1,0 +1,73 @@
+"""JSON of an activity or a dataset with its expressions evaluated, before a run as far as that goes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from crossdock import AdfComputed
+
+from ..expressions import ABSENT, ExpressionError, Reference, Scope, evaluate, expression_of, references
+
+COMPUTED = AdfComputed("computed")
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """Evaluates in a scope. ``ahead``: before the run, where what is not known yet becomes ``COMPUTED``."""
+
+    scope: Scope
+    ahead: bool = True
+
+    def of(self, value: Any) -> Any:
+        """Raises ExpressionError, before a run only for what is wrong whatever is still to be known."""
+        if not self.ahead:
+            return evaluate(value, self.scope)
+        text = value if isinstance(value, str) else expression_of(value)
+        if text is not None:
+            return self._text(text)
+        if isinstance(value, Mapping):
+            return {key: self.of(each) for key, each in value.items()}
+        if isinstance(value, list):
+            return [self.of(each) for each in value]
+        return value
+
+    def _text(self, text: str) -> Any:
+        if "@" not in text or isinstance(text, AdfComputed):
+            return text
+        try:
+            named = references(text)
+        except ExpressionError:
+            return COMPUTED  # the checks of expressions say it
+        if not all(self._knows(each) for each in named):
+            return COMPUTED
+        try:
+            return evaluate(text, self.scope)
+        except ExpressionError:
+            if named:
+                return COMPUTED  # another value of a parameter may do
+            raise
+
+    def _knows(self, reference: Reference) -> bool:
+        scope = self.scope
+        values = {
+            "parameter": scope.parameters,
+            "globalParameter": scope.global_parameters,
+            "dataset": scope.dataset,
+            "linkedService": scope.linked_service,
+        }.get(reference.kind)
+        if reference.kind == "item":
+            return scope.item is not ABSENT
+        if not values or reference.name is None:
+            return False
+        lowered = {name.lower(): value for name, value in values.items()}
+        return reference.name.lower() in lowered and not _computed(lowered[reference.name.lower()])
+
+
+def _computed(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_computed, value.values()))
+    if isinstance(value, list):
+        return any(map(_computed, value))
+    return isinstance(value, AdfComputed)

@@ -1,0 +1,177 @@
+"""What of a factory loads, what this release supports, and what it does not: by type and by pipeline."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from crossdock import CrossdockError, registry
+
+from .activity_types import activity_types
+from .checks import check
+from .definitions import KINDS, Definition, Factory, Finding, distinct
+from .definitions.activities import Activity, activities
+from .definitions.links import links
+from .expressions import did_you_mean
+from .policy import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class TypeRow:
+    """A type of one kind, how often it is there and its state.
+
+    ``kept``: it is read and checked, and there is nothing to run of it.
+    """
+
+    kind: str
+    type: str
+    count: int
+    state: str
+
+    def as_json(self) -> dict[str, Any]:
+        return {"kind": self.kind, "type": self.type, "count": self.count, "state": self.state}
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineReport:
+    """One pipeline; ``findings`` are about it and about everything that it uses."""
+
+    name: str
+    activities: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def supported(self) -> bool:
+        return all(each.severity == "note" for each in self.findings)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "supported": self.supported,
+            "activities": self.activities,
+            "findings": [each.as_json() for each in self.findings],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """The report on one source. ``findings`` are all of them, each once."""
+
+    source: str
+    loaded: dict[str, int]
+    others: dict[str, int]
+    types: tuple[TypeRow, ...]
+    pipelines: tuple[PipelineReport, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """0: every pipeline is supported. 2: a definition is wrong. 1: something is not supported."""
+        if any(each.severity == "error" for each in self.findings):
+            return 2
+        return 0 if all(each.supported for each in self.pipelines) else 1
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "source": self.source,
+            "status": {0: "supported", 1: "unsupported", 2: "invalid"}[self.exit_code],
+            "loaded": self.loaded,
+            "notRead": self.others,
+            "types": [each.as_json() for each in self.types],
+            "pipelines": [each.as_json() for each in self.pipelines],
+            "findings": [each.as_json() for each in self.findings],
+        }
+
+
+def cover(factory: Factory, policy: Policy | None = None) -> Coverage:
+    """Check all definitions and plan all activities. Nothing is opened or run."""
+    checked = check(factory)
+    planned = {
+        each.name: list(_planned(factory, each, policy or Policy())) for each in factory.of_kind("pipeline")
+    }
+    reports = tuple(_pipelines(factory, checked, planned))
+    everything = distinct([*checked, *(each for found in planned.values() for each in found)])
+    return Coverage(
+        source=factory.source,
+        loaded=dict(Counter(each.kind for each in factory.definitions)),
+        others=dict(factory.others),
+        types=tuple(_types(factory)),
+        pipelines=reports,
+        findings=tuple(everything),
+    )
+
+
+def _planned(factory: Factory, pipeline: Definition, policy: Policy) -> Iterator[Finding]:
+    known = activity_types()
+    for each in activities(pipeline):
+        if each.inactive or not each.type:
+            continue
+        runner = known.get(each.type.lower())
+        if runner is None:
+            yield _no_runner(pipeline, each)
+        else:
+            yield from runner.plan(factory, pipeline, each, policy)[1]
+
+
+def _no_runner(pipeline: Definition, activity: Activity) -> Finding:
+    near = did_you_mean(activity.type, [each.name for each in activity_types().values()])
+    message = f"this release cannot run activities of the type {activity.type!r}"
+    message += near if near.startswith(": did you mean") else ""
+    place = pipeline.place.at(activity.path)
+    return Finding("unsupported", "NotSupported", message, place, pipeline.owner, activity.name)
+
+
+def _pipelines(
+    factory: Factory, checked: Iterable[Finding], planned: dict[str, list[Finding]]
+) -> Iterator[PipelineReport]:
+    by_owner: dict[str, list[Finding]] = {}
+    for each in checked:
+        by_owner.setdefault(each.owner, []).append(each)
+    for pipeline in factory.of_kind("pipeline"):
+        used = _used(factory, pipeline)
+        found = [one for each in used for one in by_owner.get(each.owner, ())]
+        found += [one for each in used if each.kind == "pipeline" for one in planned[each.name]]
+        yield PipelineReport(pipeline.name, len(activities(pipeline)), tuple(distinct(found)))
+
+
+def _used(factory: Factory, start: Definition) -> list[Definition]:
+    """Itself and all that it refers to, to the end."""
+    found, rest = {start.owner: start}, [start]
+    while rest:
+        one = rest.pop()
+        for link in links(one.properties, ""):
+            target = factory.find(link.kind, link.name) if link.kind else None
+            if target is not None and target.owner not in found:
+                found[target.owner] = target
+                rest.append(target)
+    return list(found.values())
+
+
+def _types(factory: Factory) -> Iterator[TypeRow]:
+    counted: Counter[tuple[str, str]] = Counter()
+    for each in factory.definitions:
+        if each.kind not in ("pipeline", "factory"):
+            counted[each.kind, each.type or "(none)"] += 1
+        if each.kind == "pipeline":
+            counted.update(("activity", activity.type or "(none)") for activity in activities(each))
+    order = [*KINDS, "activity"]
+    for (kind, name), count in sorted(
+        counted.items(), key=lambda pair: (order.index(pair[0][0]), pair[0][1])
+    ):
+        yield TypeRow(kind, name, count, state_of(kind, name))
+
+
+def state_of(kind: str, name: str) -> str:
+    """Whether this release can do something with a type of a kind."""
+    if kind == "activity":
+        return "supported" if name.lower() in activity_types() else "unsupported"
+    if kind not in ("linkedService", "dataset"):
+        return "kept"
+    try:
+        spec = registry().by_name(name)
+    except CrossdockError:
+        return "unsupported"
+    named = name.lower() in map(str.lower, spec.adf_types)
+    return "supported" if named and spec.from_adf is not None else "unsupported"

@@ -1,0 +1,38 @@
+"""JSON as Data Factory's files have it: UTF-8, with or without a byte order mark."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from .findings import Finding, Place
+
+_LARGEST = 64 << 20
+
+
+def read_json(path: Path, shown: str) -> tuple[dict[str, Any] | None, Finding | None]:
+    """The object in the file, or what is wrong with it."""
+    place, what = Place(shown), "holds no JSON object"
+    try:
+        if path.stat().st_size > _LARGEST:
+            return None, _broken(f"is larger than {_LARGEST >> 20} MiB", place)
+        value = json.loads(path.read_bytes().decode("utf-8-sig"))
+        if isinstance(value, dict):
+            return value, None
+    except OSError as error:
+        what = f"cannot be read: {error.strerror}"
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        column = error.start - error.object.rfind(b"\n", 0, error.start)
+        what, place = "is no UTF-8 text", Place(shown, line=line, column=column)
+    except json.JSONDecodeError as error:
+        what, place = f"is no JSON: {error.msg}", Place(shown, line=error.lineno, column=error.colno)
+    except RecursionError:
+        what = "is nested too deep"
+    return None, _broken(what, place)
+
+
+def _broken(what: str, place: Place) -> Finding:
+    at = f" (line {place.line}, column {place.column})" if place.line else ""
+    return Finding("error", "BrokenFile", f"{place.file} {what}{at}", place)

@@ -1,0 +1,54 @@
+"""What definitions refer to: ``{"referenceName": ..., "type": "DatasetReference", "parameters": {...}}``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from crossdock import AdfProperties
+
+_KINDS = {
+    "linkedservicereference": "linkedService",
+    "datasetreference": "dataset",
+    "pipelinereference": "pipeline",
+    "triggerreference": "trigger",
+    "integrationruntimereference": "integrationRuntime",
+    "credentialreference": "credential",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A reference at ``path``. ``kind`` is empty for kinds that are not read."""
+
+    kind: str
+    type: str
+    name: str
+    arguments: Mapping[str, Any]
+    path: str
+
+
+def links(value: Any, path: str) -> Iterator[Link]:
+    """All references in a JSON value, those of an activity's inner activities too."""
+    if isinstance(value, list):
+        for index, each in enumerate(value):
+            if isinstance(each, dict | list):
+                yield from links(each, f"{path}[{index}]")
+    elif isinstance(value, Mapping):
+        if (found := link_of(value, path)) is not None:
+            yield found
+        for key, each in value.items():
+            if isinstance(each, dict | list):
+                yield from links(each, f"{path}.{key}")
+
+
+def link_of(value: Mapping[str, Any], path: str) -> Link | None:
+    if "referenceName" not in value and not any(key.lower() == "referencename" for key in value):
+        return None
+    found = AdfProperties(value, path)
+    kind, name = found.text("type"), found.text("referenceName")
+    if not kind.lower().endswith("reference"):
+        return None
+    arguments = found.inner("parameters")
+    return Link(_KINDS.get(kind.lower(), ""), kind, name, dict(arguments), found.where("referenceName"))

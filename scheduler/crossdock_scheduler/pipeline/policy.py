@@ -1,0 +1,58 @@
+"""What definitions may reach on the machine that runs them."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+_LOCAL = ("localhost", "ip6-localhost", "ip6-loopback")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """``roots``: the folders that may be read and written, None for any. ``private``: whether addresses of
+    private networks and of this machine may be reached.
+
+    Names of hosts are not looked up: whoever connects checks the address that it gets with ``address``.
+    """
+
+    roots: tuple[str, ...] | None = None
+    private: bool = True
+
+    def refusals(self, folders: Iterable[str], hosts: Iterable[str]) -> list[str]:
+        """One sentence for each that is forbidden."""
+        found = [self.folder(each) for each in folders] + [self.host(each) for each in hosts]
+        return [each for each in found if each]
+
+    def folder(self, path: str) -> str:
+        """Why a folder may not be used; empty if it may. Symbolic links count as what they lead to."""
+        if self.roots is None:
+            return ""
+        real = os.path.realpath(path)
+        for root in self.roots:
+            allowed = os.path.realpath(root)
+            if os.path.commonpath((allowed, real)) == allowed:
+                return ""
+        return f"the folder {path!r} is outside of what is allowed: {', '.join(self.roots) or 'nothing'}"
+
+    def host(self, name: str) -> str:
+        """Why a host may not be reached, as far as its name says it."""
+        bare = name.strip("[]").rstrip(".").lower()
+        if self.private or not bare:
+            return ""
+        if bare in _LOCAL or bare.endswith(".localhost"):
+            return f"the host {name!r} is this machine, which is forbidden"
+        return self.address(bare)
+
+    def address(self, text: str) -> str:
+        """Why an IP address may not be reached; empty for what is none."""
+        if self.private:
+            return ""
+        try:
+            found: ipaddress.IPv4Address | ipaddress.IPv6Address = ipaddress.ip_address(text)
+        except ValueError:
+            return ""
+        found = getattr(found, "ipv4_mapped", None) or found
+        return "" if found.is_global else f"the address {text} is a private one, which is forbidden"
