@@ -439,7 +439,8 @@ WORDS = [
 ]
 KEYS = [
     "name", "type", "properties", "activities", "typeProperties", "referenceName", "parameters", "dependsOn",
-    "inputs", "outputs", "sink", "cases", "variables", "linkedServiceName", "defaultValue", "translator", "source",
+    "inputs", "outputs", "sink", "cases", "variables", "linkedServiceName", "defaultValue", "translator",
+    "source",
 ]  # fmt: skip
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.sampled_from(WORDS),

@@ -204,9 +204,13 @@ def _write(end: AdfEnd, options: dict[str, str]) -> None:
         options["write_batch_timeout"] = seconds
     if (lock := sink.flag("sqlWriterUseTableLock")) is not None:
         options["table_lock"] = "true" if lock else "false"
-    for name in ("allowPolyBase", "polyBaseSettings", "allowCopyCommand", "copyCommandSettings"):
+    if sink.flag("allowCopyCommand"):
+        options["allow_copy_command"] = "true"
+    for name in ("allowPolyBase", "polyBaseSettings"):
         if sink.get(name) not in (None, False):
-            sink.refuse(name, "rows are sent by bulk copy instead", "note")
+            sink.refuse(name, "rows are sent by bulk copy, or fetched by COPY with allowCopyCommand", "note")
+    if sink.get("copyCommandSettings"):
+        sink.refuse("copyCommandSettings", "defaults and options of COPY are not supported")
 
 
 def _parameters(value: object) -> str:
