@@ -15,14 +15,27 @@ if TYPE_CHECKING:
 @hookimpl
 def crossdock_connectors() -> list[ConnectorSpec]:
     from .azure import adls, blob
-    from .formats import binary, delimited, jsonlines, parquet
+    from .formats import binary, delimited, jsonlines, orc, parquet
     from .sql import mssql, odbc, postgres
     from .stores import file
     from .tables import sqlite
 
     return [
         module.SPEC
-        for module in (file, blob, adls, binary, parquet, delimited, jsonlines, sqlite, postgres, mssql, odbc)
+        for module in (
+            file,
+            blob,
+            adls,
+            binary,
+            parquet,
+            delimited,
+            jsonlines,
+            orc,
+            sqlite,
+            postgres,
+            mssql,
+            odbc,
+        )
     ]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.json as pajson
+import pyarrow.orc as po
 import pyarrow.parquet as pq
 
 ROWS = 30_000
@@ -29,6 +30,7 @@ def sample() -> pa.Table:
 
 def write_all(table: pa.Table, folder: Path) -> None:
     pq.write_table(table, folder / "t.parquet", row_group_size=2000)
+    po.write_table(table, folder / "t.orc")
     pacsv.write_csv(table, folder / "t.csv")
     with gzip.open(folder / "t.csv.gz", "wb") as out:
         out.write((folder / "t.csv").read_bytes())
@@ -40,6 +42,8 @@ def write_all(table: pa.Table, folder: Path) -> None:
 def read(path: Path) -> pa.Table:
     if path.suffix == ".parquet":
         return pq.read_table(path)
+    if path.suffix == ".orc":
+        return po.read_table(path)
     if path.suffix == ".jsonl":
         return pajson.read_json(path)
     options = pacsv.ConvertOptions(strings_can_be_null=True, quoted_strings_can_be_null=False)

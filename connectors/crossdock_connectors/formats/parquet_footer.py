@@ -27,7 +27,8 @@ from dataclasses import dataclass, field
 
 from crossdock import InternalError, Part
 
-from .parquet_thrift import LIST, STOP, list_header, list_of_structs, read_field, read_varint, skip, varint
+from .block_files import read_varint, varint
+from .parquet_thrift import LIST, STOP, list_header, list_of_structs, read_field, skip
 
 MAGIC = b"PAR1"
 MAGIC_ENCRYPTED = b"PARE"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from crossdock import FileFormat, NotSupportedError, Part, Piece, SchemaMismatchError, SourceChangedError
 
+from .block_files import cut_evenly
 from .parquet_footer import MAGIC, group_count, join, row_count
 from .parquet_meta import Footer, Footers
 from .parquet_read import GroupReader
@@ -61,7 +62,7 @@ class ParquetFormat(FileFormat):
     ) -> Iterator[Piece]:
         footer = self._footers.get(file, info)
         sizes = footer.sizes
-        ranges = _cut(sizes, max(target_bytes, hint.min_split_bytes, 1), hint.max_splits)
+        ranges = cut_evenly(sizes, max(target_bytes, hint.min_split_bytes, 1), hint.max_splits)
         columns = self._config.columns
         reader = GroupReader(file, info, footer, footer.schema.names if columns is None else columns)
         if len(ranges) == 1 < hint.parallel and sum(sizes) >= max(_WORTH_A_NOTE, 2 * target_bytes):
@@ -126,23 +127,6 @@ class ParquetFormat(FileFormat):
         with self._lock:
             if text not in self._notes and len(self._notes) < _MAX_NOTES:
                 self._notes.append(text)
-
-
-def _cut(sizes: Sequence[int], target: int, most: int | None) -> list[tuple[int, int]]:
-    """Ranges of row groups of about equal bytes; always at least one range."""
-    total = sum(sizes)
-    count = max(1, min(round(total / target), len(sizes), most or len(sizes)))
-    ranges: list[tuple[int, int]] = []
-    first = before = last = 0
-    for index, size in enumerate(sizes):
-        # A row group belongs to the piece in whose share of the bytes its middle lies.
-        share = (2 * before + size) * count // (2 * total or 1)
-        if index and share > last:
-            ranges.append((first, index))
-            first = index
-        last = share
-        before += size
-    return [*ranges, (first, len(sizes))]
 
 
 def _token(first: int, end: int, few: int | None = None) -> bytes:

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from crossdock import DataError
 
+from .block_files import WatchedFile
 from .parquet_footer import MAGIC, MAGIC_ENCRYPTED
 from .parquet_scan import schema_depth
 from .parquet_width import Leaf, leaves
@@ -79,68 +80,6 @@ class Footers:
             while len(self._kept) > 1 and (len(self._kept) > _CACHE_FILES or self._bytes > _CACHE_BYTES):
                 self._bytes -= self._kept.popitem(last=False)[1].length
         return footer
-
-
-class WatchedFile:
-    """A file for pyarrow that keeps the exception which the file object raised.
-
-    Reads into Arrow's own buffers, and never asks for more than the file has: a damaged length must
-    not become an allocation. ``remembered``: what was read, with its offset, while it is a list.
-    """
-
-    closed = False
-
-    def __init__(self, file: io.RawIOBase) -> None:
-        self._file = file
-        self._size: int | None = None
-        self.error: BaseException | None = None
-        self.remembered: list[tuple[int, pa.Buffer]] | None = None
-
-    def recall(self, start: int, size: int) -> bytes:
-        """Up to ``size`` bytes at ``start``, of what is remembered."""
-        for offset, buffer in self.remembered or ():
-            if offset <= start < offset + buffer.size:
-                return bytes(memoryview(buffer)[start - offset :][:size])
-        return b""
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        with self._watch():
-            return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        with self._watch():
-            return self._file.tell()
-
-    def read_buffer(self, size: int) -> pa.Buffer:
-        with self._watch():
-            start = self._file.tell()
-            if self._size is None:
-                self._size = self._file.seek(0, 2)
-                self._file.seek(start)
-            buffer = pa.allocate_buffer(max(0, min(size, self._size - start)), resizable=True)
-            filled = 0
-            with memoryview(buffer) as view:
-                while filled < len(view) and (count := self._file.readinto(view[filled:])):
-                    filled += count
-            if filled < buffer.size:
-                buffer.resize(filled)
-            if self.remembered is not None:
-                self.remembered.append((start, buffer))
-            return buffer
-
-    def read(self, size: int) -> pa.Buffer:
-        return self.read_buffer(size)
-
-    def close(self) -> None:
-        """The file belongs to the caller."""
-
-    @contextmanager
-    def _watch(self) -> Iterator[None]:
-        try:
-            yield
-        except BaseException as error:
-            self.error = error
-            raise
 
 
 @contextmanager

@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 
 from crossdock import DataError, SchemaMismatchError
 
-from .parquet_meta import Footer, WatchedFile, damage
+from .block_files import WatchedFile
+from .parquet_meta import Footer, damage
 from .parquet_strings import Proof, Unproven, encoded_names, plain_bytes
 from .parquet_width import selected
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .parquet_thrift import BINARY, I32, I64, LIST, STRUCT, fields, list_header, read_varint, skip
+from .block_files import read_varint
+from .parquet_thrift import BINARY, I32, I64, LIST, STRUCT, fields, list_header, skip
 
 
 def schema_depth(footer: bytes, limit: int) -> int:

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from .parquet_thrift import I32, STRUCT, fields, read_varint
+from .block_files import read_varint
+from .parquet_thrift import I32, STRUCT, fields
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
-    from .parquet_meta import Footer, WatchedFile
+    from .block_files import WatchedFile
+    from .parquet_meta import Footer
 
 _HEADER = 64  # that of a dictionary page has no statistics and takes about 15 bytes
 _DICTIONARY_PAGE = 2

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from .block_files import read_varint, varint
+
 # Compact protocol: the type nibble of a field header.
 STOP, TRUE, FALSE, BYTE, I16, I32, I64, DOUBLE, BINARY, LIST, SET, MAP, STRUCT, UUID = range(14)
 _VARINTS = frozenset((I16, I32, I64))
 _FIXED = {BYTE: 1, DOUBLE: 8, UUID: 16}
 _FIXED_ELEMENT = {TRUE: 1, FALSE: 1, **_FIXED}  # a bool takes a byte here, unlike as a field
-_MAX_SHIFT = 63
 
 
 def fields(data: bytes, position: int) -> Iterator[tuple[int, int, int]]:
@@ -90,28 +91,3 @@ def list_header(data: bytes, position: int) -> tuple[int, int]:
 
 def list_of_structs(count: int) -> bytes:
     return bytes([count << 4 | STRUCT]) if count < 15 else bytes([0xF0 | STRUCT]) + varint(count)
-
-
-def read_varint(data: bytes, position: int) -> tuple[int, int]:
-    """An unsigned number of at most 64 bits and the position behind it."""
-    byte = data[position]
-    if byte < 0x80:
-        return byte, position + 1
-    value, shift = byte & 0x7F, 7
-    while shift <= _MAX_SHIFT:
-        position += 1
-        byte = data[position]
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position + 1
-        shift += 7
-    raise IndexError("a number of more than 64 bits")
-
-
-def varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)

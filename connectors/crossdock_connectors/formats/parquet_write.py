@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from crossdock import DataError, FormatWriter, InternalError, SchemaMismatchError
 
+from .block_files import first_line
 from .parquet_footer import MAGIC, strip
 from .parquet_strings import as_table, encoded_schema, plain_bytes
 
@@ -210,11 +211,6 @@ def _nested_dictionary(kind: pa.DataType) -> bool:
     if pa.types.is_dictionary(kind):
         return bool(pa.types.is_nested(kind.value_type))
     return any(_nested_dictionary(kind.field(index).type) for index in range(kind.num_fields))
-
-
-def first_line(error: BaseException) -> str:
-    """What pyarrow says, without the stack of C++ that may follow."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
 
 
 class _PartStream:
