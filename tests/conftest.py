@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from servers.azurite import Azurite
     from servers.dfs import Lake
     from servers.postgres import Postgres
+    from servers.sql_server import SqlServer
+    from servers.tds import TdsServer
 
 
 # pytest-timeout bounds every test; how long one example takes says more of the machine.
@@ -91,3 +93,22 @@ def database(postgres: Postgres) -> Iterator[str]:
     name = f"test_{uuid.uuid4().hex[:12]}"
     yield postgres.create(name)
     postgres.drop(name)
+
+
+@pytest.fixture(scope="session")
+def tds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TdsServer]:
+    """Our own SQL Server, for all tests of this process."""
+    from tests.servers.tds import tds_server
+
+    with tds_server(tmp_path_factory.mktemp("tds")) as server:
+        yield server
+
+
+@pytest.fixture(params=["tds", pytest.param("live", marks=pytest.mark.mssql)])
+def sql_server(request: pytest.FixtureRequest) -> Iterator[SqlServer]:
+    """A schema in our own SQL Server, and again one in the live server of CROSSDOCK_TEST_MSSQL."""
+    from tests.servers.sql_server import on_fake, on_live
+
+    own = request.param == "tds"
+    with on_fake(request.getfixturevalue("tds")) if own else on_live() as server:
+        yield server

@@ -8,12 +8,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from servers.sql_server import BOTH, SqlServer, fake_server, on_fake, on_live
-from servers.tds import TdsServer
+from servers.sql_server import SqlServer
 
 from crossdock import NotFoundError, api
 
@@ -21,20 +19,9 @@ ROWS = 30_000
 SEEDS = int(os.environ.get("CROSSDOCK_FAULT_SEEDS", "2"))
 
 
-@pytest.fixture(scope="module")
-def fake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TdsServer]:
-    with fake_server(tmp_path_factory.mktemp("tds")) as server:
-        yield server
-
-
-@pytest.fixture(params=BOTH)
-def server(request: pytest.FixtureRequest) -> Iterator[SqlServer]:
-    if request.param == "live":
-        with on_live() as found:
-            yield found
-    else:
-        with on_fake(request.getfixturevalue("fake")) as found:
-            yield found
+@pytest.fixture
+def server(sql_server: SqlServer) -> SqlServer:
+    return sql_server
 
 
 def state(home: Path) -> str:
@@ -62,8 +49,8 @@ def test_killed_at_random(server: SqlServer, tmp_path: Path, seed: int, behavior
     options = {**server.options, "write_behavior": behavior,
                "pre_copy_script": f"INSERT INTO [{server.schema}].scripts (n) VALUES (1)"}  # fmt: skip
     given = [f"-k{name}={value}" for name, value in options.items()]
-    copy = ["copy", str(source), server.url("t"), "--mode", "append", "--run-id", "r", "--parallel-copies", "2",
-            *given]  # fmt: skip
+    copy = ["copy", str(source), server.url("t"), "--mode", "append", "--run-id", "r", *given]
+    copy += ["--parallel-copies", "2"]
     environment = {**os.environ, "CROSSDOCK_HOME": str(home)}
     for _ in range(3):
         order = ["runs", "resume", "r"] if state(home) else copy

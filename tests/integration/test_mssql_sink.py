@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.servers.sql_server import BOTH, SqlServer, fake_server, on_fake, on_live
-from tests.servers.tds import TdsServer
+from tests.servers.sql_server import SqlServer
 
 import crossdock
 from crossdock import (
@@ -24,20 +22,9 @@ from crossdock import (
 )
 
 
-@pytest.fixture(scope="module")
-def fake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TdsServer]:
-    with fake_server(tmp_path_factory.mktemp("tds")) as server:
-        yield server
-
-
-@pytest.fixture(params=BOTH)
-def server(request: pytest.FixtureRequest) -> Iterator[SqlServer]:
-    if request.param == "live":
-        with on_live() as found:
-            yield found
-    else:
-        with on_fake(request.getfixturevalue("fake")) as found:
-            yield found
+@pytest.fixture
+def server(sql_server: SqlServer) -> SqlServer:
+    return sql_server
 
 
 class Copy:

@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -17,13 +16,9 @@ from crossdock import Location
 from crossdock_connectors.sql.mssql import MssqlConfig
 from crossdock_connectors.sql.mssql_connection import Connection, Server
 
-from .tds import PASSWORD, TdsServer, tds_server
+from .tds import PASSWORD, TdsServer
 
 LIVE = "CROSSDOCK_TEST_MSSQL"
-BOTH = (
-    pytest.param("tds", id="tds"),
-    pytest.param("live", id="live", marks=pytest.mark.mssql),
-)
 
 
 @dataclass
@@ -62,22 +57,17 @@ class SqlServer:
 
 
 @contextmanager
-def fake_server(folder: Path) -> Iterator[TdsServer]:
-    """Our own server; its authority and password are in the environment."""
-    with tds_server(folder) as server, pytest.MonkeyPatch.context() as patch:
+def on_fake(server: TdsServer) -> Iterator[SqlServer]:
+    """Its authority and password are in the environment."""
+    with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SSL_CERT_FILE", str(server.ca))
         patch.setenv("MSSQL_PASSWORD", PASSWORD)
-        yield server
-
-
-@contextmanager
-def on_fake(server: TdsServer) -> Iterator[SqlServer]:
-    found = SqlServer(server.url(), f"s{uuid4().hex[:12]}", fake=server)
-    found.run("CREATE SCHEMA {s}")
-    try:
-        yield found
-    finally:
-        server.database.forget()
+        found = SqlServer(server.url(), f"s{uuid4().hex[:12]}", fake=server)
+        found.run("CREATE SCHEMA {s}")
+        try:
+            yield found
+        finally:
+            server.database.forget()
 
 
 @contextmanager

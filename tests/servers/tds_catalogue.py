@@ -209,18 +209,20 @@ class Catalogue:
         body = Rewriter(lambda n, _: n, {}).rewrite(tokens[at + 3 :])
         body = body.replace('"dbo.inserted"', f"(SELECT {inserted})")
         self._connection.execute('INSERT INTO "sys.triggers" VALUES (?, ?, 0)', (trigger, number))
+        known = f'SELECT 1 FROM "sys.triggers" WHERE name = {literal(trigger)} AND parent_id = {number}'
         self._connection.execute(
-            f"CREATE TRIGGER {quote(f'trigger {trigger}')} AFTER INSERT ON {quote(name)} WHEN NOT EXISTS "
-            f'(SELECT 1 FROM "sys.triggers" WHERE name = {literal(trigger)} AND is_disabled) '
-            f"AND NOT EXISTS (SELECT 1 FROM test_quiet) BEGIN {body}; END"
+            f"CREATE TRIGGER {quote(f'trigger {trigger} of {name}')} AFTER INSERT ON {quote(name)} "
+            f"WHEN NOT EXISTS ({known} AND is_disabled) AND NOT EXISTS (SELECT 1 FROM test_quiet) "
+            f"BEGIN {body}; END"
         )
 
     def switch_trigger(self, tokens: list[Token]) -> None:
         """``DISABLE TRIGGER name ON table``, and ``ENABLE``."""
-        parts, _ = chain(tokens, 2)
+        parts, at = chain(tokens, 2)
+        number = self.table_id(table_name(chain(tokens, at + 1)[0]))
         self._connection.execute(
-            'UPDATE "sys.triggers" SET is_disabled = ? WHERE name = ? COLLATE NOCASE',
-            (tokens[0].word == "DISABLE", parts[-1]),
+            'UPDATE "sys.triggers" SET is_disabled = ? WHERE name = ? COLLATE NOCASE AND parent_id = ?',
+            (tokens[0].word == "DISABLE", parts[-1], number),
         )
 
     def _create_procedure(self, tokens: list[Token]) -> None:
