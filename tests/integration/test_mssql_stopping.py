@@ -113,7 +113,7 @@ def test_while_a_bulk_copy_waits_for_a_lock(table: SqlServer, rows: Path) -> Non
 
 
 def test_a_failed_split_ends_one_that_waits(table: SqlServer, tmp_path: Path) -> None:
-    """The rows of one table are refused while those of the other wait for a lock; there is memory for both."""
+    """One table is refused while the other waits for a lock; there is memory for both at once."""
     if table.fake is None:
         pytest.skip("needs statements that wait by their text")
     source = tmp_path / "files"
