@@ -1,32 +1,29 @@
-"""The Python API: ``copy``, ``acopy``, ``resume``, and what ``crossdock runs`` shows."""
+"""The Python API: ``copy``, ``acopy``, ``resume``; ``runs``, ``show`` and ``forget``."""
 
 from __future__ import annotations
 
-import os
-import re
 import threading
-import time
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from .credentials import SIDES, Again, Ask, complete, know, stored
-from .errors import CancelledError, ConfigError, CrossdockError, NotFoundError
-from .journal import Journal, Totals, created
-from .journal_lock import is_running, remove
-from .limits import parse_rate, parse_size
+from .arguments import limits, write_mode
+from .credentials import Ask, know, stored
+from .errors import CancelledError, ConfigError, CrossdockError
+from .history import Options, forget, given_again, journal_path, named, recall, runs, show
+from .journal import Journal, created
+from .journal_lock import remove
+from .limits import parse_size
 from .mapping import parse_map
-from .report import CopyResult, RunInfo, Snapshot
+from .report import CopyResult, Snapshot
 from .request import CopyRequest, Resolved, Verify
 from .spelling import snake_case
-from .spi.data import WriteMode
 
-LEAST_MEMORY = 128 << 20
+__all__ = ["acopy", "copy", "forget", "resume", "runs", "show", "start"]
+
 Progress = Callable[[Snapshot], None]
-Options = Mapping[str, str]
 
 
 def copy(
@@ -90,20 +87,10 @@ def copy(
     if request.stage is not None:
         from .staged import begin
 
-        return begin(_path(_run_id(run_id), home), request, given, progress, dry_run=dry_run, cancel=cancel)
+        return begin(
+            journal_path(named(run_id), home), request, given, progress, dry_run=dry_run, cancel=cancel
+        )
     return start(request, given, resolve, run_id, progress, home, cancel, dry_run=dry_run)
-
-
-def limits(
-    parallel_copies: int | str, memory: int | str, bandwidth: int | str | None, verify: Verify
-) -> dict[str, Any]:
-    """Those fields of a request, checked. Raises ConfigError."""
-    return {
-        "parallel_copies": _parallel(parallel_copies),
-        "memory": _memory(memory),
-        "bandwidth": None if bandwidth is None else parse_rate(bandwidth, "--bandwidth"),
-        "verify": _verify(verify),
-    }
 
 
 def start(  # noqa: PLR0917 - all but the first three are those of ``copy``
@@ -118,8 +105,8 @@ def start(  # noqa: PLR0917 - all but the first three are those of ``copy``
     dry_run: bool,
 ) -> CopyResult:
     """Begin a run: ``decide`` resolves its request, ``given`` has the options as they were given."""
-    run_id = _run_id(run_id)
-    path, resolved = _path(run_id, home), decide(request, cancel)
+    run_id = named(run_id)
+    path, resolved = journal_path(run_id, home), decide(request, cancel)
     facts = stored(request, resolved, given) | {"created": created(), "state": "running"}
     with closing(Journal.create(path, **facts)) as journal:
         return _execute(run_id, request, resolved, journal, progress, dry_run=dry_run, cancel=cancel)
@@ -180,12 +167,12 @@ def resume(
     Raises AuthError when one is missing, NotFoundError, ConfigError (it is running, it has succeeded),
     and what ``copy`` raises.
     """
-    again = _again(
+    again = given_again(
         {"source": source, "sink": sink, "stage": stage},
         {"source": source_options, "sink": sink_options, "stage": stage_options},
         ask,
     )
-    with closing(Journal.open(_path(run_id, home))) as journal:
+    with closing(Journal.open(journal_path(run_id, home))) as journal:
         if journal.get("state") == "succeeded":
             raise ConfigError(f"the run {run_id!r} has succeeded; there is nothing to resume")
         if journal.get("resumable") is False:
@@ -194,7 +181,7 @@ def resume(
             from .staged import resumed
 
             return resumed(journal, again, progress, cancel)
-        request, resolved = _recall(journal, again)
+        request, resolved = recall(journal, again)
         journal.set(state="running", error="", resumable=True)
         return _execute(run_id, request, resolved, journal, progress, resumed=True, cancel=cancel)
 
@@ -243,196 +230,3 @@ def _execute(
         if not keep:
             remove(journal.path)
     return result
-
-
-def runs(home: Path | None = None) -> list[RunInfo]:
-    """All runs that have a journal, newest first."""
-    folder = _folder(home)
-    found = [_seen(path, home) for path in folder.glob("*.db")] if folder.is_dir() else []
-    return sorted(filter(None, found), key=lambda info: info.created, reverse=True)
-
-
-def _seen(path: Path, home: Path | None) -> RunInfo | None:
-    """As ``show``: a journal that nobody can read does not hide the others, one without a run is none."""
-    try:
-        return show(path.stem, home)
-    except NotFoundError:
-        return None
-    except CrossdockError as error:
-        made = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-        return RunInfo(path.stem, "unreadable", made, "", "", 0, 0, 0, 0, 0, None, str(error), None)
-
-
-def show(run_id: str, home: Path | None = None) -> RunInfo:
-    """One run as its journal has it. Raises NotFoundError."""
-    path = _path(run_id, home)
-    with closing(Journal.open(path, lock=False)) as journal:
-        totals, request = _totals(journal), journal.get("request", {})
-        state = journal.get("state", "interrupted")
-        if state == "running" and not is_running(path):
-            state = "interrupted"
-        created = datetime.fromisoformat(journal.get("created", "1970-01-01T00:00:00+00:00"))
-        return RunInfo(
-            run_id, state, created, request.get("source", ""), request.get("sink", ""),
-            totals.units_done, totals.units, totals.splits_done, totals.splits, totals.bytes_read,
-            totals.rows, journal.get("error", ""), journal.get("output"), totals.units_visible,
-        )  # fmt: skip
-
-
-def _totals(journal: Journal) -> Totals:
-    if not journal.get("hops") or journal.get("state") == "succeeded":
-        return journal.totals()
-    from .staged import totals
-
-    return totals(journal)
-
-
-def forget(
-    run_id: str,
-    home: Path | None = None,
-    *,
-    sink: str | None = None,
-    sink_options: Options | None = None,
-    stage: str | None = None,
-    stage_options: Options | None = None,
-    ask: Ask | None = None,
-    journal_only: bool = False,
-) -> int | None:
-    """Remove what an unfinished run has staged at the sink or on its stage, then its journal.
-
-    Secrets of the sink and the stage are given again as to ``resume``. With ``journal_only`` neither, which
-    may be gone for ever, is asked, and a journal that this crossdock cannot read goes too. Returns of how
-    many units something may be left there (None: nobody knows). Raises NotFoundError, and ConfigError
-    when the run is being worked on.
-    """
-    path = _path(run_id, home)
-    again = _again({"sink": sink, "stage": stage}, {"sink": sink_options, "stage": stage_options}, ask)
-    left: int | None = 0
-    try:
-        with closing(Journal.open(path)) as journal:
-            if touched := _touched(journal):
-                if journal_only:
-                    left = touched
-                else:
-                    _clean_up(journal, again)
-    except CrossdockError as error:
-        if isinstance(error, NotFoundError) and not path.is_file():
-            raise
-        if not journal_only or is_running(path):
-            error.hint = error.hint or _if_gone(run_id, error)
-            raise
-        left = None
-    remove(path)
-    return left
-
-
-def _touched(journal: Journal) -> int:
-    """Of how many units something may be left anywhere."""
-    if journal.get("state") == "succeeded":
-        return 0
-    if journal.get("hops"):
-        from .staged import begun
-
-        return begun(journal)
-    staged = bool(journal.get("resolved", {}).get("sink", {}).get("stage"))
-    return max(len(journal.begun_handles()) + len(journal.beginnings()), staged)
-
-
-def _if_gone(run_id: str, error: CrossdockError) -> str:
-    """What is worth trying where the sink does not answer any more."""
-    if error.side != "sink" or isinstance(error, ConfigError):
-        return ""
-    return f"if the sink is gone for ever: crossdock runs forget {run_id} --journal-only"
-
-
-def _clean_up(journal: Journal, again: Again) -> None:
-    from .leftovers import give_up_sink
-
-    if journal.get("hops"):
-        from .staged import StagedCopy, to_forget
-
-        StagedCopy.recall(journal, again, to_forget).discard()
-        return
-    _, resolved = _recall(journal, again, ("sink",))
-    give_up_sink(journal, resolved)
-    if resolved.sink.stage and journal.get("state") != "succeeded":
-        from .stage_run import drop
-
-        drop(resolved.sink, journal.path.stem)
-
-
-def _again(
-    addresses: Mapping[str, str | None], given: Mapping[str, Options | None], ask: Ask | None
-) -> Again:
-    options = {side: snake_case(given.get(side)) for side in ("source", "sink", "stage")}
-    know(addresses.get("source") or "", addresses.get("sink") or "", options)
-    know("", addresses.get("stage") or "", {"source": {}, "sink": options["stage"]})
-    return Again(addresses, options, ask)
-
-
-def _recall(journal: Journal, again: Again, sides: tuple[str, ...] = SIDES) -> tuple[CopyRequest, Resolved]:
-    """What the journal has of the request, with the secrets that it has not."""
-    request = CopyRequest.load(journal.get("request"))
-    resolved = Resolved.load(journal.get("resolved"))
-    lost = journal.get("secrets", {})
-    if (
-        called := {"sink": "stage"}
-        if resolved.sink.stage
-        else {"source": "stage"}
-        if resolved.source.stage
-        else {}
-    ):
-        again = again.as_called(called)
-    return request, complete(journal.path.stem, resolved, lost, again, sides)
-
-
-def _verify(value: Verify) -> Verify:
-    if value not in (True, False, "full"):
-        raise ConfigError(f"verify={value!r} is not known; it is True, False or 'full'")
-    return value
-
-
-def write_mode(text: str) -> WriteMode:
-    try:
-        return WriteMode(text)
-    except ValueError:
-        raise ConfigError(f"--mode {text!r} is not known; it is one of {', '.join(WriteMode)}") from None
-
-
-def _memory(given: int | str) -> int:
-    size = parse_size(given, "--memory")
-    if size < LEAST_MEMORY:
-        raise ConfigError(f"--memory {given} is too little: a copy needs 128MiB at least")
-    return size
-
-
-def _parallel(value: int | str) -> int | None:
-    if value == "auto":
-        return None
-    if isinstance(value, str) and not value.isdecimal():
-        raise ConfigError(f"--parallel-copies {value!r} is neither a number nor auto")
-    if not 1 <= int(value) <= 256:
-        raise ConfigError(f"--parallel-copies must be between 1 and 256, not {value}")
-    return int(value)
-
-
-def _run_id(given: str | None) -> str:
-    """Sorts by time, so that a listing is in order."""
-    if given is None:
-        return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + os.urandom(3).hex()
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", given):
-        raise ConfigError(f"--run-id {given!r}: use letters, digits, '-', '_' and '.', 64 at most")
-    return given
-
-
-def _folder(home: Path | None) -> Path:
-    if home is None and (given := os.environ.get("CROSSDOCK_HOME")):
-        home = Path(given)
-    if home is None:
-        state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-        home = Path(state) / "crossdock"
-    return home / "runs"
-
-
-def _path(run_id: str, home: Path | None) -> Path:
-    return _folder(home) / f"{_run_id(run_id)}.db"

@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import Literal
 
 from . import api
+from .arguments import limits, write_mode
 from .credentials import know, public_url
 from .errors import ConfigError
 from .files import manifest
+from .history import Options
 from .mapping import parse_map
 from .opening import blaming, open_store
 from .report import CopyResult
 from .request import CopyRequest, Verify
 from .resolve_stage import resolve_in, resolve_out, stage_end
 from .spelling import snake_case
-
-Options = Mapping[str, str]
 
 
 def stage_out(
@@ -54,7 +54,7 @@ def stage_out(
         source_options=given["source"],
         sink_options=given["sink"],
         map=parse_map(map),
-        **api.limits(parallel_copies, memory, bandwidth, "full" if verify else False),
+        **limits(parallel_copies, memory, bandwidth, "full" if verify else False),
     )
     return api.start(request, given, resolve_out, run_id, progress, home, cancel, dry_run=dry_run)
 
@@ -92,8 +92,8 @@ def stage_in(
         sink_format=sink_format,
         source_options=given["source"],
         sink_options=given["sink"],
-        mode=api.write_mode(mode),
-        **api.limits(parallel_copies, memory, bandwidth, "full" if verify else False),
+        mode=write_mode(mode),
+        **limits(parallel_copies, memory, bandwidth, "full" if verify else False),
         keep_staging=not remove,
     )
     return api.start(request, given, resolve_in, run_id, progress, home, cancel, dry_run=dry_run)
