@@ -131,6 +131,7 @@ _SPI = (
     "WriteMode",
     "Writer",
     "adf_connection_string",
+    "adf_leftovers",
 )
 _HOME = _ENGINE | dict.fromkeys(_ERRORS, "errors") | dict.fromkeys(_SPI, "spi")
 

@@ -208,6 +208,18 @@ def test_escaped_characters() -> None:
     assert read(data, escape="\\").to_pydict() == {"a": ['x"y', "c,d"], "b": ["1\n2", "2"]}
 
 
+def test_an_escape_before_quotes_only() -> None:
+    data = b'a,b\n"x\\"y","C:\\temp"\n\\N,"z\\\\"\n'
+    found = read(data, escape="\\", escapes="quotes", null_value="\\N").to_pydict()
+    assert found == {"a": ['x"y', None], "b": ["C:\\temp", "z\\"]}
+
+
+def test_a_long_run_of_escapes_over_the_ends_of_pieces() -> None:
+    texts = ["\\" * 3 + "x" * (1 << 19), "\\" * ((1 << 20) + 1) + "y"]
+    data = b"a,b\n" + b"".join(f'"{text}",1\n'.encode() for text in texts)
+    assert read(data, escape="\\", escapes="quotes").to_pydict()["a"] == texts
+
+
 def test_without_quotes_a_quote_is_a_character() -> None:
     assert read(b'a,b\n5" pipe,1\n"x,2\n', quote="").to_pydict() == {"a": ['5" pipe', '"x'], "b": [1, 2]}
 

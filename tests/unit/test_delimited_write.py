@@ -73,6 +73,35 @@ def test_text_and_nulls_come_back(rows: list[tuple[Any, Any]], parts: int, quoti
     assert read(fmt, write(fmt, table, parts)).to_pylist() == table.to_pylist()
 
 
+ESCAPED = (
+    st.none()
+    | st.text('\\"a,\n', max_size=6)
+    | st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=8)
+)
+
+
+@given(
+    rows=st.lists(st.tuples(ESCAPED, ESCAPED), max_size=12),
+    parts=st.integers(1, 3),
+    quoting=st.sampled_from(["needed", "all"]),
+    escapes=st.sampled_from(["any", "quotes"]),
+)
+def test_escaped_text_comes_back(rows: list[tuple[Any, Any]], parts: int, quoting: str, escapes: str) -> None:
+    table = pa.table(
+        {
+            'a"\\': pa.array([r[0] for r in rows], pa.string()),
+            "b": pa.array([r[1] for r in rows], pa.string()),
+        }
+    )
+    fmt = opened(quoting=quoting, infer=False, escape="\\", escapes=escapes)
+    assert read(fmt, write(fmt, table, parts)).to_pylist() == table.to_pylist()
+
+
+def test_a_mark_of_our_own_in_a_text_is_refused() -> None:
+    with pytest.raises(DataError, match=r"U\+001A"):
+        write(opened(escape="\\"), pa.table({"a": ["x\x1ay"]}))
+
+
 @given(st.lists(TEXT, max_size=12))
 def test_one_column_of_text_and_nulls_comes_back(values: list[str | None]) -> None:
     table = pa.table({"a": pa.array(values, pa.string())})
@@ -147,7 +176,7 @@ def test_two_columns_of_one_name_are_refused() -> None:
         opened().check(pa.schema([("a", pa.int64()), ("a", pa.int64())]))
 
 
-@pytest.mark.parametrize("options", [{"encoding": "utf-16"}, {"escape": "\\"}, {"quote": "'"}])
+@pytest.mark.parametrize("options", [{"encoding": "utf-16"}, {"quote": "'"}])
 def test_dialects_that_are_only_read_are_refused(options: dict[str, str]) -> None:
     with pytest.raises(NotSupportedError):
         opened(**options).check(pa.schema([("a", pa.int64())]))

@@ -6,7 +6,7 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import SecretStr
 
-from crossdock import AdfEnd, AdfSecret, AdfTranslation, WriteMode, adf_connection_string
+from crossdock import AdfEnd, AdfSecret, AdfTranslation, WriteMode, adf_connection_string, adf_leftovers
 
 _IDENTITY = (
     "servicePrincipalId",
@@ -23,9 +23,9 @@ def of_blob(end: AdfEnd) -> AdfTranslation:
     options: dict[str, str] = {}
     secrets: dict[str, SecretStr | AdfSecret] = {}
     host = ""
-    parts = adf_connection_string(service)
-    if "connectionString" in service and not parts:
-        secrets["connection_string"] = service.secret("connectionString") or AdfSecret("connectionString")
+    parts, whole = adf_connection_string(service)
+    if whole:
+        secrets["connection_string"] = whole
     if parts:
         account = parts.pop("accountname", "")
         suffix = parts.pop("endpointsuffix", "core.windows.net")
@@ -40,8 +40,7 @@ def of_blob(end: AdfEnd) -> AdfTranslation:
             secrets["account_key"] = SecretStr(key)
         if sas := parts.pop("sharedaccesssignature", ""):
             secrets["sas_token"] = SecretStr(sas)
-        if parts:
-            service.refuse("connectionString", f"its parts {', '.join(sorted(parts))} mean nothing here")
+        adf_leftovers(service, parts)
     elif endpoint := service.text("serviceEndpoint"):
         options["endpoint"], host = endpoint.rstrip("/"), urlsplit(endpoint).hostname or ""
     _uri(end, options, secrets)

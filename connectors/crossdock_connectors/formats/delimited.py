@@ -29,6 +29,10 @@ class DelimitedConfig(ConnectorConfig):
     escape: str = Field(
         "", description="character before a special one (backslash); by default a quote is written twice"
     )
+    escapes: Literal["any", "quotes"] = Field(
+        "any",
+        description="before what the escape counts: any character, or quotes only; before others it stays",
+    )
     header: bool = Field(True, description="whether the first line names the columns")
     encoding: str = Field("utf-8", description="name of the text encoding")
     null_value: str = Field(

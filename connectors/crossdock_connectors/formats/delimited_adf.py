@@ -17,7 +17,8 @@ def from_adf(end: AdfEnd) -> AdfTranslation:
         "delimiter": dataset.text("columnDelimiter", ",") or ",",
         "quote": quote,
         # A quote that stands for itself is what crossdock does by default: it is written twice.
-        "escape": "" if escape == quote else escape,
+        "escape": "" if escape == quote or not quote else escape,
+        "escapes": "quotes",
         "header": "true" if dataset.flag("firstRowAsHeader") else "false",
         "null_value": dataset.text("nullValue"),
     }
@@ -59,7 +60,9 @@ def _write(end: AdfEnd, options: dict[str, str]) -> None:
         end.dataset.refuse("rowDelimiter", "rows can end with a line feed, with or without a carriage return")
     options["quoting"] = "all" if settings.flag("quoteAllText") else "needed"
     if not options["quote"]:
-        options["quoting"] = "none"
+        options |= {"quote": '"', "quoting": "none"}
+    elif options["quote"] != '"':
+        end.dataset.refuse("quoteChar", 'text is written with the quote ", no other character')
     extension = settings.text("fileExtension")
     if extension not in ("", ".csv") and not end.dataset.inner("location").text("fileName"):
         settings.refuse("fileExtension", "files that get their names from the source end with .csv", "note")

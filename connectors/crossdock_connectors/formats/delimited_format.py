@@ -155,8 +155,8 @@ class DelimitedFormat(FileFormat):
         dialect = self._dialect(self._path)
         if dialect.wide:
             raise NotSupportedError(f"delimited text in {dialect.encoding} can be read, not written")
-        if dialect.escape or dialect.quote != '"':
-            raise NotSupportedError('delimited text is written with the quote " doubled, no other way')
+        if dialect.quote != '"':
+            raise NotSupportedError('delimited text is written with the quote ", no other character')
         check_columns(schema, self._style(dialect))
 
     def head(self, schema: pa.Schema) -> bytes:
@@ -174,7 +174,14 @@ class DelimitedFormat(FileFormat):
 
     def _style(self, dialect: Dialect) -> Style:
         eol = "\r\n" if self._config.line_ending == "crlf" else "\n"
-        return Style(dialect.delimiter, eol, dialect.nulls[0], self._config.quoting)
+        return Style(
+            dialect.delimiter,
+            eol,
+            dialect.nulls[0],
+            self._config.quoting,
+            dialect.escape,
+            dialect.quotes_only,
+        )
 
     def _file(self, file: io.RawIOBase, info: ObjectInfo) -> DelimitedFile:
         return DelimitedFile(file, self._dialect(info.path), info.path, info.size)
@@ -188,6 +195,7 @@ class DelimitedFormat(FileFormat):
             delimiter=config.delimiter or _BY_EXTENSION.get(extension, ","),
             quote=config.quote,
             escape=config.escape,
+            quotes_only=bool(config.escape and config.quote) and config.escapes == "quotes",
             header=config.header,
             encoding=config.encoding,
             nulls=tuple(config.null_value.split("|")),

@@ -101,6 +101,7 @@ def _parse(rows: bytes, names: list[str], dialect: Dialect, kind: pa.DataType | 
         options.false_values = ["false", "False", "FALSE"]
     if not rows:
         return pa.Table.from_batches([], pa.schema([(name, pa.string()) for name in names]))
+    rows = dialect.for_arrow(rows)
     return pacsv.read_csv(
         pa.BufferReader(rows),
         read_options=pacsv.ReadOptions(use_threads=False, column_names=names, block_size=len(rows) + 1),

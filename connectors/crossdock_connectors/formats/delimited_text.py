@@ -15,6 +15,7 @@ import pyarrow.csv as pacsv
 from crossdock import DataError
 
 from .arrow_io import arrow_range
+from .delimited_escape import EscapedReader, for_arrow
 
 CHUNK = 1 << 20
 LARGEST_ROW = 64 << 20
@@ -36,6 +37,7 @@ class Dialect:
     delimiter: str
     quote: str
     escape: str
+    quotes_only: bool
     header: bool
     encoding: str
     nulls: tuple[str, ...]
@@ -47,8 +49,8 @@ class Dialect:
     def __post_init__(self) -> None:
         """``row`` also matches one whose last quote is never closed, as Arrow reads it."""
         syntax = (self.delimiter, self.quote, self.escape)
-        object.__setattr__(self, "row", _row_pattern(syntax, rb"|\Z"))
-        object.__setattr__(self, "closed_row", _row_pattern(syntax, b""))
+        object.__setattr__(self, "row", _row_pattern(syntax, rb"|\Z", self.quotes_only))
+        object.__setattr__(self, "closed_row", _row_pattern(syntax, b"", self.quotes_only))
 
     @property
     def wide(self) -> bool:
@@ -59,6 +61,10 @@ class Dialect:
     def byte_codec(self) -> str:
         """The codec of the bytes that offsets count."""
         return "utf-8" if self.wide else self.encoding
+
+    def for_arrow(self, text: bytes) -> bytes:
+        """UTF-8 text as Arrow's parser is to see it."""
+        return for_arrow(text, self.escape, self.quote) if self.quotes_only else text
 
     def parse_options(self, columns: int) -> pacsv.ParseOptions:
         """Newlines in values are always allowed: it was measured to cost nothing.
@@ -98,11 +104,11 @@ def keeps_ascii(encoding: str) -> bool:
     return encoding in ("utf-8", "ascii") or encoding.startswith(("iso8859", "cp125", "koi8"))
 
 
-def _row_pattern(syntax: tuple[str, str, str], unclosed: bytes) -> re.Pattern[bytes]:
+def _row_pattern(syntax: tuple[str, str, str], unclosed: bytes, quotes_only: bool) -> re.Pattern[bytes]:
     # The same rules as Arrow's parser: a quote counts only where a value starts; what follows the
     # closing quote belongs to the value as it is. Possessive, so that no input makes it backtrack.
     d, q, e = (re.escape(c.encode()) if c else b"" for c in syntax)
-    escaped = b"|" + e + b"(?s:.)" if e else b""
+    escaped = b"|" + e + (b"(?:" + e + b"|" + q + b")?+" if quotes_only else b"(?s:.)") if e else b""
     plain = b"(?:[^" + d + b"\r\n" + e + b"]++" + escaped + b")*+"
     value = plain
     if q:
@@ -133,7 +139,10 @@ def open_utf8(of: DelimitedFile, start: int, end: int | None) -> Iterator[pa.Nat
     """The text of a range as UTF-8, for Arrow's parser."""
     codec = of.dialect.byte_codec
     with open_bytes(of, start, end) as stream, _decoding(of):
-        yield stream if codec in ("utf-8", "ascii") else pa.transcoding_input_stream(stream, codec, "utf-8")
+        text = stream if codec in ("utf-8", "ascii") else pa.transcoding_input_stream(stream, codec, "utf-8")
+        if of.dialect.quotes_only:
+            text = pa.PythonFile(EscapedReader(text, of.dialect.escape, of.dialect.quote), mode="r")
+        yield text
 
 
 @contextmanager
@@ -224,7 +233,7 @@ def whole_rows(data: bytes, dialect: Dialect) -> int:
 
 def row_values(row: bytes, dialect: Dialect, errors: str = "replace") -> list[str]:
     """The values of one row as text; ``errors`` is for bytes that are not in the file's encoding."""
-    text = row.decode(dialect.byte_codec, errors).encode()
+    text = dialect.for_arrow(row.decode(dialect.byte_codec, errors).encode())
     if not text.endswith((b"\n", b"\r")):
         text += b"\n"
     most = text.count(dialect.delimiter.encode()) + 1

@@ -13,6 +13,7 @@ from crossdock import DataError, FormatWriter, NotSupportedError, SchemaMismatch
 
 from .arrow_io import EncodedSink, SinkFile
 from .column_types import refuse_repeated
+from .delimited_escape import EscapingSink, before_writing, escaped_name
 
 if TYPE_CHECKING:
     from .delimited import Quoting
@@ -30,6 +31,8 @@ class Style:
     eol: str
     null: str
     quoting: Quoting
+    escape: str = ""
+    quotes_only: bool = False
 
 
 def check_columns(schema: pa.Schema, style: Style) -> None:
@@ -83,7 +86,12 @@ def _quoted(name: str, style: Style) -> str:
     special = not name or any(c in name for c in (style.delimiter, '"', "\r", "\n"))
     if style.quoting == "none" and special:
         raise SchemaMismatchError(f"the column name {name!r} cannot be written with quoting=none")
-    return '"' + name.replace('"', '""') + '"' if special or style.quoting == "all" else name
+    if style.escape:
+        special = special or style.escape in name
+        inside = escaped_name(name, style.escape, quotes_only=style.quotes_only)
+    else:
+        inside = name.replace('"', '""')
+    return f'"{inside}"' if special or style.quoting == "all" else name
 
 
 class DelimitedWriter(FormatWriter):
@@ -91,7 +99,8 @@ class DelimitedWriter(FormatWriter):
 
     def __init__(self, out: EncodedSink, schema: pa.Schema, style: Style) -> None:
         self._out = out
-        self._file = SinkFile(out)
+        self._file = SinkFile(EscapingSink(out, style.escape) if style.escape else out)
+        self._style = style
         self._quoting = style.quoting
         self._schema = pa.schema([field.with_type(_plain(field.type)) for field in schema])
         self._writer = pacsv.CSVWriter(
@@ -104,6 +113,8 @@ class DelimitedWriter(FormatWriter):
         if batch.schema != self._schema:
             columns = [pc.cast(c, f.type) for c, f in zip(batch.columns, self._schema, strict=True)]
             batch = pa.RecordBatch.from_arrays(columns, schema=self._schema)
+        if self._style.escape:
+            batch = before_writing(batch, self._style.escape, quotes_only=self._style.quotes_only)
         try:
             self._writer.write_batch(batch)
         except Exception as error:

@@ -8,7 +8,15 @@ from urllib.parse import quote
 
 from pydantic import SecretStr
 
-from crossdock import AdfEnd, AdfProperties, AdfSecret, AdfTranslation, WriteMode, adf_connection_string
+from crossdock import (
+    AdfEnd,
+    AdfProperties,
+    AdfSecret,
+    AdfTranslation,
+    WriteMode,
+    adf_connection_string,
+    adf_leftovers,
+)
 
 _ISOLATION = dict.fromkeys(
     ("ReadCommitted", "ReadUncommitted", "RepeatableRead", "Serializable", "Snapshot"), ""
@@ -16,6 +24,12 @@ _ISOLATION = dict.fromkeys(
 _PARTITIONS = {name: name for name in ("None", "PhysicalPartitionsOfTable", "DynamicRange")}
 _BEHAVIORS = {"insert": "insert", "upsert": "upsert", "storedProcedure": "stored_procedure"}
 _TABLE = {"none": "none", "autoCreate": "auto_create"}
+_WRITTEN = {
+    "preCopyScript": "pre_copy_script",
+    "sqlWriterStoredProcedureName": "stored_procedure",
+    "sqlWriterTableType": "stored_procedure_table_type",
+    "storedProcedureTableTypeParameterName": "stored_procedure_table_type_parameter_name",
+}
 _ENCRYPT = {
     "mandatory": "yes",
     "true": "yes",
@@ -46,13 +60,9 @@ _TUNING_PARTS = {
 
 def from_adf(end: AdfEnd) -> AdfTranslation:
     service = end.linked_service
-    parts = adf_connection_string(service)
-    secrets: dict[str, SecretStr | AdfSecret] = {}
-    if "connectionString" in service and not parts:
-        # Where the whole text is a secret, nothing of it is known before the run.
-        secrets["password"] = service.secret("connectionString") or AdfSecret("connectionString")
-        if isinstance(secrets["password"], SecretStr):
-            secrets["password"] = AdfSecret("connectionString")
+    parts, whole = adf_connection_string(service)
+    # Where the whole text is a secret, nothing of it is known before the run.
+    secrets: dict[str, SecretStr | AdfSecret] = {"password": whole} if whole else {}
     server = _first(parts, "data source", "server", "address", "addr") or service.text("server")
     database = _first(parts, "initial catalog", "database") or service.text("database")
     user = _first(parts, "user id", "uid", "user") or service.text("userName")
@@ -61,10 +71,9 @@ def from_adf(end: AdfEnd) -> AdfTranslation:
     elif text := _first(parts, "password", "pwd"):
         secrets["password"] = SecretStr(text) if text.strip("*") else AdfSecret("password")
     options = _connection(service, parts)
-    _sign_in(service, parts, user, options)
-    if parts.keys() - _TUNING_PARTS:
-        names = ", ".join(sorted(parts.keys() - _TUNING_PARTS))
-        service.refuse("connectionString", f"its parts {names} mean nothing here")
+    if server:
+        _sign_in(service, parts, user, options)
+    adf_leftovers(service, parts, _TUNING_PARTS)
     service.ignore(*_TUNING)
     host = _host(server.removeprefix("tcp:"), service)
     login = f"{quote(user, safe='')}@" if user and options.get("auth") != "entra" else ""
@@ -185,14 +194,7 @@ def _write(end: AdfEnd, options: dict[str, str]) -> None:
     if schema := upsert.text("interimSchemaName"):
         options["interim_schema_name"] = schema
     upsert.ignore("useTempDB")
-    for name, option in (
-        ("preCopyScript", "pre_copy_script"),
-        ("sqlWriterStoredProcedureName", "stored_procedure"),
-        ("sqlWriterTableType", "stored_procedure_table_type"),
-        ("storedProcedureTableTypeParameterName", "stored_procedure_table_type_parameter_name"),
-    ):
-        if value := sink.text(name):
-            options[option] = value
+    options |= {option: value for name, option in _WRITTEN.items() if (value := sink.text(name))}
     if parameters := sink.get("storedProcedureParameters"):
         options["stored_procedure_parameters"] = _parameters(parameters)
     if "stored_procedure" in options:
@@ -204,6 +206,11 @@ def _write(end: AdfEnd, options: dict[str, str]) -> None:
         options["write_batch_timeout"] = seconds
     if (lock := sink.flag("sqlWriterUseTableLock")) is not None:
         options["table_lock"] = "true" if lock else "false"
+    _fetching(sink, options)
+
+
+def _fetching(sink: AdfProperties, options: dict[str, str]) -> None:
+    """How Synapse gets rows that are staged."""
     if sink.flag("allowCopyCommand"):
         options["allow_copy_command"] = "true"
     for name in ("allowPolyBase", "polyBaseSettings"):

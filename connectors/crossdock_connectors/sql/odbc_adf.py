@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from pydantic import SecretStr
 
-from crossdock import AdfEnd, AdfSecret, AdfTranslation, WriteMode, adf_connection_string
+from crossdock import AdfEnd, AdfSecret, AdfTranslation, WriteMode, adf_connection_string, adf_leftovers
 
 _ATTRIBUTES = {"dsn": "dsn", "server": "server", "database": "database", "port": "port", "uid": "user"}
 
@@ -33,16 +33,12 @@ def from_adf(end: AdfEnd) -> AdfTranslation:
 
 def _connection(end: AdfEnd) -> tuple[dict[str, str], dict[str, SecretStr | AdfSecret]]:
     service = end.linked_service
-    parts = adf_connection_string(service)
-    secrets: dict[str, SecretStr | AdfSecret] = {}
-    if "connectionString" in service and not parts:
-        secrets["connection_string"] = AdfSecret("connectionString")
+    parts, whole = adf_connection_string(service)
+    secrets: dict[str, SecretStr | AdfSecret] = {"connection_string": whole} if whole else {}
     options = {option: parts.pop(name) for name, option in _ATTRIBUTES.items() if parts.get(name)}
     if text := parts.pop("pwd", ""):
         secrets["password"] = SecretStr(text) if text.strip("*") else AdfSecret("password")
-    if parts:
-        names = ", ".join(sorted(parts))
-        service.refuse("connectionString", f"its parts {names} are not taken from a definition")
+    adf_leftovers(service, parts)
     if user := service.text("userName"):
         options["user"] = user
     if (given := service.secret("password")) is not None:

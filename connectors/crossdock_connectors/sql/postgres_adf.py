@@ -6,7 +6,15 @@ from urllib.parse import quote
 
 from pydantic import SecretStr
 
-from crossdock import AdfEnd, AdfProperties, AdfSecret, AdfTranslation, WriteMode, adf_connection_string
+from crossdock import (
+    AdfEnd,
+    AdfProperties,
+    AdfSecret,
+    AdfTranslation,
+    WriteMode,
+    adf_connection_string,
+    adf_leftovers,
+)
 
 _SSL = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _METHODS = {"BulkInsert": "insert", "CopyCommand": "insert", "Upsert": "upsert"}
@@ -24,14 +32,12 @@ _TUNING_PARTS = {"pooling", "timeout", "command timeout", "encoding", "commandti
 
 def from_adf(end: AdfEnd) -> AdfTranslation:
     service = end.linked_service
-    parts = adf_connection_string(service)
-    secrets: dict[str, SecretStr | AdfSecret] = {}
+    parts, whole = adf_connection_string(service)
+    secrets: dict[str, SecretStr | AdfSecret] = {"password": whole} if whole else {}
     if (given := service.secret("password")) is not None:
         secrets["password"] = given
     elif text := _first(parts, "password", "pwd"):
         secrets["password"] = SecretStr(text) if text.strip("*") else AdfSecret("password")
-    elif "connectionString" in service and not parts:
-        secrets["password"] = AdfSecret("connectionString")
     host = _first(parts, "host", "server") or service.text("server")
     port = _first(parts, "port") or service.text("port")
     user = _first(parts, "username", "user id", "uid", "user") or service.text("username")
@@ -41,9 +47,7 @@ def from_adf(end: AdfEnd) -> AdfTranslation:
         _write(end, options)
     else:
         _read(end, options)
-    if parts.keys() - _TUNING_PARTS:
-        names = ", ".join(sorted(parts.keys() - _TUNING_PARTS))
-        service.refuse("connectionString", f"its parts {names} mean nothing here")
+    adf_leftovers(service, parts, _TUNING_PARTS)
     service.ignore(*_TUNING)
     for name in ("trustServerCertificate", "sslCertificate", "sslKey", "sslPassword", "authenticationType"):
         if name in service and service.text(name).lower() not in ("basic", "false"):

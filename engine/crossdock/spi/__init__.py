@@ -8,6 +8,7 @@ from .adf import (
     AdfSecret,
     AdfTranslation,
     adf_connection_string,
+    adf_leftovers,
 )
 from .browse import Browsable, Entry, EntryPage, Reached
 from .data import Attempt, Begun, PlanHint, Receipt, Split, Target, Unit, UnitPage, WriteMode
@@ -81,4 +82,5 @@ __all__ = [
     "WriteMode",
     "Writer",
     "adf_connection_string",
+    "adf_leftovers",
 ]

@@ -6,7 +6,7 @@ Whatever nobody reads is reported: a key is honoured, refused with a reason, or 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -135,10 +135,8 @@ class AdfProperties(Mapping[str, Any]):
     def secret(self, name: str) -> SecretStr | AdfSecret | None:
         """A SecureString's value, or a text's; what only refers to it, or is masked, is an AdfSecret."""
         value = self.get(name)
-        if value is None:
+        if value is None or isinstance(value, AdfComputed):
             return None
-        if isinstance(value, AdfComputed):
-            return AdfSecret(name)
         if isinstance(value, Mapping):
             return _secret_of(AdfProperties(value), name)
         text = self.text(name)
@@ -186,14 +184,16 @@ def _secret_of(value: AdfProperties, name: str) -> SecretStr | AdfSecret:
     return AdfSecret(name) if masked else SecretStr(text)
 
 
-def adf_connection_string(linked_service: AdfProperties, name: str = "connectionString") -> dict[str, str]:
-    """The parts of a connection string by lower-case name; empty where it is computed or a reference.
+def adf_connection_string(linked_service: AdfProperties) -> tuple[dict[str, str], AdfSecret | None]:
+    """The parts of the ``connectionString`` by lower-case name, or what stands for all of it.
 
-    ``driver=`` is refused: a definition does not choose the code that this machine loads.
+    Neither where it is computed. ``driver=`` is refused: a definition does not choose the code that this
+    machine loads.
     """
+    name = "connectionString"
     found = linked_service.secret(name)
     if not isinstance(found, SecretStr):
-        return {}
+        return {}, found
     text = found.get_secret_value()
     parts = {}
     for key, value in _PART.findall(text):
@@ -207,7 +207,17 @@ def adf_connection_string(linked_service: AdfProperties, name: str = "connection
         linked_service.refuse(
             name, "driver= is not allowed in the connection string of a definition", "error"
         )
-    return parts
+    return parts, None
+
+
+def adf_leftovers(
+    linked_service: AdfProperties, parts: Mapping[str, str], known: Set[str] = frozenset()
+) -> None:
+    """Report parts of the ``connectionString`` that mean nothing here, by name where it looks like one."""
+    names = sorted(parts.keys() - known)
+    if names:
+        shown = ", ".join(name if re.fullmatch(r"[a-z][a-z ]{1,30}", name) else "..." for name in names)
+        linked_service.refuse("connectionString", f"its parts {shown} mean nothing here")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,8 @@ _PROSE = frozenset(
 )
 # An activity's own, which says in which list another one is.
 _LISTS = frozenset({"activities", "iftrueactivities", "iffalseactivities", "defaultactivities", "cases"})
+
+_SECRET = re.compile(r"(password|pwd|key|secret|signature|sig|token)\s*=", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +73,19 @@ def texts(value: Any, path: str) -> Iterator[tuple[str, str]]:
     elif (text := expression_of(value)) is not None:
         if "@" in text:
             yield text, path
-    elif isinstance(value, Mapping):
+    elif isinstance(value, Mapping) and not is_secure(value):
         for key, each in value.items():
             if key.lower() not in _PROSE:
                 yield from texts(each, f"{path}.{key}")
     elif isinstance(value, list):
         for index, each in enumerate(value):
             yield from texts(each, f"{path}[{index}]")
+
+
+def is_secure(value: Mapping[str, Any]) -> bool:
+    """Whether it is a SecureString, in which @ may be a character of a password."""
+    kind = value.get("type")
+    return isinstance(kind, str) and kind.lower() == "securestring"
 
 
 def _check(
@@ -86,12 +95,19 @@ def _check(
     try:
         found = references(text)
     except ExpressionError as error:
-        yield Finding("error", "InvalidExpression", str(error), owner.place.at(path), owner.owner, who)
+        yield Finding("error", "InvalidExpression", told(error), owner.place.at(path), owner.owner, who)
         return
     for each in found:
         problem = _problem(each, names, who)
         if problem is not None:
-            yield Finding("error", "InvalidExpression", str(problem), owner.place.at(path), owner.owner, who)
+            yield Finding("error", "InvalidExpression", told(problem), owner.place.at(path), owner.owner, who)
+
+
+def told(error: ExpressionError) -> str:
+    """The sentence, the text and a caret; without the text where that may hold a secret."""
+    if _SECRET.search(error.text):
+        return f"{error.message} (line {error.line}, column {error.column})"
+    return str(error)
 
 
 def _problem(reference: Reference, names: Names, activity: str) -> ExpressionError | None:

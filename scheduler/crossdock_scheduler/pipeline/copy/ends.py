@@ -20,6 +20,7 @@ from crossdock import (
     registry,
 )
 
+from ..checks.expressions import told
 from ..checks.parameters import parameters_of
 from ..definitions import Definition, Factory, Finding, of_remark
 from ..expressions import ExpressionError, Scope
@@ -128,7 +129,7 @@ class Ends:
             try:
                 values[named.name if named else name] = around.of(value)
             except ExpressionError as error:
-                self._say(self.owner, f"the parameter {name!r} of {definition.owner}: {error}", "error")
+                self._say(self.owner, f"the parameter {name!r} of {definition.owner}: {told(error)}", "error")
         scope: Any = {field_: values}
         return Values(replace(Scope(global_parameters=around.scope.global_parameters), **scope), around.ahead)
 
@@ -137,7 +138,7 @@ class Ends:
         try:
             evaluated = values.of(dict(read.inner("typeProperties")))
         except ExpressionError as error:
-            self._say(definition, str(error), "error")
+            self._say(definition, told(error), "error")
             return None
         return AdfProperties(evaluated, read.where("typeProperties"))
 
@@ -155,16 +156,21 @@ class Ends:
         location = end.dataset.inner("location")
         self._is_of(location, "type", store)
         options = made.options | shape.from_adf(end).options
-        options |= self._store_options(end, store, made.container)
-        address = made.address + _below(location, options, is_sink=end.is_sink)
+        options |= self._store_options(end, store, made)
+        below = _below(location, options, is_sink=end.is_sink)
+        paths = [below, *(options.get(name, "") for name in ("wildcard_folder_path", "prefix"))]
+        self._allow(replace(made, folders=tuple(f + each for f in made.folders for each in paths)), dataset)
+        listed = [path for name in ("file_list_path", "partition_root_path") if (path := options.get(name))]
+        self._allow(replace(made, folders=tuple(listed) if made.folders else ()), dataset)
+        address = made.address + quote(below)
         kept = {name: value for name, value in options.items() if not isinstance(value, AdfComputed)}
         return End(address, shape.name, kept, made.secrets, mode, shape.open_format is not None)
 
-    def _store_options(self, end: AdfEnd, store: ConnectorSpec, container: str) -> dict[str, str]:
+    def _store_options(self, end: AdfEnd, store: ConnectorSpec, made: AdfTranslation) -> dict[str, str]:
         settings = end.activity.inner("storeSettings")
         if settings:
             self._is_of(settings, "type", store)
-        return write_settings(settings) if end.is_sink else read_settings(settings, container)
+        return write_settings(settings) if end.is_sink else read_settings(settings, made)
 
     def _fits(self, end: AdfEnd, spec: ConnectorSpec) -> None:
         self._is_of(end.activity, "type", spec)
@@ -219,7 +225,7 @@ def unread(properties: AdfProperties, definition: Definition, activity: str) -> 
 
 
 def _below(location: AdfProperties, options: dict[str, str], *, is_sink: bool) -> str:
-    """The quoted path below the store's root. What the settings choose begins at the root itself."""
+    """The path below the store's root. What the settings choose begins at the root itself."""
     folder, name = location.text("folderPath").strip("/\\"), location.text("fileName")
     folder = folder.replace("\\", "/")
     if not is_sink and "wildcard_file_name" in options:
@@ -227,4 +233,4 @@ def _below(location: AdfProperties, options: dict[str, str], *, is_sink: bool) -
     if not is_sink and options.keys() & {"wildcard_folder_path", "prefix"}:
         folder = name = ""
     path = f"{folder}/" if folder else ""
-    return quote(path + name)
+    return path + name

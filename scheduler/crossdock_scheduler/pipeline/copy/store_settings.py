@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from crossdock import AdfComputed, AdfProperties
+from crossdock import AdfComputed, AdfProperties, AdfTranslation, Location
 
 _READ_TEXTS = {
     "wildcardFolderPath": "wildcard_folder_path",
@@ -23,14 +23,15 @@ _READ_FLAGS = {
 _BEHAVIORS = {name: name for name in ("PreserveHierarchy", "FlattenHierarchy", "MergeFiles")}
 
 
-def read_settings(settings: AdfProperties, root: str) -> dict[str, str]:
-    """The options. ``root`` is the container, with which the paths of a list may begin."""
+def read_settings(settings: AdfProperties, store: AdfTranslation) -> dict[str, str]:
+    """The options. Paths of a list begin at the store's root, or with the name of its container."""
     settings.ignore("type", "disableMetricsCollection")
     options = {option: settings.text(name) for name, option in _READ_TEXTS.items()}
     for name, option in _READ_PATHS.items():
         path = settings.text(name)
         if path and not isinstance(path, AdfComputed):
-            options[option] = f"/{path.strip('/').removeprefix(f'{root}/' if root else '')}"
+            below = path.strip("/").removeprefix(f"{store.container}/" if store.container else "")
+            options[option] = Location.parse(store.address).path.rstrip("/") + "/" + below
     for name, option in _READ_FLAGS.items():
         if (flag := settings.flag(name)) is not None:
             options[option] = "true" if flag else "false"

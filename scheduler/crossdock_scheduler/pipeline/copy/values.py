@@ -8,6 +8,7 @@ from typing import Any
 
 from crossdock import AdfComputed
 
+from ..checks.expressions import is_secure
 from ..expressions import ABSENT, ExpressionError, Reference, Scope, evaluate, expression_of, references
 
 COMPUTED = AdfComputed("computed")
@@ -22,16 +23,30 @@ class Values:
 
     def of(self, value: Any) -> Any:
         """Raises ExpressionError, before a run only for what is wrong whatever is still to be known."""
-        if not self.ahead:
+        if isinstance(value, Mapping) and is_secure(value):
+            return dict(value) | {
+                key: self._secure(each) for key, each in value.items() if key.lower() == "value"
+            }
+        if not self.ahead and not isinstance(value, Mapping | list):
             return evaluate(value, self.scope)
         text = value if isinstance(value, str) else expression_of(value)
         if text is not None:
-            return self._text(text)
+            return self._text(text) if self.ahead else evaluate(text, self.scope)
         if isinstance(value, Mapping):
             return {key: self.of(each) for key, each in value.items()}
         if isinstance(value, list):
             return [self.of(each) for each in value]
         return value
+
+    def _secure(self, value: Any) -> Any:
+        """A password may begin with ``@``: it is an expression only where it is one that can be read."""
+        if not isinstance(value, str):
+            return value
+        try:
+            named = references(value)
+        except ExpressionError:
+            return value
+        return self.of(value) if named else value
 
     def _text(self, text: str) -> Any:
         if "@" not in text or isinstance(text, AdfComputed):
