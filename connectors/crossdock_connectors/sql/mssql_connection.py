@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from traceback import clear_frames
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import unquote, urlsplit
@@ -321,7 +322,12 @@ class Connection:
                 table, items, timeout=timeout, column_mappings=list(names), use_internal_transaction=False,
                 **options,
             )  # fmt: skip
+        except BaseException as error:
+            # Its frames hold the driver's runtime, which panics when it is collected during another load.
+            clear_frames(error.__traceback__)
+            raise
         finally:
+            vars(cursor).pop("_build_pycore_context", None)
             self.load = ""
             cursor.close()
         return int(done["rows_copied"])
