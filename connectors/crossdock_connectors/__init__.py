@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @hookimpl
 def crossdock_connectors() -> list[ConnectorSpec]:
     from .azure import adls, blob
-    from .formats import binary, delimited, jsonlines, orc, parquet
+    from .formats import avro, binary, delimited, jsonlines, orc, parquet
     from .sql import mssql, odbc, postgres
     from .stores import file
     from .tables import sqlite
@@ -31,6 +31,7 @@ def crossdock_connectors() -> list[ConnectorSpec]:
             delimited,
             jsonlines,
             orc,
+            avro,
             sqlite,
             postgres,
             mssql,

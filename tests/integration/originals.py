@@ -6,6 +6,7 @@ import gzip
 import json
 from pathlib import Path
 
+import fastavro
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.json as pajson
@@ -30,6 +31,10 @@ def sample() -> pa.Table:
 
 def write_all(table: pa.Table, folder: Path) -> None:
     pq.write_table(table, folder / "t.parquet", row_group_size=2000)
+    with (folder / "t.avro").open("wb") as out:
+        kinds = {"id": "long", "word": "string", "ratio": "double", "flag": "boolean"}
+        fields = [{"name": name, "type": ["null", kind]} for name, kind in kinds.items()]
+        fastavro.writer(out, {"type": "record", "name": "t", "fields": fields}, table.to_pylist())
     po.write_table(table, folder / "t.orc")
     pacsv.write_csv(table, folder / "t.csv")
     with gzip.open(folder / "t.csv.gz", "wb") as out:
@@ -42,6 +47,9 @@ def write_all(table: pa.Table, folder: Path) -> None:
 def read(path: Path) -> pa.Table:
     if path.suffix == ".parquet":
         return pq.read_table(path)
+    if path.suffix == ".avro":
+        with path.open("rb") as file:
+            return pa.Table.from_pylist(list(fastavro.reader(file)))  # type: ignore[arg-type]
     if path.suffix == ".orc":
         return po.read_table(path)
     if path.suffix == ".jsonl":

@@ -19,7 +19,7 @@ import crossdock
 from crossdock import api
 from crossdock.journal import Journal
 
-FORMATS = ("csv", "csv.gz", "jsonl", "orc", "parquet")
+FORMATS = ("csv", "csv.gz", "jsonl", "orc", "avro", "parquet")
 
 
 class TestPairs:
