@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from crossdock import ConfigError
 from crossdock_scheduler.pipeline.copy import CopyPlan, plan_copy
 from crossdock_scheduler.pipeline.definitions import Finding, load
 from crossdock_scheduler.pipeline.definitions.activities import activities
@@ -388,7 +389,7 @@ def test_secrets_that_are_only_referred_to_are_named_and_nothing_of_them_is_in_t
         "the Key Vault secret 'shop-password' of 'vault' (password of the source)",
         "the Key Vault secret 'warehouse-password' of 'vault' (password of the sink)",
     ]
-    assert [each.code for each in findings] == ["SecretNeeded"] * 2
+    assert [each.code for each in findings] == ["ValueNeeded"] * 2
     assert "password" not in made.options()["sink_options"]
 
 
@@ -397,3 +398,18 @@ def test_text_that_goes_to_a_table_has_types() -> None:
     assert made.source.options["infer"] == "true"
     assert made.settings["map"] == {"id": "id", "total": "amount"}
     assert (made.sink.mode, made.sink.options["table_option"]) == ("append", "auto_create")
+
+
+def test_a_plan_that_lacks_a_secret_is_not_carried_out() -> None:
+    made, _ = sample_plan("tables", "Server to warehouse")
+    with pytest.raises(ConfigError, match="shop-password"):
+        made.run()
+
+
+def test_a_share_of_another_server_needs_a_folder_and_makes_none(made: Made) -> None:
+    made.service["typeProperties"]["host"] = "\\\\server\\share"
+    plan, findings = made.plan()
+    assert [each.severity for each in findings] == ["note", "note"]
+    assert plan is not None
+    with pytest.raises(ConfigError, match="mounted"):
+        plan.run()

@@ -9,7 +9,7 @@ _CODECS = {"none": "none", "gzip": "gzip"}
 
 def from_adf(end: AdfEnd) -> AdfTranslation:
     settings, compression = end.activity.inner("formatSettings"), end.dataset.inner("compression")
-    settings.ignore("type")
+    settings.ignore("type", "quoteAllText")  # the designer copies it from text, where it means something
     compression.ignore("level")
     options = {"compression": compression.choice("type", _CODECS, "none")}
     if end.dataset.text("encodingName", "utf-8").lower() not in ("utf-8", "us-ascii"):

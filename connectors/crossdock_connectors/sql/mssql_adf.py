@@ -70,6 +70,8 @@ def from_adf(end: AdfEnd) -> AdfTranslation:
         secrets["password"] = given
     elif text := _first(parts, "password", "pwd"):
         secrets["password"] = SecretStr(text) if text.strip("*") else AdfSecret("password")
+    elif user and "encryptedCredential" in service:
+        secrets["password"] = AdfSecret("password")
     options = _connection(service, parts)
     if server:
         _sign_in(service, parts, user, options)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from urllib.parse import quote
 
-from crossdock import AdfComputed, AdfEnd, AdfTranslation, WriteMode
+from crossdock import AdfComputed, AdfEnd, AdfSecret, AdfTranslation, WriteMode
 
 
 def from_adf(end: AdfEnd) -> AdfTranslation:
@@ -17,8 +17,8 @@ def from_adf(end: AdfEnd) -> AdfTranslation:
             service.refuse(name, "files are read and written as the user of this process", "note")
     service.ignore("encryptedCredential")
     if host.startswith("\\\\") and os.name != "nt":
-        service.refuse("host", f"the share {host!r} has to be mounted; give the folder where it is instead")
-        return AdfTranslation()
+        mounted = AdfSecret(f"the folder where {host} is mounted, in place of its host")
+        return AdfTranslation("file:///computed/", secrets={"host": mounted}, mode=WriteMode.OVERWRITE)
     if not host:
         service.refuse("host", "there is no host; name a folder", "error")
         return AdfTranslation()

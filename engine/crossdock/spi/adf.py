@@ -28,7 +28,10 @@ class AdfComputed(str):
 
 @dataclass(frozen=True, slots=True)
 class AdfSecret:
-    """A secret that the definition only refers to. ``what`` says in words which; it is no secret."""
+    """A secret, or another value of this machine's own, that is to be had before the run.
+
+    ``what`` says in words which; it is no secret.
+    """
 
     what: str
 

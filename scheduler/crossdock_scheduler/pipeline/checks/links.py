@@ -65,6 +65,10 @@ def _duplicates(factory: Factory) -> Iterator[Finding]:
 def _to_nothing(factory: Factory, owner: Definition, link: Link, activity: str) -> Finding:
     known = [each.name for each in factory.of_kind(link.kind)]
     what = f"refers to the {KINDS[link.kind]} {link.name!r}, which does not exist"
+    if link.kind in ("integrationRuntime", "credential") and not known:
+        # The whole kind is kept elsewhere; what runs here has a runtime and an identity of its own.
+        place = owner.place.at(link.path)
+        return Finding("note", "NotDefined", f"{what}; this machine's own is used", place, owner.owner)
     if link.kind == "integrationRuntime" and link.name.lower() == "autoresolveintegrationruntime":
         # Data Factory makes this one by itself.
         return Finding(

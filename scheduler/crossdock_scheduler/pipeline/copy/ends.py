@@ -154,6 +154,10 @@ class Ends:
             self._limit(end)
             return End(made.address, None, made.options, made.secrets, mode)
         location = end.dataset.inner("location")
+        if not location:
+            self._say(
+                dataset, f"a dataset of the type {dataset.type} needs a location", "error", "BrokenDefinition"
+            )
         self._is_of(location, "type", store)
         options = made.options | shape.from_adf(end).options
         options |= self._store_options(end, store, made)

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import SecretStr
 
 import crossdock
-from crossdock import AdfComputed, AdfProperties, AdfSecret, CopyResult, CrossdockError
+from crossdock import AdfComputed, AdfProperties, AdfSecret, ConfigError, CopyResult, CrossdockError
 
 from ..definitions import Definition, Factory, Finding, of_remark
 from ..definitions.activities import Activity
@@ -42,7 +42,7 @@ class Attempts:
 
 @dataclass(frozen=True, slots=True)
 class CopyPlan:
-    """What an activity does. ``missing`` are the secrets that are to be had before it can run, by option."""
+    """What an activity does. ``missing`` is what is to be had before it can run: secrets, mostly."""
 
     source: End
     sink: End
@@ -77,7 +77,12 @@ class CopyPlan:
         }
 
     def run(self, **more: Any) -> CopyResult:
-        """Carry it out once. ``more`` is what else ``crossdock.copy`` takes. Raises what that raises."""
+        """Carry it out once. ``more`` is what else ``crossdock.copy`` takes.
+
+        Raises what that raises, and ConfigError where something is ``missing``.
+        """
+        if self.missing:
+            raise ConfigError(f"the copy needs {'; '.join(self.missing)}")
         return crossdock.copy(self.source.address, self.sink.address, **self.options(secrets=True), **more)
 
 
@@ -165,7 +170,7 @@ class _Planned:
 
     def _settings(self, properties: AdfProperties, source: End | None, sink: End | None) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        properties.ignore("dataIntegrationUnits")  # of Azure's own runtimes
+        properties.ignore("dataIntegrationUnits", "cloudDataMovementUnits")  # of Azure's own runtimes
         if (copies := properties.whole("parallelCopies")) is not None and copies > 0:
             found["parallel_copies"] = copies
         if properties.flag("validateDataConsistency"):
@@ -224,7 +229,7 @@ class _Planned:
         except CrossdockError as error:
             self._say("unsupported", error.code, str(error), self._activity.path)
         for secret in plan.missing:
-            self._say("note", "SecretNeeded", f"needs a secret before it runs: {secret}", self._activity.path)
+            self._say("note", "ValueNeeded", f"needs before it runs: {secret}", self._activity.path)
 
     def _report(self, properties: AdfProperties) -> None:
         place, owner, name = self._pipeline.place, self._pipeline.owner, self._activity.name

@@ -47,8 +47,8 @@ def link_of(value: Mapping[str, Any], path: str) -> Link | None:
     if "referenceName" not in value and not any(key.lower() == "referencename" for key in value):
         return None
     found = AdfProperties(value, path)
-    kind, name = found.text("type"), found.text("referenceName")
-    if not kind.lower().endswith("reference"):
+    kind, name = found.get("type"), found.get("referenceName")
+    if not isinstance(kind, str) or not isinstance(name, str) or not kind.lower().endswith("reference"):
         return None
     arguments = found.inner("parameters")
     return Link(_KINDS.get(kind.lower(), ""), kind, name, dict(arguments), found.where("referenceName"))

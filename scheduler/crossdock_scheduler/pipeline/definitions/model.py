@@ -75,7 +75,9 @@ class Factory:
         """Values by name; None where no definition of the factory itself says which there are."""
         found: dict[str, Any] | None = None
         for each in self.of_kind("factory"):
-            declared = each.read().inner("globalParameters")
+            if "globalParameters" not in (properties := each.read()):
+                continue
+            declared = properties.inner("globalParameters")
             found = (found or {}) | {
                 name: value.get("value") if isinstance(value := declared[name], Mapping) else value
                 for name in declared

@@ -1,0 +1,251 @@
+"""What the built-in connectors make of linked services and datasets."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import pytest
+from pydantic import SecretStr
+
+from crossdock import AdfEnd, AdfProperties, AdfSecret, AdfTranslation, adf_connection_string, registry
+
+Json = dict[str, Any]
+VAULT = {"type": "AzureKeyVaultSecret", "secretName": "s", "store": {"referenceName": "vault"}}
+
+
+def made(
+    kind: str,
+    service: Json,
+    dataset: Json | None = None,
+    activity: Json | None = None,
+    side: Literal["source", "sink", "stage"] = "source",
+) -> tuple[AdfTranslation, AdfEnd]:
+    spec = registry().by_name(kind)
+    assert spec.from_adf is not None
+    end = AdfEnd(side, AdfProperties(service), AdfProperties(dataset or {}), AdfProperties(activity or {}))
+    return spec.from_adf(end), end
+
+
+def said(properties: AdfProperties) -> list[tuple[str, str]]:
+    return [(each.severity, each.path.lstrip(".")) for each in properties.remarks()]
+
+
+def plain(found: AdfTranslation) -> dict[str, str]:
+    """The secrets, as texts."""
+    return {
+        name: value.get_secret_value() if isinstance(value, SecretStr) else f"<{value.what}>"
+        for name, value in found.secrets.items()
+    }
+
+
+BLOB = {"location": {"container": "c", "folderPath": "f"}}
+
+
+@pytest.mark.parametrize(
+    ("service", "options", "secrets"),
+    [
+        (
+            {"connectionString": "AccountName=a;AccountKey=a2V5==;EndpointSuffix=core.windows.net"},
+            {"account": "a"},
+            {"account_key": "a2V5=="},
+        ),
+        (
+            {"connectionString": "BlobEndpoint=http://127.0.0.1:10000/dev;AccountName=dev;AccountKey=k"},
+            {"account": "dev", "endpoint": "http://127.0.0.1:10000/dev"},
+            {"account_key": "k"},
+        ),
+        ({"connectionString": VAULT}, {}, {"connection_string": "<the Key Vault secret 's' of 'vault'>"}),
+        (
+            {"sasUri": {"type": "SecureString", "value": "https://a.blob.core.windows.net/?sv=1&sig=x"}},
+            {"endpoint": "https://a.blob.core.windows.net"},
+            {"sas_token": "sv=1&sig=x"},
+        ),
+        (
+            {"serviceEndpoint": "https://a.blob.core.windows.net/", "accountKind": "StorageV2"},
+            {"endpoint": "https://a.blob.core.windows.net", "auth": "entra"},
+            {},
+        ),
+    ],
+)
+def test_blob_storage(service: Json, options: dict[str, str], secrets: dict[str, str]) -> None:
+    found, end = made("AzureBlobStorage", service, BLOB)
+    assert (found.address, found.options, plain(found)) == ("az://c/", options, secrets)
+    assert list(end.linked_service.unread()) == []
+
+
+def test_a_stage_of_blob_storage_has_its_container_in_its_path() -> None:
+    found, _ = made(
+        "AzureBlobStorage",
+        {"connectionString": "AccountName=a"},
+        {"location": {"folderPath": "c/f/g"}},
+        side="stage",
+    )
+    assert found.address == "az://c/f/g/"
+
+
+def test_the_lake() -> None:
+    service = {
+        "url": "https://a.dfs.core.windows.net/",
+        "servicePrincipalId": "id",
+        "tenant": "t",
+        "accountKey": VAULT,
+    }
+    found, end = made("AzureBlobFS", service, {"location": {"fileSystem": "raw"}})
+    assert found.address == "abfss://raw@a.dfs.core.windows.net/"
+    assert (found.options, found.hosts) == ({"auth": "entra"}, ("a.dfs.core.windows.net",))
+    assert said(end.linked_service) == [("note", "servicePrincipalId"), ("note", "tenant")]
+
+
+@pytest.mark.parametrize(
+    ("service", "address", "options", "secrets"),
+    [
+        (
+            {
+                "connectionString": "Data Source=tcp:h.example,1444;Initial Catalog=d;"
+                "User ID=u;Password='p;w''q';Encrypt=True"
+            },
+            "mssql://u@h.example:1444/d#%5Bs%5D.%5Bt%5D",
+            {"encrypt": "yes"},
+            {"password": "p;w'q"},
+        ),
+        (
+            {"connectionString": "Server=.;Database=d;Integrated Security=SSPI;TrustServerCertificate=true"},
+            "mssql://localhost/d#%5Bs%5D.%5Bt%5D",
+            {"auth": "integrated", "trust_server_certificate": "true"},
+            {},
+        ),
+        (
+            {
+                "server": "h",
+                "database": "d",
+                "authenticationType": "SystemAssignedManagedIdentity",
+                "pooling": True,
+            },
+            "mssql://h/d#%5Bs%5D.%5Bt%5D",
+            {"auth": "entra"},
+            {},
+        ),
+        (
+            {
+                "server": "h",
+                "database": "d",
+                "userName": "DOM\\u",
+                "password": {"type": "SecureString", "value": "***"},
+            },
+            "mssql://DOM%5Cu@h/d#%5Bs%5D.%5Bt%5D",
+            {},
+            {"password": "<password>"},
+        ),
+    ],
+)
+def test_sql_server(service: Json, address: str, options: dict[str, str], secrets: dict[str, str]) -> None:
+    found, end = made("SqlServer", service, {"schema": "s", "table": "t"})
+    assert (found.address, plain(found)) == (address, secrets)
+    assert found.options == options | {"partition_option": "None"}
+    assert list(end.linked_service.unread()) == []
+    assert said(end.linked_service) == []
+
+
+def test_a_named_instance_has_no_address() -> None:
+    _, end = made("SqlServer", {"connectionString": "Server=h\\SQLEXPRESS;Database=d;User ID=u"})
+    assert said(end.linked_service) == [("unsupported", "connectionString")]
+
+
+def test_reading_from_sql_server() -> None:
+    source = {
+        "sqlReaderStoredProcedureName": "dbo.p",
+        "storedProcedureParameters": {"day": {"value": "1", "type": "Int"}},
+        "isolationLevel": "readcommitted",
+        "queryTimeout": "1.00:00:05",
+        "partitionOption": "dynamicrange",
+        "partitionSettings": {
+            "partitionColumnName": "id",
+            "partitionLowerBound": "1",
+            "partitionUpperBound": 9,
+        },
+    }
+    found, end = made(
+        "SqlServer", {"server": "h", "database": "d", "userName": "u"}, {"tableName": "t"}, source
+    )
+    assert found.address == "mssql://u@h/d"
+    assert found.options == {
+        "procedure": "dbo.p",
+        "parameters": '{"day": {"value": "1", "type": "Int"}}',
+        "isolation_level": "ReadCommitted",
+        "query_timeout": "86405",
+        "partition_option": "DynamicRange",
+        "partition_column": "id",
+        "partition_lower_bound": "1",
+        "partition_upper_bound": "9",
+    }
+    assert list(end.activity.unread()) == []
+
+
+def test_writing_to_sql_server() -> None:
+    sink = {
+        "writeBehavior": "Upsert",
+        "upsertSettings": {"useTempDB": False, "interimSchemaName": "stage", "keys": ["a", "b"]},
+        "preCopyScript": "DELETE t",
+        "writeBatchSize": 1000,
+        "writeBatchTimeout": "00:30:00",
+        "sqlWriterUseTableLock": True,
+    }
+    found, end = made(
+        "AzureSqlDatabase", {"server": "h", "database": "d"}, {"tableName": "dbo.t"}, sink, "sink"
+    )
+    assert found.mode == "append"
+    assert found.options == {
+        "auth": "entra", "write_behavior": "upsert", "table_option": "none", "keys": "a,b",
+        "interim_schema_name": "stage", "pre_copy_script": "DELETE t", "write_batch_size": "1000",
+        "write_batch_timeout": "1800", "table_lock": "true",
+    }  # fmt: skip
+    assert list(end.activity.unread()) == []
+
+
+@pytest.mark.parametrize("kind", ["SqlServer", "PostgreSql", "Odbc", "AzureBlobStorage"])
+def test_a_driver_in_a_connection_string_is_refused(kind: str) -> None:
+    _, end = made(
+        kind, {"connectionString": "DRIVER = {/tmp/evil.so};Server=h;Database=d;AccountName=a;DSN=x;UID=u"}
+    )
+    assert ("error", "connectionString") in said(end.linked_service)
+
+
+def test_postgres() -> None:
+    service = {"server": "h", "port": 5433, "database": "d", "username": "u", "sslMode": 2, "password": VAULT}
+    found, end = made("PostgreSqlV2", service, {"schema": "s", "table": 't"x'}, {"query": ""})
+    assert found.address == "postgresql://u@h:5433/d#%22s%22.%22t%22%22x%22"
+    assert (found.options, found.hosts) == ({"sslmode": "prefer"}, ("h",))
+    assert list(end.linked_service.unread()) == []
+    older, _ = made(
+        "PostgreSql", {"connectionString": "host=h;port=1;database=d;uid=u;encryptionmethod=1;password=p"}
+    )
+    assert (older.address, plain(older)) == ("postgresql://u@h:1/d", {"password": "p"})
+
+
+def test_odbc_by_the_name_of_a_data_source() -> None:
+    service = {"connectionString": "DSN=shop;Extra=1", "userName": "u", "authenticationType": "Basic"}
+    found, end = made("Odbc", service, {"tableName": "t"})
+    assert (found.address, found.options) == ("odbc:///#t", {"dsn": "shop", "user": "u"})
+    assert said(end.linked_service) == [("unsupported", "connectionString")]
+
+
+def test_a_secret_is_never_in_what_is_shown() -> None:
+    service = AdfProperties({"connectionString": "Server=h;Password=hunter2;hunter2-rest=x;b}=y"})
+    parts, whole = adf_connection_string(service)
+    assert (parts["password"], whole) == ("hunter2", None)
+    found, end = made("SqlServer", {"connectionString": "Server=h;Database=d;User ID=u;Password=a;hunter2=x"})
+    assert "hunter2" not in "".join(each.message for each in end.linked_service.remarks())
+    assert "Password" not in repr(found.options)
+    assert "'a'" not in repr(found)
+
+
+def test_properties_have_no_case_and_remember_what_was_read() -> None:
+    found = AdfProperties({"Name": "x", "Inner": {"A": 1, "b": None, "c": 2}, "Left": 1, "none": None}, "at")
+    assert found.text("NAME") == "x"
+    assert found.inner("inner").whole("a") == 1
+    assert list(found.unread()) == ["at.Left", "at.Inner.c"]
+    found.inner("inner").flag("C")
+    assert [(each.path, each.severity) for each in found.remarks()] == [("at.Inner.c", "error")]
+    assert isinstance(found.secret("left"), SecretStr)
+    assert found.secret("nothing") is None
+    assert isinstance(AdfProperties({"p": VAULT}).secret("p"), AdfSecret)
