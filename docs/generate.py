@@ -24,6 +24,7 @@ from crossdock.resolve_stage import StagingSettings
 from crossdock.spi import ConnectorSpec
 from crossdock_connectors.sql import mssql_types
 from crossdock_connectors.sql.mssql_values import form
+from crossdock_scheduler.pipeline.coverage import state_of
 from crossdock_scheduler.pipeline.expressions import FUNCTIONS
 
 PAGE = Path(__file__).with_name("reference.md")
@@ -298,6 +299,43 @@ def expressions() -> str:
     return "\n".join(parts).rstrip() + "\n"
 
 
+# -- Data Factory -------------------------------------------------------------------------------------
+
+DATA_FACTORY = PAGE.with_name("data-factory.md")
+# The types that people use; their states come from what is registered.
+_ACTIVITIES = (
+    "AppendVariable", "Copy", "Delete", "ExecutePipeline", "ExecuteSSISPackage", "Fail", "Filter",
+    "ForEach", "GetMetadata", "IfCondition", "Lookup", "Script", "SetVariable",
+    "SqlServerStoredProcedure", "Switch", "Until", "Validation", "Wait", "WebActivity", "WebHook",
+)  # fmt: skip
+_LINKED_SERVICES = (
+    "AmazonS3", "AmazonS3Compatible", "AzureBlobFS", "AzureBlobStorage", "AzureFileStorage",
+    "AzureKeyVault", "AzureMySql", "AzurePostgreSql", "AzureSqlDW", "AzureSqlDatabase", "AzureSqlMI",
+    "AzureStorage", "FileServer", "FtpServer", "HttpServer", "MySql", "Odbc", "Oracle", "PostgreSql",
+    "PostgreSqlV2", "RestService", "Sftp", "Snowflake", "SqlServer",
+)  # fmt: skip
+_DATASETS = (
+    "Avro", "AzureBlob", "AzurePostgreSqlTable", "AzureSqlDWTable", "AzureSqlMITable", "AzureSqlTable",
+    "Binary", "DelimitedText", "Excel", "FileShare", "Json", "OdbcTable", "OracleTable", "Orc",
+    "Parquet", "PostgreSqlTable", "PostgreSqlV2Table", "RestResource", "SqlServerTable", "Xml",
+)  # fmt: skip
+
+
+def data_factory() -> str:
+    """The page on Data Factory, with the state of each type."""
+    mark = "from here on. Do not edit. -->\n"
+    written, _, _ = DATA_FACTORY.read_text(encoding="utf-8").partition(mark)
+    parts = [written + mark]
+    for kind, title, names in (
+        ("activity", "Activities", _ACTIVITIES),
+        ("linkedService", "Linked services", _LINKED_SERVICES),
+        ("dataset", "Datasets", _DATASETS),
+    ):
+        parts.append(f"### {title}\n")
+        parts.extend(_table(("type", "state"), ((f"`{name}`", state_of(kind, name)) for name in names)))
+    return "\n".join(parts).rstrip() + "\n"
+
+
 # -- Markdown -----------------------------------------------------------------------------------------
 
 
@@ -349,3 +387,4 @@ if __name__ == "__main__":
     PAGE.write_text(reference(), encoding="utf-8")
     PAGE.with_name("types-postgresql.md").write_text(types(), encoding="utf-8")
     EXPRESSIONS.write_text(expressions(), encoding="utf-8")
+    DATA_FACTORY.write_text(data_factory(), encoding="utf-8")

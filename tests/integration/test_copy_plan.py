@@ -234,6 +234,23 @@ def test_a_staged_copy_goes_by_the_folder_that_it_names(made: Made) -> None:
     assert made.out("a.csv") == ["a", "1"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "codec"),
+    [("Orc", {"orcCompressionCodec": "zlib"}), ("Avro", {"avroCompressionCodec": "snappy"}), ("Json", {})],
+)
+def test_text_to_another_format_and_back(made: Made, kind: str, codec: Json) -> None:
+    made.write("in/a.csv", "a,b\n007,x\n8,\n")
+    made.sink = made.dataset(kind, "out", f"a.{kind.lower()}", **codec)
+    sink = made.activity["sink"]
+    made.activity["sink"] = {"type": f"{kind}Sink", "storeSettings": {"type": "FileServerWriteSettings"}}
+    made.run()
+    made.source, made.sink = made.sink, made.text("out", "back.csv", firstRowAsHeader=True)
+    made.activity["source"] = {"type": f"{kind}Source", "storeSettings": {"type": "FileServerReadSettings"}}
+    made.activity["sink"] = sink
+    made.run()
+    assert made.out("back.csv") == ["a,b", "007,x", "8,"]
+
+
 # -- what is not honoured -------------------------------------------------------------------------------
 
 

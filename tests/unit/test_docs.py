@@ -24,11 +24,11 @@ SHELL = re.compile(r"^```(?:sh|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("page", ["reference", "expressions"])
+@pytest.mark.parametrize("page", ["reference", "expressions", "data_factory"])
 def test_generated_pages_are_up_to_date(page: str) -> None:
     """Run ``python docs/generate.py`` when this fails."""
     generated = runpy.run_path(str(DOCS / "generate.py"))[page]()
-    assert (DOCS / f"{page}.md").read_text() == generated
+    assert (DOCS / f"{page.replace('_', '-')}.md").read_text() == generated
 
 
 def test_the_example_of_expressions_runs() -> None:

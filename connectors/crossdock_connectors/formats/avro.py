@@ -13,7 +13,7 @@ from pydantic import Field, field_validator
 from crossdock import Capabilities, ConnectorConfig, ConnectorSpec, CrossdockError, DataError
 
 if TYPE_CHECKING:
-    from crossdock import FileFormat
+    from crossdock import AdfEnd, AdfTranslation, FileFormat
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -54,6 +54,12 @@ def _open(config: Any) -> FileFormat:
     return AvroFormat(config)
 
 
+def _from_adf(end: AdfEnd) -> AdfTranslation:
+    from .avro_adf import from_adf
+
+    return from_adf(end)
+
+
 SPEC = ConnectorSpec(
     name="avro",
     summary="Apache Avro files, read in parallel by blocks and written in parts",
@@ -63,6 +69,7 @@ SPEC = ConnectorSpec(
     adf_types=("Avro", "AvroSource", "AvroSink"),
     capabilities=Capabilities(gil_bound=True),
     open_format=_open,
+    from_adf=_from_adf,
     example="crossdock copy events.avro events.parquet",
     classify=_classify,
     requires=("fastavro",),

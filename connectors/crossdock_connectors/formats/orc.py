@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from crossdock import ConnectorConfig, ConnectorSpec
 
 if TYPE_CHECKING:
-    from crossdock import FileFormat
+    from crossdock import AdfEnd, AdfTranslation, FileFormat
 
 
 class OrcConfig(ConnectorConfig):
@@ -38,6 +38,12 @@ def _open(config: Any) -> FileFormat:
     return OrcFormat(config)
 
 
+def _from_adf(end: AdfEnd) -> AdfTranslation:
+    from .orc_adf import from_adf
+
+    return from_adf(end)
+
+
 SPEC = ConnectorSpec(
     name="orc",
     summary="Apache ORC files, read in parallel by stripes",
@@ -46,5 +52,6 @@ SPEC = ConnectorSpec(
     extensions=(".orc",),
     adf_types=("Orc", "OrcSource", "OrcSink"),
     open_format=_open,
+    from_adf=_from_adf,
     example="crossdock copy 'data/*.csv' flights.orc -k compression=zstd",
 )

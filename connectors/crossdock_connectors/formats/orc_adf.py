@@ -1,0 +1,18 @@
+"""Orc as Data Factory defines it."""
+
+from __future__ import annotations
+
+from crossdock import AdfEnd, AdfTranslation
+
+_CODECS = {"none": "none", "zlib": "zlib", "snappy": "snappy"}
+
+
+def from_adf(end: AdfEnd) -> AdfTranslation:
+    end.activity.inner("formatSettings").ignore("type")
+    if not end.is_sink:
+        # A file says itself how it is compressed.
+        end.dataset.ignore("orcCompressionCodec")
+        return AdfTranslation()
+    return AdfTranslation(
+        options={"compression": end.dataset.choice("orcCompressionCodec", _CODECS, "snappy")}
+    )
