@@ -380,15 +380,34 @@ def test_values_of_a_template_come_from_its_parameters_and_variables(tmp_path: P
     assert set(properties["password"]["value"]) == {"*"}
 
 
-def test_a_parameter_of_a_template_without_a_value_is_named(tmp_path: Path) -> None:
+def test_a_parameter_of_a_template_without_a_value_is_one_error(tmp_path: Path) -> None:
+    reference = {"referenceName": "[concat('x', parameters('store'))]", "type": "LinkedServiceReference"}
+    resources = [
+        {
+            "name": f"[concat(parameters('factoryName'), '/{name}')]",
+            "type": "Microsoft.DataFactory/factories/datasets",
+            "properties": {"type": "Binary", "linkedServiceName": reference, "typeProperties": {}},
+        }
+        for name in ("a", "b")
+    ]
+    template = arm(resources)
+    template["parameters"] |= {"store": {"type": "string"}}
+    file = tmp_path / "template.json"
+    file.write_text(json.dumps(template))
+    assert [each.name for each in load(file).definitions] == ["a", "b"]
+    found = only(file)
+    assert found.message == "the parameter 'store' of the template has no value; give a file of parameters"
+
+
+def test_a_template_that_names_no_parameter_is_an_error(tmp_path: Path) -> None:
     resource = {
-        "name": "[parameters('nameOfIt')]",
+        "name": "[parameters('nam')]",
         "type": "Microsoft.DataFactory/factories/datasets",
         "properties": {},
     }
     file = tmp_path / "template.json"
-    file.write_text(json.dumps(arm([resource]) | {"parameters": {"nameOfIt": {"type": "string"}}}))
-    assert "'nameOfIt' of the template has no value" in load(file).faults[0].message
+    file.write_text(json.dumps(arm([resource])))
+    assert only(file).message == "the template has no parameter 'nam'"
 
 
 @pytest.mark.parametrize(

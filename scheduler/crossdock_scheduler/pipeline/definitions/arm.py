@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from crossdock import AdfComputed
 
 from .findings import Finding, Place
 from .folder import definition_of
@@ -49,6 +51,9 @@ def read_template(value: Mapping[str, Any], file: str, given: Mapping[str, Any] 
         made, fault = _read_one(kind, resource, place, texts)
         definitions.extend([made] if made else [])
         faults.extend([fault] if fault else [])
+    for name in texts.missing.values():
+        what = f"the parameter {name!r} of the template has no value; give a file of parameters"
+        faults.append(Finding("error", "MissingParameter", what, Place(file, f"parameters.{name}")))
     return Factory(file, tuple(definitions), tuple(faults), others)
 
 
@@ -94,6 +99,7 @@ class _Texts:
 
     parameters: Mapping[str, Any]
     variables: Mapping[str, Any]
+    missing: dict[str, str] = field(default_factory=dict)
 
     def fill(self, value: Any, depth: int = 0) -> Any:
         """Raises ValueError for a text that cannot be evaluated."""
@@ -143,7 +149,8 @@ class _Texts:
 
     def _call(self, name: str, arguments: list[Any], depth: int) -> Any:
         if name == "concat":
-            return "".join(each if isinstance(each, str) else json.dumps(each) for each in arguments)
+            text = "".join(each if isinstance(each, str) else json.dumps(each) for each in arguments)
+            return AdfComputed(text) if any(isinstance(each, AdfComputed) for each in arguments) else text
         if name in ("parameters", "variables") and len(arguments) == 1:
             return self._named(name, str(arguments[0]), depth)
         raise _NotOurs
@@ -156,9 +163,8 @@ class _Texts:
         if value is None:
             if name.lower() in ("factoryname", "workspacename"):
                 return name  # which factory it is deployed to makes no difference
-            raise ValueError(
-                f"the parameter {name!r} of the template has no value; give a file of parameters"
-            )
+            self.missing.setdefault(name.lower(), name)
+            return AdfComputed(name)
         return self.fill(value, depth + 1) if what == "variables" else value
 
 

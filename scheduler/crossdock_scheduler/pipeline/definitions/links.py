@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from crossdock import AdfProperties
+from crossdock import AdfComputed, AdfProperties
 
 _KINDS = {
     "linkedservicereference": "linkedService",
@@ -50,5 +50,7 @@ def link_of(value: Mapping[str, Any], path: str) -> Link | None:
     kind, name = found.get("type"), found.get("referenceName")
     if not isinstance(kind, str) or not isinstance(name, str) or not kind.lower().endswith("reference"):
         return None
+    if isinstance(name, AdfComputed):
+        return None  # a parameter of a template, which has no value
     arguments = found.inner("parameters")
     return Link(_KINDS.get(kind.lower(), ""), kind, name, dict(arguments), found.where("referenceName"))
