@@ -18,3 +18,14 @@ class TestJsonLinesGzip(TestJsonLines):
 
     options: ClassVar = {"compression": "gzip"}
     says_where_it_ends = True
+
+
+class TestJsonArray(FormatContract):
+    """One array, which says where it ends."""
+
+    spec = SPEC
+    options: ClassVar = {"file_pattern": "arrayOfObjects"}
+
+
+class TestJsonUtf16(TestJsonLines):
+    options: ClassVar = {"encoding": "utf-16"}

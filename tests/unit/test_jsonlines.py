@@ -234,8 +234,8 @@ def test_an_error_of_the_store_keeps_its_identity() -> None:
 
 def test_a_plan_of_another_version_is_refused() -> None:
     with (
-        pytest.raises(InternalError, match="version 2"),
-        opened().read(io.BytesIO(b""), info(b""), b'{"v": 2}', pa.schema([])),
+        pytest.raises(InternalError, match="version 3"),
+        opened().read(io.BytesIO(b""), info(b""), b'{"v": 3}', pa.schema([])),
     ):
         pass
 

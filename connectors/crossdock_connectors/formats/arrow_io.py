@@ -129,6 +129,8 @@ class EncodedSink:
     def __init__(self, sink: ByteSink, encoding: str, compress: bool) -> None:
         self._sink = sink
         self._encoding = encoding
+        # It writes the mark of UTF-16 once, not before each piece.
+        self._encoder = codecs.getincrementalencoder(encoding)()
         self._gzip = (
             gzip.GzipFile(fileobj=_Appending(sink), mode="wb", compresslevel=6, mtime=0) if compress else None
         )
@@ -136,7 +138,7 @@ class EncodedSink:
     def write(self, data: bytes | memoryview | pa.Buffer, /) -> int:
         if self._encoding != "utf-8":
             try:
-                data = codecs.encode(codecs.decode(memoryview(data), "utf-8"), self._encoding)
+                data = self._encoder.encode(codecs.decode(memoryview(data), "utf-8"))
             except UnicodeEncodeError as error:
                 what = error.object[error.start : error.end]
                 raise DataError(

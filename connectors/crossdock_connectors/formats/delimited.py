@@ -6,12 +6,13 @@ empty text. In a file of one column an empty line is therefore a row; in other f
 
 from __future__ import annotations
 
-import codecs
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from crossdock import ConnectorConfig, ConnectorSpec
+
+from .codec_names import codec_name
 
 if TYPE_CHECKING:
     from crossdock import AdfEnd, AdfTranslation, FileFormat
@@ -73,12 +74,7 @@ class DelimitedConfig(ConnectorConfig):
     @field_validator("encoding")
     @classmethod
     def _codec(cls, value: str) -> str:
-        try:
-            codec = codecs.lookup(value)
-        except LookupError:
-            raise ValueError(f"{value!r} is not a known encoding") from None
-        # A BOM is skipped in any UTF-8 file.
-        return "utf-8" if codec.name == "utf-8-sig" else codec.name
+        return codec_name(value)
 
     @field_validator("types")
     @classmethod

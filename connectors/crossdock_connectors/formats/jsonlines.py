@@ -1,4 +1,4 @@
-"""JSON lines: one JSON object per line.
+"""JSON: one object per line, or an array of objects, or objects one after the other.
 
 Text stays text: dates and times are read as such only where ``types`` says so.
 """
@@ -11,12 +11,14 @@ from pydantic import Field, field_validator
 
 from crossdock import ConnectorConfig, ConnectorSpec
 
+from .codec_names import codec_name
+
 if TYPE_CHECKING:
     from crossdock import AdfEnd, AdfTranslation, FileFormat
 
 
 class JsonLinesConfig(ConnectorConfig):
-    """Options of JSON lines, for reading and writing."""
+    """Options of JSON, for reading and writing."""
 
     types: str = Field(
         "",
@@ -32,6 +34,17 @@ class JsonLinesConfig(ConnectorConfig):
     non_finite: Literal["error", "null"] = Field(
         "error", description="what to write for NaN and the infinities, which JSON does not have"
     )
+
+    file_pattern: Literal["setOfObjects", "arrayOfObjects"] = Field(
+        "setOfObjects",
+        description="what is written: an object per line, or one array; when reading, the file tells",
+    )
+    encoding: str = Field("utf-8", description="name of the text encoding")
+
+    @field_validator("encoding")
+    @classmethod
+    def _codec(cls, value: str) -> str:
+        return codec_name(value)
 
     @field_validator("types")
     @classmethod
@@ -56,10 +69,10 @@ def _from_adf(end: AdfEnd) -> AdfTranslation:
 
 SPEC = ConnectorSpec(
     name="jsonlines",
-    summary="JSON lines: one JSON object per line",
+    summary="JSON: an object per line, an array of objects, or objects one after the other",
     kind="format",
     config=JsonLinesConfig,
-    extensions=(".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz"),
+    extensions=(".jsonl", ".ndjson", ".json", ".jsonl.gz", ".ndjson.gz", ".json.gz"),
     adf_types=("Json", "JsonSource", "JsonSink"),
     open_format=_open,
     from_adf=_from_adf,

@@ -1,4 +1,4 @@
-"""Json as Data Factory defines it, as far as it is one object per line."""
+"""Json as Data Factory defines it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ def from_adf(end: AdfEnd) -> AdfTranslation:
     settings.ignore("type", "quoteAllText")  # the designer copies it from text, where it means something
     compression.ignore("level")
     options = {"compression": compression.choice("type", _CODECS, "none")}
-    if end.dataset.text("encodingName", "utf-8").lower() not in ("utf-8", "us-ascii"):
-        end.dataset.refuse("encodingName", "files of JSON are UTF-8")
+    encoding = end.dataset.text("encodingName", "utf-8")
+    if encoding.lower() != "us-ascii":
+        options["encoding"] = encoding
     if end.is_sink:
-        settings.choice("filePattern", {"setOfObjects": "lines"})
+        options["file_pattern"] = settings.choice(
+            "filePattern", {name: name for name in ("setOfObjects", "arrayOfObjects")}, "setOfObjects"
+        )
     else:
         settings.ignore("filePattern")
     return AdfTranslation(options=options)

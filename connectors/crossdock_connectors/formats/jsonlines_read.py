@@ -62,7 +62,7 @@ def _sample(of: JsonFile, size: int) -> Iterator[bytes]:
             break
         wanted *= 4
     yield data[:end] + b"\n"
-    if of.gzip or of.size < 4 * wanted:
+    if of.sequential or of.size < 4 * wanted:
         return
     length = size // _SPOTS
     for number in range(1, _SPOTS + 1):

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TypeAlias
 
@@ -17,6 +17,7 @@ import pyarrow.json as pajson
 from crossdock import DataError
 
 from .arrow_io import arrow_range
+from .jsonlines_document import Form, as_lines, form_of
 from .jsonlines_types import convert, readable
 
 Range: TypeAlias = tuple[int, int | None]
@@ -36,10 +37,34 @@ class JsonFile:
     path: str
     size: int
     gzip: bool
+    encoding: str = "utf-8"
+    form: Form = "lines"
+
+    @property
+    def sequential(self) -> bool:
+        """Whether it can only be read from its start."""
+        return self.gzip or self.encoding != "utf-8" or self.form != "lines"
+
+    @property
+    def unit(self) -> str:
+        return "line" if self.form == "lines" else "object"
 
 
 @contextmanager
 def open_text(of: JsonFile, start: int = 0, end: int | None = None) -> Iterator[pa.NativeFile]:
+    """The text of a range as UTF-8 with one object per line; a file that is something else is one range."""
+    with _open_bytes(of, start, end) as stream, as_lines(stream, of.path, of.encoding, of.form) as lines:
+        yield lines
+
+
+def formed(of: JsonFile) -> JsonFile:
+    """The file with its ``form``, found out from its start."""
+    with _open_bytes(of) as stream, as_lines(stream, of.path, of.encoding, "lines") as text:
+        return replace(of, form=form_of(text))
+
+
+@contextmanager
+def _open_bytes(of: JsonFile, start: int = 0, end: int | None = None) -> Iterator[pa.NativeFile]:
     """The bytes of a range; a compressed file is one range."""
     with arrow_range(of.file, start, of.size if end is None else min(end, of.size)) as stream:
         if not of.gzip:
@@ -135,9 +160,11 @@ def read_failure(error: pa.ArrowInvalid, of: JsonFile, span: Range, done: int, s
         if found := _first_bad(group, shape.fault):
             number, line, fault = found
             if len(line) > LARGEST_ROW:
-                message = f"{of.path}, line {number}: the line is longer than {LARGEST_ROW >> 20} MiB"
+                message = (
+                    f"{of.path}, {of.unit} {number}: the {of.unit} is longer than {LARGEST_ROW >> 20} MiB"
+                )
                 return DataError(message, detail=said[:500])
-            return _explain(f"{of.path}, line {number}", fault, _unknown_field(line, shape.schema))
+            return _explain(f"{of.path}, {of.unit} {number}", fault, _unknown_field(line, shape.schema))
     return _explain(of.path, said)
 
 
@@ -150,7 +177,7 @@ def sample_failure(error: pa.ArrowInvalid, of: JsonFile, size: int) -> DataError
         if size <= 0:
             break
     if found := _first_bad(lines, _misfit):
-        return _explain(f"{of.path}, line {found[0]}", found[2])
+        return _explain(f"{of.path}, {of.unit} {found[0]}", found[2])
     return _explain(of.path, str(error))
 
 
