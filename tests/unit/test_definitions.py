@@ -260,6 +260,20 @@ def test_an_expression_error_has_a_caret(tmp_path: Path, text: str, sentence: st
     assert found.place.path == "properties.activities[1].typeProperties.value"
 
 
+@pytest.mark.parametrize("key", ["connectionString", "password"])
+def test_no_password_is_in_what_is_said_about_an_expression(sample: Path, key: str) -> None:
+    texts = {
+        "connectionString": "Server=h;Password=@{hunter2",
+        "password": {"type": "SecureString", "value": "@hunter2("},
+    }
+    file = sample / "linkedService" / "shopServer.json"
+    change(file, "properties", "typeProperties", key, to=texts[key])
+    found = check(load(sample))
+    assert "hunter2" not in "".join(str(each) for each in found)
+    # A password is no expression; a connection string is.
+    assert len([each for each in found if each.code == "InvalidExpression"]) == (key == "connectionString")
+
+
 def test_item_is_there_in_a_loop_and_what_may_be_missing_is_no_error(tmp_path: Path) -> None:
     inner = {
         "name": "s",
