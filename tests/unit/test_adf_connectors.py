@@ -7,7 +7,16 @@ from typing import Any, Literal
 import pytest
 from pydantic import SecretStr
 
-from crossdock import AdfEnd, AdfProperties, AdfSecret, AdfTranslation, adf_connection_string, registry
+from crossdock import (
+    AdfEnd,
+    AdfProperties,
+    AdfSecret,
+    AdfTranslation,
+    Location,
+    adf_connection_string,
+    registry,
+)
+from crossdock_scheduler.pipeline.policy import Policy
 
 Json = dict[str, Any]
 VAULT = {"type": "AzureKeyVaultSecret", "secretName": "s", "store": {"referenceName": "vault"}}
@@ -71,6 +80,17 @@ def test_blob_storage(service: Json, options: dict[str, str], secrets: dict[str,
     found, end = made("AzureBlobStorage", service, BLOB)
     assert (found.address, found.options, plain(found)) == ("az://c/", options, secrets)
     assert list(end.linked_service.unread()) == []
+
+
+def test_every_address_that_blob_storage_may_reach_is_said() -> None:
+    uri = {"sasUri": {"type": "SecureString", "value": "https://10.0.0.5:444/?sig=x"}}
+    for kind in ("AzureBlobStorage", "AzureBlobFS"):
+        found, _ = made(kind, uri | {"url": "https://a.dfs.core.windows.net"}, BLOB)
+        assert "10.0.0.5:444" in found.hosts
+    open_to_all, _ = made(
+        "AzureBlobStorage", {"authenticationType": "Anonymous", "containerUri": "https://10.0.0.6/c"}
+    )
+    assert open_to_all.hosts == ("10.0.0.6",)
 
 
 def test_a_stage_of_blob_storage_has_its_container_in_its_path() -> None:
@@ -214,7 +234,7 @@ def test_postgres() -> None:
     service = {"server": "h", "port": 5433, "database": "d", "username": "u", "sslMode": 2, "password": VAULT}
     found, end = made("PostgreSqlV2", service, {"schema": "s", "table": 't"x'}, {"query": ""})
     assert found.address == "postgresql://u@h:5433/d#%22s%22.%22t%22%22x%22"
-    assert (found.options, found.hosts) == ({"sslmode": "prefer"}, ("h",))
+    assert (found.options, found.hosts) == ({"sslmode": "prefer"}, ("h:5433",))
     assert list(end.linked_service.unread()) == []
     older, _ = made(
         "PostgreSql", {"connectionString": "host=h;port=1;database=d;uid=u;encryptionmethod=1;password=p"}
@@ -249,3 +269,41 @@ def test_properties_have_no_case_and_remember_what_was_read() -> None:
     assert isinstance(found.secret("left"), SecretStr)
     assert found.secret("nothing") is None
     assert isinstance(AdfProperties({"p": VAULT}).secret("p"), AdfSecret)
+
+
+@pytest.mark.parametrize(
+    ("name", "private", "refused"),
+    [
+        ("sql.example", False, False), ("8.8.8.8:1433", False, False), ("10.1.2.3", False, True),
+        ("10.1.2.3:1433", False, True), ("[::1]:5432", False, True), ("[::ffff:10.0.0.1]", False, True),
+        ("localhost.", False, True), ("169.254.169.254", False, True), ("10.1.2.3", True, False),
+        ("h/db?host=10.0.0.1", True, True), ("u@h", True, True), ("h:1/x", True, True), ("h#x", True, True),
+    ],
+)  # fmt: skip
+def test_hosts_that_may_be_reached(name: str, private: bool, refused: bool) -> None:
+    assert bool(Policy(private=private).host(name)) is refused
+
+
+@pytest.mark.parametrize(
+    ("kind", "service"),
+    [
+        ("PostgreSqlV2", {"server": "h/d?host=10.0.0.1", "username": "u", "database": "d"}),
+        ("SqlServer", {"server": "h,1433/d#x", "userName": "u", "database": "d"}),
+        ("AzureBlobFS", {"url": "https://a@evil.example"}),
+    ],
+)
+def test_a_host_that_is_more_than_a_host_is_refused(kind: str, service: Json) -> None:
+    found, _ = made(kind, service, {"location": {"fileSystem": "x"}})
+    assert Policy().refusals(found.folders, found.hosts)
+
+
+def test_names_of_containers_and_databases_cannot_change_the_address() -> None:
+    lake, _ = made(
+        "AzureBlobFS", {"url": "https://a.dfs.core.windows.net"}, {"location": {"fileSystem": "x@evil/"}}
+    )
+    assert Location.parse(lake.address).authority == "x%40evil%2F@a.dfs.core.windows.net"
+    table, _ = made("SqlServer", {"server": "h", "database": "d/?#x", "userName": "u@evil/"})
+    assert (Location.parse(table.address).authority, Location.parse(table.address).fragment) == (
+        "u%40evil%2F@h",
+        "",
+    )

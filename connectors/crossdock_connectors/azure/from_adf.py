@@ -47,8 +47,8 @@ def of_blob(end: AdfEnd) -> AdfTranslation:
     _sign_in(end, options, secrets)
     service.ignore("accountKind", "encryptedCredential", "serviceEndpoint", "containerUri")
     container, below = _container(end, "container")
-    place = f"az://{container}/{below}"
-    return AdfTranslation(place, options, secrets, WriteMode.OVERWRITE, container, (host,) if host else ())
+    place = f"az://{quote(container, safe='$')}/{below}"
+    return AdfTranslation(place, options, secrets, WriteMode.OVERWRITE, container, _hosts(host, options))
 
 
 def of_lake(end: AdfEnd) -> AdfTranslation:
@@ -66,10 +66,14 @@ def of_lake(end: AdfEnd) -> AdfTranslation:
     _sign_in(end, options, secrets)
     service.ignore("encryptedCredential")
     system, below = _container(end, "fileSystem")
-    place = f"abfss://{system}@{host}/{below}"
-    return AdfTranslation(
-        place, options, secrets, WriteMode.OVERWRITE, system, (urlsplit(f"//{host}").hostname or "",)
-    )
+    place = f"abfss://{quote(system, safe='$')}@{host}/{below}"
+    return AdfTranslation(place, options, secrets, WriteMode.OVERWRITE, system, _hosts(host, options))
+
+
+def _hosts(named: str, options: dict[str, str]) -> tuple[str, ...]:
+    """All that requests may go to."""
+    endpoint = urlsplit(options.get("endpoint", "")).netloc
+    return tuple(dict.fromkeys(filter(None, (named, endpoint))))
 
 
 def _container(end: AdfEnd, name: str) -> tuple[str, str]:

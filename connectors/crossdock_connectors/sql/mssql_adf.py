@@ -87,7 +87,7 @@ def from_adf(end: AdfEnd) -> AdfTranslation:
     mode = WriteMode.APPEND if end.is_sink else None
     named = f"#{quote(table)}" if table and not options.keys() & {"query", "procedure"} else ""
     address = f"mssql://{login}{host or 'computed'}/{quote(database or 'computed', safe='')}{named}"
-    return AdfTranslation(address, options, secrets, mode, hosts=(host.partition(":")[0],) if host else ())
+    return AdfTranslation(address, options, secrets, mode, hosts=(host,) if host else ())
 
 
 def _first(parts: dict[str, str], *names: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import quote
 
 from pydantic import SecretStr
@@ -26,7 +27,8 @@ def from_adf(end: AdfEnd) -> AdfTranslation:
             if name in activity:
                 activity.refuse(name, "rows are sent in arrays whose size is chosen by memory", "note")
     named = f"#{quote(table)}" if table and not query else ""
-    host = options.get("server", "")
+    # An instance or a port may follow; the connection string quotes what it holds.
+    host = re.split(r"[\\,]", options.get("server", "").removeprefix("tcp:"))[0]
     mode = WriteMode.APPEND if end.is_sink else None
     return AdfTranslation(f"odbc:///{named}", options, secrets, mode, hosts=(host,) if host else ())
 

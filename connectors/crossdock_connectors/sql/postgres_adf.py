@@ -57,7 +57,7 @@ def from_adf(end: AdfEnd) -> AdfTranslation:
     table = _table(end)
     named = f"#{quote(table)}" if table and "query" not in options else ""
     address = f"postgresql://{login}{place}/{quote(database or 'computed', safe='')}{named}"
-    return AdfTranslation(address, options, secrets, _mode(end), hosts=(host,) if host else ())
+    return AdfTranslation(address, options, secrets, _mode(end), hosts=(place,) if host else ())
 
 
 def _first(parts: dict[str, str], *names: str) -> str:

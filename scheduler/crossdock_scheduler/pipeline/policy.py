@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
+# No more than a name and a port: anything else would change the address that it becomes part of.
+_HOST = re.compile(r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
 _LOCAL = ("localhost", "ip6-localhost", "ip6-loopback")
 
 
@@ -38,8 +42,10 @@ class Policy:
         return f"the folder {path!r} is outside of what is allowed: {', '.join(self.roots) or 'nothing'}"
 
     def host(self, name: str) -> str:
-        """Why a host may not be reached, as far as its name says it."""
-        bare = name.strip("[]").rstrip(".").lower()
+        """Why a host, with or without a port, may not be reached, as far as its name says it."""
+        if not _HOST.fullmatch(name):
+            return f"{name!r} is not the name of a host"
+        bare = (urlsplit(f"//{name}").hostname or "").rstrip(".")
         if self.private or not bare:
             return ""
         if bare in _LOCAL or bare.endswith(".localhost"):
