@@ -132,8 +132,9 @@ def _touched(journal: Journal) -> int:
         from .staged import begun
 
         return begun(journal)
-    staged = bool(journal.get("resolved", {}).get("sink", {}).get("stage"))
-    return max(len(journal.begun_handles()) + len(journal.beginnings()), staged)
+    from .stage_run import owner_in
+
+    return max(len(journal.begun_handles()) + len(journal.beginnings()), bool(owner_in(journal)))
 
 
 def _if_gone(run_id: str, error: CrossdockError) -> str:
@@ -145,6 +146,7 @@ def _if_gone(run_id: str, error: CrossdockError) -> str:
 
 def _clean_up(journal: Journal, again: Again) -> None:
     from .leftovers import give_up_sink
+    from .stage_run import owner_in, remove_stage
 
     if journal.get("hops"):
         from .staged import StagedCopy, to_forget
@@ -153,10 +155,8 @@ def _clean_up(journal: Journal, again: Again) -> None:
         return
     _, resolved = recall(journal, again, ("sink",))
     give_up_sink(journal, resolved)
-    if resolved.sink.stage and journal.get("state") != "succeeded":
-        from .stage_run import drop
-
-        drop(resolved.sink, journal.path.stem)
+    if owner := owner_in(journal):
+        remove_stage(resolved.sink, owner)
 
 
 def given_again(

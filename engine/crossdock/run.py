@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .carry import Worker, classified
 from .context import KEPT_SCHEMAS, Context, is_missing_source
@@ -36,6 +36,9 @@ from .request import CopyRequest, Resolved
 from .spi.data import Target, UnitPage
 from .units import Counts, Units
 from .verify import described
+
+if TYPE_CHECKING:
+    from .stage_run import OwnStage
 
 log = logging.getLogger(__name__)
 log.addFilter(RedactingFilter())
@@ -81,9 +84,9 @@ class Run:
             with self._observed(progress):
                 with self._cancellable():
                     self._plan()
-                    self._at_stage("claim_stage")
+                    self._at_stage(lambda stage: stage.claim())
                 self._copy()
-                self._at_stage("seal_stage")
+                self._at_stage(lambda stage: stage.seal())
                 self._leave_stage()
             return self._result("Succeeded")
         except KeyboardInterrupt:
@@ -96,12 +99,12 @@ class Run:
         finally:
             self.close()
 
-    def _at_stage(self, step: str) -> None:
+    def _at_stage(self, step: Callable[[OwnStage], None]) -> None:
         """Where the sink is a stage, more is to be done than to write files."""
         if self.context.resolved.sink.stage:
-            from . import stage_run
+            from .stage_run import OwnStage
 
-            self.context.ask_sink(lambda: getattr(stage_run, step)(self.context))
+            self.context.ask_sink(lambda: step(OwnStage(self.context)))
 
     def _leave_stage(self) -> None:
         """Where the source is a stage that was to be removed, or that somebody may want to."""
@@ -120,6 +123,7 @@ class Run:
         """Plan and check everything, change nothing (``--dry-run``)."""
         try:
             self._plan()
+            self._at_stage(lambda stage: stage.look())
             result = self._result("Planned")
             files = max(result.files_read, result.files_written)
             result.plan = rehearsed(self.context) | {"files": files}
@@ -298,7 +302,7 @@ class Run:
             if not error.resumable or full:
                 remove_staged(context)
             if not error.resumable:
-                self._at_stage("discard_stage")
+                self._at_stage(lambda stage: stage.discard())
             context.journal.set(
                 state="interrupted" if isinstance(error, CancelledError) else "failed",
                 error=str(error),

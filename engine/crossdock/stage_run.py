@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,54 +21,89 @@ from .request import Resolved, SinkEnd, SourceEnd
 from .spi.data import Attempt, Receipt, Split
 from .spi.endpoints import BulkLoader, Copier, Sink, Source
 from .spi.spec import Location
-from .spi.store import Fetchable, ObjectStore
+from .spi.store import Fetchable
 
 if TYPE_CHECKING:
     from .context import Context
     from .dispatch import UnitTask
+    from .journal import Journal
 
 log = logging.getLogger(__name__)
 _PAGE = 1000
+_OWNER = "stage_owner"
 
 
 # -- writing a stage ------------------------------------------------------------------------------------
 
 
-def _sink(context: Context) -> FormatSink:
-    assert isinstance(context.sink, FormatSink)  # noqa: S101 - a stage is written in a format
-    return context.sink
+@dataclass(frozen=True)
+class OwnStage:
+    """The stage that a run writes."""
+
+    context: Context
+
+    @property
+    def _sink(self) -> FormatSink:
+        sink = self.context.sink
+        assert isinstance(sink, FormatSink)  # noqa: S101 - a stage is written in a format
+        return sink
+
+    @property
+    def _where(self) -> str:
+        return public_url(self.context.resolved.sink.root)
+
+    def look(self) -> None:
+        """Whether the folder can be taken. Raises ConfigError."""
+        stage.look(self._sink.store, owner_in(self.context.journal), self._where)
+
+    def claim(self) -> None:
+        """Make the folder this run's own, before the first file."""
+        self.look()
+        journal = self.context.journal
+        if not owner_in(journal):
+            # Before it is in the folder: a process that is killed then knows what is its own.
+            journal.set(**{_OWNER: secrets.token_hex(8)})
+        taken = manifest.Claim(self.context.run_id, owner_in(journal))
+        stage.claim(self._sink.store, taken, self._where)
+
+    def seal(self) -> None:
+        """Write the manifest: from now on the stage is complete."""
+        context, end = self.context, self.context.resolved.sink
+        source = public_url(context.request.source)
+        about = manifest.Manifest(context.run_id, end.format, source, ending=end.replaces)
+        owner = owner_in(context.journal)
+        manifest.write(self._sink.store, owner, about, self._staged(), context.carrier.epoch)
+
+    def _staged(self) -> Iterator[manifest.Staged]:
+        journal, verify, after = self.context.journal, self.context.request.verify, 0
+        while page := journal.done_units(after, _PAGE):
+            for row in page:
+                assert row.begun is not None  # noqa: S101 - it is done
+                stored = journal.splits(row)
+                receipts = [(each.split, each.receipt) for each in stored if each.receipt is not None]
+                written = self._sink.staged(row.begun.handle, receipts)
+                rows = sum(receipt.rows or 0 for _, receipt in receipts)
+                values = _sum([each.digest for each in stored]) if verify else ""
+                info = written.info
+                yield manifest.Staged(
+                    row.unit.name, info.path, info.size, info.etag, info.modified, rows, written.columns,
+                    written.pieces, values,
+                )  # fmt: skip
+            after = page[-1].seq
+
+    def discard(self) -> None:
+        """The run is given up: nothing of it stays on the stage, as far as that is possible."""
+        try:
+            if owner := owner_in(self.context.journal):
+                remove_stage(self.context.resolved.sink, owner)
+        except CrossdockError as error:
+            log.warning("staged files are left in %s: %s", self._where, error)
 
 
-def claim_stage(context: Context) -> None:
-    """Make the folder this run's own, before the first file."""
-    stage.claim(_sink(context).store, context.run_id, public_url(context.resolved.sink.root))
-
-
-def seal_stage(context: Context) -> None:
-    """Write the manifest: from now on the stage is complete."""
-    end = context.resolved.sink
-    about = manifest.Manifest(
-        context.run_id, end.format, public_url(context.request.source), ending=end.replaces
-    )
-    manifest.write(_sink(context).store, about, _staged(context), context.carrier.epoch)
-
-
-def _staged(context: Context) -> Iterator[manifest.Staged]:
-    journal, sink, after = context.journal, _sink(context), 0
-    while page := journal.done_units(after, _PAGE):
-        for row in page:
-            assert row.begun is not None  # noqa: S101 - it is done
-            stored = journal.splits(row)
-            receipts = [(each.split, each.receipt) for each in stored if each.receipt is not None]
-            written = sink.staged(row.begun.handle, receipts)
-            rows = sum(receipt.rows or 0 for _, receipt in receipts)
-            values = _sum([each.digest for each in stored]) if context.request.verify else ""
-            info = written.info
-            yield manifest.Staged(
-                row.unit.name, info.path, info.size, info.etag, info.modified, rows, written.columns,
-                written.pieces, values,
-            )  # fmt: skip
-        after = page[-1].seq
+def owner_in(journal: Journal) -> str:
+    """What a run has called, or would have called, a folder its own with; empty before it tried."""
+    owner: str = journal.get(_OWNER, "")
+    return owner
 
 
 def _sum(digests: list[str]) -> str:
@@ -76,23 +112,27 @@ def _sum(digests: list[str]) -> str:
     return str(sum(map(TableValue.parse, digests), TableValue()))
 
 
-def discard_stage(context: Context) -> None:
-    """The run is given up: nothing of it stays on the stage, as far as that is possible."""
-    try:
-        remove_stage(context.resolved.sink, context.run_id, _sink(context).store)
-    except CrossdockError as error:
-        log.warning("staged files are left in %s: %s", public_url(context.resolved.sink.root), error)
+# -- removing a stage -----------------------------------------------------------------------------------
 
 
-def remove_stage(end: SourceEnd | SinkEnd, run_id: str, store: ObjectStore) -> bool:
-    """Remove what the run has staged, and the folder. False where files of others keep it."""
-    if not stage.remove(store, run_id):
-        return False
+def remove_stage(end: SourceEnd | SinkEnd, owner: str) -> bool:
+    """Remove what that owner has staged, and the folder. False where files of others keep it."""
     location, spec = Location.parse(end.root), registry().by_name(end.connector)
     folder, name = parent(location.path.rstrip("/"))
-    if name:
-        stage.remove_folder(open_store(spec, location.with_path(folder).url, end.options), name)
-    return True
+    with ExitStack() as opened:
+        store = opened.enter_context(closing(open_store(spec, end.root, end.options)))
+        above = None
+        if name:
+            url = location.with_path(folder).url
+            above = opened.enter_context(closing(open_store(spec, url, end.options)))
+        return stage.remove(store, above, name, owner)
+
+
+def owner_of(end: SourceEnd | SinkEnd) -> str:
+    """Whose the stage is at this moment; empty for nobody's."""
+    with closing(open_store(registry().by_name(end.connector), end.root, end.options)) as store:
+        found = manifest.claimed(store)
+        return "" if found is None else found.owner
 
 
 # -- reading a stage ------------------------------------------------------------------------------------
@@ -125,7 +165,7 @@ def leave_stage(context: Context) -> None:
     where = public_url(end.root)
     if end.stage == "kept":
         context.notes.append(f"the stage {where} is still there; crossdock stage remove takes it away")
-    elif end.stage == "removed" and not drop(end):
+    elif end.stage == "removed" and not remove_stage(end, owner_of(end)):
         context.notes.append(f"the stage {where} has files of others, which stay there")
 
 
@@ -154,9 +194,3 @@ class _Loading(Copier):
         file = source.store.fetchable(stage.file_of(split), self.format)
         remember([file.secret])
         return self.sink.load(handle, split, attempt, file)
-
-
-def drop(end: SourceEnd | SinkEnd, run_id: str | None = None) -> bool:
-    """As ``remove_stage``, with a store of its own. Without a run, whosever stage it is."""
-    with closing(open_store(registry().by_name(end.connector), end.root, end.options)) as store:
-        return remove_stage(end, run_id or manifest.claimed(store) or "", store)

@@ -182,10 +182,14 @@ class StagedCopy:
     def _remove_stage(self) -> bool:
         """False where files of others keep the folder."""
         end, never = self.hops["out"].resolved.sink, threading.Event()
+        with _looked_into(self.journal.path, "out") as hop:
+            owner = "" if hop is None else stage_run.owner_in(hop)
+        if not owner:
+            return True
 
         def attempt(number: int) -> bool:
             with blaming(end.connector, "sink"):
-                return stage_run.drop(end, self.run_id)
+                return stage_run.remove_stage(end, owner)
 
         # Somebody who has cancelled the copy still wants the stage to go.
         return again(attempt, never, Worker(), NoGate())
@@ -240,7 +244,7 @@ def to_go_on(journal: Journal, name: str) -> tuple[str, ...]:
 def to_forget(journal: Journal, name: str) -> tuple[str, ...]:
     """The sides of a hop that have something to be removed."""
     with _looked_into(journal.path, name) as hop:
-        staged = hop is not None and (name == "out" or hop.begun_handles() or hop.beginnings())
+        staged = hop is not None and (stage_run.owner_in(hop) or hop.begun_handles() or hop.beginnings())
     return ("sink",) if staged else ()
 
 

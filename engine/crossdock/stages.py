@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from contextlib import closing
 from pathlib import Path
 from typing import Literal
 
@@ -12,10 +11,9 @@ from . import api
 from .arguments import limits, write_mode
 from .credentials import know, public_url
 from .errors import ConfigError
-from .files import manifest
 from .history import Options
 from .mapping import parse_map
-from .opening import blaming, open_store
+from .opening import blaming
 from .report import CopyResult
 from .request import CopyRequest, Verify
 from .resolve_stage import resolve_in, resolve_out, stage_end
@@ -104,14 +102,12 @@ def stage_remove(stage: str | Path, *, stage_options: Options | None = None) -> 
 
     Raises ConfigError for what is no stage.
     """
-    from .plugins import registry
-    from .stage_run import drop
+    from .stage_run import owner_of, remove_stage
 
     given = snake_case(stage_options)
     know(str(stage), "", {"source": given, "sink": {}})
     end = stage_end(str(stage), given)
     with blaming(end.connector, "source"):
-        with closing(open_store(registry().by_name(end.connector), end.root, end.options)) as store:
-            if manifest.claimed(store) is None:
-                raise ConfigError(f"{public_url(end.root)} is not a stage: crossdock stage out writes one")
-        return drop(end)
+        if not (owner := owner_of(end)):
+            raise ConfigError(f"{public_url(end.root)} is not a stage: crossdock stage out writes one")
+        return remove_stage(end, owner)

@@ -238,6 +238,7 @@ class TestLeaksOnAbort(Wrong):
         {
             "test_abort_after_commit_leaves_the_object_only",
             "test_abort_before_any_block",
+            "test_a_run_is_cleaned_up_without_its_paths",
             "test_abort_in_another_process",
             "test_commit_after_abort_is_stage_lost",
         }
@@ -259,6 +260,23 @@ class TestLeavesWhatALostHandleStaged(Wrong):
     __test__ = True
     spec = spec_of(open_absent)
     caught_by = frozenset({"test_a_lost_handle_leaves_nothing"})
+
+
+class ForgetfulStore(FolderStore):
+    """Knows what a run has staged by the paths only."""
+
+    def abandon_all(self, run_id: str) -> None:
+        pass
+
+
+def open_forgetful(config: Any, location: Location) -> ForgetfulStore:
+    return ForgetfulStore(location.path)
+
+
+class TestLeavesWhatARunStaged(Wrong):
+    __test__ = True
+    spec = spec_of(open_forgetful)
+    caught_by = frozenset({"test_a_run_is_cleaned_up_without_its_paths"})
 
 
 class ConfidentStore(FolderStore):

@@ -86,10 +86,15 @@ class FolderStore(ObjectStore):
         return json.dumps({"path": path, "overwrite": request.overwrite, "staged": staged}).encode()
 
     def staged_name(self, path: str, run_id: str) -> str:
-        return hashlib.sha256(f"{run_id}/{path}".encode()).hexdigest()[:24]
+        return f"{run_id}-{hashlib.sha256(path.encode()).hexdigest()[:24]}"
 
     def abandon(self, path: str, run_id: str) -> None:
         shutil.rmtree(self.staging / self.staged_name(path, run_id), ignore_errors=True)
+
+    def abandon_all(self, run_id: str) -> None:
+        for staged in self.staging.glob("*"):
+            if staged.name.rpartition("-")[0] == run_id:
+                shutil.rmtree(staged)
 
     def block_name(self, block: Block) -> str:
         return f"{block.split}.{block.attempt}.{block.index}"

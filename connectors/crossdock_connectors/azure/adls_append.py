@@ -133,12 +133,17 @@ class AppendStage(Stage):
         return int(there.headers.get("content-length", "0")) if there.status == 200 else -1
 
     def drop(self, upload: Upload) -> None:
-        url, query = self._place.url_path(upload.stage), {"recursive": "true"}
-        while True:
-            answer = self._wire.call("DELETE", url, query, accept=(404,))
-            if not (token := answer.headers.get("x-ms-continuation")):
-                return
-            query["continuation"] = token
+        remove_tree(self._wire, self._place.url_path(upload.stage))
+
+
+def remove_tree(wire: Wire, url: str) -> None:
+    """Remove the path and all below it; one that does not exist is fine."""
+    query = {"recursive": "true"}
+    while True:
+        answer = wire.call("DELETE", url, query, accept=(404,))
+        if not (token := answer.headers.get("x-ms-continuation")):
+            return
+        query["continuation"] = token
 
 
 def _data(upload: Upload) -> str:

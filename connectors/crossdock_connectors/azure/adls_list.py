@@ -27,12 +27,16 @@ _NO_DIRECTORY = ("PathNotFound", "ResourceTypeMismatch")
 
 @dataclass
 class Tree:
-    """Everything below a place, behind ``after``, whose path below the root starts with ``prefix``."""
+    """Everything below a place, behind ``after``, whose path below the root starts with ``prefix``.
+
+    ``hidden``: what is staged, too.
+    """
 
     wire: Wire
     place: Place
     prefix: str = ""
     after: str | None = None
+    hidden: bool = False
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(AHEAD))
 
     def pages(self) -> Iterator[Sequence[ObjectInfo]]:
@@ -40,6 +44,10 @@ class Tree:
         files = (info for info, inside in self._walk() if inside is None)
         while page := list(islice(files, PAGE)):
             yield page
+
+    def paths(self) -> Iterator[str]:
+        """Of files and folders; a folder comes before what is in it."""
+        return (info.path.rstrip("/") for info, _ in self._walk())
 
     def folders(self) -> Iterator[tuple[str, bool]]:
         """Each folder's path and whether nothing is in it; a folder comes before what is in it."""
@@ -101,13 +109,13 @@ class Tree:
         return _Level(deque(found), empty)
 
     def parsed(self, body: bytes) -> Iterator[ObjectInfo]:
-        """The entries of a page but for staged data; directories end with ``/``."""
+        """The entries of a page, which staged data is only with ``hidden``; directories end with ``/``."""
         try:
             paths = json.loads(body)["paths"]
             for item in paths:
                 name = item["name"]
                 path = name[len(self.place.root) :]
-                if path.rpartition("/")[2].startswith(RESERVED):
+                if not self.hidden and path.rpartition("/")[2].startswith(RESERVED):
                     continue
                 if str(item.get("isDirectory", "")).lower() == "true":
                     yield ObjectInfo(path + "/", 0, item.get("etag", ""))

@@ -30,6 +30,7 @@ from crossdock import (
 
 from . import adls_access, browse
 from .address import Place
+from .adls_append import remove_tree
 from .adls_list import RESERVED, Tree
 from .adls_upload import BlobStage, Publisher, Stage, Upload
 from .blob_list import moment
@@ -212,6 +213,12 @@ class AdlsStore(ObjectStore, RangeCopier, WholeWriter, Attributes, Folders, Fetc
     def abandon(self, path: str, run_id: str) -> None:
         if not isinstance(self._stage, BlobStage):
             self.abort(Upload.new(self._full(path), UploadRequest(run_id), "*").encode())
+
+    def abandon_all(self, run_id: str) -> None:
+        staged = re.compile(re.escape(f"{RESERVED}{run_id}.") + "[0-9a-f]{16}")
+        tree = Tree(self.wire, self._system(), hidden=True)
+        for path in [path for path in tree.paths() if staged.fullmatch(path.rpartition("/")[2])]:
+            remove_tree(self.wire, self.place.url_path(self._system().name(path)))
 
     def is_committed(self, upload: bytes) -> bool:
         begun = Upload.decode(upload)

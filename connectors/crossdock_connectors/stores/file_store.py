@@ -44,7 +44,7 @@ from .file_fence import Fence
 from .file_list import RESERVED, Tree, folders
 from .file_places import Places
 from .file_read import READ, FileReader, read_fault, regular
-from .file_upload import Upload, check_names, commit, create, discard, is_published
+from .file_upload import Upload, check_names, commit, create, discard, discard_all, is_published
 
 _BAD_PATH = re.compile(
     r"[\0-\x08\x0b\x0c\x0e-\x1f\x7f]|\A/|(?:\A|/)\.{0,2}(?:/|\Z)|(?:\A|/)" + re.escape(RESERVED)
@@ -287,6 +287,12 @@ class FileStore(ObjectStore, RangeCopier, Attributes, Folders, Fetchable, Browsa
             return  # where a file is in the way of a folder, nothing can be staged
         except OSError as error:
             raise fault(error, full) from error
+
+    def abandon_all(self, run_id: str) -> None:
+        try:
+            discard_all(self._root, run_id)
+        except OSError as error:
+            raise fault(error, self._root) from error
 
     def is_committed(self, upload: bytes) -> bool:
         begun = Upload.decode(upload)

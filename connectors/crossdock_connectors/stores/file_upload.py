@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from collections.abc import Sequence
 from contextlib import suppress
@@ -342,6 +343,16 @@ def discard(upload: Upload, *, settled: bool = False) -> None:
             continue
         except OSError:  # something came into it
             break
+
+
+def discard_all(root: str, run_id: str) -> None:
+    """Remove all that uploads of the run have staged in ``root`` and below."""
+    staged = re.compile(re.escape(f"{RESERVED}{run_id}-") + r"[0-9a-f]{24}\.(?:data|parts|done)")
+    for folder, folders, files in os.walk(root):
+        for name in filter(staged.fullmatch, files):
+            _remove(f"{folder}/{name}")
+        for name in filter(staged.fullmatch, folders):
+            _remove_parts(f"{folder}/{name}")
 
 
 def _withdraw(upload: Upload) -> None:

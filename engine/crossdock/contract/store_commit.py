@@ -132,6 +132,23 @@ class CommitChecks(StoreBase):
         assert not store.is_committed(upload)
         store.abort(upload)
 
+    def test_a_run_is_cleaned_up_without_its_paths(self, store: ObjectStore, url: str) -> None:
+        self.put(store, "kept", b"kept")
+        before, mine, other = self.inventory(url), self.request(), self.request()
+        theirs = store.open_upload("y", other)
+        for path in ("x", "y"):
+            store.open_upload(path, mine)
+        for _ in range(2):
+            store.abandon_all(mine.run_id)
+        piece = self.cut(noise(self.block_size))
+        for block, data in piece:
+            store.write_block(theirs, block, memoryview(data))
+        store.commit(theirs, _blocks(piece))
+        store.abort(theirs)
+        assert self.get(store, "y") == noise(self.block_size), "another run's upload is gone"
+        store.delete("y")
+        assert self.inventory(url) == before, "abandon_all leaves staged data behind"
+
     def test_abort_before_any_block(self, store: ObjectStore, url: str) -> None:
         before = self.inventory(url)
         store.abort(store.open_upload("dir/x", self.request()))

@@ -54,11 +54,11 @@ class Manifest:
     units: list[Staged] = field(default_factory=list)
 
 
-def write(store: ObjectStore, manifest: Manifest, units: Iterable[Staged], number: int) -> None:
+def write(store: ObjectStore, owner: str, manifest: Manifest, units: Iterable[Staged], number: int) -> None:
     """Write the manifest in one step. ``number`` is another one in each process that tries."""
     from ..digest_range import ByteDigest
 
-    upload = store.open_upload(NAME, UploadRequest(manifest.run_id, overwrite=True))
+    upload = store.open_upload(NAME, UploadRequest(owner, overwrite=True))
     stream, digest, count = PartStream(store, upload, 0, number, _BLOCK), ByteDigest(), -1
     try:
         head = {"crossdock_stage": VERSION, **{k: v for k, v in asdict(manifest).items() if k != "units"}}
@@ -127,23 +127,36 @@ def _altered(where: str) -> SourceChangedError:
 
 
 def _without(store: ObjectStore, where: str) -> ConfigError:
-    owner = claimed(store)
-    if owner is None:
+    claim = claimed(store)
+    if claim is None:
         return ConfigError(f"{where} is not a stage: crossdock stage out writes one")
     return ConfigError(
-        f"the stage {where} is not complete: the run {owner!r} is still writing it, or has ended early",
+        f"the stage {where} is not complete: the run {claim.run_id!r} is still writing it, or has ended "
+        "early",
         hint="wait for it, or resume it where it was begun",
     )
 
 
-def claimed(store: ObjectStore) -> str | None:
-    """The run that the stage belongs to; None where it belongs to nobody."""
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Whose a stage is. ``owner`` was drawn for this stage alone: two machines may give a run the same id."""
+
+    run_id: str
+    owner: str
+
+    def encode(self) -> bytes:
+        return json.dumps({"crossdock_stage": VERSION, "run_id": self.run_id, "owner": self.owner}).encode()
+
+
+def claimed(store: ObjectStore) -> Claim | None:
+    """Whose the stage is; None where it is nobody's."""
     try:
-        return str(json.loads(_content(store, CLAIM))["run_id"])
+        found = json.loads(_content(store, CLAIM))
+        return Claim(str(found["run_id"]), str(found.get("owner", "?")))
     except NotFoundError:
         return None
     except (ValueError, KeyError, TypeError):
-        return "?"
+        return Claim("?", "?")
 
 
 def checked(store: ObjectStore, manifest: Manifest, where: str) -> Manifest:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import blake2b
@@ -17,7 +16,7 @@ from ..spi.store import Block, Folders, ObjectInfo, ObjectStore, UploadRequest, 
 from . import manifest
 from .binary import FileTarget
 from .listing import Selection, version
-from .manifest import CLAIM, NAME, Manifest, Staged
+from .manifest import CLAIM, NAME, Claim, Manifest, Staged
 from .tabular import FormatSource
 
 if TYPE_CHECKING:
@@ -46,20 +45,29 @@ class StageTarget(FileTarget):
 # -- whose it is ----------------------------------------------------------------------------------------
 
 
-def claim(store: ObjectStore, run_id: str, where: str) -> None:
-    """Take the folder for the run; twice is the same as once.
+def look(store: ObjectStore, owner: str, where: str) -> bool:
+    """Whether the folder is that owner's already; False where it is empty, or missing.
 
     Raises ConfigError where it is another run's, or holds anything else.
     """
-    if _is_own(store, run_id, where):
-        # A process that was killed may have left something of it.
-        store.abandon(CLAIM, run_id)
-        return
+    if (found := manifest.claimed(store)) is not None:
+        if found.owner == owner:
+            return True
+        raise ConfigError(f"the stage {where} belongs to another run, {found.run_id!r}; name a new folder")
     other = next((info.path for page in store.list() for info in page), None)
     if other is not None:
         raise ConfigError(f"the stage {where} is not empty: it has {other}; name a new folder")
-    data = json.dumps({"crossdock_stage": manifest.VERSION, "run_id": run_id}).encode()
-    upload = store.open_upload(CLAIM, UploadRequest(run_id, size=len(data)))
+    return False
+
+
+def claim(store: ObjectStore, claim: Claim, where: str) -> None:
+    """Take the folder; twice is the same as once. Raises what ``look`` raises."""
+    if look(store, claim.owner, where):
+        # A process that was killed may have left something of it.
+        store.abandon(CLAIM, claim.owner)
+        return
+    data = claim.encode()
+    upload = store.open_upload(CLAIM, UploadRequest(claim.owner, size=len(data)))
     try:
         if isinstance(store, WholeWriter):
             store.put_whole(upload, memoryview(data))
@@ -69,42 +77,35 @@ def claim(store: ObjectStore, run_id: str, where: str) -> None:
             store.commit(upload, [block])
     except AlreadyExistsError:
         # Somebody was quicker; that may be this very run, whose answer was lost.
-        if not _is_own(store, run_id, where):
+        if not look(store, claim.owner, where):
             raise
     finally:
         store.abort(upload)
 
 
-def _is_own(store: ObjectStore, run_id: str, where: str) -> bool:
-    owner = manifest.claimed(store)
-    if owner not in (None, run_id):
-        raise ConfigError(f"the stage {where} belongs to the run {owner!r}; name a new folder")
-    return owner == run_id
+def remove(store: ObjectStore, parent: ObjectStore | None, name: str, owner: str) -> bool:
+    """Remove what that owner has staged, the manifest first and the claim last, and the folder ``name`` of
+    ``parent``; twice is the same as once.
 
-
-def remove(store: ObjectStore, run_id: str) -> bool:
-    """Remove what the run has staged, the manifest first and the claim last; twice is the same as once.
-
-    Returns whether the folder is empty then. What is another run's, or nobody's, stays.
+    Returns whether all is gone then. What is another run's, or nobody's, stays, and the folder with it.
     """
-    if manifest.claimed(store) == run_id:
+    found = manifest.claimed(store)
+    if found is not None and found.owner == owner:
         # Half removed is as good as half written: nobody takes it for complete.
         store.delete(NAME)
         for page in store.list():
             for info in page:
                 if _OURS.fullmatch(info.path):
                     store.delete(info.path)
-        for path in (NAME, CLAIM):
-            store.abandon(path, run_id)
+        for uploader in (found.run_id, owner):
+            store.abandon_all(uploader)
         store.delete(CLAIM)
-    return next(iter(store.list()), None) is None
-
-
-def remove_folder(parent: ObjectStore, name: str) -> None:
-    """Remove the empty folder where the store has folders by themselves."""
+    if next(iter(store.list()), None) is not None:
+        return False
     if isinstance(parent, Folders):
-        with closing(parent):
-            parent.remove_folder(name)
+        parent.remove_folder(name)
+        return not parent.is_folder(name)
+    return True
 
 
 # -- reading it -----------------------------------------------------------------------------------------

@@ -152,6 +152,9 @@ class ObjectStore(ABC):
     def abandon(self, path: str, run_id: str) -> None:  # noqa: B027 - where open_upload stages nothing
         """Remove what ``open_upload`` of that run may have staged for the path, whose handle was lost."""
 
+    def abandon_all(self, run_id: str) -> None:  # noqa: B027 - where nothing stays in anybody's way
+        """Remove what uploads of that run have staged for any path; none of them goes on after that."""
+
     def is_committed(self, upload: bytes) -> bool:
         """Whether the object at the target is this upload's. Here: not known; a WholeWriter overrides it."""
         return False
