@@ -50,7 +50,7 @@ class Session:
         self.catalogue = Catalogue(self.connection)
         self._reading = Reading(self)
         self.transactions = 0
-        self.only_metadata = self._parse_only = False
+        self.only_metadata = self._parse_only = self._xact_abort = False
         self.isolation = "READ COMMITTED"
         self._identity_insert = ""
         self._bulk_table, self._bulk_options = "", ""
@@ -77,17 +77,21 @@ class Session:
     def reset(self) -> None:
         if self.transactions:
             self._rollback([], {})
-        self.isolation, self.only_metadata = "READ COMMITTED", False
+        self.isolation, self.only_metadata, self._xact_abort = "READ COMMITTED", False, False
 
     def run(self, sql: str, variables: dict[str, Token] | None = None) -> Iterator[Result]:
         """Run a batch; each statement gives a result."""
         try:
-            yield from self._run(sql, variables or {})
+            yield from self.batch(sql, variables or {})
         except SqlError as error:
             self.error = error.number
+            # Syntax is looked at before anything runs.
+            if self._xact_abort and self.transactions and error.number != 102:
+                self._rollback([], {})
             raise
 
-    def _run(self, sql: str, variables: dict[str, Token]) -> Iterator[Result]:
+    def batch(self, sql: str, variables: dict[str, Token]) -> Iterator[Result]:
+        """As ``run``, but an error leaves the session as it is."""
         self._disturb(sql)
         if "sp_tablecollations_100" in sql:
             yield from self._bulk_target(sql)
@@ -195,6 +199,8 @@ class Session:
         words = [token.word for token in tokens]
         if words[1] == "FMTONLY":
             self.only_metadata = words[2] == "ON"
+        elif words[1] == "XACT_ABORT":
+            self._xact_abort = words[2] == "ON"
         elif words[1] == "PARSEONLY":
             self._parse_only = words[2] == "ON"
         elif words[1] == "IDENTITY_INSERT":

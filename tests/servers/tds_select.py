@@ -67,7 +67,7 @@ class Reading:
         described = arguments[0][0].value
         rows: list[tuple[Value, ...]]
         try:
-            results = list(self._session.run(described))
+            results = list(self._session.batch(described, {}))
             result = next((each for each in results if each.columns), results[-1])
             flags = self._session.catalogue.flags(described)
             rows = [

@@ -21,13 +21,10 @@ if TYPE_CHECKING:
     from .mssql import MssqlConfig
 
 
-@contextmanager
-def _transaction(connection: Connection) -> Iterator[None]:
-    """It ends with the connection where the block raises."""
+def _begin(connection: Connection) -> None:
+    """An error rolls back; so does the end of the connection."""
     connection.run("SET XACT_ABORT ON")
     connection.run("BEGIN TRANSACTION")
-    yield
-    connection.run("COMMIT TRANSACTION")
 
 
 def run_script(connection: Connection, script: str) -> None:
@@ -41,30 +38,38 @@ def run_script(connection: Connection, script: str) -> None:
 
 def make_ready(connection: Connection, staging: Staging, config: MssqlConfig) -> None:
     """Before rows go straight into the table: prepare it and run the script, once per run."""
-    with _transaction(connection):
-        if not staging_.is_noted(connection, staging, READY):
-            run_script(connection, config.pre_copy_script)
-            staging_.prepare(connection, staging)
-            staging_.note(connection, staging, READY)
+    if staging_.is_noted(connection, staging, READY):
+        return
+    _begin(connection)
+    run_script(connection, config.pre_copy_script)
+    if staging_.note(connection, staging, READY):
+        staging_.prepare(connection, staging)
+        connection.run("COMMIT TRANSACTION")
 
 
 def commit(connection: Connection, staging: Staging, staged: Sequence[str], config: MssqlConfig) -> None:
-    """Make the rows of the staging tables visible, in their order, and note it. Twice is the same as once."""
-    with _transaction(connection):
-        if staging_.is_noted(connection, staging):
-            return
-        for name in staged:
-            if not exists(connection, (staging.within, name)):
-                raise staging.lost()
-        if not staging.direct:
-            run_script(connection, config.pre_copy_script)
-            if config.stored_procedure:
-                _call(connection, staging, staged, config)
-            else:
-                staging_.prepare(connection, staging)
-                with _without_triggers(connection, staging, config):
-                    _write(connection, staging, staged, config)
-        staging_.note(connection, staging)
+    """Make the rows of the staging tables visible, in their order, and note it. Twice is the same as once.
+
+    Raises StageLostError where the ledger or a staging table is gone.
+    """
+    if staging_.is_noted(connection, staging):
+        return
+    _begin(connection)
+    if not staging.direct:
+        # Before the note: a script could commit it.
+        run_script(connection, config.pre_copy_script)
+    if not staging_.note(connection, staging):
+        return
+    for name in staged:
+        if not exists(connection, (staging.within, name)):
+            raise staging.lost()
+    if config.stored_procedure:
+        _call(connection, staging, staged, config)
+    elif not staging.direct:
+        staging_.prepare(connection, staging)
+        with _without_triggers(connection, staging, config):
+            _write(connection, staging, staged, config)
+    connection.run("COMMIT TRANSACTION")
 
 
 @contextmanager

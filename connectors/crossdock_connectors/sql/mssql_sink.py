@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from crossdock import (
     Source,
     Split,
     StagedFile,
+    StageLostError,
     Target,
     Unit,
     WriteMode,
@@ -206,8 +208,9 @@ class MssqlSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], BulkLoader, 
             staging_.cleanup(connection, self._within(parts), prefix_of(run_id, parts), facts=facts)
 
     def is_committed(self, handle: bytes) -> bool:
-        with self.server.connect() as connection:
+        with self.server.connect() as connection, suppress(StageLostError):
             return staging_.is_noted(connection, Staging.decode(handle))
+        return False
 
     def written(
         self, handle: bytes, receipts: Sequence[tuple[Split, Receipt]]

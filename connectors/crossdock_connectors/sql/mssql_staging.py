@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from crossdock import AlreadyExistsError, ConfigError, NotFoundError, StageLostError, WriteMode
+from crossdock import AlreadyExistsError, ConfigError, DataError, NotFoundError, StageLostError, WriteMode
 
 from .identifiers import MSSQL
 from .mssql_columns import PREFIX, exists
@@ -111,21 +111,32 @@ def open_ledger(connection: Connection, schema: str) -> None:
 
 
 def is_noted(connection: Connection, staging: Staging, what: str = "") -> bool:
-    """Whether the unit is committed. Within a transaction nobody else can commit it until that ends."""
+    """Whether the unit is committed. Raises StageLostError without a ledger."""
     ledger = MSSQL.quoted((staging.within, _LEDGER))
     try:
-        rows = connection.run(
-            f"SELECT fact FROM {ledger} WITH (UPDLOCK, HOLDLOCK) "
-            f"WHERE fact = {MSSQL.text(staging.prefix + what)}"
+        return bool(
+            connection.run(f"SELECT fact FROM {ledger} WHERE fact = {MSSQL.text(staging.prefix + what)}")
         )
-    except NotFoundError:
-        return False
-    return bool(rows)
+    except NotFoundError as error:
+        raise staging.lost() from error
 
 
-def note(connection: Connection, staging: Staging, what: str = "") -> None:
+def note(connection: Connection, staging: Staging, what: str = "") -> bool:
+    """Note it in the transaction; whoever notes the same waits until that ends. False, and the transaction
+    is rolled back, where it is noted already. Raises StageLostError without a ledger.
+
+    A lock on a key that is not there yet would be one on the next key, so on other tables' commits.
+    """
     ledger = MSSQL.quoted((staging.within, _LEDGER))
-    connection.run(f"INSERT INTO {ledger} (fact) VALUES ({MSSQL.text(staging.prefix + what)})")
+    try:
+        connection.run(f"INSERT INTO {ledger} (fact) VALUES ({MSSQL.text(staging.prefix + what)})")
+    except NotFoundError as error:
+        raise staging.lost() from error
+    except DataError:
+        if not is_noted(connection, staging, what):
+            raise
+        return False
+    return True
 
 
 def prepare(connection: Connection, staging: Staging) -> None:

@@ -1,0 +1,70 @@
+"""The one transaction that makes rows visible at SQL Server, when what it needs is gone or taken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from tests.servers.sql_server import SqlServer
+
+import crossdock
+from crossdock_connectors.sql import mssql_staging
+from crossdock_connectors.sql.mssql_sink import MssqlSink
+
+
+@pytest.fixture
+def server(sql_server: SqlServer) -> SqlServer:
+    sql_server.run("CREATE TABLE {s}.t (id int)")
+    return sql_server
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    pq.write_table(pa.table({"id": pa.array(range(3), pa.int32())}), tmp_path / "rows.parquet")
+    return tmp_path / "rows.parquet"
+
+
+def copied(server: SqlServer, rows: Path, **options: Any) -> Any:
+    return crossdock.copy(
+        rows, server.url("t"), mode="append", run_id="r", sink_options={**server.options, **options}
+    )
+
+
+def test_a_ledger_that_is_gone_at_the_commit(
+    server: SqlServer, rows: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A statement that fails rolls the transaction back: nothing may be written after that."""
+    commit, calls = MssqlSink.commit, []
+
+    def late(self: MssqlSink, *given: Any) -> None:
+        if not calls:
+            server.run("DROP TABLE {s}._crossdock_ledger")
+        calls.append(1)
+        commit(self, *given)
+
+    monkeypatch.setattr(MssqlSink, "commit", late)
+    copied(server, rows)
+    assert len(calls) == 2
+    assert server.run("SELECT id FROM {s}.t ORDER BY id") == [(0,), (1,), (2,)]
+
+
+def test_a_commit_whose_answer_is_lost_is_not_repeated(
+    server: SqlServer, rows: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where its note shows only once it is inserted again, as for two committers at once."""
+    commit, asked = MssqlSink.commit, mssql_staging.is_noted
+
+    def twice(self: MssqlSink, *given: Any) -> None:
+        commit(self, *given)
+        answers = [False]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(mssql_staging, "is_noted", lambda *at: answers.pop() if answers else asked(*at))
+            commit(self, *given)
+        assert not answers
+
+    monkeypatch.setattr(MssqlSink, "commit", twice)
+    copied(server, rows, pre_copy_script=f"DELETE FROM [{server.schema}].[t]")
+    assert server.run("SELECT id FROM {s}.t ORDER BY id") == [(0,), (1,), (2,)]
