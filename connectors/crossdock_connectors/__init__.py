@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @hookimpl
 def crossdock_connectors() -> list[ConnectorSpec]:
     from .azure import adls, blob
-    from .formats import avro, binary, delimited, excel, jsonlines, orc, parquet
+    from .formats import avro, binary, delimited, excel, jsonlines, orc, parquet, xml
     from .sql import mssql, odbc, postgres
     from .stores import file
     from .tables import sqlite
@@ -33,6 +33,7 @@ def crossdock_connectors() -> list[ConnectorSpec]:
             orc,
             avro,
             excel,
+            xml,
             sqlite,
             postgres,
             mssql,

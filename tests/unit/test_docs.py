@@ -47,7 +47,18 @@ def test_types_are_up_to_date() -> None:
 
 def test_reference_has_every_option_and_error() -> None:
     text = (DOCS / "reference.md").read_text()
-    for name in ("file", "binary", "delimited", "jsonlines", "orc", "avro", "excel", "parquet", "sqlite"):
+    for name in (
+        "file",
+        "binary",
+        "delimited",
+        "jsonlines",
+        "orc",
+        "avro",
+        "excel",
+        "xml",
+        "parquet",
+        "sqlite",
+    ):
         section = text.partition(f"### {name}\n")[2].partition("\n### ")[0]
         for option in registry().by_name(name).config.model_fields:
             assert f"| `{option}` |" in section, f"{name}: {option}"

@@ -1,0 +1,251 @@
+"""Reading XML: a streaming pass that keeps one row at a time."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from lxml import etree
+
+from crossdock import (
+    ByteSink,
+    ConfigError,
+    DataError,
+    FileFormat,
+    FormatWriter,
+    NotSupportedError,
+    ObjectInfo,
+    Piece,
+    PlanHint,
+    ShortReadError,
+)
+
+from .column_types import parse_types
+
+if TYPE_CHECKING:
+    from .xml import XmlConfig
+
+Row = dict[str, str]
+
+_CHUNK = 64 << 10
+_ROWS = 4096
+_BYTES = 8 << 20
+LARGEST_ROW = 16 << 20
+_MAX_COLUMNS = 10_000
+_MEMORY = 128 << 20
+_READ_ONLY = "XML is only read; choose another sink format, such as delimited or jsonlines"
+
+
+class XmlFormat(FileFormat):
+    """A file is one piece. Columns are named by path below the row: ``@id``, ``buyer.name``."""
+
+    def __init__(self, config: XmlConfig) -> None:
+        self._config = config
+        self._types = parse_types(config.types)
+        self._path = [part for part in config.row_path.split("/") if part]
+
+    def schema(self, file: io.RawIOBase, info: ObjectInfo) -> pa.Schema:
+        names: dict[str, None] = {}
+        size = 0
+        for _, row in self._rows(file, info):
+            names.update(dict.fromkeys(row))
+            size += sum(len(value) + 16 for value in row.values())
+            if size > self._config.sample_bytes:
+                break
+        if len(names) > _MAX_COLUMNS:
+            raise DataError(f"{info.path} has more than {_MAX_COLUMNS} columns; is row_path right?")
+        kinds = {name: pa.string() for name in names} | self._types
+        return pa.schema(list(kinds.items()))
+
+    def plan(
+        self, file: io.RawIOBase, info: ObjectInfo, hint: PlanHint, target_bytes: int
+    ) -> Iterator[Piece]:
+        yield Piece(b"1", max(info.size, 1), _MEMORY)
+
+    @contextmanager
+    def read(
+        self, file: io.RawIOBase, info: ObjectInfo, token: bytes, schema: pa.Schema
+    ) -> Iterator[Iterator[pa.RecordBatch]]:
+        batches = self._batches(file, info, schema)
+        try:
+            yield batches
+        finally:
+            batches.close()
+
+    def writer(self, out: ByteSink, schema: pa.Schema) -> FormatWriter:
+        raise NotSupportedError(_READ_ONLY)
+
+    def check(self, schema: pa.Schema) -> None:
+        raise NotSupportedError(_READ_ONLY)
+
+    def _batches(
+        self, file: io.RawIOBase, info: ObjectInfo, schema: pa.Schema
+    ) -> Generator[pa.RecordBatch, None, None]:
+        known = set(schema.names)
+        some: list[Row] = []
+        first = room = 0
+        for line, row in self._rows(file, info):
+            if unknown := row.keys() - known:
+                name = min(unknown)
+                raise DataError(
+                    f"{info.path}, line {line}: {name!r} is not in the sample that columns are taken from",
+                    hint=f"-s types={name}:string adds it",
+                )
+            first = first or line
+            some.append(row)
+            room += sum(map(len, row.values()))
+            if len(some) >= _ROWS or room >= _BYTES:
+                yield _batch(some, schema, info, (first, line))
+                some, first, room = [], 0, 0
+        if some:
+            yield _batch(some, schema, info, (first, line))
+
+    def _rows(self, file: io.RawIOBase, info: ObjectInfo) -> Iterator[tuple[int, Row]]:
+        """The line on which each row's element begins, and its values by column."""
+        # A parser of its own for each pass; nothing is fetched, no entity is replaced, libxml2's limits hold.
+        parser = etree.XMLPullParser(
+            events=("start", "end"), resolve_entities=False, load_dtd=False, no_network=True, huge_tree=False,
+            remove_comments=True, remove_pis=True,
+        )  # fmt: skip
+        walk = _Walk(self._config, self._path, info.path)
+        fed = 0
+        try:
+            for data in _chunks(file, info):
+                parser.feed(bytes(data))
+                fed += len(data)
+                rows = list(walk.rows(parser.read_events()))
+                if rows:
+                    fed = 0
+                if walk.inside and fed > LARGEST_ROW:
+                    raise DataError(
+                        f"{info.path}: a row is larger than {LARGEST_ROW >> 20} MiB; is row_path right?"
+                    )
+                yield from rows
+            parser.close()
+            yield from walk.rows(parser.read_events())
+        except etree.XMLSyntaxError as error:
+            log = list(parser.feed_error_log)
+            line, said = (log[0].line, log[0].message) if log else (1, error.msg or "no XML")
+            raise DataError(f"{info.path}, line {line}: {said.splitlines()[0][:200]}") from error
+        if not walk.found and self._path:
+            raise ConfigError(f"{info.path} has no element /{'/'.join(self._path)}; its root is /{walk.root}")
+
+
+class _Walk:
+    """Follows the elements down to the rows, and lets go of what is behind."""
+
+    def __init__(self, config: XmlConfig, path: list[str], file: str) -> None:
+        self._config = config
+        self._file = file
+        self._wanted = path
+        self._at: list[str] = []
+        self._row: Any = None
+        self.root = ""
+        self.found = False
+
+    @property
+    def inside(self) -> bool:
+        return self._row is not None
+
+    def rows(self, events: Any) -> Iterator[tuple[int, Row]]:
+        for event, element in events:
+            if event == "start":
+                self._start(element)
+            elif element is self._row:
+                yield element.sourceline or 0, self._values(element)
+                self._row = None
+                self._leave(element)
+            elif self._row is None:
+                self._leave(element)
+
+    def _start(self, element: Any) -> None:
+        if self._row is not None:
+            return
+        if element.getroottree().docinfo.internalDTD is not None:
+            raise DataError(
+                f"{self._file} has a DOCTYPE, which is not read: it can define entities; remove it"
+            )
+        name = self._name(element.tag)
+        self._at.append(name)
+        self.root = self.root or name
+        if self._at == self._wanted or (not self._wanted and len(self._at) == 2):
+            self._wanted = list(self._at)
+            self._row, self.found = element, True
+
+    def _leave(self, element: Any) -> None:
+        self._at.pop()
+        element.clear()
+        parent = element.getparent()
+        if parent is not None:
+            parent.remove(element)
+
+    def _name(self, tag: str) -> str:
+        return tag if self._config.namespaces else tag.rpartition("}")[2]
+
+    def _values(self, row: Any) -> Row:
+        found: Row = {}
+        self._collect(row, "", found)
+        return {name: value for name, value in found.items() if value != self._config.null_value}
+
+    def _collect(self, top: Any, prefix: str, found: Row) -> None:
+        open_: list[tuple[Any, str]] = [(top, prefix)]
+        while open_:
+            element, prefix = open_.pop()
+            dot = f"{prefix}." if prefix else ""
+            for name, value in element.attrib.items():
+                self._put(found, f"{dot}{self._config.attribute_prefix}{self._name(name)}", value, element)
+            children = [child for child in element if isinstance(child.tag, str)]
+            if len(children) < len(element):
+                raise DataError(f"{self._file}, line {element.sourceline}: an entity that is not XML's own")
+            text = (element.text or "").strip() if children else element.text or ""
+            plain = bool(prefix) and not children and not element.attrib
+            if plain or text:
+                column = prefix if plain else f"{dot}{self._config.text_column}"
+                self._put(found, column, text, element)
+            open_ += [(child, f"{dot}{self._name(child.tag)}") for child in reversed(children)]
+
+    def _put(self, found: Row, column: str, value: str, element: Any) -> None:
+        if column in found:
+            raise DataError(
+                f"{self._file}, line {element.sourceline}: {column!r} is there twice in one row; "
+                f"it may be the row itself",
+                hint=f"-s row_path=/{'/'.join([*self._wanted, *column.split('.')])}",
+            )
+        found[column] = value
+
+
+def _chunks(file: io.RawIOBase, info: ObjectInfo) -> Iterator[bytes]:
+    file.seek(0)
+    source: Any = file
+    zipped = info.path.lower().endswith(".gz")
+    if zipped:
+        source = gzip.GzipFile(fileobj=file, mode="rb")
+    size = 0
+    try:
+        while data := source.read(_CHUNK):
+            size += len(data)
+            yield data
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataError(f"{info.path} is not a complete gzip file", detail=str(error)) from error
+    if not zipped and size < info.size:
+        raise ShortReadError(f"{info.path} ended {info.size - size} bytes too early")
+
+
+def _batch(rows: list[Row], schema: pa.Schema, info: ObjectInfo, lines: tuple[int, int]) -> pa.RecordBatch:
+    columns = []
+    for field in schema:
+        column = pa.array([row.get(field.name) for row in rows], pa.string())
+        try:
+            columns.append(column if pa.types.is_string(field.type) else column.cast(field.type))
+        except pa.ArrowInvalid as error:
+            raise DataError(
+                f"{info.path}, lines {lines[0]} to {lines[1]}, column {field.name!r}: "
+                f"a value is no {field.type}",
+                detail=str(error)[:200],
+            ) from error
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
