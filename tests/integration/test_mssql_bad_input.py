@@ -127,6 +127,12 @@ class TestWhatToCopy:
         query = f"DROP TABLE [{server.schema}].orders"
         shell.refused(server.address, "out.parquet", f"-squery={query}", says="only a SELECT can be read")
 
+    @pytest.mark.parametrize("between", ["; ", " "])
+    def test_a_query_with_a_second_statement(self, shell: Shell, server: SqlServer, between: str) -> None:
+        query = f"SELECT 1 AS a{between}DELETE FROM [{server.schema}].orders"
+        shell.refused(server.address, "out.parquet", f"-squery={query}", *shell.options("-s"), says="SELECT")
+        assert server.run("SELECT id FROM {s}.orders") == [(1,)]
+
     def test_a_query_with_a_mistake(self, shell: Shell, server: SqlServer) -> None:
         query = f"SELECT idd FROM [{server.schema}].orders"
         shell.refused(

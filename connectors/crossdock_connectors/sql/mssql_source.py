@@ -29,6 +29,7 @@ from crossdock import (
     UnitPage,
 )
 
+from ..queries import one_select
 from . import mssql_browse as browse_
 from . import mssql_columns as columns_
 from . import mssql_partition as partition_
@@ -78,9 +79,7 @@ class MssqlSource(Source["pa.RecordBatch"], Cancellable, Browsable):
     _cancelled: bool = False
 
     def __post_init__(self) -> None:
-        first = self.config.query.split(maxsplit=1)
-        if first and first[0].lower() not in ("select", "with"):
-            raise ConfigError("query: only a SELECT can be read from")
+        one_select(self.config.query, t_sql=True)
 
     @contextmanager
     def _connect(self) -> Iterator[Connection]:
@@ -152,7 +151,7 @@ class MssqlSource(Source["pa.RecordBatch"], Cancellable, Browsable):
         return not any(how.expression or how.remainder for how in map(self._reading, columns))
 
     def _queried(self, connection: Connection) -> _Relation:
-        query = self.config.query.strip().rstrip(";")
+        query = one_select(self.config.query, t_sql=True)
         columns = describe(connection, query.replace(PLACEHOLDER, "(1 = 1)"))
         columns_.check_names(columns, "the query")
         if not self._is_plain(columns):

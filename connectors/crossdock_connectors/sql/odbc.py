@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr
 
 from crossdock import Capabilities, ConfigError, ConnectorConfig, ConnectorSpec, Location, Secrets, WriteMode
 
+from ..queries import one_select
 from .odbc_errors import classify
 
 if TYPE_CHECKING:
@@ -92,11 +93,9 @@ def _database(config: OdbcConfig, location: Location) -> Database:
 def _open_source(config: OdbcConfig, location: Location) -> OdbcSource:
     from .odbc_source import OdbcSource
 
-    query = config.query.strip().rstrip(";").rstrip()
+    query = one_select(config.query, "values")
     if query and location.fragment:
         raise ConfigError("name one of a table and a query to read")
-    if query and query.split(maxsplit=1)[0].lower().strip("(") not in ("select", "with", "values"):
-        raise ConfigError("query: only a SELECT can be read from")
     return OdbcSource(_database(config, location), config, location.fragment, query)
 
 

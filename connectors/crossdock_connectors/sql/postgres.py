@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr
 
 from crossdock import Capabilities, ConfigError, ConnectorConfig, ConnectorSpec, Location, Secrets, WriteMode
 
+from ..queries import one_select
 from .identifiers import POSTGRES
 from .postgres_errors import classify
 from .ranges import PLACEHOLDER
@@ -121,9 +122,7 @@ def _named(config: PostgresConfig, location: Location) -> tuple[str, str]:
 def _open_source(config: PostgresConfig, location: Location) -> PostgresSource:
     from .postgres_source import PostgresSource
 
-    query = config.query.strip().rstrip(";").rstrip()
-    if query and query.split(maxsplit=1)[0].lower().strip("(") not in ("select", "with", "values", "table"):
-        raise ConfigError("query: only a SELECT can be read from")
+    query = one_select(config.query, "values", "table")
     database, weakness = _database(config, location)
     schema, table = _named(config, location)
     if PLACEHOLDER in query and not config.partition_column:

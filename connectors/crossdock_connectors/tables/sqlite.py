@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from crossdock import Capabilities, ConfigError, ConnectorConfig, ConnectorSpec, Location, WriteMode
+from crossdock import Capabilities, ConnectorConfig, ConnectorSpec, Location, WriteMode
 
+from ..queries import one_select
 from .sqlite_errors import classify
 
 if TYPE_CHECKING:
@@ -49,9 +50,7 @@ def _open_source(config: SqliteConfig, location: Location) -> SqliteSource:
     from .sqlite_source import SqliteSource
 
     database = Database(path_of(location), config.busy_timeout)
-    query = config.query.strip().rstrip(";")
-    if query and query.split(maxsplit=1)[0].lower() not in ("select", "with", "values"):
-        raise ConfigError("query: only a SELECT can be read from")
+    query = one_select(config.query, "values")
     return SqliteSource(database, location.fragment, query, config.partition)
 
 
