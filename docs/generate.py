@@ -19,8 +19,8 @@ import typer
 import crossdock_connectors
 from crossdock import CrossdockError
 from crossdock.cli import app, describe
+from crossdock.files.settings import StagingSettings
 from crossdock.plugins import Registry
-from crossdock.resolve_stage import StagingSettings
 from crossdock.spi import ConnectorSpec
 from crossdock_connectors.sql import mssql_types
 from crossdock_connectors.sql.mssql_values import form

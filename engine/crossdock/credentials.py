@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .spi.spec import ConnectorSpec
 
 SIDES = ("source", "sink")
-_FLAGS = {"source": "-s", "sink": "-k", "stage": "--stage-option"}
+FLAGS = {"source": "-s", "sink": "-k", "stage": "--stage-option"}
 Ask = Callable[[str], str]
 
 
@@ -214,6 +214,7 @@ def complete(
     """``resolved`` as a journal has it, with its secrets. Raises AuthError, which says what is missing."""
     from .options import add_options
 
+    again = again.as_called(resolved.called())
     options = {side: dict(again.options.get(side, {})) for side in SIDES}
     missing: list[_Lost] = []
     for side in sides:
@@ -232,7 +233,7 @@ def complete(
         else:
             bare = lost[secret.side]["bare"]
             resolved = _readdressed(resolved, secret.side, answer, bare, again.name(secret.side))
-    resolved = add_options(resolved, options["source"], options["sink"])
+    resolved = add_options(resolved, options["source"], options["sink"], again.called)
     know_resolved(resolved)
     return resolved
 
@@ -246,7 +247,7 @@ def _missing(
     given = _secret_keys(spec, _spec(end.format)) & options.keys()
     others = given - wanted.keys()
     names, called = facts.get("address", []), again.name(side)
-    flag = _FLAGS[called]
+    flag = FLAGS[called]
     if names and not (given or again.addresses.get(side) or _is_set(places.get("", ()))):
         how = f"--{called} ADDRESS" + _or_variables(places.get("", ()))
         yield _Lost(side, "", f"the {called}'s address with {' and '.join(names)}", how)

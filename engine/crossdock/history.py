@@ -173,7 +173,4 @@ def recall(journal: Journal, again: Again, sides: tuple[str, ...] = SIDES) -> tu
     request = CopyRequest.load(journal.get("request"))
     resolved = Resolved.load(journal.get("resolved"))
     lost = journal.get("secrets", {})
-    called = {side: "stage" for side in SIDES if getattr(resolved, side).stage}
-    if called:
-        again = again.as_called(called)
     return request, complete(journal.path.stem, resolved, lost, again, sides)

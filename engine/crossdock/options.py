@@ -3,36 +3,47 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from .credentials import FLAGS
 from .errors import ConfigError
-from .files.settings import READ_DEFAULTS, WRITE_DEFAULTS, StoreReadSettings, StoreWriteSettings
+from .files.settings import (
+    READ_DEFAULTS,
+    WRITE_DEFAULTS,
+    StagingSettings,
+    StoreReadSettings,
+    StoreWriteSettings,
+)
 from .plugins import registry
 from .request import Resolved, validate_options
 
 if TYPE_CHECKING:
     from .spi.spec import ConnectorSpec
 
-FLAGS = {"source": "-s", "sink": "-k", "stage": "--stage-option"}
-Settings = type[StoreReadSettings] | type[StoreWriteSettings]
+Settings = type[StoreReadSettings] | type[StoreWriteSettings] | type[StagingSettings]
+_MODELS: dict[str, Settings] = {
+    "source": StoreReadSettings,
+    "sink": StoreWriteSettings,
+    "stage": StagingSettings,
+}
+_DEFAULTS = {"source": READ_DEFAULTS, "sink": WRITE_DEFAULTS}
 
 
 def settings_model(spec: ConnectorSpec, side: str) -> Settings | None:
-    """The store settings that the connector takes on that side; tables take none, and stages."""
-    if spec.kind != "store" or side == "stage":
-        return None
-    return StoreReadSettings if side == "source" else StoreWriteSettings
+    """The settings that the connector takes on that side; tables take none."""
+    return _MODELS[side] if spec.kind == "store" else None
 
 
 def given_settings(given: dict[str, str], spec: ConnectorSpec, side: str) -> Any:
-    """The store settings among the options, validated; None for tables. Raises ConfigError."""
+    """The settings among the options, validated; None for tables. Raises ConfigError."""
     model = settings_model(spec, side)
     if model is None:
         return None
     chosen = {k: v for k, v in given.items() if k in model.model_fields and k not in spec.config.model_fields}
     if not chosen:
-        return READ_DEFAULTS if side == "source" else WRITE_DEFAULTS
+        return _DEFAULTS.get(side) or model()
     return validate_options(model, chosen, spec.name)
 
 
@@ -64,10 +75,16 @@ def _unknown(key: str, known: list[str], side: str) -> ConfigError:
     )
 
 
-def add_options(resolved: Resolved, source: dict[str, str], sink: dict[str, str]) -> Resolved:
-    """The same with more options on both ends: secrets, which the journal does not keep."""
+def add_options(
+    resolved: Resolved, source: dict[str, str], sink: dict[str, str], called: Mapping[str, str] | None = None
+) -> Resolved:
+    """The same with more options on both ends: secrets, which the journal does not keep.
+
+    ``called``: the side that people know under another name.
+    """
+    names = called or {}
     ends = [(resolved.source, source, "source"), (resolved.sink, sink, "sink")]
-    return replace(resolved, **{side: _add(end, given, side) for end, given, side in ends})
+    return replace(resolved, **{side: _add(end, given, names.get(side, side)) for end, given, side in ends})
 
 
 def _add(end: Any, given: dict[str, str], side: str) -> Any:
@@ -76,7 +93,8 @@ def _add(end: Any, given: dict[str, str], side: str) -> Any:
     file_format = plugins.by_name(end.format, "format") if end.format else None
     model = settings_model(spec, side)
     for key in given:
-        if model and key in model.model_fields and key not in spec.config.model_fields:
+        # Those of a stage, whose folder is known by now, people may give again with its secrets.
+        if side != "stage" and model and key in model.model_fields and key not in spec.config.model_fields:
             raise ConfigError(f"a resumed run keeps its store settings; leave out {key}")
     options, shape = sort_options(end.options | end.format_options | given, spec, file_format, side)
     return replace(end, options=options, format_options=shape)

@@ -113,6 +113,10 @@ class Resolved:
         ends = {side: vars(end) | {"settings": _given(end.settings)} for side, end in self._ends().items()}
         return {"payload": self.payload} | ends
 
+    def called(self) -> dict[str, str]:
+        """The sides that people know under another name."""
+        return {side: "stage" for side, end in self._ends().items() if end.stage}
+
     def _ends(self) -> dict[str, SourceEnd | SinkEnd]:
         return {"source": self.source, "sink": self.sink}
 

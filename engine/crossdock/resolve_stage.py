@@ -7,29 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pydantic import Field
-
 from .credentials import public_url
 from .errors import ConfigError
 from .files import manifest
 from .opening import blaming
 from .plan import decide, decide_stage
 from .plugins import registry
-from .request import CopyRequest, Resolved, SinkEnd, SourceEnd, validate_options
+from .request import CopyRequest, Resolved, SinkEnd, SourceEnd
 from .resolve import Side, block_size, is_fixed, one_unit, resolve, wanted_block
 from .spi.data import WriteMode
-from .spi.spec import ConnectorConfig, ConnectorSpec, Location
+from .spi.spec import ConnectorSpec, Location
 
 FOLDER = "crossdock-stage-"
-
-
-class StagingSettings(ConnectorConfig):
-    """What every stage takes beside its store's own options; Data Factory's ``stagingSettings``."""
-
-    path: str = Field(default="", description="A folder below the stage's address, in which runs stage")
-    enable_compression: bool = Field(
-        default=True, description="Whether staged files are compressed; compression=zstd chooses how"
-    )
 
 
 @dataclass(frozen=True)
@@ -79,6 +68,8 @@ def folder_of(address: str, path: str, run_id: str) -> str:
 
 
 def _below(address: str, *names: str) -> str:
+    if not address:
+        raise ConfigError("the stage is empty; give a path or a URL")
     location = Location.parse(address)
     path = "/".join([location.path.rstrip("/"), *(name.strip("/") for name in names if name.strip("/"))])
     return location.with_path(path).url
@@ -151,6 +142,7 @@ def resolve_in(request: CopyRequest, cancel: threading.Event | None = None) -> R
             loads=stage.loads and single,
         ),
     )
+    _refuse_sink(stage, stage.root, resolved.sink)
     return resolved if single else one_unit(resolved, ended)
 
 
@@ -163,15 +155,12 @@ def _stage(
     root: str, options: Mapping[str, str], sink: ConnectorSpec | None, cancel: threading.Event | None
 ) -> _Stage:
     plugins = registry()
-    own = {key: value for key, value in options.items() if key in StagingSettings.model_fields}
-    settings = validate_options(StagingSettings, own, "the stage")
-    given = {key: value for key, value in options.items() if key not in own}
     location = Location.parse(root)
     spec = plugins.by_scheme(location.scheme, location.authority)
     file_format, loads = decide_stage(spec, sink, plugins.of_kind("format"))
-    if not settings.enable_compression:
-        given.setdefault("compression", "none")
-    side = Side(plugins, root, file_format.name, given, "stage", cancel or threading.Event())
+    side = Side(plugins, root, file_format.name, dict(options), "stage", cancel or threading.Event())
+    if not side.settings.enable_compression:
+        side.given.setdefault("compression", "none")
     side.sort_options()
     return _Stage(side.location.url, side, file_format, loads)
 
@@ -191,7 +180,12 @@ def _refuse_inside(stage: _Stage, address: str, source: SourceEnd) -> None:
 def _refuse_sink(stage: _Stage, address: str, sink: SinkEnd) -> None:
     """What becomes visible and what is removed again stay apart."""
     spec = stage.side.spec
-    if sink.connector == spec.name and not sink.name and _place(spec, address) == _place(spec, sink.root):
+    if sink.connector != spec.name:
+        return
+    mine, theirs = _place(spec, stage.root), _place(spec, sink.root)
+    if mine[0] == theirs[0] and theirs[1].startswith(mine[1]):
+        raise ConfigError(f"the sink is inside the stage {public_url(address)}; name another folder")
+    if not sink.name and _place(spec, address) == theirs:
         raise ConfigError(f"the stage {public_url(address)} is the sink; name another folder")
 
 

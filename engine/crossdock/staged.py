@@ -34,7 +34,6 @@ from .run import RESUMABLE, Run
 Progress = Callable[[Snapshot], None]
 NAMES = ("out", "into")
 _NOTES = {"out": "1 of 2: source to stage", "into": "2 of 2: stage to sink"}
-_CALLED = {"out": {"sink": "stage"}, "into": {"source": "stage"}}
 
 
 def begin(
@@ -84,7 +83,8 @@ def facts(
     hops = dict(zip(NAMES, resolve_hops(request, direct, run_id), strict=True))
     kept = {}
     for name, hop in hops.items():
-        options = {side: given[_CALLED[name].get(side, side)] for side in ("source", "sink")}
+        called = hop.resolved.called()
+        options = {side: given[called.get(side, side)] for side in ("source", "sink")}
         kept[name] = stored(hop.request, hop.resolved, options)
     about = {"source": public_url(request.source), "sink": public_url(request.sink)}
     return {
@@ -111,12 +111,11 @@ class StagedCopy:
         cls, journal: Journal, given: Again, sides: Callable[[Journal, str], tuple[str, ...]]
     ) -> StagedCopy:
         """What a journal has of it, with the secrets of ``sides`` that are given again. Raises AuthError."""
-        run_id, hops, given = journal.path.stem, {}, _once(given)
+        run_id, hops, given = journal.path.stem, {}, _once(_of_folder(given, journal))
         for name in NAMES:
             kept = journal.get("hops")[name]
             resolved = Resolved.load(kept["resolved"])
-            of_hop = _of_hop(given, name, journal)
-            resolved = complete(run_id, resolved, kept["secrets"], of_hop, sides(journal, name))
+            resolved = complete(run_id, resolved, kept["secrets"], given, sides(journal, name))
             hops[name] = Hop(CopyRequest.load(kept["request"]), resolved)
         return cls(run_id, hops, journal)
 
@@ -311,11 +310,12 @@ def resumed(
     return copy.finish()
 
 
-def _of_hop(given: Again, name: str, journal: Journal) -> Again:
+def _of_folder(given: Again, journal: Journal) -> Again:
+    """The stage that people name is what the run's own folder is below."""
     if stage := given.addresses.get("stage"):
         folder = folder_of(stage, journal.get("folder"), journal.path.stem)
         given = replace(given, addresses={**given.addresses, "stage": folder})
-    return given.as_called(_CALLED[name])
+    return given
 
 
 def _once(given: Again) -> Again:

@@ -212,6 +212,15 @@ class StoreWriteSettings(ConnectorConfig):
         return self
 
 
+class StagingSettings(ConnectorConfig):
+    """What every stage takes beside its store's own options; Data Factory's ``stagingSettings``."""
+
+    path: str = Field(default="", description="A folder below the stage's address, in which runs stage")
+    enable_compression: bool = Field(
+        default=True, description="Whether staged files are compressed; compression=zstd chooses how"
+    )
+
+
 # What is not given needs no validation, which takes pydantic some time to prepare.
 READ_DEFAULTS = StoreReadSettings.model_construct()
 WRITE_DEFAULTS = StoreWriteSettings.model_construct()

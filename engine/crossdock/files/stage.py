@@ -119,6 +119,10 @@ class StagedFiles(Selection):
     def manifest(self) -> Manifest:
         return manifest.checked(self.store, manifest.read(self.store, self.where), self.where)
 
+    @cached_property
+    def by_file(self) -> dict[str, Staged]:
+        return {unit.file: unit for unit in self.manifest.units}
+
     def pages(self, after: str | None = None) -> Iterator[list[ObjectInfo]]:
         yield [unit.info for unit in self.manifest.units]
 
@@ -148,6 +152,17 @@ class StageSource(FormatSource):
 
     def schema(self, unit: Unit) -> pa.Schema:
         return super().schema(unit if self.merge else _inner(unit))
+
+    def _schema_of(self, info: ObjectInfo) -> pa.Schema:
+        """Options that choose what is read of a file would make another copy of the stage than there is."""
+        found = super()._schema_of(info)
+        staged = self.staged.by_file[info.path]
+        if found.names != list(staged.columns):
+            raise ConfigError(
+                f"{staged.name} was staged with the columns {', '.join(staged.columns)}, and is read with "
+                f"{', '.join(found.names)}; leave out the option of the stage that chooses columns"
+            )
+        return found
 
     def plan(self, unit: Unit, hint: PlanHint) -> Iterator[Split]:
         if self.whole and not self.merge:
