@@ -177,3 +177,52 @@ def test_a_whole_copy_in_parts(server: SqlServer, tmp_path: Path) -> None:
     found = pq.read_table(tmp_path / "out.parquet").sort_by("id")
     assert found.to_pydict() == rows.to_pydict()
     assert server.tables() == ["_crossdock_ledger", "t"]
+
+
+class TestSkewedKeys:
+    """The slowest range has at most twice the mean; of equally wide ones the first would have half of all."""
+
+    BIG = 200_000
+    HINT = PlanHint(parallel=4, max_splits=16)
+
+    @pytest.fixture
+    def skewed(self, server: SqlServer) -> SqlServer:
+        """In the order of the key, as a clustered index stores it: most keys are small, a few huge."""
+        digits = ", ".join(f"({n})" for n in range(10))
+        number = "(a.n + 10 * b.n + 100 * c.n + 1000 * d.n + 10000 * e.n + 100000 * f.n)"
+        tables = " CROSS JOIN ".join(f"{{s}}.digits AS {alias}" for alias in "abcde")
+        server.run(
+            "CREATE TABLE {s}.digits (n bigint)",
+            f"INSERT INTO {{s}}.digits (n) VALUES {digits}",
+            "CREATE TABLE {s}.skewed (k bigint NOT NULL PRIMARY KEY, some bigint)",
+            f"INSERT INTO {{s}}.skewed (k, some) SELECT {number} * {number} * {number} AS k, "
+            f"CASE WHEN {number} % 4 = 0 THEN NULL ELSE {number} * {number} END AS some FROM {tables} "
+            "CROSS JOIN {s}.digits AS f WHERE f.n < 2 ORDER BY k",
+        )
+        return server
+
+    def sizes(self, opened: MssqlSource, hint: PlanHint = HINT) -> list[int]:
+        found = parts(opened, hint)
+        keys = pa.concat_tables(found)["k"].to_pylist()
+        assert sorted(keys) == [n**3 for n in range(self.BIG)]
+        return [len(part) for part in found]
+
+    def test_of_a_table(self, skewed: SqlServer) -> None:
+        """From pages of the whole table, and not from its first ones."""
+        sizes = self.sizes(source(skewed, "skewed", partition_option="DynamicRange"))
+        assert len(sizes) == 16
+        assert max(sizes) <= 2 * self.BIG / 16
+
+    def test_of_a_query(self, skewed: SqlServer) -> None:
+        """TABLESAMPLE is of tables only, not of queries and views."""
+        query = f"SELECT k FROM [{skewed.schema}].skewed WHERE ?AdfDynamicRangePartitionCondition"
+        sizes = self.sizes(source(skewed, query=query, partition_column="k"))
+        assert len(sizes) == 4
+        assert max(sizes) <= 2 * self.BIG / 4
+
+    def test_many_rows_without_a_key_have_a_range_of_their_own(self, skewed: SqlServer) -> None:
+        options = {"partition_option": "DynamicRange", "partition_column": "some"}
+        sizes = self.sizes(source(skewed, "skewed", **options))
+        assert sizes[0] == self.BIG / 4
+        assert len(sizes) == 16
+        assert max(sizes[1:]) <= 2 * self.BIG / 16

@@ -281,7 +281,8 @@ class Catalogue:
             "WHERE i.index_id < 2"
         ).fetchall():
             self._connection.execute(
-                f'INSERT INTO "sys.partitions" SELECT {number}, {index}, 1, count(*) FROM {quote(name)}'
+                f'INSERT INTO "sys.partitions" SELECT {number}, {index}, 1, count(*), {number} '
+                f"FROM {quote(name)}"
             )
 
     def flags(self, sql: str) -> dict[str, tuple[bool, str | None]]:

@@ -7,6 +7,8 @@ import sqlite3
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
+from uuid import uuid4
+from zlib import crc32
 
 from .tds_tsql import SqlError, quote
 from .tds_types import Kind, Value, cast
@@ -37,7 +39,10 @@ CREATE TABLE "sys.partition_schemes" (data_space_id "int", function_id "int");
 CREATE TABLE "sys.partition_functions" (function_id "int", name "nvarchar(128)");
 CREATE TABLE "sys.index_columns" (object_id "int", index_id "int", column_id "int",
     key_ordinal "tinyint", partition_ordinal "tinyint" DEFAULT 0);
-CREATE TABLE "sys.partitions" (object_id "int", index_id "int", partition_number "int", rows "bigint");
+CREATE TABLE "sys.partitions" (object_id "int", index_id "int", partition_number "int", rows "bigint",
+    hobt_id "bigint");
+CREATE VIEW "sys.allocation_units" AS SELECT hobt_id AS container_id, 1 AS type,
+    (rows + 99) / 100 AS used_pages FROM "sys.partitions";
 CREATE TABLE "sys.dm_exec_sessions" (session_id "smallint", host_name "nvarchar(128)");
 CREATE TABLE test_faults (part, number, times);
 CREATE TABLE test_waits (part);
@@ -97,6 +102,9 @@ class Database:
         )
         connection.create_function("tsql_datepart", 2, _datepart, deterministic=True)
         connection.create_function("tsql_iso", 1, _iso, deterministic=True)
+        connection.create_function("tsql_page", 3, _page, deterministic=True)
+        connection.create_function("newid", 0, lambda: str(uuid4()))
+        connection.create_function("checksum", -1, _checksum, deterministic=True)
         connection.create_collation("tsql_decimal", lambda a, b: _order(Decimal(a), Decimal(b)))
         connection.create_collation("tsql_offset", lambda a, b: _order(_utc(a), _utc(b)))
         return connection
@@ -127,6 +135,15 @@ def _datepart(part: str, value: str | None) -> int | None:
     if part.lower() != "nanosecond":
         raise ValueError(part)
     return int(value.partition(".")[2].partition(" ")[0].ljust(9, "0")[:9] or 0)
+
+
+def _page(seed: int, row: int, percent: float) -> bool:
+    """Whether TABLESAMPLE takes the page of a row: whole pages, by chance."""
+    return crc32(f"{seed} {row // 100}".encode()) < percent / 100 * 2**32
+
+
+def _checksum(*values: Value) -> int:
+    return crc32(repr(values).encode()) - 2**31
 
 
 def _iso(value: Value) -> Value:

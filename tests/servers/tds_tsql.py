@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from random import randrange
 
 from .tds_types import Kind, TdsError
 
@@ -183,8 +184,9 @@ class Rewriter:
             elif token.is_name() and before in _TABLE_AFTER and token.word not in ("IF",):
                 text, at = self._table(tokens, at, ctes)
                 out.append(text)
-            elif token.word in ("TABLESAMPLE", "REPEATABLE"):
-                at = closing(tokens, at + (2 if tokens[at + 1].word == "SYSTEM" else 1)) + 1
+            elif token.word == "TABLESAMPLE":
+                out.append(_pages_of(out.pop(), tokens, at))
+                at = closing(tokens, at + 1) + 1
             elif token.word == "DATEPART":
                 end = closing(tokens, at + 1)
                 part, moment = split(tokens[at + 2 : end])
@@ -231,6 +233,14 @@ class Rewriter:
         if token.kind == "hex":
             return f"X'{token.text[2:]}'"
         return _RENAMED.get(token.word, token.text)
+
+
+def _pages_of(table: str, tokens: Sequence[Token], at: int) -> str:
+    """A table of which ``TABLESAMPLE (n PERCENT)`` at ``at`` takes some pages."""
+    if not tokens[at - 1].is_name():
+        raise SqlError(494, "The TABLESAMPLE clause can only be used with local tables.")
+    taken = f"tsql_page({randrange(1 << 31)}, rowid, {tokens[at + 2].text})"
+    return f"(SELECT * FROM {table} WHERE {taken})"
 
 
 def _update(tokens: Sequence[Token]) -> Sequence[Token]:

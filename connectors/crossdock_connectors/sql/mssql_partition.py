@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 from crossdock import ConfigError
@@ -14,10 +14,13 @@ from .identifiers import MSSQL
 from .mssql_columns import Column, Partitioning, can_be_cut
 from .mssql_connection import Connection
 from .mssql_types import WHOLE
-from .ranges import by_sample, evenly, ranges
+from .ranges import by_sample, evenly, predicates
 
+_FEW = 100_000
 _SAMPLE = 20_000
 _ENOUGH = 1000
+_PAGES = 50  # for each range: with fewer, chance makes some ranges twice as large as others
+_MOST = 2**31 - 1
 _EPOCH = datetime(1, 1, 1)
 _TICK = timedelta(microseconds=1)
 
@@ -84,23 +87,47 @@ def key_of(columns: Sequence[Column], name: str) -> Key:
     return Key(found)
 
 
-def measured(connection: Connection, key: Key, relation: str) -> tuple[int, int] | None:
-    """The smallest and the largest key; None where there is none."""
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What is cut. ``sql``: a table, or a query with an alias. ``count``: about how many rows it has, 0 where
+    nobody knows. ``pages``: about how many it takes; 0 where TABLESAMPLE cannot be asked for some of them."""
+
+    sql: str
+    count: int = 0
+    pages: int = 0
+
+
+def cut(connection: Connection, key: Key, rows: Rows, wanted: int) -> list[str]:
+    """Conditions of ranges with about equally many rows each; of few rows, equally wide ones."""
+    if rows.count < _FEW:
+        counted = connection.value(f"SELECT COUNT_BIG(*) AS n FROM {rows.sql}")
+        rows = replace(rows, count=int(counted))
+    if rows.count >= _FEW and (found := _sampled(connection, key, rows, wanted)):
+        return found
     low, high = connection.run(
         f"SELECT {key.shown(f'MIN({key.sql})')} AS low, {key.shown(f'MAX({key.sql})')} AS high "
-        f"FROM {relation}"
+        f"FROM {rows.sql}"
     )[0]
-    return None if low is None else (key.number(low), key.number(high))
+    return conditions(key, [] if low is None else boundaries(key.number(low), key.number(high), wanted))
 
 
-def sampled(connection: Connection, key: Key, table: str, wanted: int) -> list[int]:
-    """Boundaries of ranges with about equally many rows each, from a sample of pages; none for few rows."""
-    rows = connection.run(
-        f"SELECT TOP ({_SAMPLE}) {key.shown(key.sql)} AS k FROM {table} "
-        f"TABLESAMPLE SYSTEM ({_SAMPLE} ROWS) REPEATABLE (1)"
-    )
-    keys = [key.number(value) for (value,) in rows if value is not None]
-    return by_sample(keys, wanted) if len(keys) >= _ENOUGH else []
+def _sampled(connection: Connection, key: Key, rows: Rows, wanted: int) -> list[str]:
+    """Conditions from a sample of the rows, in which each row is as likely as another; none for too few.
+
+    Neighbours share pages: many pages are read, and few rows of each are taken.
+    """
+    share = _SAMPLE / rows.count
+    read = min(1.0, max(share, _PAGES * wanted / rows.pages)) if rows.pages else 1.0
+    sampled = f" TABLESAMPLE ({100 * read:.6f} PERCENT)" if read < 1 else ""
+    # As Microsoft's documentation of TABLESAMPLE takes single rows; the key makes it anew for each of them.
+    taken = f"CHECKSUM(NEWID(), {key.sql}) & {_MOST} < {int(share / read * _MOST)}"
+    found = connection.run(f"SELECT {key.shown(key.sql)} AS k FROM {rows.sql}{sampled} WHERE {taken}")
+    if len(found) < _ENOUGH:
+        return []
+    keys = [key.number(value) for (value,) in found if value is not None]
+    # Without a key they are in the first range, which would have more than its share.
+    apart = 2 * wanted * (len(found) - len(keys)) > len(found)
+    return conditions(key, by_sample(keys, wanted - apart), apart=apart)
 
 
 def bounded(low: int, high: int, wanted: int) -> list[int]:
@@ -121,9 +148,9 @@ def boundaries(low: int, high: int, wanted: int) -> list[int]:
     return [int(bound) for bound in evenly(low, high, wanted)]
 
 
-def conditions(key: Key, bounds: Sequence[int]) -> list[str]:
-    """The conditions between boundaries; rows without a key are in the first."""
-    return [each.predicate(key.sql) for each in ranges([key.literal(bound) for bound in bounds])]
+def conditions(key: Key, bounds: Sequence[int], *, apart: bool = False) -> list[str]:
+    """The conditions between boundaries; rows without a key are in the first, or ``apart``."""
+    return predicates(key.sql, [key.literal(bound) for bound in bounds], apart=apart)
 
 
 def physical(found: Partitioning, most: int) -> list[tuple[str, int]]:

@@ -206,8 +206,12 @@ class MssqlSource(Source["pa.RecordBatch"], Cancellable, Browsable):
         key = self._key(connection, relation)
         if key is None or most < 2:
             return [("", rows)]
-        found_ = partition_.conditions(key, self._bounds(connection, key, relation.parts, most, rows))
-        return [(condition, rows // len(found_)) for condition in found_]
+        conditions = self._given(key, most)
+        if conditions is None:
+            pages = columns_.page_count(connection, relation.parts)
+            table = partition_.Rows(MSSQL.quoted(relation.parts), rows, pages)
+            conditions = partition_.cut(connection, key, table, most)
+        return [(condition, rows // len(conditions)) for condition in conditions]
 
     def _pieces_of_query(
         self, connection: Connection, relation: _Relation, most: int
@@ -219,11 +223,11 @@ class MssqlSource(Source["pa.RecordBatch"], Cancellable, Browsable):
         if not self.config.partition_column:
             raise ConfigError(f"a query with {PLACEHOLDER} needs partition_column=...")
         key = partition_.key_of(relation.columns, self.config.partition_column)
-        bounds = self._given(key, most)
-        if bounds is None:
-            found = partition_.measured(connection, key, f"({relation.select('')}) AS q")
-            bounds = partition_.boundaries(*found, most) if found else []
-        return [(condition, 1) for condition in partition_.conditions(key, bounds)]
+        conditions = self._given(key, most)
+        if conditions is None:
+            whole = partition_.Rows(f"({relation.select('')}) AS q")
+            conditions = partition_.cut(connection, key, whole, most)
+        return [(condition, 1) for condition in conditions]
 
     def _key(self, connection: Connection, relation: _Relation) -> partition_.Key | None:
         if self.config.partition_column:
@@ -240,21 +244,8 @@ class MssqlSource(Source["pa.RecordBatch"], Cancellable, Browsable):
             )
         return None
 
-    def _bounds(
-        self, connection: Connection, key: partition_.Key, parts: tuple[str, str], most: int, rows: int
-    ) -> list[int]:
-        given = self._given(key, most)
-        if given is not None:
-            return given
-        relation = MSSQL.quoted(parts)
-        if rows >= 2 * _SMALLEST:
-            bounds = partition_.sampled(connection, key, relation, most)
-            if bounds:
-                return bounds
-        found = partition_.measured(connection, key, relation)
-        return partition_.boundaries(*found, most) if found else []
-
-    def _given(self, key: partition_.Key, most: int) -> list[int] | None:
+    def _given(self, key: partition_.Key, most: int) -> list[str] | None:
+        """The conditions between the bounds of the options; None without any."""
         low, high = self.config.partition_lower_bound, self.config.partition_upper_bound
         if not low and not high:
             return None
@@ -266,7 +257,7 @@ class MssqlSource(Source["pa.RecordBatch"], Cancellable, Browsable):
             ) from None
         if first > last:
             raise ConfigError("partition_lower_bound is above partition_upper_bound")
-        return partition_.bounded(first, last, most)
+        return partition_.conditions(key, partition_.bounded(first, last, most))
 
     @contextmanager
     def read(self, split: Split) -> Iterator[Iterator[pa.RecordBatch]]:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
@@ -12,7 +11,7 @@ from crossdock import ConfigError
 
 from .postgres_database import Connection, literal, quote
 from .postgres_relation import Relation, pages
-from .ranges import by_sample, evenly, ranges
+from .ranges import by_sample, evenly, predicates
 
 _SAMPLE = 30_000
 _TID_RANGES = 140_000  # the first version that reads a range of places without the rest
@@ -32,7 +31,7 @@ def by_place(
     if wanted < 2 or version < _TID_RANGES:
         return [""], rows
     bounds = [f"'({page},0)'::tid" for page in evenly(0, longest - 1, wanted)]
-    return [each.predicate("ctid") for each in ranges(bounds)], rows
+    return predicates("ctid", bounds), rows
 
 
 def by_key(
@@ -69,11 +68,7 @@ def by_key(
     # Without a key they are in the first range, which would have more than its share.
     apart = 2 * wanted * (len(sample) - len(keys)) > len(sample)
     bounds = [found[rank] for rank in by_sample([places[key] for key in keys], wanted - apart)]
-    cut = ranges([f"{literal(bound)}::{kind}" for bound in bounds])
-    if not apart:
-        return [each.predicate(name) for each in cut], rows
-    wheres = [replace(each, nulls=False).predicate(name) for each in cut]
-    return [f"{name} IS NULL", *wheres], rows
+    return predicates(name, [f"{literal(bound)}::{kind}" for bound in bounds], apart=apart), rows
 
 
 def _sampled(connection: Connection, relation: Relation, name: str, rows: float) -> list[str | None]:
@@ -131,7 +126,7 @@ def _evenly(name: str, kind: str, low: Any, high: Any, most: int) -> list[str]:
     if low > high:
         raise ConfigError("partition_lower_bound is above partition_upper_bound")
     bounds = [f"{literal(_text(bound))}::{kind}" for bound in evenly(low, high, most)]
-    return [each.predicate(name) for each in ranges(bounds)]
+    return predicates(name, bounds)
 
 
 def _text(bound: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -46,6 +46,15 @@ def ranges(bounds: Sequence[str]) -> list[Range]:
     """
     ends: list[str | None] = [None, *bounds, None]
     return [Range(low, high, nulls=low is None) for low, high in pairwise(ends)]
+
+
+def predicates(column: str, bounds: Sequence[str], *, apart: bool = False) -> list[str]:
+    """The conditions on a quoted column, one for each range. ``apart``: rows without a key have one of their
+    own, the first."""
+    found = ranges(bounds)
+    if not apart:
+        return [each.predicate(column) for each in found]
+    return [f"{column} IS NULL", *(replace(each, nulls=False).predicate(column) for each in found)]
 
 
 def evenly(low: Any, high: Any, wanted: int) -> list[Any]:
