@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -68,3 +69,35 @@ def test_a_commit_whose_answer_is_lost_is_not_repeated(
     monkeypatch.setattr(MssqlSink, "commit", twice)
     copied(server, rows, pre_copy_script=f"DELETE FROM [{server.schema}].[t]")
     assert server.run("SELECT id FROM {s}.t ORDER BY id") == [(0,), (1,), (2,)]
+
+
+def test_a_commit_that_takes_longer_than_it_may(server: SqlServer, rows: Path) -> None:
+    """It is not repeated: that would take as long again."""
+    if server.fake is None:
+        pytest.skip("needs statements that wait by their text")
+    server.fake.database.wait(f"INSERT INTO [{server.schema}].[t]")
+    with pytest.raises(crossdock.ConfigError, match="write_batch_timeout"):
+        copied(server, rows, write_batch_timeout="1")
+    server.fake.database.release()
+    assert server.run("SELECT id FROM {s}.t") == []
+
+
+def test_overwrite_of_what_cannot_be_emptied(server: SqlServer, rows: Path) -> None:
+    """Nothing is read or staged for it."""
+    server.run("CREATE PROCEDURE {s}.p AS SELECT id FROM {s}.t")
+    if server.fake is None:
+        server.run(
+            "ALTER TABLE {s}.t ADD CONSTRAINT one UNIQUE (id)",
+            "CREATE TABLE {s}.other (id int CONSTRAINT fk REFERENCES {s}.t (id))",
+        )
+    else:
+        asked = (
+            'SELECT max(object_id) FROM "sys.objects" o JOIN "sys.schemas" s USING (schema_id) '
+            f"WHERE s.name = '{server.schema}' AND o.name = 't'"
+        )
+        with closing(server.fake.database.open()) as direct:
+            direct.execute(f"INSERT INTO \"sys.foreign_keys\" VALUES ('fk', 0, ({asked}))")
+    for table, says in (("p", "is no table"), ("t", "foreign key fk")):
+        with pytest.raises(crossdock.ConfigError, match=says):
+            crossdock.copy(rows, server.url(table), mode="overwrite", sink_options=server.options)
+    assert "_crossdock_ledger" not in server.tables()

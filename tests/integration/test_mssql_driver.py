@@ -84,3 +84,11 @@ def test_freetds_is_taken_with_its_weakness_only(server: TdsServer) -> None:
     assert "Canary" not in str(caught.value)
     with opened(server, driver, trust_server_certificate=True, password=PASSWORD).connect() as connection:
         assert connection.value("SELECT 40 + 2 AS n") == 42
+
+
+def test_a_wrong_database_is_not_tried_again(server: TdsServer) -> None:
+    """Azure says the same of a database that moves: that it is there is known once it has answered."""
+    config = SPEC.config.model_validate({"driver": freetds(), "trust_server_certificate": True})
+    address = Location.parse(server.url().replace("/test", "/none"))
+    with pytest.raises(crossdock.NotFoundError, match="lacks the database"):
+        Server.of(config, address).connect()  # type: ignore[arg-type]

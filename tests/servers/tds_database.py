@@ -31,6 +31,8 @@ CREATE TABLE "sys.columns" (object_id "int", column_id "int", name "nvarchar(128
     collation_name "nvarchar(128)", declared "nvarchar(128)");
 CREATE TABLE "sys.default_constraints" (parent_object_id "int", parent_column_id "int",
     definition "nvarchar(4000)");
+CREATE TABLE "sys.foreign_keys" (name "nvarchar(128)", parent_object_id "int",
+    referenced_object_id "int");
 CREATE TABLE "sys.triggers" (name "nvarchar(128)", parent_id "int", is_disabled "bit");
 CREATE TABLE "sys.indexes" (object_id "int", index_id "int", type "tinyint", is_primary_key "bit",
     is_unique "bit", is_disabled "bit" DEFAULT 0, has_filter "bit" DEFAULT 0,

@@ -14,6 +14,7 @@ from crossdock import (
     InternalError,
     NoSpaceError,
     NotFoundError,
+    NotSupportedError,
     SchemaMismatchError,
     ThrottledError,
     TransientError,
@@ -29,7 +30,8 @@ AZURE = (926, 4060, 40197, 40501, 40613, 49918, 49919, 49920, 4221, 615, 10053)
     [(1205, TransientError), (1222, TransientError), (3960, TransientError), (9002, NoSpaceError),
      (1105, NoSpaceError), (2627, DataError), (2601, DataError), (2628, DataError), (8152, DataError),
      (515, DataError), (18456, AuthError), (229, AccessDeniedError), (208, NotFoundError),
-     (207, SchemaMismatchError), (102, ConfigError), (99999, InternalError)],
+     (207, SchemaMismatchError), (11526, NotSupportedError), (3952, ConfigError), (4712, ConfigError),
+     (3705, ConfigError), (3726, ConfigError), (102, ConfigError), (99999, InternalError)],
 )  # fmt: skip
 def test_by_number(number: int, kind: type[CrossdockError]) -> None:
     found = by_number(number, "so it is.", "host/db")

@@ -19,11 +19,12 @@ from crossdock import (
     ConfigError,
     CrossdockError,
     Location,
+    NotFoundError,
     UnreachableError,
 )
 
 from .identifiers import MSSQL
-from .mssql_errors import UNREACHED, fault
+from .mssql_errors import TOO_LONG, UNOPENED, UNREACHED, fault
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -149,9 +150,15 @@ class Server:
 
     def _unreached(self, error: CrossdockError) -> CrossdockError:
         """Trying again does not help where a server has never answered: its address is wrong, say."""
-        if self._answered.is_set() or UNREACHED not in error.message:
+        if self._answered.is_set():
             return error
-        return UnreachableError(error.message, detail=error.detail)
+        if UNOPENED in error.message:
+            return NotFoundError(
+                f"{self.where} lacks the database, or the login may not open it", detail=error.detail
+            )
+        if UNREACHED in error.message:
+            return UnreachableError(error.message, detail=error.detail)
+        return error
 
     def closed(self, connection: Connection) -> None:
         with self._lock:
@@ -294,7 +301,7 @@ class Connection:
         first = fault(error, self.where)
         if first is None:
             return error
-        return fault(error, self.where, self._number()) or first
+        return ended_by_limit(fault(error, self.where, self._number()) or first)
 
     def _number(self) -> int:
         """The number of the last error, which the driver's exceptions lack; 0 where nobody answers."""
@@ -352,6 +359,13 @@ class Connection:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def ended_by_limit(error: CrossdockError) -> CrossdockError:
+    """The same statement would take as long again: ConfigError."""
+    if TOO_LONG not in error.message:
+        return error
+    return ConfigError(error.message, detail=error.detail)
 
 
 def _name_session(cursor: Any, name: str) -> None:

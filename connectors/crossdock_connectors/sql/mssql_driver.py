@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from crossdock import ConfigError, CrossdockError
 
-from .mssql_connection import Connection, Server
+from .mssql_connection import Connection, Server, ended_by_limit
 from .mssql_errors import by_text
 from .odbc_drivers import check_driver, odbc, quoted
 
@@ -86,7 +86,9 @@ class DriverConnection(Connection):
         return self._carrier
 
     def explained(self, error: Exception) -> Exception:
-        return _fault(error, self.where) if isinstance(error, odbc().Error) else super().explained(error)
+        if isinstance(error, odbc().Error):
+            return ended_by_limit(_fault(error, self.where))
+        return super().explained(error)
 
     def cancel(self) -> None:
         self._cancelled = True

@@ -34,6 +34,9 @@ class _Meaning:
     wait: float = 0.0
 
 
+UNREACHED = "cannot be reached"
+UNOPENED = "does not open the database"
+TOO_LONG = "took longer than query_timeout, connect_timeout or write_batch_timeout"
 _TRY_AGAIN = _Meaning(TransientError, "is not available for a moment", FIRST_WAIT)
 _THROTTLED = _Meaning(ThrottledError, "is busy and asks for less", FIRST_WAIT)
 _FULL = _Meaning(NoSpaceError, "has no space left")
@@ -41,11 +44,17 @@ _KEY = _Meaning(DataError, "refuses a row: its key exists already")
 _LONG = _Meaning(DataError, "refuses a row: a value is too long for its column")
 _ACCESS = _Meaning(AccessDeniedError, "does not allow that")
 _SYNTAX = _Meaning(ConfigError, "does not understand the statement")
+_UNKNOWN = _Meaning(
+    NotSupportedError,
+    "cannot say before which columns that gives; let a procedure call it with EXECUTE ... WITH RESULT SETS",
+)
+_KEPT = _Meaning(ConfigError, "cannot replace or empty what is no table, or what a foreign key refers to")
 _BY_NUMBER: dict[int, _Meaning] = {
     1205: _Meaning(TransientError, "chose the statement as the victim of a deadlock"),
     1222: _Meaning(TransientError, "waited too long for a lock that somebody else has"),
     3960: _Meaning(TransientError, "saw a row change beneath the snapshot"),
-    **dict.fromkeys((926, 4060, 40197, 40613, 4221, 615, 10053, 10054, 10060, 233, 64), _TRY_AGAIN),
+    4060: _Meaning(TransientError, UNOPENED, FIRST_WAIT),
+    **dict.fromkeys((926, 40197, 40613, 4221, 615, 10053, 10054, 10060, 233, 64), _TRY_AGAIN),
     **dict.fromkeys((40501, 49918, 49919, 49920, 10928, 10929), _THROTTLED),
     **dict.fromkeys((9002, 1105, 1101, 40544), _FULL),
     **dict.fromkeys((2627, 2601), _KEY),
@@ -57,7 +66,7 @@ _BY_NUMBER: dict[int, _Meaning] = {
     245: _Meaning(DataError, "cannot convert a value"),
     8114: _Meaning(DataError, "cannot convert a value"),
     18456: _Meaning(AuthError, "refuses the login"),
-    **dict.fromkeys((229, 230, 262, 297, 300, 916, 3702, 4712, 6102), _ACCESS),
+    **dict.fromkeys((229, 230, 262, 297, 300, 916, 3702, 6102), _ACCESS),
     208: _Meaning(NotFoundError, "lacks the table"),
     2812: _Meaning(NotFoundError, "lacks the procedure"),
     2715: _Meaning(NotFoundError, "lacks the type"),
@@ -66,10 +75,12 @@ _BY_NUMBER: dict[int, _Meaning] = {
     207: _Meaning(SchemaMismatchError, "lacks a column"),
     2714: _Meaning(AlreadyExistsError, "has a table of that name already"),
     2760: _Meaning(NotFoundError, "lacks the schema"),
+    **dict.fromkeys(range(11501, 11536), _UNKNOWN),
+    **dict.fromkeys((3705, 3726, 4708, 4712), _KEPT),
+    3952: _Meaning(ConfigError, "does not allow isolation_level=Snapshot: ALLOW_SNAPSHOT_ISOLATION is off"),
     **dict.fromkeys((102, 105, 137, 156, 170), _SYNTAX),
     1702: _Meaning(NotSupportedError, "cannot hold that many columns"),
 }
-UNREACHED = "cannot be reached"
 # What the driver says of its own, and what a login is refused with: no number comes with that.
 _BY_TEXT: tuple[Rule, ...] = (
     # Its text ends with "The login failed."
@@ -82,7 +93,7 @@ _BY_TEXT: tuple[Rule, ...] = (
     ("failed to connect to sql server", TransientError, UNREACHED),
     ("login timeout", TransientError, UNREACHED),
     ("unable to establish connection", TransientError, UNREACHED),
-    ("timeout expired", TransientError, "took longer than query_timeout or connect_timeout"),
+    ("timeout expired", TransientError, TOO_LONG),
     ("communication link failure", TransientError, "ended the connection"),
     ("tcp provider", TransientError, "ended the connection"),
     ("handshakes before login", TransientError, "ended the connection before the login"),

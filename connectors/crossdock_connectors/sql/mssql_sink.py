@@ -126,6 +126,7 @@ class MssqlSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], BulkLoader, 
             target_.matched(connection, parts, schema, identity=config.identity_insert)
             target_.keys_of(connection, parts, schema.names, config)
         else:
+            target_.check_replaceable(connection, parts)
             target_.declared(schema)
 
     def begin(self, unit: Unit, target: Target, run_id: str) -> Begun:

@@ -110,6 +110,26 @@ def check_rights(
             )
 
 
+def check_replaceable(connection: Connection, parts: tuple[str, str]) -> None:
+    """Raises ConfigError for what mode overwrite can neither empty nor replace."""
+    name = MSSQL.text(MSSQL.quoted(parts))
+    if not connection.run(f"SELECT name FROM sys.tables WHERE object_id = OBJECT_ID({name})"):
+        raise ConfigError(
+            f"{connection.where}: {'.'.join(parts)} is no table, so that it cannot be overwritten",
+            hint="--mode append adds rows",
+        )
+    keys = connection.run(
+        f"SELECT name FROM sys.foreign_keys WHERE referenced_object_id = OBJECT_ID({name}) "
+        f"AND parent_object_id <> OBJECT_ID({name})"
+    )
+    if keys:
+        raise ConfigError(
+            f"{connection.where}: the foreign key {keys[0][0]} of another table refers to "
+            f"{'.'.join(parts)}, so that it cannot be overwritten",
+            hint="--mode append with pre_copy_script='DELETE FROM ...' empties it row by row",
+        )
+
+
 def check_script(connection: Connection, script: str) -> None:
     """Raises ConfigError for a script that is no SQL. It is not run."""
     if not script.strip():
