@@ -101,3 +101,20 @@ def test_overwrite_of_what_cannot_be_emptied(server: SqlServer, rows: Path) -> N
         with pytest.raises(crossdock.ConfigError, match=says):
             crossdock.copy(rows, server.url(table), mode="overwrite", sink_options=server.options)
     assert "_crossdock_ledger" not in server.tables()
+
+
+def test_a_script_that_commits(server: SqlServer, rows: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it committed stays, which the message says; the unit is not noted as committed with it."""
+    cleanup, noted = MssqlSink.cleanup, []
+
+    def seen(self: MssqlSink, handle: bytes) -> None:
+        noted.append(self.is_committed(handle))
+        cleanup(self, handle)
+
+    monkeypatch.setattr(MssqlSink, "cleanup", seen)
+    server.run("INSERT INTO {s}.t (id) VALUES (7)")
+    script = f"DELETE FROM [{server.schema}].[t]; COMMIT TRANSACTION"
+    with pytest.raises(crossdock.ConfigError, match="what it committed stays"):
+        copied(server, rows, pre_copy_script=script)
+    assert server.run("SELECT id FROM {s}.t") == []
+    assert noted == [False]

@@ -33,7 +33,10 @@ def run_script(connection: Connection, script: str) -> None:
         return
     connection.run(script)
     if connection.value("SELECT @@TRANCOUNT AS n") != 1:
-        raise ConfigError("pre_copy_script: it runs in a transaction, which it may not begin or end itself")
+        raise ConfigError(
+            "pre_copy_script: it runs in a transaction, which it may not begin or end itself; what it committed "
+            "stays"
+        )
 
 
 def make_ready(connection: Connection, staging: Staging, config: MssqlConfig) -> None:
