@@ -147,12 +147,12 @@ def test_the_lake() -> None:
         ),
         (
             {
-                "server": "h",
+                "server": " Tcp:h,1433",
                 "database": "d",
                 "userName": "DOM\\u",
                 "password": {"type": "SecureString", "value": "***"},
             },
-            "mssql://DOM%5Cu@h/d#%5Bs%5D.%5Bt%5D",
+            "mssql://DOM%5Cu@h:1433/d#%5Bs%5D.%5Bt%5D",
             {},
             {"password": "<password>"},
         ),
@@ -220,6 +220,16 @@ def test_writing_to_sql_server() -> None:
         "write_batch_timeout": "1800", "table_lock": "true",
     }  # fmt: skip
     assert list(end.activity.unread()) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "sink"), [("SqlServer", {"writeBehavior": "upsert"}), ("PostgreSql", {"writeMethod": "Upsert"})]
+)
+@pytest.mark.parametrize("keys", ["id", {"a": 1}, [1], [None]])
+def test_keys_that_are_no_list_of_names_are_an_error(kind: str, sink: Json, keys: object) -> None:
+    found, end = made(kind, {}, {"tableName": "t"}, sink | {"upsertSettings": {"keys": keys}}, "sink")
+    assert "keys" not in found.options
+    assert said(end.activity) == [("error", "upsertSettings.keys")]
 
 
 @pytest.mark.parametrize("kind", ["SqlServer", "PostgreSql", "Odbc", "AzureBlobStorage"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from urllib.parse import quote
 
@@ -39,6 +40,7 @@ _ENCRYPT = {
     "false": "no",
     "no": "no",
 }
+_PROTOCOL = re.compile(r"\s*tcp:", re.IGNORECASE)
 _IDENTITY = (
     "servicePrincipalId",
     "servicePrincipalKey",
@@ -77,7 +79,7 @@ def from_adf(end: AdfEnd) -> AdfTranslation:
         _sign_in(service, parts, user, options)
     adf_leftovers(service, parts, _TUNING_PARTS)
     service.ignore(*_TUNING)
-    host = _host(server.removeprefix("tcp:"), service)
+    host = _host(_PROTOCOL.sub("", server), service)
     login = f"{quote(user, safe='')}@" if user and options.get("auth") != "entra" else ""
     table = _table(end)
     if end.is_sink:
@@ -190,9 +192,9 @@ def _write(end: AdfEnd, options: dict[str, str]) -> None:
     options["write_behavior"] = sink.choice("writeBehavior", _BEHAVIORS, "insert")
     options["table_option"] = sink.choice("tableOption", _TABLE, "none")
     upsert = sink.inner("upsertSettings")
-    keys = upsert.get("keys")
-    if isinstance(keys, list) and keys and options["write_behavior"] == "upsert":
-        options["keys"] = ",".join(map(str, keys))
+    keys = upsert.names("keys")
+    if keys and options["write_behavior"] == "upsert":
+        options["keys"] = ",".join(keys)
     if schema := upsert.text("interimSchemaName"):
         options["interim_schema_name"] = schema
     upsert.ignore("useTempDB")

@@ -106,9 +106,9 @@ def _write(end: AdfEnd, options: dict[str, str]) -> None:
     sink = end.activity
     options["write_behavior"] = sink.choice("writeMethod", _METHODS, "insert")
     options["table_option"] = "none"
-    keys = sink.inner("upsertSettings").get("keys")
-    if isinstance(keys, list) and keys and options["write_behavior"] == "upsert":
-        options["keys"] = ",".join(map(str, keys))
+    keys = sink.inner("upsertSettings").names("keys")
+    if keys and options["write_behavior"] == "upsert":
+        options["keys"] = ",".join(keys)
     if script := sink.text("preCopyScript"):
         options["pre_copy_script"] = script
     for name in ("writeBatchSize", "writeBatchTimeout"):

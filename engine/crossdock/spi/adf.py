@@ -114,6 +114,16 @@ class AdfProperties(Mapping[str, Any]):
         self._wrong(name, "a whole number", value)
         return None
 
+    def names(self, name: str) -> list[str]:
+        """A list of names, none of which is empty; empty where there is none."""
+        value = self.get(name)
+        if value is None or isinstance(value, AdfComputed):
+            return []
+        if isinstance(value, list) and all(isinstance(each, str) and each for each in value):
+            return list(value)
+        self._wrong(name, "a list of names", value if isinstance(value, Mapping) else None)
+        return []
+
     def choice(self, name: str, among: Mapping[str, str], default: str = "") -> str:
         """What the value stands for in ``among``, in any case; another value cannot be honoured."""
         value = self.text(name)
