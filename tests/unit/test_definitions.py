@@ -16,6 +16,7 @@ from crossdock import ConfigError, NotFoundError
 from crossdock_scheduler.pipeline.checks import check
 from crossdock_scheduler.pipeline.definitions import Factory, Finding, load
 from crossdock_scheduler.pipeline.definitions.activities import activities
+from crossdock_scheduler.pipeline.definitions.links import links
 
 SAMPLE = Path(__file__).parents[1] / "factories" / "sample"
 
@@ -87,7 +88,16 @@ def test_broken_json_says_file_line_and_column(sample: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"[1]", b"\xff\xfe", b"[" * 100_000, b'{"name": 5, "properties": {}}', b'{"name": "x"}', b""]
+    "content",
+    [
+        b"[1]",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"name": 5, "properties": {}}',
+        b'{"name": "x"}',
+        b"",
+        b'{"name": "x", "properties": {"a": ' + b"9" * 5000 + b"}}",
+    ],
 )
 def test_a_file_that_holds_no_definition_is_one_error(sample: Path, content: bytes) -> None:
     (sample / "dataset" / "bad.json").write_bytes(content)
@@ -213,6 +223,17 @@ def test_arguments_of_a_pipeline_and_a_linked_service(sample: Path) -> None:
     )
     found = {each.code: each.owner for each in errors(sample)}
     assert found == {"MissingParameter": "pipeline 'nightly'", "UnknownParameter": "dataset 'shopTable'"}
+
+
+@pytest.mark.parametrize("key", ["x.y", "x[3]", "x].[", "."])
+def test_arguments_are_found_beside_the_reference_whatever_the_keys_around_are(
+    tmp_path: Path, key: str
+) -> None:
+    put(tmp_path, "pipeline", "q", {"parameters": {"n": {"type": "int"}}, "activities": []})
+    call = {"pipeline": {"referenceName": "q", "type": "PipelineReference"}, "parameters": {"n": "x"}}
+    kept = {"name": "a", "type": "Later", "typeProperties": {key: call}}
+    put(tmp_path, "pipeline", "p", {"activities": [kept]})
+    assert (only(tmp_path).code, only(tmp_path).activity) == ("InvalidType", "a")
 
 
 @pytest.mark.parametrize(
@@ -473,7 +494,7 @@ WORDS = [
 KEYS = [
     "name", "type", "properties", "activities", "typeProperties", "referenceName", "parameters", "dependsOn",
     "inputs", "outputs", "sink", "cases", "variables", "linkedServiceName", "defaultValue", "translator",
-    "source",
+    "source", "pipeline", "a.b", "a[0]",
 ]  # fmt: skip
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.sampled_from(WORDS),
@@ -508,3 +529,21 @@ def test_a_thousand_objects_load_quickly(tmp_path: Path) -> None:
     assert len(factory.definitions) >= 1000
     # Two seconds is what is promised; a busy machine counts its own time only.
     assert time.process_time() - began < 2
+
+
+def test_references_are_looked_for_once_however_long_the_row_of_calls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from crossdock_scheduler.pipeline import coverage
+
+    for number in range(20):
+        called = {"pipeline": {"referenceName": f"p{number + 1}", "type": "PipelineReference"}}
+        call = {"name": "call", "type": "ExecutePipeline", "typeProperties": called}
+        put(tmp_path, "pipeline", f"p{number}", {"activities": [call]})
+    put(tmp_path, "pipeline", "p20", {"activities": [{"name": "w", "type": "NoSuchType"}]})
+    asked = []
+    monkeypatch.setattr(coverage, "links", lambda value, path: asked.append(1) or links(value, path))
+    found = coverage.cover(load(tmp_path))
+    assert len(asked) == 21
+    # What the last one cannot do is said of all that lead to it.
+    assert all(any("NoSuchType" in one.message for one in each.findings) for each in found.pipelines)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -129,21 +129,26 @@ def _pipelines(
     by_owner: dict[str, list[Finding]] = {}
     for each in checked:
         by_owner.setdefault(each.owner, []).append(each)
+    targets = {each.owner: _targets(factory, each) for each in factory.definitions}
     for pipeline in factory.of_kind("pipeline"):
-        used = _used(factory, pipeline)
+        used = _used(pipeline, targets)
         found = [one for each in used for one in by_owner.get(each.owner, ())]
         found += [one for each in used if each.kind == "pipeline" for one in planned[each.name]]
         yield PipelineReport(pipeline.name, len(activities(pipeline)), tuple(distinct(found)))
 
 
-def _used(factory: Factory, start: Definition) -> list[Definition]:
+def _targets(factory: Factory, definition: Definition) -> list[Definition]:
+    """Those that it names itself."""
+    named = (factory.find(link.kind, link.name) for link in links(definition.properties, ""))
+    return list({each.owner: each for each in named if each is not None}.values())
+
+
+def _used(start: Definition, targets: Mapping[str, list[Definition]]) -> list[Definition]:
     """Itself and all that it refers to, to the end."""
     found, rest = {start.owner: start}, [start]
     while rest:
-        one = rest.pop()
-        for link in links(one.properties, ""):
-            target = factory.find(link.kind, link.name) if link.kind else None
-            if target is not None and target.owner not in found:
+        for target in targets[rest.pop().owner]:
+            if target.owner not in found:
                 found[target.owner] = target
                 rest.append(target)
     return list(found.values())

@@ -71,7 +71,7 @@ def check_parameters(factory: Factory) -> Iterator[Finding]:
         for link in links(each.properties, each.place.path):
             if link.kind in _MUST_HAVE and (link.kind, link.name.lower()) in declared:
                 known = declared[link.kind, link.name.lower()]
-                given = link.arguments if link.kind != "pipeline" else _of_call(each, link)
+                given = link.arguments if link.kind != "pipeline" else _of_call(link)
                 yield from _arguments(each, link, known, given, inside)
 
 
@@ -92,19 +92,10 @@ def _declarations(owner: Definition, key: str) -> Iterator[Finding]:
             yield Finding("error", "InvalidType", message, place, owner.owner)
 
 
-def _of_call(owner: Definition, link: Link) -> Mapping[str, Any]:
+def _of_call(link: Link) -> Mapping[str, Any]:
     """Arguments of a pipeline stand beside the reference to it, in an activity or a trigger."""
-    around = link.path.rpartition(".")[0].rpartition(".")[0]
-    value: Any = owner.properties
-    for step in _steps(around.removeprefix(owner.place.path)):
-        value = value[step]
-    found = AdfProperties(value if isinstance(value, Mapping) else {}).get("parameters")
+    found = AdfProperties(link.around).get("parameters")
     return found if isinstance(found, Mapping) else link.arguments
-
-
-def _steps(path: str) -> Iterator[str | int]:
-    for part in filter(None, path.replace("[", ".[").split(".")):
-        yield int(part[1:-1]) if part.startswith("[") else part
 
 
 def _arguments(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ def read_json(path: Path, shown: str) -> tuple[dict[str, Any] | None, Finding | 
         what, place = f"is no JSON: {error.msg}", Place(shown, line=error.lineno, column=error.colno)
     except RecursionError:
         what = "is nested too deep"
+    except ValueError:
+        what = f"holds a number of more than {sys.get_int_max_str_digits():,} digits"
     return None, _broken(what, place)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from crossdock import AdfComputed, AdfProperties
@@ -20,30 +21,34 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A reference at ``path``. ``kind`` is empty for kinds that are not read."""
+    """A reference at ``path``. ``kind`` is empty for kinds that are not read.
+
+    ``around`` is the object that the reference is a value of, or is in a list of.
+    """
 
     kind: str
     type: str
     name: str
     arguments: Mapping[str, Any]
     path: str
+    around: Mapping[str, Any]
 
 
-def links(value: Any, path: str) -> Iterator[Link]:
+def links(value: Any, path: str, around: Mapping[str, Any] = MappingProxyType({})) -> Iterator[Link]:
     """All references in a JSON value, those of an activity's inner activities too."""
     if isinstance(value, list):
         for index, each in enumerate(value):
             if isinstance(each, dict | list):
-                yield from links(each, f"{path}[{index}]")
+                yield from links(each, f"{path}[{index}]", around)
     elif isinstance(value, Mapping):
-        if (found := link_of(value, path)) is not None:
+        if (found := link_of(value, path, around)) is not None:
             yield found
         for key, each in value.items():
             if isinstance(each, dict | list):
-                yield from links(each, f"{path}.{key}")
+                yield from links(each, f"{path}.{key}", value)
 
 
-def link_of(value: Mapping[str, Any], path: str) -> Link | None:
+def link_of(value: Mapping[str, Any], path: str, around: Mapping[str, Any]) -> Link | None:
     if "referenceName" not in value and not any(key.lower() == "referencename" for key in value):
         return None
     found = AdfProperties(value, path)
@@ -53,4 +58,5 @@ def link_of(value: Mapping[str, Any], path: str) -> Link | None:
     if isinstance(name, AdfComputed):
         return None  # a parameter of a template, which has no value
     arguments = found.inner("parameters")
-    return Link(_KINDS.get(kind.lower(), ""), kind, name, dict(arguments), found.where("referenceName"))
+    where = found.where("referenceName")
+    return Link(_KINDS.get(kind.lower(), ""), kind, name, dict(arguments), where, around)
