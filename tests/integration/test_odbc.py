@@ -5,7 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +102,89 @@ class TestInto:
             crossdock.copy("rows://here", odbc_url(database, "t"), mode="append")
         assert sql(database, "SELECT count(*) FROM t") == [(0,)]
         assert visible(database) == ["t"]
+
+    @pytest.mark.parametrize(
+        ("declared", "value"),
+        [
+            ("timestamptz", pa.array([0], pa.timestamp("s"))),
+            ("timestamp(3)", pa.array([1], pa.timestamp("us"))),
+            ("name", pa.array(["x" * 100])),
+            ('"char"', pa.array(["long"])),
+            ("regclass", pa.array(["public.t"])),
+            ("oid", pa.array([-1], pa.int32())),
+            ("zoned", pa.array([0], pa.timestamp("s"))),
+        ],
+        ids=lambda value: value if isinstance(value, str) else "",
+    )
+    def test_a_column_that_would_change_values_is_refused(
+        self, database: str, tmp_path: Path, declared: str, value: pa.Array
+    ) -> None:
+        sql(database, "CREATE DOMAIN zoned AS timestamptz", f"CREATE TABLE t (v {declared})")
+        pq.write_table(pa.table({"v": value}), tmp_path / "in.parquet")
+        with pytest.raises(crossdock.SchemaMismatchError, match=r"t\.v is .*not every .* would stay"):
+            crossdock.copy(str(tmp_path / "in.parquet"), odbc_url(database, "t"), mode="append")
+        assert sql(database, "SELECT count(*) FROM t") == [(0,)]
+        assert visible(database) == ["t"]
+
+    def test_every_kind_of_column_that_takes_values_keeps_them(self, database: str, tmp_path: Path) -> None:
+        moment = datetime(2024, 2, 29, 12, 0, 0, 1)
+        values = {
+            "boolean": pa.array([True]),
+            "smallint": pa.array([-1], pa.int16()),
+            "serial": pa.array([-1], pa.int32()),
+            "bigserial": pa.array([2**62]),
+            "real": pa.array([0.5], pa.float32()),
+            "float8": pa.array([0.1]),
+            "numeric(6,2)": pa.array([Decimal("1.25")], pa.decimal128(6, 2)),
+            "text": pa.array(["żółć"]),
+            "varchar(9)": pa.array(["😀"]),
+            "char(2)": pa.array(["żó"]),
+            "bytea": pa.array([b"\x00\xff"]),
+            "date": pa.array([moment.date()]),
+            "timestamp": pa.array([moment], pa.timestamp("us")),
+            "time": pa.array([moment.time()], pa.time64("us")),
+        }
+        table = pa.table(list(values.values()), names=[f"c{number}" for number in range(len(values))])
+        declared = ", ".join(f"c{number} {kind}" for number, kind in enumerate(values))
+        sql(database, f"CREATE TABLE t ({declared})")
+        pq.write_table(table, tmp_path / "in.parquet")
+        crossdock.copy(str(tmp_path / "in.parquet"), odbc_url(database, "t"), mode="append")
+        found = sql(database, "SELECT t.*, c6::text FROM t")[0]
+        assert found[:6] + found[7:-1] == tuple(v for n, v in enumerate(rows_of(table)[0]) if n != 6)
+        assert found[-1] == "1.25"
+
+    def test_a_text_of_one_byte_a_character_takes_ascii(
+        self, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """SQL Server puts a question mark for a character that a varchar has not; here it is PostgreSQL's."""
+        known = replace(odbc_dialects.KNOWN["postgresql"], ascii=frozenset({"varchar"}))
+        monkeypatch.setitem(odbc_dialects.KNOWN, "postgresql", known)
+        sql(database, "CREATE TABLE t (a varchar(9), b text)")
+        for texts in (("plain", "żółć"), ("żółć", "plain")):
+            pq.write_table(pa.table({"b": [texts[1]], "a": [texts[0]]}), tmp_path / "in.parquet")
+            copy = partial(
+                crossdock.copy, str(tmp_path / "in.parquet"), odbc_url(database, "t"), mode="append"
+            )
+            if texts[0] == "plain":
+                copy()
+            else:
+                with pytest.raises(crossdock.DataError, match="the column a has characters beyond ASCII"):
+                    copy()
+        assert sql(database, "SELECT * FROM t") == [("plain", "żółć")]
+
+    def test_a_check_changes_nothing(self, database: str) -> None:
+        """Also where an insert of no rows fires a trigger."""
+        sql(
+            database,
+            "CREATE TABLE t (id bigint, word text, value float8)",
+            "CREATE TABLE log (note text)",
+            "CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN INSERT INTO log VALUES ('written'); RETURN NULL; END $$",
+            "CREATE TRIGGER each AFTER INSERT ON t FOR EACH STATEMENT EXECUTE FUNCTION noted()",
+        )
+        sink = SPEC.open_sink(SPEC.config(), Location.parse(odbc_url(database, "t")))  # type: ignore[misc]
+        sink.check(Unit("t"), Target(WriteMode.APPEND, expected_rows(1).schema))
+        assert sql(database, "SELECT * FROM log") == []
 
     def test_uuids_are_parsed(self, database: str, tmp_path: Path) -> None:
         sql(database, "CREATE TABLE t (id uuid, n numeric(10,2))")

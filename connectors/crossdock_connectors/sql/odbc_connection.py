@@ -130,7 +130,7 @@ class Database:
 
     def rehearse(self, sql: str) -> None:
         """Run a statement and take it back, where the database can; else nothing."""
-        if not self.traits.exact:
+        if self.traits.transactions == 0:
             return
         with self.connect(autocommit=False) as connection:
             connection.run(sql)

@@ -18,13 +18,16 @@ _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 class Known:
     """Of one database. ``schema``: SQL for the schema of names without one. ``session``: SQL for the number
     of a session, and ``end``, what ends that. ``types``: SQL types by Arrow's kind. ``attributes``: what its
-    driver is told where the user says nothing."""
+    driver is told where the user says nothing. ``faithful``: the types of columns that keep each value or
+    refuse it; none: not known. ``ascii``: those among them that do so with ASCII only."""
 
     schema: str = ""
     session: str = ""
     end: str = ""
     types: Mapping[str, str] = field(default_factory=dict)
     attributes: Mapping[str, str] = field(default_factory=dict)
+    faithful: frozenset[str] = frozenset()
+    ascii: frozenset[str] = frozenset()
 
 
 _POSTGRES = Known(
@@ -42,6 +45,13 @@ _POSTGRES = Known(
         "usedeclarefetch": "1", "fetch": "10000", "boolsaschar": "0", "batchsize": "1000",
         "maxvarcharsize": "{text}", "maxlongvarcharsize": "{text}",
     },
+    # Not timestamptz, which the session's time zone moves, nor name and "char", which cut texts off. A domain
+    # has a name of its own, and may be one of them.
+    faithful=frozenset({
+        "bool", "int2", "int4", "int8", "smallserial", "serial", "serial4", "bigserial", "serial8",
+        "numeric", "float4", "float8", "text", "varchar", "bpchar", "citext", "uuid", "bytea", "date",
+        "timestamp", "time",
+    }),
 )  # fmt: skip
 _SQL_SERVER = Known(
     schema="SELECT SCHEMA_NAME()",
@@ -53,6 +63,13 @@ _SQL_SERVER = Known(
         "date": "date", "timestamp": "datetime2(6)", "time": "time(6)",
         "decimal": "decimal({precision},{scale})",
     },
+    # Not datetime and smalldatetime, which round.
+    faithful=frozenset({
+        "bit", "smallint", "int", "bigint", "decimal", "numeric", "money", "smallmoney", "real", "float",
+        "char", "varchar", "text", "nchar", "nvarchar", "ntext", "sysname", "uniqueidentifier", "binary",
+        "varbinary", "image", "date", "datetime2", "time",
+    }),
+    ascii=frozenset({"char", "varchar", "text"}),
 )  # fmt: skip
 KNOWN = {"postgresql": _POSTGRES, "microsoft sql server": _SQL_SERVER}
 # What each of Arrow's kinds can be, the first that the driver has: codes of SQL types.

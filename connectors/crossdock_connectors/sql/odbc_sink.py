@@ -35,11 +35,11 @@ from crossdock import (
 
 from . import odbc_catalog as catalog
 from . import odbc_staging as staging_
-from .odbc_catalog import PREFIX, Column, Name
+from .odbc_catalog import PREFIX, Name
 from .odbc_connection import Connection, Database, Rows
 from .odbc_readback import StagedSource
-from .odbc_staging import Loaded, Staging
-from .odbc_types import check_names, convert, keeps, stored
+from .odbc_staging import Into, Loaded, Staging
+from .odbc_types import GUID, check_names, convert, keeps, only_ascii, stored
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -99,27 +99,25 @@ class OdbcSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], Cancellable):
             if kind and kind not in ("TABLE", "BASE TABLE"):
                 raise ConfigError(f"{name.shown} in {self.database.where} is a {kind.lower()}, not a table")
             if kind and target.mode is WriteMode.APPEND:
-                self._check_insert(connection, name, types, _matched(connection, name, schema))
+                self._check_insert(name, types, _matched(connection, name, schema))
             elif kind and not traits.exact and self._kept(connection, name, schema) is None:
                 raise NotSupportedError(
                     f"{name.shown} has other columns, and {traits.dbms} cannot replace a table in one "
                     "transaction; drop it first"
                 )
-        if not kind:
+        if not kind and traits.exact:
             self.database.rehearse(staging_.create_table(traits, name, schema.names, types))
 
-    def _check_insert(
-        self, connection: Connection, name: Name, types: Sequence[str], columns: Sequence[tuple[str, str]]
-    ) -> None:
+    def _check_insert(self, name: Name, types: Sequence[str], columns: Sequence[Into]) -> None:
         """Ask the database for an insert of no rows: it refuses types, rights and computed columns."""
         table = self.database.traits.quoted((name.schema, name.table))
-        listed = ", ".join(self.database.traits.quote(column) for column, _ in columns)
+        listed = ", ".join(self.database.traits.quote(column.name) for column in columns)
         nothing = ", ".join(
-            f"CAST(NULL AS {into or kind})" for kind, (_, into) in zip(types, columns, strict=True)
+            f"CAST(NULL AS {column.cast or kind})" for kind, column in zip(types, columns, strict=True)
         )
-        connection.run(f"INSERT INTO {table} ({listed}) SELECT {nothing} FROM {table} WHERE 1 = 0")
+        self.database.rehearse(f"INSERT INTO {table} ({listed}) SELECT {nothing} FROM {table} WHERE 1 = 0")
 
-    def _kept(self, connection: Connection, name: Name, schema: pa.Schema) -> list[tuple[str, str]] | None:
+    def _kept(self, connection: Connection, name: Name, schema: pa.Schema) -> list[Into] | None:
         """The columns of a table that is emptied, not replaced, by mode overwrite: it has the same."""
         if [column.name for column in catalog.columns(connection, name)] != schema.names:
             return None
@@ -130,7 +128,7 @@ class OdbcSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], Cancellable):
     def begin(self, unit: Unit, target: Target, run_id: str) -> Begun:
         name, schema, traits = self._name(unit), _schema(target), self.database.traits
         prefix = staging_.prefix_of(run_id, name)
-        columns: Sequence[tuple[str, str]] | None = None
+        columns: Sequence[Into] | None = None
         # Left over where the same run began the unit before and lost its handle.
         staging_.cleanup(self.database, name, prefix)
         with self.database.connect() as connection:
@@ -140,7 +138,7 @@ class OdbcSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], Cancellable):
                 elif target.mode is WriteMode.OVERWRITE:
                     columns = self._kept(connection, name, schema)
             types = [stored(column, traits)[0] for column in schema]
-            own = [(column, "") for column in schema.names]
+            own = [Into(column) for column in schema.names]
             staging = Staging(name, prefix, target.mode, schema, types, columns or own, columns is not None)
             staging_.open_ledger(connection, staging)
         return Begun(staging.encode(), max_writers=_MOST_WRITERS, memory=2 * _PENDING)
@@ -212,11 +210,12 @@ class OdbcWriter(BulkWriter):
         import pyarrow as pa
 
         names = self._staging.schema.names
+        ascii_ = [column.only_ascii for column in self._staging.columns]
         schema = pa.schema([(f"c{number}", kind) for number, kind in enumerate(self._wire, 1)])
 
         def converted(item: pa.RecordBatch) -> pa.RecordBatch:
-            triples = zip(item.columns, names, self._wire, strict=True)
-            return pa.RecordBatch.from_arrays([convert(*each) for each in triples], schema=schema)
+            each = zip(item.columns, names, self._wire, ascii_, strict=True)
+            return pa.RecordBatch.from_arrays([convert(*one) for one in each], schema=schema)
 
         rows = self._begun()
         batches = self.converted(items, converted)
@@ -293,12 +292,13 @@ def _schema(target: Target) -> pa.Schema:
     return target.schema
 
 
-def _matched(connection: Connection, name: Name, schema: pa.Schema) -> list[tuple[str, str]]:
-    """The target's columns for those of the schema, each with the type it is converted to, or none.
+def _matched(connection: Connection, name: Name, schema: pa.Schema) -> list[Into]:
+    """The target's columns for those of the schema.
 
     Raises SchemaMismatchError for one that it cannot take.
     """
     known = {column.name: column for column in catalog.columns(connection, name)}
+    dialect = connection.traits.known
     found = []
     for each in schema:
         column = known.get(each.name)
@@ -306,14 +306,11 @@ def _matched(connection: Connection, name: Name, schema: pa.Schema) -> list[tupl
             near = get_close_matches(each.name, known, 1, 0.5)
             hint = f"did you mean {near[0]}?" if near else f"its columns: {', '.join(known)}"
             raise SchemaMismatchError(f"the table {name.shown} has no column {each.name!r}", hint=hint)
-        if not keeps(each.type, column):
+        if not keeps(each.type, column, dialect):
             raise SchemaMismatchError(
                 f"the column {name.shown}.{column.name} is {column.type}, and not every {each.type} would "
                 "stay what it is in it; map the column to another one or convert it first"
             )
-        found.append((column.name, _cast(column)))
+        cast = column.type if column.code == GUID else ""
+        found.append(Into(column.name, cast, only_ascii(column, dialect)))
     return found
-
-
-def _cast(column: Column) -> str:
-    return column.type if column.code == -11 else ""

@@ -13,7 +13,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from crossdock import (
     AlreadyExistsError,
@@ -33,28 +33,36 @@ from .odbc_errors import is_taken
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_VERSION = 1
+_VERSION = 2
 _COMMITTED, _CREATED = 0, 1
 _TRIES = 5
 
 
+class Into(NamedTuple):
+    """A column of the target. ``cast``: the type that values are converted to, or none."""
+
+    name: str
+    cast: str = ""
+    only_ascii: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Staging:
-    """What a handle says. ``types``: the SQL types of the staged columns; ``columns``: the target's, with
-    the type that each is to be converted to, or none. ``keep``: mode overwrite empties an existing table."""
+    """What a handle says. ``types``: the SQL types of the staged columns; ``columns``: the target's.
+    ``keep``: mode overwrite empties an existing table."""
 
     name: Name
     prefix: str
     mode: WriteMode
     schema: pa.Schema
     types: Sequence[str]
-    columns: Sequence[tuple[str, str]]
+    columns: Sequence[Into]
     keep: bool = False
 
     def encode(self) -> bytes:
         schema = b64encode(memoryview(self.schema.serialize())).decode()
-        name, columns = [self.name.schema, self.name.table], [list(each) for each in self.columns]
-        fields = [name, self.prefix, self.mode.value, schema, list(self.types), columns, self.keep]
+        name, columns, types = [self.name.schema, self.name.table], list(self.columns), list(self.types)
+        fields = [name, self.prefix, self.mode.value, schema, types, columns, self.keep]
         return json.dumps([_VERSION, *fields]).encode()
 
     @classmethod
@@ -66,7 +74,9 @@ class Staging:
             raise ConfigError("the copy was begun by another version of crossdock; start it anew")
         name, prefix, mode, packed, types, columns, keep = fields
         schema = pa.ipc.read_schema(pa.py_buffer(b64decode(packed)))
-        return cls(Name(*name), prefix, WriteMode(mode), schema, types, list(map(tuple, columns)), keep)
+        return cls(
+            Name(*name), prefix, WriteMode(mode), schema, types, [Into(*each) for each in columns], keep
+        )
 
     def sql(self, traits: Traits, table: str = "") -> str:
         """A table of the target's schema, or the target itself."""
@@ -172,7 +182,7 @@ def _prepare(connection: Connection, staging: Staging) -> None:
 
 
 def _create_target(connection: Connection, staging: Staging) -> None:
-    names = [name for name, _ in staging.columns]
+    names = [column.name for column in staging.columns]
     connection.run(create_table(connection.traits, staging.name, names, staging.types))
 
 
@@ -198,10 +208,10 @@ def _create_before(connection: Connection, staging: Staging, noted: set[int]) ->
 
 def _move(connection: Connection, staging: Staging, loaded: Loaded) -> None:
     traits = connection.traits
-    names = ", ".join(traits.quote(name) for name, _ in staging.columns)
+    names = ", ".join(traits.quote(column.name) for column in staging.columns)
     values = ", ".join(
-        f"CAST(c{number} AS {kind})" if kind else f"c{number}"
-        for number, (_, kind) in enumerate(staging.columns, 1)
+        f"CAST(c{number} AS {column.cast})" if column.cast else f"c{number}"
+        for number, column in enumerate(staging.columns, 1)
     )
     table = staging.sql(traits, loaded.table)
     try:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from crossdock import ConfigError, DataError, SchemaMismatchError
 
 from .odbc_catalog import Column
-from .odbc_dialects import Traits
+from .odbc_dialects import Known, Traits
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -17,7 +18,8 @@ _REAL = 7
 _TEXTS = (1, 12, -1, -8, -9, -10)
 _NUMERICS = (2, 3)
 _INTEGERS = {5: 16, 4: 32, -5: 64}
-_GUID = -11
+GUID = -11
+_ZONED = re.compile(r"zone|tz$|offset", re.IGNORECASE)
 # The digits of a second that a moment of Arrow has.
 _DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
 
@@ -127,7 +129,7 @@ def _form(kind: pa.DataType) -> tuple[str, pa.DataType]:
     return next(((form, wire) for fits, form, wire in families if fits), ("", kind))
 
 
-def convert(values: pa.Array, name: str, wire: pa.DataType) -> pa.Array:
+def convert(values: pa.Array, name: str, wire: pa.DataType, only_ascii: bool = False) -> pa.Array:
     """Values as arrow-odbc is given them. Raises DataError for one that would change."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -141,6 +143,11 @@ def convert(values: pa.Array, name: str, wire: pa.DataType) -> pa.Array:
     if pa.types.is_string(wire) and pc.any(pc.match_substring(found, "\0"), min_count=0).as_py():
         # Drivers take it for the end of the text.
         raise DataError(f"the column {name} has a text with a NUL character, which ODBC would cut off")
+    if only_ascii and not pc.all(pc.string_is_ascii(found), min_count=0).as_py():
+        raise DataError(
+            f"the column {name} has characters beyond ASCII, which its column in the table may change",
+            hint="declare that with a type for all characters, as nvarchar is",
+        )
     return found
 
 
@@ -160,7 +167,17 @@ def check_names(names: Sequence[str], traits: Traits) -> None:
         seen[name.lower()] = name
 
 
-def keeps(kind: pa.DataType, column: Column) -> bool:  # noqa: PLR0911 - a table of cases
+def only_ascii(column: Column, known: Known) -> bool:
+    """Whether a column keeps texts of ASCII, and perhaps no others."""
+    return _base(column) in known.ascii
+
+
+def _base(column: Column) -> str:
+    """The name of its type; SQL Server's drivers tell there too that it counts."""
+    return column.type.lower().removesuffix(" identity").removesuffix("()")
+
+
+def keeps(kind: pa.DataType, column: Column, known: Known) -> bool:  # noqa: PLR0911 - a table of cases
     """Whether values of a kind stay what they are in a column; those that do not fit in are refused by it."""
     import pyarrow as pa
     import pyarrow.types as t
@@ -168,9 +185,11 @@ def keeps(kind: pa.DataType, column: Column) -> bool:  # noqa: PLR0911 - a table
     if t.is_dictionary(kind):
         kind = kind.value_type
     form, wire = _form(kind)
+    if known.faithful and _base(column) not in known.faithful:
+        return False
     if column.code in _TEXTS:
         return form == "string"
-    if column.code == _GUID:
+    if column.code == GUID:
         return form == "string" and not t.is_null(kind)
     if column.code in _NUMERICS and (t.is_decimal(wire) or t.is_integer(wire)):
         scale = wire.scale if t.is_decimal(wire) else 0
@@ -180,7 +199,8 @@ def keeps(kind: pa.DataType, column: Column) -> bool:  # noqa: PLR0911 - a table
     if column.code in (6, 8):
         return form in ("float", "double") and column.size > 9
     if column.code in (93, 11) and t.is_timestamp(kind):
-        return form == "timestamp" and column.digits >= min(_DIGITS[kind.unit], 6)
+        exact = column.digits >= min(_DIGITS[kind.unit], 6) and not _ZONED.search(column.type)
+        return form == "timestamp" and exact
     if column.code in (92, 10, -154) and t.is_time(kind):
         return column.digits >= min(_DIGITS[kind.unit], 6)
     fixed = {-7: "bool", 7: "float", 91: "date", 9: "date", -3: "binary", -4: "binary"}
