@@ -456,3 +456,16 @@ class TestConnectionParts:
         port, name = database.rpartition(":")[2].split("/")
         text = f"Driver={{{driver()}}};Server=127.0.0.1;Port={port};Database={{{name}}};UID=postgres"
         assert read("odbc:///#t", tmp_path, connection_string=text).num_rows == 1
+
+    def test_what_only_looks_like_a_library_is_a_value(
+        self, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A password, a host of Somalia, an address; and a library that the administrator lists."""
+        monkeypatch.setenv("CROSSDOCK_ODBC_DRIVERS", "/opt/x.so")
+        sql(database, "CREATE TABLE t AS SELECT 1 AS i")
+        more = "&host=db.example.so&at=https://db.example.so&loadext=/opt/x.so#"
+        found = read(odbc_url(database, "t").replace("#", more), tmp_path, **{"password": "/a.so"})
+        assert found.num_rows == 1
+        monkeypatch.delenv("CROSSDOCK_ODBC_DRIVERS")
+        with pytest.raises(crossdock.ConfigError, match="LOADEXT: a library"):
+            read(odbc_url(database, "t").replace("#", more), tmp_path)

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from crossdock import ConfigError, Location, NotFoundError
 
-from .odbc_drivers import check_driver, near, quoted
+from .odbc_drivers import check_driver, check_libraries, near, quoted
 
 if TYPE_CHECKING:
     from .odbc import OdbcConfig
@@ -113,6 +113,7 @@ def check_trusted(found: Mapping[str, str], odbc: Any) -> None:
     for key in _FILES:
         if key in found:
             raise ConfigError(f"{key.upper()} is not allowed in an ODBC connection")
+    check_libraries(found)
     if "driver" in found:
         check_driver(found["driver"], odbc.drivers())
     elif found["dsn"].lower() not in map(str.lower, odbc.dataSources()):

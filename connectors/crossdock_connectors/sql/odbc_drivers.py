@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import cache
 from typing import Any
@@ -16,6 +17,9 @@ from crossdock import ConfigError, MissingDependencyError, NotFoundError
 DRIVERS_VARIABLE = "CROSSDOCK_ODBC_DRIVERS"
 _PLAIN = re.compile(r"[A-Za-z0-9_.:/\\-]+")
 _DOUBLED = re.compile(r"msodbcsql|psqlodbc|ODBC Driver \d+ for SQL Server|PostgreSQL", re.IGNORECASE)
+# Attributes of drivers that load what the value names, or look for it there.
+_LOADING = re.compile(r"dll$|plugin|loadext|extension|library|libname|instlib|gssclient|jvm|classpath")
+_LIBRARY = re.compile(r"(?!\w+://).*[/\\].*\.(so|dll|dylib)(\.\d+)*(?=$|[\s,;:])", re.DOTALL | re.IGNORECASE)
 _FREETDS = re.compile(r"tds", re.IGNORECASE)
 INSTALL = (
     "the ODBC driver manager libodbc is not installed; apt-get install unixodbc (Debian, Ubuntu), "
@@ -53,7 +57,7 @@ def quoted(value: str, driver: str, key: str) -> str:
 
 def check_driver(driver: str, installed: list[str]) -> None:
     """Raises as ``check_trusted``."""
-    if driver in filter(None, os.environ.get(DRIVERS_VARIABLE, "").split(os.pathsep)):
+    if _listed(driver):
         return
     if re.search(r"[/\\]|\.(so|dll|dylib)\b", driver):
         raise ConfigError(
@@ -64,6 +68,23 @@ def check_driver(driver: str, installed: list[str]) -> None:
         raise NotFoundError(
             f"there is no ODBC driver {driver!r}", hint=near(driver, installed, "odbcinst.ini has")
         )
+
+
+def check_libraries(attributes: Mapping[str, str]) -> None:
+    """Raises ConfigError for a library, or a folder of them, that a driver would load besides."""
+    for key, value in attributes.items():
+        if key in ("driver", "pwd", "password"):
+            continue
+        loads = value and _LOADING.search(re.sub("[ _.-]", "", key))
+        if (loads or _LIBRARY.match(value)) and not _listed(value):
+            raise ConfigError(
+                f"{key.upper()}: a library, or a folder of them, is given to a driver only where the "
+                f"environment variable {DRIVERS_VARIABLE} lists it; set it in odbc.ini instead"
+            )
+
+
+def _listed(path: str) -> bool:
+    return path in filter(None, os.environ.get(DRIVERS_VARIABLE, "").split(os.pathsep))
 
 
 def near(name: str, known: list[str], words: str) -> str:
