@@ -232,6 +232,30 @@ def test_keys_that_are_no_list_of_names_are_an_error(kind: str, sink: Json, keys
     assert said(end.activity) == [("error", "upsertSettings.keys")]
 
 
+@pytest.mark.parametrize(
+    ("kind", "service", "option"),
+    [
+        ("AzureBlobStorage", {"connectionString": "AccountName=a"}, "account_key"),
+        ("AzureBlobFS", {"url": "https://a.dfs.core.windows.net"}, "account_key"),
+        ("SqlServer", {"connectionString": "Server=h;Database=d;User ID=u"}, "password"),
+        ("PostgreSql", {"connectionString": "Host=h;Database=d;UID=u"}, "password"),
+        ("Odbc", {"connectionString": "DSN=d", "userName": "u"}, "password"),
+    ],
+)
+def test_a_secret_that_data_factory_keeps_encrypted_is_to_be_had_first(
+    kind: str, service: Json, option: str
+) -> None:
+    found, _ = made(kind, service | {"encryptedCredential": "x"})
+    assert isinstance(found.secrets[option], AdfSecret)
+    assert "auth" not in found.options
+
+
+def test_text_without_a_delimiter_is_not_taken_for_text_with_commas() -> None:
+    _, end = made("DelimitedText", {}, {"columnDelimiter": "", "compressionCodec": "bzip2"})
+    assert said(end.dataset) == [("unsupported", "compressionCodec"), ("unsupported", "columnDelimiter")]
+    assert next(iter(end.dataset.remarks())).message.endswith("supported are none, gzip")
+
+
 @pytest.mark.parametrize("kind", ["SqlServer", "PostgreSql", "Odbc", "AzureBlobStorage"])
 def test_a_driver_in_a_connection_string_is_refused(kind: str) -> None:
     _, end = made(

@@ -121,6 +121,8 @@ def _sign_in(end: AdfEnd, options: dict[str, str], secrets: dict[str, SecretStr 
         if uri := service.text("containerUri"):
             parts = urlsplit(uri)
             options["endpoint"] = f"{parts.scheme}://{parts.netloc}"
+    elif not secrets and "encryptedCredential" in service:
+        secrets["account_key"] = AdfSecret("the account key that only Data Factory can decrypt")
     elif not secrets:
         # Without a key or a signature Data Factory signs in as its managed identity.
         options["auth"] = "entra"

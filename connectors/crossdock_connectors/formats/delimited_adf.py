@@ -5,7 +5,7 @@ from __future__ import annotations
 from crossdock import AdfEnd, AdfTranslation
 
 _DEFAULT_ESCAPE = "\\"
-_CODECS = {"none": "none", "gzip": "gzip", "": "auto"}
+_CODECS = {"none": "none", "gzip": "gzip"}
 
 
 def from_adf(end: AdfEnd) -> AdfTranslation:
@@ -24,8 +24,9 @@ def from_adf(end: AdfEnd) -> AdfTranslation:
     }
     if encoding := dataset.text("encodingName"):
         options["encoding"] = encoding
-    codec = dataset.choice("compressionCodec", _CODECS)
-    options["compression"] = codec or "none"
+    options["compression"] = dataset.choice("compressionCodec", _CODECS, "none")
+    if dataset.get("columnDelimiter") == "":
+        dataset.refuse("columnDelimiter", "lines that are one column each are not supported")
     if "compressionLevel" in dataset:
         dataset.refuse(
             "compressionLevel", "the level is the usual one; the file's content is the same", "note"

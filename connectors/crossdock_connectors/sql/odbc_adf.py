@@ -45,6 +45,8 @@ def _connection(end: AdfEnd) -> tuple[dict[str, str], dict[str, SecretStr | AdfS
         options["user"] = user
     if (given := service.secret("password")) is not None:
         secrets["password"] = given
+    if not secrets and "user" in options and "encryptedCredential" in service:
+        secrets["password"] = AdfSecret("password")
     if "credential" in service:
         service.refuse("credential", "parts of the connection string that are secret are not supported")
     service.choice("authenticationType", {"Basic": "", "Anonymous": ""})

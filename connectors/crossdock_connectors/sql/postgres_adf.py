@@ -42,6 +42,8 @@ def from_adf(end: AdfEnd) -> AdfTranslation:
     port = _first(parts, "port") or service.text("port")
     user = _first(parts, "username", "user id", "uid", "user") or service.text("username")
     database = _first(parts, "database", "db") or service.text("database")
+    if user and "password" not in secrets and "encryptedCredential" in service:
+        secrets["password"] = AdfSecret("password")
     options = _options(end, service, parts)
     if end.is_sink:
         _write(end, options)
