@@ -14,6 +14,7 @@ from tests.servers.sql_server import SqlServer
 import crossdock
 from crossdock import ConfigError, Location, PlanHint
 from crossdock_connectors.sql.mssql import SPEC, MssqlConfig
+from crossdock_connectors.sql.mssql_columns import columns_of, listed
 from crossdock_connectors.sql.mssql_source import MssqlSource
 
 
@@ -105,6 +106,25 @@ def test_the_column_of_ranges_is_found(server: SqlServer) -> None:
         parts(source(server, "b", partition_option="DynamicRange", partition_column="id"), hint)
     with pytest.raises(ConfigError, match="not partitioned"):
         parts(source(server, "a", partition_option="PhysicalPartitionsOfTable"), hint)
+
+
+def test_the_catalogue_tells_the_same_columns(server: SqlServer) -> None:
+    """Where a server describes no statements."""
+    kinds = (
+        "int", "bigint", "bit", "real", "float", "money", "date", "datetime", "datetime2(3)", "time(2)",
+        "datetimeoffset(7)", "decimal(18,4)", "char(5)", "nchar(5)", "varchar(20)", "nvarchar(20)",
+        "varchar(max)", "nvarchar(max)", "varbinary(16)", "varbinary(max)", "binary(4)", "uniqueidentifier",
+        "xml", "sql_variant",
+    )  # fmt: skip
+    named = ", ".join(f"[a {kind}] {kind}" for kind in kinds)
+    server.run(f"CREATE TABLE {{s}}.t (id int IDENTITY NOT NULL, {named})")
+    with server.connect() as connection:
+        found = listed(connection, (server.schema, "t"))
+        described = columns_of(connection, (server.schema, "t"))
+    assert [(each.name, str(each.type)) for each in found[1:]] == [(f"a {kind}", kind) for kind in kinds]
+    assert [(c.name, c.type, c.identity, c.collation) for c in found] == [
+        (c.name, c.type, c.identity, c.collation) for c in described
+    ]
 
 
 def test_query_in_parts(keyed: SqlServer) -> None:

@@ -38,12 +38,13 @@ class Bridge:
 
 
 @contextmanager
-def bridge(folder: Path, tables: Mapping[str, list[dict[str, Any]]]) -> Iterator[Bridge]:
-    """Serve tables of rows until the end of the block."""
+def bridge(folder: Path, tables: Mapping[str, list[dict[str, Any]] | str]) -> Iterator[Bridge]:
+    """Serve tables of rows, or of lines of CSV, until the end of the block."""
     listed = []
     for name, rows in tables.items():
-        (folder / f"{name}.json").write_text(json.dumps(rows))
-        listed.append({"name": name, "json": f"{name}.json"})
+        kind = "csv" if isinstance(rows, str) else "json"
+        (folder / f"{name}.{kind}").write_text(rows if isinstance(rows, str) else json.dumps(rows))
+        listed.append({"name": name, kind: f"{name}.{kind}"})
     logins = [{"user": USER, "password": "${env:BRIDGE_PASSWORD}"}]
     (folder / "bridge.json").write_text(json.dumps({"tables": listed, "logins": logins}))
     port = free_port()

@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from crossdock import ConfigError, NotFoundError, SchemaMismatchError
+from crossdock import ConfigError, NotFoundError, NotSupportedError, SchemaMismatchError
 
 from .identifiers import MSSQL
 from .mssql_connection import Connection
@@ -78,12 +79,21 @@ def missing(connection: Connection, parts: tuple[str, str]) -> NotFoundError:
 
 
 def describe(connection: Connection, sql: str) -> list[Column]:
-    """The columns of a statement's first result; it is not run. Raises the error that it would meet."""
-    rows = connection.run(
-        "SELECT name, system_type_name, is_nullable, is_identity_column, is_computed_column, "
-        "collation_name, error_number, error_message FROM "
-        f"sys.dm_exec_describe_first_result_set({MSSQL.text(sql)}, NULL, 0) ORDER BY column_ordinal"
-    )
+    """The columns of a statement's first result; it is not run. Raises the error that it would meet, and
+    NotSupportedError where the server describes no statements."""
+    try:
+        rows = connection.run(
+            "SELECT name, system_type_name, is_nullable, is_identity_column, is_computed_column, "
+            "collation_name, error_number, error_message FROM "
+            f"sys.dm_exec_describe_first_result_set({MSSQL.text(sql)}, NULL, 0) ORDER BY column_ordinal"
+        )
+    except NotFoundError as error:
+        raise NotSupportedError(
+            f"{connection.where} does not tell what a query or procedure gives: it lacks "
+            "sys.dm_exec_describe_first_result_set",
+            hint="name a table",
+            detail=error.detail,
+        ) from error
     for *_, number, message in rows:
         if number is not None:
             raise by_number(int(number), str(message), connection.where)
@@ -101,8 +111,27 @@ def columns_of(connection: Connection, parts: tuple[str, str]) -> list[Column]:
     """The columns of a table or view. Raises NotFoundError."""
     try:
         return describe(connection, f"SELECT * FROM {MSSQL.quoted(parts)}")
-    except NotFoundError:
+    except (NotFoundError, NotSupportedError):
+        if found := listed(connection, parts):
+            return found
         raise missing(connection, parts) from None
+
+
+def listed(connection: Connection, parts: tuple[str, str]) -> list[Column]:
+    """The columns of a table or view as the catalogue lists them; none where it is not there."""
+    rows = connection.run(
+        "SELECT c.name AS name, t.name AS kind, c.max_length AS max_length, c.precision AS digits, "
+        "c.scale AS scale, c.is_nullable AS nullable, c.is_identity AS counted, c.is_computed AS computed, "
+        "c.collation_name AS collation FROM sys.columns AS c "
+        "LEFT JOIN sys.types AS t ON t.user_type_id = c.system_type_id "
+        f"WHERE c.object_id = OBJECT_ID({MSSQL.text(MSSQL.quoted(parts))}) ORDER BY c.column_id"
+    )
+    found = []
+    for name, kind, length, digits, scale, nullable, identity, computed, collation in rows:
+        declared = Type.listed(kind or "a type of the user's own", int(length), int(digits), int(scale))
+        generated = bool(computed) or declared.name in ("timestamp", "rowversion")
+        found.append(Column(name, declared, bool(nullable), generated, bool(identity), collation or ""))
+    return found
 
 
 def check_names(columns: Sequence[Column], what: str) -> None:
@@ -162,23 +191,27 @@ def triggers(connection: Connection, parts: tuple[str, str]) -> list[str]:
 
 
 def row_count(connection: Connection, parts: tuple[str, str]) -> int:
-    """About how many rows a table has, as the server's own notes say."""
-    found = connection.value(
-        "SELECT CAST(SUM(p.rows) AS bigint) AS n FROM sys.partitions AS p "
-        f"WHERE p.object_id = OBJECT_ID({MSSQL.text(MSSQL.quoted(parts))}) AND p.index_id < 2"
-    )
-    return int(found or 0)
+    """About how many rows a table has, as the server's own notes say; 0 where it has none of these."""
+    with suppress(NotFoundError):
+        found = connection.value(
+            "SELECT CAST(SUM(p.rows) AS bigint) AS n FROM sys.partitions AS p "
+            f"WHERE p.object_id = OBJECT_ID({MSSQL.text(MSSQL.quoted(parts))}) AND p.index_id < 2"
+        )
+        return int(found or 0)
+    return 0
 
 
 def page_count(connection: Connection, parts: tuple[str, str]) -> int:
     """About how many pages the rows of a table take; 0 where they are stored otherwise, and for a view."""
-    found = connection.value(
-        "SELECT CAST(SUM(a.used_pages) AS bigint) AS n FROM sys.partitions AS p "
-        "JOIN sys.tables AS t ON t.object_id = p.object_id "
-        "JOIN sys.allocation_units AS a ON a.container_id = p.hobt_id AND a.type = 1 "
-        f"WHERE p.object_id = OBJECT_ID({MSSQL.text(MSSQL.quoted(parts))}) AND p.index_id < 2"
-    )
-    return int(found or 0)
+    with suppress(NotFoundError):
+        found = connection.value(
+            "SELECT CAST(SUM(a.used_pages) AS bigint) AS n FROM sys.partitions AS p "
+            "JOIN sys.tables AS t ON t.object_id = p.object_id "
+            "JOIN sys.allocation_units AS a ON a.container_id = p.hobt_id AND a.type = 1 "
+            f"WHERE p.object_id = OBJECT_ID({MSSQL.text(MSSQL.quoted(parts))}) AND p.index_id < 2"
+        )
+        return int(found or 0)
+    return 0
 
 
 def can_be_cut(column: Column) -> bool:

@@ -86,6 +86,7 @@ _BY_TEXT: tuple[Rule, ...] = (
     # Its text ends with "The login failed."
     ("cannot open database", NotFoundError, "lacks the database, or the login may not open it"),
     ("login failed", AuthError, "refuses the login"),
+    ("base table or view not found", NotFoundError, "lacks the table"),
     ("not currently available", TransientError, "is not available for a moment"),
     ("subject name does not match", AuthError, "shows the certificate of another host"),
     ("certificate", AuthError, "shows a certificate that this machine does not trust"),

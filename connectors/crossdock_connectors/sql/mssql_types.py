@@ -47,6 +47,17 @@ class Type:
             return cls(name)
         return cls(name, length=-1 if first == "max" else int(first or 0))
 
+    @classmethod
+    def listed(cls, name: str, length: int, precision: int, scale: int) -> Type:
+        """What ``sys.columns`` says; ``length`` is in bytes."""
+        if name in ("decimal", "numeric"):
+            return cls("decimal", precision=precision, scale=scale)
+        if name in ("time", "datetime2", "datetimeoffset"):
+            return cls(name, scale=scale)
+        if "char" not in name and "binary" not in name:
+            return cls(name)
+        return cls(name, length=length // 2 if name.startswith("n") and length > 0 else length)
+
     def __str__(self) -> str:
         if self.name == "decimal":
             return f"decimal({self.precision},{self.scale})"
