@@ -193,9 +193,9 @@ class MssqlConfig(ConnectorConfig):
     allow_copy_command: bool = Field(
         default=False,
         description="Sink: Synapse or Fabric fetches staged Parquet from Azure itself (COPY INTO), where a "
-        "copy goes by a stage there",
+        "copy goes by a stage there; the rest of a copy into them is not supported yet",
     )
-    copy_command_credential: Literal["stage", "managed_identity"] = Field(
+    copy_command_identity: Literal["stage", "managed_identity"] = Field(
         default="stage",
         description="Sink: what COPY INTO reads the stage with: the stage's own key or SAS, or the server's "
         "managed identity, with which a stage that is signed in to with Entra ID is read in any case",

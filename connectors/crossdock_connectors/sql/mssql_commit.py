@@ -34,8 +34,8 @@ def run_script(connection: Connection, script: str) -> None:
     connection.run(script)
     if connection.value("SELECT @@TRANCOUNT AS n") != 1:
         raise ConfigError(
-            "pre_copy_script: it runs in a transaction, which it may not begin or end itself; what it committed "
-            "stays"
+            "pre_copy_script: it runs in a transaction, which it may not begin or end itself; "
+            "what it committed stays"
         )
 
 

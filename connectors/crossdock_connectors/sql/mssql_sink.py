@@ -189,7 +189,7 @@ class MssqlSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], BulkLoader, 
         name = f"{staging.prefix}{split.index}_{attempt.number}"
         with self.server.connect() as connection:
             connection.limit(self.config.write_batch_timeout)
-            return copy_into(connection, staging, name, file, self.config.copy_command_credential)
+            return copy_into(connection, staging, name, file, self.config.copy_command_identity)
 
     def commit(self, handle: bytes, receipts: Sequence[tuple[Split, Receipt]]) -> None:
         staging = Staging.decode(handle)
