@@ -171,6 +171,15 @@ def test_a_named_instance_has_no_address() -> None:
     assert said(end.linked_service) == [("unsupported", "connectionString")]
 
 
+def test_a_query_of_sql_server_may_say_where_its_ranges_belong() -> None:
+    source = {"sqlReaderQuery": "SELECT a FROM t WHERE ?AdfDynamicRangePartitionCondition"}
+    found, end = made("SqlServer", {"server": "h", "database": "d"}, {}, source)
+    assert found.options["query"] == source["sqlReaderQuery"]
+    assert said(end.activity) == []
+    _, end = made("SqlServer", {"server": "h", "database": "d"}, {}, {"sqlReaderQuery": "SELECT ?AdfTabular"})
+    assert said(end.activity) == [("unsupported", "sqlReaderQuery")]
+
+
 def test_reading_from_sql_server() -> None:
     source = {
         "sqlReaderStoredProcedureName": "dbo.p",

@@ -19,6 +19,8 @@ from crossdock import (
     adf_leftovers,
 )
 
+from .ranges import PLACEHOLDER
+
 _ISOLATION = dict.fromkeys(
     ("ReadCommitted", "ReadUncommitted", "RepeatableRead", "Serializable", "Snapshot"), ""
 )
@@ -163,7 +165,7 @@ def _read(end: AdfEnd, options: dict[str, str]) -> None:
     source = end.activity
     if query := source.text("sqlReaderQuery"):
         options["query"] = query
-        if "?Adf" in query:
+        if "?Adf" in query.replace(PLACEHOLDER, ""):
             source.refuse("sqlReaderQuery", "a condition of partitions in a query is not supported")
     if procedure := source.text("sqlReaderStoredProcedureName"):
         options["procedure"] = procedure
