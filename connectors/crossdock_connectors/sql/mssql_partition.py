@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from crossdock import ConfigError
 
@@ -49,9 +49,16 @@ class Key:
         if self.column.type.name == "date":
             return date.fromisoformat(str(value)[:10]).toordinal()
         moment = datetime.fromisoformat(_short(str(value)))
-        if moment.tzinfo:
-            moment = moment.astimezone(UTC).replace(tzinfo=None)
-        return (moment - _EPOCH) // _TICK
+        # As UTC the first and the last moments are of no year that there is.
+        return (moment.replace(tzinfo=None) - _EPOCH - (moment.utcoffset() or timedelta())) // _TICK
+
+    def exists(self, number: int) -> bool:
+        """Whether there is such a value of the type."""
+        if self.column.type.name in WHOLE:
+            return True
+        if self.column.type.name == "date":
+            return 1 <= number <= date.max.toordinal()
+        return 0 <= number <= (datetime.max - _EPOCH) // _TICK
 
     def literal(self, number: int) -> str:
         """The value of a number as SQL."""
@@ -150,7 +157,7 @@ def boundaries(low: int, high: int, wanted: int) -> list[int]:
 
 def conditions(key: Key, bounds: Sequence[int], *, apart: bool = False) -> list[str]:
     """The conditions between boundaries; rows without a key are in the first, or ``apart``."""
-    return predicates(key.sql, [key.literal(bound) for bound in bounds], apart=apart)
+    return predicates(key.sql, [key.literal(bound) for bound in bounds if key.exists(bound)], apart=apart)
 
 
 def physical(found: Partitioning, most: int) -> list[tuple[str, int]]:
