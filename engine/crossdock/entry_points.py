@@ -15,10 +15,14 @@ from importlib import import_module
 from importlib.machinery import PathFinder
 from typing import Any, NamedTuple
 
+from .errors import ConfigError
+
 _INFO = (".dist-info", ".egg-info")
 _ENTRY = re.compile(
     r"(?P<name>[^=]+?)\s*=\s*(?P<module>[\w.]+)\s*(?::\s*(?P<attribute>[\w.]*))?\s*(?:\[.*\])?"
 )
+
+_MODULE = re.compile(r"[\w.]+")
 
 
 class EntryPoint(NamedTuple):
@@ -30,7 +34,12 @@ class EntryPoint(NamedTuple):
     attribute: str
 
     def load(self) -> Any:
-        """Import it; raises whatever the module raises, AttributeError where it has no such attribute."""
+        """Import it; raises whatever the module raises, AttributeError where it has no such attribute.
+
+        Raises ConfigError for a line that says neither.
+        """
+        if not _MODULE.fullmatch(self.module):
+            raise ConfigError(f"its entry point stands for {self.module!r}, not for module:attribute")
         return reduce(getattr, filter(None, self.attribute.split(".")), import_module(self.module))
 
 
@@ -86,6 +95,10 @@ def _read(dist: str, text: str, group: str) -> Iterator[EntryPoint]:
     for line in _section(text.splitlines(), group):
         if match := _ENTRY.fullmatch(line):
             yield EntryPoint(dist, match["name"], match["module"], match["attribute"] or "")
+        else:
+            # Who loads it says by its name what is wrong with it.
+            name, _, text = line.partition("=")
+            yield EntryPoint(dist, name.strip(), text.strip(), "")
 
 
 def _section(lines: Iterable[str], group: str) -> Iterator[str]:

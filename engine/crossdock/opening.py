@@ -14,7 +14,7 @@ from .files.merging import MergedSource
 from .files.selecting import discovered, select
 from .plugins import registry
 from .report import Payload
-from .request import Resolved, SourceEnd, validate_options
+from .request import Resolved, SinkEnd, SourceEnd, validate_options
 from .spi.endpoints import Sink, Source
 from .spi.spec import ConnectorSpec, Location
 from .spi.store import ObjectStore
@@ -96,10 +96,7 @@ def _open_sink(resolved: Resolved) -> Sink[Any]:
             raise ConfigError(f"{spec.name} cannot be written to")
         return spec.open_sink(validate_options(spec.config, end.options, spec.name), Location.parse(end.root))
     store = open_store(spec, end.root, end.options)
-    make = FileTarget
-    if end.stage:
-        from .files.stage import StageTarget as make
-    target = make(store, public_url(end.root), end.name, end.extension, end.replaces)
+    target = _target_class(end)(store, public_url(end.root), end.name, end.extension, end.replaces)
     target.flat = end.settings.copy_behavior == "FlattenHierarchy"
     if resolved.payload == "binary":
         able = spec.capabilities
@@ -109,6 +106,14 @@ def _open_sink(resolved: Resolved) -> Sink[Any]:
 
     file_format = _open_format(end.format, end.format_options)
     return FormatSink(store, file_format, target, end.block, end.digest)
+
+
+def _target_class(end: SinkEnd) -> type[FileTarget]:
+    if not end.stage:
+        return FileTarget
+    from .files.stage import StageTarget
+
+    return StageTarget
 
 
 def _open_format(name: str, options: dict[str, str]) -> Any:

@@ -81,13 +81,13 @@ class OwnStage:
                 assert row.begun is not None  # noqa: S101 - it is done
                 stored = journal.splits(row)
                 receipts = [(each.split, each.receipt) for each in stored if each.receipt is not None]
-                written = self._sink.staged(row.begun.handle, receipts)
+                written = self._sink.written_file(row.begun.handle, receipts)
                 rows = sum(receipt.rows or 0 for _, receipt in receipts)
                 values = _sum([each.digest for each in stored]) if verify else ""
-                info = written.info
+                info, columns = written.info, {field.name: str(field.type) for field in written.schema}
                 yield manifest.Staged(
-                    row.unit.name, info.path, info.size, info.etag, info.modified, rows, written.columns,
-                    written.pieces, values,
+                    row.unit.name, info.path, info.size, info.etag, info.modified, rows, columns,
+                    written.pieces(), values,
                 )  # fmt: skip
             after = page[-1].seq
 

@@ -58,6 +58,12 @@ def test_version_imports_nothing_heavy(environment: dict[str, str]) -> None:
     assert done.stdout.splitlines()[1:] == [""]
 
 
+def test_a_group_alone_shows_its_help(environment: dict[str, str]) -> None:
+    done = crossdock(environment, "stage")
+    assert "Remove a stage" in done.stdout
+    assert (done.stderr, done.returncode) == ("", 2)
+
+
 def test_help_imports_no_engine(environment: dict[str, str]) -> None:
     code = (
         "import sys; from crossdock.cli.main import run; run(['--help']);"

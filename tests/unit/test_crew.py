@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 
 import pytest
 
@@ -47,10 +48,23 @@ def test_where_others_have_the_processor_there_are_the_usual(clock: Clock) -> No
     assert sizes == [8, 12, 12, 24, 24]
 
 
-def test_what_the_system_says_grows_with_time() -> None:
-    before = crew.idle_time()
-    time.sleep(0.05)
-    assert 0 <= crew.idle_time() - before < 60 * (os.cpu_count() or 1)
+@pytest.mark.skipif(not Path("/proc/stat").exists(), reason="the system does not tell")
+def test_idle_time_is_what_the_system_says() -> None:
+    def said() -> float:
+        _, *fields = Path("/proc/stat").read_text().splitlines()[0].split()
+        return (int(fields[3]) + int(fields[4])) / os.sysconf("SC_CLK_TCK")
+
+    before, found = said(), crew.idle_time()
+    assert 0 < before <= found <= said()
+
+
+def test_where_the_system_does_not_tell_it_is_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(name: str) -> int:
+        raise ValueError(name)
+
+    monkeypatch.setattr(os, "sysconf", refuse)
+    before = time.perf_counter()
+    assert before <= crew.idle_time() <= time.perf_counter()
 
 
 def test_a_busy_processor_needs_no_more(clock: Clock) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from crossdock import ConfigError
 from crossdock.entry_points import EntryPoint, entry_points
 
 TEXT = """
@@ -90,3 +91,19 @@ def test_loading(tmp_path: Path) -> None:
     assert EntryPoint("d", "n", "os.path", "").load() is __import__("os").path
     with pytest.raises(AttributeError):
         EntryPoint("d", "n", "os", "no_such_thing").load()
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "text"),
+    [
+        ("mine = not a module", "mine", "not a module"),
+        ("mine", "mine", ""),
+        ("mine = a:b:c", "mine", "a:b:c"),
+    ],
+)
+def test_one_that_is_malformed_fails_by_its_name(tmp_path: Path, line: str, name: str, text: str) -> None:
+    sys.path.append(_install(tmp_path, "our.dist-1.0.dist-info", f"[things]\n{line}\nplain = json\n"))
+    point, plain = entry_points("things")
+    assert (point.name, plain.name) == (name, "plain")
+    with pytest.raises(ConfigError, match=f"stands for {text!r}, not for module:attribute"):
+        point.load()

@@ -25,7 +25,8 @@ def report(error: BaseException, session: Session) -> int:
     elif hasattr(error, "format_message"):  # what typer raises, under whichever class its version has
         # Newer versions of typer let pydantic's prefix through.
         sentence = redacted(error.format_message().replace("Value error, ", "", 1))
-        session.say(f"{sentence}{_see(error)}")
+        if sentence:  # else the help was asked for, by no argument, and is there
+            session.say(f"{sentence}{_see(error)}")
         code, answer = 2, _object(session, "Usage", sentence, "UserError")
     else:
         sentence = redacted(f"internal error: {type(error).__name__}: {error}")

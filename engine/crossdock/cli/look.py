@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,9 @@ from . import failure, options
 from .carrying import warn_of_faults
 from .key_values import key_values
 from .session import Output, Session
+
+if TYPE_CHECKING:
+    from .look_text import Answer
 
 Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="A path or a URL.")]
 
@@ -30,14 +33,13 @@ def _begin(
     return session, {"source_format": source_format, "source_options": key_values(given, "-s")}
 
 
-def _answer(session: Session, found: Any, show: str) -> None:
-    """``show`` is the function of ``look_text`` for people."""
+def _answer(session: Session, found: Answer) -> None:
     if session.json:
         session.show_json(found.output())
         return
-    from . import look_text
+    from .look_text import show
 
-    getattr(look_text, show)(session, found)
+    show(session, found)
 
 
 def test_connection(
@@ -57,7 +59,7 @@ def test_connection(
 
     session, given = _begin(context, "test-connection", source_format, source_option)
     try:
-        _answer(session, interactive.test_connection(address, **given), "connection")
+        _answer(session, interactive.test_connection(address, **given))
     except TransientError as error:
         # That it may work later is no answer to the question whether it works.
         failure.report(error, session)
@@ -85,7 +87,7 @@ def browse(
     from .. import interactive
 
     session, given = _begin(context, "browse", source_format, source_option)
-    _answer(session, interactive.browse(address, limit=limit, after=after, **given), "listing")
+    _answer(session, interactive.browse(address, limit=limit, after=after, **given))
 
 
 def schema(
@@ -104,7 +106,7 @@ def schema(
     from .. import interactive
 
     session, given = _begin(context, "schema", source_format, source_option)
-    _answer(session, interactive.schema(address, **given), "columns")
+    _answer(session, interactive.schema(address, **given))
 
 
 def preview(
@@ -124,4 +126,4 @@ def preview(
     from .. import interactive
 
     session, given = _begin(context, "preview", source_format, source_option)
-    _answer(session, interactive.preview(address, rows=rows, **given), "rows")
+    _answer(session, interactive.preview(address, rows=rows, **given))

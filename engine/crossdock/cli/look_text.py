@@ -20,6 +20,22 @@ _WIDEST = 40
 """Terminal cells that a value of a preview takes."""
 
 
+Answer = ConnectionTest | Listing | TableSchema | Preview
+
+
+def show(session: Session, found: Answer) -> None:
+    """Whatever was found, for people."""
+    match found:
+        case ConnectionTest():
+            connection(session, found)
+        case Listing():
+            listing(session, found)
+        case TableSchema():
+            columns(session, found)
+        case Preview():
+            rows(session, found)
+
+
 def connection(session: Session, found: ConnectionTest) -> None:
     version = f" ({found.version})" if found.version else ""
     user = f" as {found.user}" if found.user else ""

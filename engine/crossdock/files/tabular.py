@@ -272,27 +272,11 @@ class FormatSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"]):
         info, parts = self.store.stat(path), [Written.decode(receipt) for _, receipt in receipts]
         return WrittenFile(self.store, info, self._format(path), schema, parts, self.block)
 
-    def staged(self, handle: bytes, receipts: Sequence[tuple[Split, Receipt]]) -> StagedPieces:
-        """The committed file and the digests of its bytes, for a manifest. Needs ``digest``."""
-        path, _, schema = _unpack(handle)
-        parts = [Written.decode(receipt) for _, receipt in receipts]
-        file = WrittenFile(self.store, self.store.stat(path), self._format(path), schema, parts, self.block)
-        return StagedPieces(file.info, {field.name: str(field.type) for field in schema}, file.pieces())
-
     def notes(self) -> Sequence[str]:
         return self.format.notes()
 
     def close(self) -> None:
         self.store.close()
-
-
-@dataclass(frozen=True, slots=True)
-class StagedPieces:
-    """A file as a manifest has it: lengths and digests of its bytes, in order."""
-
-    info: ObjectInfo
-    columns: dict[str, str]
-    pieces: list[tuple[int, str]]
 
 
 def packed(schema: pa.Schema) -> str:
