@@ -395,6 +395,7 @@ def test_values_of_a_template_come_from_its_parameters_and_variables(tmp_path: P
             "typeProperties": {
                 "host": "[concat(variables('root'), '/it''s')]",
                 "userId": "[[not evaluated]",
+                "encryptedCredential": "[parameters('none')]",
                 "password": {"type": "SecureString", "value": "[parameters('ls_password')]"},
             },
         },
@@ -403,16 +404,25 @@ def test_values_of_a_template_come_from_its_parameters_and_variables(tmp_path: P
     template["parameters"] |= {
         "env": {"type": "string", "defaultValue": "dev"},
         "ls_password": {"type": "secureString"},
+        "none": {"type": "string", "defaultValue": "something"},
     }
     file = tmp_path / "ARMTemplateForFactory.json"
     file.write_text(json.dumps(template))
-    given = {"parameters": {"env": {"value": "prod"}, "factoryName": {"value": "f"}}}
+    given = {
+        "parameters": {
+            "env": {"value": "prod"},
+            "factoryName": {"value": "f"},
+            "none": {"value": ""},
+            "ls_password": {"value": ""},
+        }
+    }
     (tmp_path / "ARMTemplateParametersForFactory.json").write_text(json.dumps(given))
     (found,) = load(file).definitions
     properties = found.read().inner("typeProperties")
     assert found.name == "ls"
     assert (properties["host"], properties["userId"]) == ("/srv/prod/it's", "[not evaluated]")
     assert set(properties["password"]["value"]) == {"*"}
+    assert properties["encryptedCredential"] == ""
 
 
 def test_a_parameter_of_a_template_without_a_value_is_one_error(tmp_path: Path) -> None:

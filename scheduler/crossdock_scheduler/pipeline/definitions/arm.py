@@ -83,10 +83,10 @@ def _parameters(template: Mapping[str, Any], given: Mapping[str, Any]) -> dict[s
     values = {name.lower(): _object(value) for name, value in _object(given.get("parameters", given)).items()}
     for name, declared in _object(template.get("parameters")).items():
         value = values.get(name.lower(), {}).get("value")
-        if value in (None, ""):
+        if value is None:
             value = _object(declared).get("defaultValue")
         secure = str(_object(declared).get("type", "")).lower().startswith("secure")
-        found[name.lower()] = _MASKED if value is None and secure else value
+        found[name.lower()] = _MASKED if value in (None, "") and secure else value
     return found
 
 
