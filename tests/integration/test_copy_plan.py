@@ -355,6 +355,16 @@ def test_the_policy_of_the_activity_is_kept(made: Made) -> None:
     assert (attempts.secure_input, attempts.secure_output) == (True, False)
 
 
+def test_a_policy_that_makes_no_sense_is_an_error(made: Made) -> None:
+    made.policy = {"timeout": "soon", "retry": "often", "secureInput": 1}
+    _, found = made.plan()
+    assert {each.place.path.rpartition(".")[2] for each in found if each.severity == "error"} == {
+        "timeout",
+        "retry",
+        "secureInput",
+    }
+
+
 def test_folders_outside_of_the_allowed_ones_are_errors(made: Made, tmp_path: Path) -> None:
     allowed = Policy(roots=(str(made.data),))
     assert [each.code for each in made.plan(policy=allowed)[1]] == []

@@ -259,6 +259,23 @@ def test_a_secret_that_data_factory_keeps_encrypted_is_to_be_had_first(
     assert "auth" not in found.options
 
 
+@pytest.mark.parametrize(
+    ("span", "seconds"),
+    [("02:00:00", 7200), ("1.00:00:05", 86405), ("0.12:00:00.5", 43200), ("90", 90), (90, 90), (None, None)],
+)
+def test_spans_of_time(span: object, seconds: int | None) -> None:
+    found = AdfProperties({"x": span})
+    assert found.seconds("X") == seconds
+    assert said(found) == []
+
+
+@pytest.mark.parametrize("span", ["two hours", "1:2", "-1", "²", "9" * 5000, ["02:00:00"]])
+def test_what_is_no_span_of_time_is_an_error(span: object) -> None:
+    found, end = made("SqlServer", {}, {"tableName": "t"}, {"queryTimeout": span})
+    assert "query_timeout" not in found.options
+    assert said(end.activity) == [("error", "queryTimeout")]
+
+
 def test_text_without_a_delimiter_is_not_taken_for_text_with_commas() -> None:
     _, end = made("DelimitedText", {}, {"columnDelimiter": "", "compressionCodec": "bzip2"})
     assert said(end.dataset) == [("unsupported", "compressionCodec"), ("unsupported", "columnDelimiter")]

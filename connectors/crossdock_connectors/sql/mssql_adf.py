@@ -173,8 +173,8 @@ def _read(end: AdfEnd, options: dict[str, str]) -> None:
         options["parameters"] = _parameters(parameters)
     if level := source.choice("isolationLevel", {name: name for name in _ISOLATION}):
         options["isolation_level"] = level
-    if (timeout := _seconds(source.text("queryTimeout"))) is not None:
-        options["query_timeout"] = timeout
+    if (timeout := source.seconds("queryTimeout")) is not None:
+        options["query_timeout"] = str(timeout)
     # Data Factory reads in one piece unless it is told otherwise.
     options["partition_option"] = source.choice("partitionOption", _PARTITIONS, "None")
     settings = source.inner("partitionSettings")
@@ -208,8 +208,8 @@ def _write(end: AdfEnd, options: dict[str, str]) -> None:
         options["write_behavior"] = "stored_procedure"
     if (size := sink.whole("writeBatchSize")) is not None:
         options["write_batch_size"] = str(size)
-    if (seconds := _seconds(sink.text("writeBatchTimeout"))) is not None:
-        options["write_batch_timeout"] = seconds
+    if (seconds := sink.seconds("writeBatchTimeout")) is not None:
+        options["write_batch_timeout"] = str(seconds)
     if (lock := sink.flag("sqlWriterUseTableLock")) is not None:
         options["table_lock"] = "true" if lock else "false"
     _fetching(sink, options)
@@ -228,13 +228,3 @@ def _fetching(sink: AdfProperties, options: dict[str, str]) -> None:
 
 def _parameters(value: object) -> str:
     return json.dumps(dict(value)) if isinstance(value, Mapping) else str(value)
-
-
-def _seconds(span: str) -> str | None:
-    """``02:00:00`` in seconds; a day comes before it with a dot."""
-    days, dot, time = span.rpartition(".") if span.count(":") == 2 else ("", "", span)
-    fields = time.split(":")
-    if len(fields) != 3 or not all(each.isdigit() for each in fields) or (dot and not days.isdigit()):
-        return span if span.isdigit() else None
-    hours, minutes, seconds = map(int, fields)
-    return str(((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds)

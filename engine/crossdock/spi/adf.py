@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from .data import WriteMode
 
 Severity = Literal["error", "unsupported", "note"]
+_SPAN = re.compile(r"(?:(?:(\d{1,6})\.)?(\d{1,6}):(\d\d):)?(\d{1,9})(?:\.\d+)?", re.ASCII)
 _PART = re.compile(
     r"""\s*([^=;]+?)\s*=\s*("(?:[^"]|"")*"|'(?:[^']|'')*'|\{(?:[^}]|\}\})*\}|[^;]*?)\s*(?:;|\Z)"""
 )
@@ -123,6 +124,17 @@ class AdfProperties(Mapping[str, Any]):
             return list(value)
         self._wrong(name, "a list of names", value if isinstance(value, Mapping) else None)
         return []
+
+    def seconds(self, name: str) -> int | None:
+        """A span of time, ``1.02:00:00`` with the days first, or a number of seconds."""
+        text = self.text(name)
+        if not text or isinstance(text, AdfComputed):
+            return None
+        if span := _SPAN.fullmatch(text):
+            days, hours, minutes, seconds = (int(each or 0) for each in span.groups())
+            return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+        self._wrong(name, "a span of time such as 02:00:00", text)
+        return None
 
     def choice(self, name: str, among: Mapping[str, str], default: str = "") -> str:
         """What the value stands for in ``among``, in any case; another value cannot be honoured."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,7 +24,6 @@ _ACTIVITY = (
     "state", "onInactiveMarkAs", "policy",
 )  # fmt: skip
 _LOGS = ("logSettings", "logStorageSettings", "redirectIncompatibleRowSettings")
-_SPAN = re.compile(r"(?:(\d+)\.)?(\d+):(\d\d):(\d\d)(?:\.\d+)?")
 _TWELVE_HOURS = 12 * 3600
 
 
@@ -139,7 +137,8 @@ class _Planned:
             self._say("error", "InvalidExpression", str(error), given.path)
             return None
         properties = AdfProperties(evaluated, given.path)
-        attempts = _attempts(AdfProperties(policy, self._whole.where("policy")))
+        tries = AdfProperties(policy, self._whole.where("policy"))
+        attempts = _attempts(tries)
         source = sink = None
         references = self._reference("inputs"), self._reference("outputs")
         if references[1] is not None:
@@ -156,7 +155,7 @@ class _Planned:
             # Its keys are read by connectors that are not there.
             properties.inner("source").ignore_all()
             properties.inner("sink").ignore_all()
-        self._report(properties)
+        self._report(properties, tries)
         return made
 
     def _reference(self, key: str) -> Mapping[str, Any] | None:
@@ -231,9 +230,9 @@ class _Planned:
         for secret in plan.missing:
             self._say("note", "ValueNeeded", f"needs before it runs: {secret}", self._activity.path)
 
-    def _report(self, properties: AdfProperties) -> None:
+    def _report(self, properties: AdfProperties, policy: AdfProperties) -> None:
         place, owner, name = self._pipeline.place, self._pipeline.owner, self._activity.name
-        for remark in properties.remarks():
+        for remark in (*properties.remarks(), *policy.remarks()):
             self._ends.findings.append(of_remark(remark, place, owner, name))
         self._ends.findings.extend(unread(properties, self._pipeline, name))
         for path in self._whole.unread():
@@ -249,10 +248,9 @@ class _Planned:
 
 
 def _attempts(policy: AdfProperties) -> Attempts:
-    span = _SPAN.fullmatch(policy.text("timeout"))
-    days, hours, minutes, seconds = (int(each or 0) for each in span.groups()) if span else (0, 12, 0, 0)
+    timeout = policy.seconds("timeout")
     return Attempts(
-        ((days * 24 + hours) * 60 + minutes) * 60 + seconds,
+        _TWELVE_HOURS if timeout is None else timeout,
         policy.whole("retry") or 0,
         30 if (wait := policy.whole("retryIntervalInSeconds")) is None else wait,
         bool(policy.flag("secureInput")),
