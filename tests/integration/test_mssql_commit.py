@@ -118,3 +118,19 @@ def test_a_script_that_commits(server: SqlServer, rows: Path, monkeypatch: pytes
         copied(server, rows, pre_copy_script=script)
     assert server.run("SELECT id FROM {s}.t") == []
     assert noted == [False]
+
+
+def test_a_default_that_cannot_replace_null(server: SqlServer, rows: Path) -> None:
+    if server.fake is None:
+        server.run("CREATE SEQUENCE {s}.q", "ALTER TABLE {s}.t ADD DEFAULT (NEXT VALUE FOR {s}.q) FOR id")
+    else:
+        server.run("CREATE TABLE {s}.u (id int DEFAULT 7)")
+        with closing(server.fake.database.open()) as direct:
+            direct.execute(
+                "UPDATE \"sys.default_constraints\" SET definition = '(NEXT VALUE FOR q)' "
+                "WHERE parent_object_id = "
+                '(SELECT max(parent_object_id) FROM "sys.default_constraints")'
+            )
+    url = server.url("t" if server.fake is None else "u")
+    with pytest.raises(crossdock.NotSupportedError, match="next value of a sequence"):
+        crossdock.copy(rows, url, mode="append", sink_options={**server.options, "keep_nulls": "false"})

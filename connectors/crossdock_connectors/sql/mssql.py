@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr
@@ -55,10 +56,21 @@ def _parameters(value: Any) -> Any:
             raise ValueError('it is no JSON as {"name": "value"}') from None
     if not isinstance(value, dict):
         return value
-    return {
-        name: each.get("value") if isinstance(each, dict) and each.keys() <= {"value", "type"} else each
-        for name, each in value.items()
-    }
+    return {name: _plain(name, each) for name, each in value.items()}
+
+
+def _plain(name: str, given: Any) -> Any:
+    if not isinstance(given, dict) or not given.keys() <= {"value", "type"}:
+        return given
+    value = given.get("value")
+    if isinstance(value, str) and str(given.get("type")).lower() in ("datetime", "date"):
+        # With a T the server reads it the same, whatever a session's DATEFORMAT is.
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            raise ValueError(f"the moment {name} is not written as 2024-12-31T23:59:59") from None
+        return moment.isoformat(timespec="auto" if moment.microsecond % 1000 else "milliseconds")
+    return value
 
 
 Parameters = Annotated[dict[str, str | int | float | bool | None], BeforeValidator(_parameters)]

@@ -125,6 +125,8 @@ class MssqlSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], BulkLoader, 
         if target.mode is WriteMode.APPEND:
             target_.matched(connection, parts, schema, identity=config.identity_insert)
             target_.keys_of(connection, parts, schema.names, config)
+            if not config.keep_nulls:
+                target_.check_defaults(connection, parts, schema.names)
         else:
             target_.check_replaceable(connection, parts)
             target_.declared(schema)

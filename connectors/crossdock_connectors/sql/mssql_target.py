@@ -14,6 +14,7 @@ from crossdock import (
     ConfigError,
     CrossdockError,
     NotFoundError,
+    NotSupportedError,
     SchemaMismatchError,
     Target,
     TransientError,
@@ -21,7 +22,7 @@ from crossdock import (
 )
 
 from .identifiers import MSSQL
-from .mssql_columns import Column, columns_of, describe, exists, parts_of, primary_key
+from .mssql_columns import Column, columns_of, defaults, describe, exists, parts_of, primary_key
 from .mssql_connection import Connection
 from .mssql_types import declaration
 
@@ -128,6 +129,17 @@ def check_replaceable(connection: Connection, parts: tuple[str, str]) -> None:
             f"{'.'.join(parts)}, so that it cannot be overwritten",
             hint="--mode append with pre_copy_script='DELETE FROM ...' empties it row by row",
         )
+
+
+def check_defaults(connection: Connection, parts: tuple[str, str], names: Sequence[str]) -> None:
+    """Raises NotSupportedError for a default that cannot take the place of a NULL."""
+    lower = {name.lower() for name in names}
+    for name, definition in defaults(connection, parts).items():
+        if name.lower() in lower and "NEXT VALUE FOR" in definition.upper():
+            raise NotSupportedError(
+                f"keep_nulls=false: the default of {name} is the next value of a sequence, which the server "
+                "allows in no expression; leave the column out of the copy"
+            )
 
 
 def check_script(connection: Connection, script: str) -> None:

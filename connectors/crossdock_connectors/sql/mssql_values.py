@@ -16,7 +16,7 @@ _INTEGERS = {"tinyint": pa.uint8(), "smallint": pa.int16(), "int": pa.int32(), "
 _TEXTS = ("char", "varchar", "nchar", "nvarchar", "text", "ntext", "xml", "uniqueidentifier")
 _MONEY = {"money": Decimal("922337203685477.5807"), "smallmoney": Decimal("214748.3647")}
 _DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
-_GUID = r"^\{?[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}\}?$"
+_GUID = r"^[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}\z"
 # Milliseconds of datetime are thirds of a hundredth; before 1970 the remainder is negative.
 _THIRDS = (0, 3000, 7000, -3000, -7000)
 
@@ -150,7 +150,7 @@ def _check_money(values: pa.Array, name: str, target: Type) -> None:
 def _check_text(values: pa.Array, name: str, target: Type) -> None:
     if target.name == "uniqueidentifier":
         if not pc.all(pc.match_substring_regex(values, _GUID), min_count=0).as_py():
-            raise DataError(f"column {name!r} has a text that is no uniqueidentifier")
+            raise DataError(f"column {name!r} has a text that is no uniqueidentifier, without braces")
         return
     narrow = target.name in ("char", "varchar", "text")
     if narrow and not pc.all(pc.string_is_ascii(values), min_count=0).as_py():
