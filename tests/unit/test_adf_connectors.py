@@ -302,6 +302,27 @@ def test_postgres() -> None:
     assert (older.address, plain(older)) == ("postgresql://u@h:1/d", {"password": "p"})
 
 
+def test_postgres_reads_ranges_of_the_column_that_is_named() -> None:
+    source = {
+        "query": "SELECT * FROM t WHERE ?AdfDynamicRangePartitionCondition",
+        "partitionOption": "DynamicRange",
+        "partitionSettings": {
+            "partitionColumnName": "id", "partitionLowerBound": "1", "partitionUpperBound": 9,
+            "partitionNames": ["p1"],
+        },
+    }  # fmt: skip
+    found, end = made("AzurePostgreSql", {}, {}, source)
+    assert found.options == {
+        "query": source["query"], "partition_column": "id", "partition_lower_bound": "1",
+        "partition_upper_bound": "9",
+    }  # fmt: skip
+    assert said(end.activity) == []
+    # Which partitions are read would make a difference to the data.
+    assert [each.rpartition(".")[2] for each in end.activity.unread()] == ["partitionNames"]
+    found, _ = made("AzurePostgreSql", {}, {}, source | {"partitionOption": "None"})
+    assert found.options == {"query": source["query"]}
+
+
 def test_odbc_by_the_name_of_a_data_source() -> None:
     service = {"connectionString": "DSN=shop;Extra=1", "userName": "u", "authenticationType": "Basic"}
     found, end = made("Odbc", service, {"tableName": "t"})

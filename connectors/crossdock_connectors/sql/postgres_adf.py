@@ -18,6 +18,12 @@ from crossdock import (
 
 _SSL = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _METHODS = {"BulkInsert": "insert", "CopyCommand": "insert", "Upsert": "upsert"}
+_PARTITIONS = {name: name for name in ("None", "PhysicalPartitionsOfTable", "DynamicRange")}
+_RANGE = {
+    "partitionColumnName": "partition_column",
+    "partitionLowerBound": "partition_lower_bound",
+    "partitionUpperBound": "partition_upper_bound",
+}
 _TUNING = (
     "pooling",
     "connectionTimeout",
@@ -96,8 +102,14 @@ def _quoted(name: str) -> str:
 def _read(end: AdfEnd, options: dict[str, str]) -> None:
     if query := end.activity.text("query"):
         options["query"] = query
-    if end.activity.choice("partitionOption", {"None": ""}) or end.activity.inner("partitionSettings"):
-        end.activity.refuse("partitionSettings", "places in the table's file are read in parallel", "note")
+    option = end.activity.choice("partitionOption", _PARTITIONS)
+    settings = end.activity.inner("partitionSettings")
+    for name, wanted in _RANGE.items():
+        value = settings.text(name)
+        if value and option == "DynamicRange":
+            options[wanted] = value
+    if option == "PhysicalPartitionsOfTable":
+        end.activity.refuse("partitionOption", "places in the table's files are read in parallel", "note")
 
 
 def _mode(end: AdfEnd) -> WriteMode | None:
