@@ -12,7 +12,7 @@ from crossdock import ConfigError, CrossdockError
 
 from .mssql_connection import Connection, Server, ended_by_limit
 from .mssql_errors import by_text
-from .odbc_drivers import check_driver, odbc, quoted
+from .odbc_drivers import check_driver, is_freetds, odbc, quoted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,10 +39,6 @@ def connection_string(driver: str, settings: Mapping[str, str]) -> str:
         for key in ("Encrypt", "TrustServerCertificate", "ConnectRetryCount"):
             del found[key]
     return "".join(f"{key}={quoted(value, driver, key)};" for key, value in found.items())
-
-
-def is_freetds(driver: str) -> bool:
-    return "tds" in driver.lower()
 
 
 class DriverConnection(Connection):

@@ -20,7 +20,6 @@ _DOUBLED = re.compile(r"msodbcsql|psqlodbc|ODBC Driver \d+ for SQL Server|Postgr
 # Attributes of drivers that load what the value names, or look for it there.
 _LOADING = re.compile(r"dll$|plugin|loadext|extension|library|libname|instlib|gssclient|jvm|classpath")
 _LIBRARY = re.compile(r"(?!\w+://).*[/\\].*\.(so|dll|dylib)(\.\d+)*(?=$|[\s,;:])", re.DOTALL | re.IGNORECASE)
-_FREETDS = re.compile(r"tds", re.IGNORECASE)
 INSTALL = (
     "the ODBC driver manager libodbc is not installed; apt-get install unixodbc (Debian, Ubuntu), "
     "dnf install unixODBC (RHEL, Fedora) or brew install unixodbc (macOS) does that"
@@ -49,10 +48,15 @@ def quoted(value: str, driver: str, key: str) -> str:
     if "}" not in value or _DOUBLED.search(driver):
         return "{" + value.replace("}", "}}") + "}"
     # FreeTDS looks for the first "};" and doubles nothing; others may end at the first brace.
-    tds = _FREETDS.search(driver)
+    tds = is_freetds(driver)
     if "};" in value if tds else re.search(r"\}.*;", value, re.DOTALL):
         raise ConfigError(f"the attribute {key} has a }} before a ;, which the driver {driver} may misread")
     return "{" + (value if tds else value.replace("}", "}}")) + "}"
+
+
+def is_freetds(driver: str) -> bool:
+    """By its name in odbcinst.ini, the name that it gives itself, or its path."""
+    return "tds" in driver.lower()
 
 
 def check_driver(driver: str, installed: list[str]) -> None:

@@ -7,30 +7,24 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from crossdock import NotFoundError, PlanHint, Source, Split, Unit, UnitPage
+from crossdock import NotFoundError, PlanHint, Split, Unit
 
+from ..readback import WrittenSource
 from .odbc_catalog import Name
 from .odbc_connection import BATCH_BYTES, Database
 from .odbc_source import batches, pack, plan_of, relation_of, unpack
 from .odbc_staging import Loaded, Staging
-from .odbc_types import cast
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class StagedSource(Source["pa.RecordBatch"]):
-    """What the receipts of one unit stand for: one split per receipt, under the schema that was written."""
+class StagedSource(WrittenSource):
+    """One split per receipt."""
 
     def __init__(self, database: Database, staging: Staging, loaded: Sequence[Loaded]) -> None:
+        super().__init__(staging.name.table, staging.schema)
         self._database, self._staging, self._loaded = database, staging, loaded
-
-    def units(self, after: bytes | None = None) -> Iterator[UnitPage]:
-        if after is None:
-            yield UnitPage((Unit(self._staging.name.table),))
-
-    def schema(self, unit: Unit) -> pa.Schema:
-        return self._staging.schema
 
     def plan(self, unit: Unit, hint: PlanHint) -> Iterator[Split]:
         filled = [each for each in self._loaded if each.rows]
@@ -48,16 +42,9 @@ class StagedSource(Source["pa.RecordBatch"]):
             yield Split(unit.name, index, token, each.rows, memory=4 * BATCH_BYTES)
 
     @contextmanager
-    def read(self, split: Split) -> Iterator[Iterator[pa.RecordBatch]]:
+    def stored(self, split: Split) -> Iterator[Iterator[pa.RecordBatch]]:
         with self._database.rows() as rows:
-            yield map(self._as_written, batches(self._database, rows, unpack(split.token)))
-
-    def _as_written(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        import pyarrow as pa
-
-        schema = self._staging.schema
-        pairs = zip(batch.columns, schema, strict=True)
-        return pa.RecordBatch.from_arrays([cast(v, c.type, c.name) for v, c in pairs], schema=schema)
+            yield batches(self._database, rows, unpack(split.token))
 
     def close(self) -> None:
         """Connections last as long as what they are for."""

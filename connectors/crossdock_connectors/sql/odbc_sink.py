@@ -37,6 +37,7 @@ from . import odbc_catalog as catalog
 from . import odbc_staging as staging_
 from .odbc_catalog import PREFIX, Name
 from .odbc_connection import Connection, Database, Rows
+from .odbc_drivers import is_freetds
 from .odbc_readback import StagedSource
 from .odbc_staging import Into, Loaded, Staging
 from .odbc_types import GUID, check_names, convert, keeps, only_ascii, stored
@@ -80,7 +81,7 @@ class OdbcSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], Cancellable):
 
     def check(self, unit: Unit, target: Target) -> None:
         name, schema, traits = self._name(unit), _schema(target), self.database.traits
-        if "tdsodbc" in traits.driver.lower():
+        if is_freetds(traits.driver):
             raise NotSupportedError(
                 f"the driver {traits.driver} breaks down on arrays of parameters; write with Microsoft's "
                 "driver, or with the connector mssql"

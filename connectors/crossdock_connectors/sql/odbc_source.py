@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from .odbc import OdbcConfig
 
 _VERSION = 1
-_PAGE = 1000
 _PER_WORKER = 4
 _ISOLATION = {"ReadCommitted": "READ COMMITTED", "ReadUncommitted": "READ UNCOMMITTED",
               "RepeatableRead": "REPEATABLE READ", "Serializable": "SERIALIZABLE"}  # fmt: skip
@@ -102,10 +101,7 @@ class OdbcSource(Source["pa.RecordBatch"], Cancellable, Browsable):
             raise NotFoundError(f"{self.database.where} has no tables{inside}")
         names = sorted(catalog.unit_name(name, home) for name in found)
         names = [name for name in names if after is None or name > after.decode()]
-        for at in range(0, len(names), _PAGE):
-            page = names[at : at + _PAGE]
-            more = at + _PAGE < len(names)
-            yield UnitPage(tuple(map(Unit, page)), page[-1].encode() if more else None)
+        yield from UnitPage.of(names)
 
     def _unit_name(self) -> str:
         if self.query:
