@@ -98,8 +98,11 @@ def test_the_column_of_ranges_is_found(server: SqlServer) -> None:
     )
     server.run("CREATE TABLE {s}.b (id nvarchar(9) NOT NULL PRIMARY KEY)")
     hint = PlanHint(parallel=3, max_splits=3)
-    found = parts(source(server, "a", partition_option="DynamicRange"), hint)
-    assert [part["id"].to_pylist() for part in found] == [[1], [2], [3]]
+    cut, whole = (source(server, "a", partition_option=option) for option in ("DynamicRange", "None"))
+    assert [part["id"].to_pylist() for part in parts(cut, hint)] == [[1], [2], [3]]
+    assert any("one snapshot" in note for note in cut.notes())
+    assert len(parts(whole, hint)) == 1
+    assert not any("one snapshot" in note for note in whole.notes())
     with pytest.raises(ConfigError, match="partition_column"):
         parts(source(server, "b", partition_option="DynamicRange"), hint)
     with pytest.raises(ConfigError, match="only whole numbers"):

@@ -77,6 +77,7 @@ class MssqlSource(Source["pa.RecordBatch"], Cancellable, Browsable):
     config: MssqlConfig
     table: str = ""
     _cancelled: bool = False
+    _in_ranges: bool = False
 
     def __post_init__(self) -> None:
         one_select(self.config.query, t_sql=True)
@@ -182,6 +183,7 @@ class MssqlSource(Source["pa.RecordBatch"], Cancellable, Browsable):
         with self._connect() as connection:
             relation = self._relation(connection, unit)
             pieces = self._pieces(connection, relation, hint)
+        self._in_ranges |= len(pieces) > 1
         for index, (condition, weight) in enumerate(pieces):
             token = pack(relation.name, relation.select(condition), relation.columns, hint.first_rows)
             yield Split(unit.name, index, token, max(1, weight), memory=4 * _BATCH)
@@ -269,7 +271,9 @@ class MssqlSource(Source["pa.RecordBatch"], Cancellable, Browsable):
                 yield batches
 
     def notes(self) -> Sequence[str]:
-        return self.server.notes
+        if not self._in_ranges:
+            return self.server.notes
+        return [*self.server.notes, "the splits were not read in one snapshot: each is a SELECT of its own"]
 
     def close(self) -> None:
         """Connections last as long as what they are for."""
