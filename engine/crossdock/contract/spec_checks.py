@@ -55,7 +55,8 @@ def _config(spec: ConnectorSpec) -> None:
 def _secrets(spec: ConnectorSpec) -> None:
     for name, field in spec.config.model_fields.items():
         # The path of a file that holds one is none, nor is a choice among known words.
-        if _SECRET.search(name) and not name.endswith("_file") and get_origin(field.annotation) is not Literal:
+        harmless = name.endswith("_file") or get_origin(field.annotation) is Literal
+        if _SECRET.search(name) and not harmless:
             assert _holds_secret(field.annotation), f"the option {name!r} looks secret: make it a SecretStr"
 
 
