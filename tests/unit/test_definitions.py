@@ -1,4 +1,4 @@
-"""Reading definitions: folders, ARM templates, single files, and what is wrong with them."""
+"""Reading definitions: folders, single files, and what is wrong with them."""
 
 from __future__ import annotations
 
@@ -9,52 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from definition_samples import SAMPLE, change, errors, only, put, wait
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossdock import ConfigError, NotFoundError
 from crossdock_scheduler.pipeline.checks import check
-from crossdock_scheduler.pipeline.definitions import Factory, Finding, load
+from crossdock_scheduler.pipeline.definitions import load
 from crossdock_scheduler.pipeline.definitions.activities import activities
 from crossdock_scheduler.pipeline.definitions.links import links
-
-SAMPLE = Path(__file__).parents[1] / "factories" / "sample"
 
 
 @pytest.fixture
 def sample(tmp_path: Path) -> Path:
     return Path(shutil.copytree(SAMPLE, tmp_path / "factory"))
-
-
-def put(root: Path, kind: str, name: str, properties: dict[str, Any]) -> Path:
-    file = root / kind / f"{name}.json"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps({"name": name, "properties": properties}))
-    return file
-
-
-def change(file: Path, *keys: str | int, to: Any) -> None:
-    value = json.loads(file.read_text())
-    inner = value
-    for key in keys[:-1]:
-        inner = inner[key]
-    inner[keys[-1]] = to
-    file.write_text(json.dumps(value))
-
-
-def errors(root: Path) -> list[Finding]:
-    return [each for each in check(load(root)) if each.severity == "error"]
-
-
-def only(root: Path) -> Finding:
-    found = errors(root)
-    assert len(found) == 1, [str(each) for each in found]
-    return found[0]
-
-
-def wait(name: str, *after: str) -> dict[str, Any]:
-    depends = [{"activity": each, "dependencyConditions": ["Succeeded"]} for each in after]
-    return {"name": name, "type": "Wait", "dependsOn": depends, "typeProperties": {"waitTimeInSeconds": 1}}
 
 
 def test_the_sample_loads_whole_and_has_no_error() -> None:
@@ -336,123 +304,6 @@ def test_what_may_be_inside_of_what(tmp_path: Path, outer: str, inner: str) -> N
     loop, branch = ("ForEach", "Until"), ("IfCondition", "Switch")
     allowed = inner == "Wait" or (outer in loop and inner in branch)
     assert [each.code for each in errors(tmp_path)] == ([] if allowed else ["Nesting"])
-
-
-def arm(resources: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
-    parameters = {"factoryName": {"type": "string"}}
-    return {
-        "$schema": "x",
-        "contentVersion": "1.0.0.0",
-        "parameters": parameters,
-        "resources": resources,
-    } | more
-
-
-def resources_of(root: Path) -> list[dict[str, Any]]:
-    """The folder as an export has it."""
-    found = []
-    for file in sorted(root.glob("*/*.json")):
-        value = json.loads(file.read_text())
-        name = f"[concat(parameters('factoryName'), '/{value['name']}')]"
-        kind = f"Microsoft.DataFactory/factories/{file.parent.name}s"
-        if file.parent.name == "factory":
-            name, kind = "[parameters('factoryName')]", "Microsoft.DataFactory/factories"
-        found.append(
-            {
-                "name": name,
-                "type": kind.replace("credentials", "Credentials"),
-                "properties": value["properties"],
-            }
-        )
-    return found
-
-
-def test_a_template_is_the_same_factory_as_the_folder(tmp_path: Path) -> None:
-    file = tmp_path / "ARMTemplateForFactory.json"
-    file.write_text(json.dumps(arm(resources_of(SAMPLE))))
-    found, wanted = load(file), load(SAMPLE)
-
-    def bare(factory: Factory) -> set[tuple[str, str, str]]:
-        return {
-            (
-                each.kind,
-                each.name if each.kind != "factory" else "",
-                json.dumps(each.properties, sort_keys=True),
-            )
-            for each in factory.definitions
-        }
-
-    assert bare(found) == bare(wanted)
-    assert [each for each in check(found) if each.severity == "error"] == []
-
-
-def test_values_of_a_template_come_from_its_parameters_and_variables(tmp_path: Path) -> None:
-    service = {
-        "name": "[concat(parameters('factoryName'), '/ls')]",
-        "type": "Microsoft.Synapse/workspaces/linkedServices",
-        "properties": {
-            "type": "FileServer",
-            "typeProperties": {
-                "host": "[concat(variables('root'), '/it''s')]",
-                "userId": "[[not evaluated]",
-                "encryptedCredential": "[parameters('none')]",
-                "password": {"type": "SecureString", "value": "[parameters('ls_password')]"},
-            },
-        },
-    }
-    template = arm([service], variables={"root": "[concat('/srv/', parameters('env'))]"})
-    template["parameters"] |= {
-        "env": {"type": "string", "defaultValue": "dev"},
-        "ls_password": {"type": "secureString"},
-        "none": {"type": "string", "defaultValue": "something"},
-    }
-    file = tmp_path / "ARMTemplateForFactory.json"
-    file.write_text(json.dumps(template))
-    given = {
-        "parameters": {
-            "env": {"value": "prod"},
-            "factoryName": {"value": "f"},
-            "none": {"value": ""},
-            "ls_password": {"value": ""},
-        }
-    }
-    (tmp_path / "ARMTemplateParametersForFactory.json").write_text(json.dumps(given))
-    (found,) = load(file).definitions
-    properties = found.read().inner("typeProperties")
-    assert found.name == "ls"
-    assert (properties["host"], properties["userId"]) == ("/srv/prod/it's", "[not evaluated]")
-    assert set(properties["password"]["value"]) == {"*"}
-    assert properties["encryptedCredential"] == ""
-
-
-def test_a_parameter_of_a_template_without_a_value_is_one_error(tmp_path: Path) -> None:
-    reference = {"referenceName": "[concat('x', parameters('store'))]", "type": "LinkedServiceReference"}
-    resources = [
-        {
-            "name": f"[concat(parameters('factoryName'), '/{name}')]",
-            "type": "Microsoft.DataFactory/factories/datasets",
-            "properties": {"type": "Binary", "linkedServiceName": reference, "typeProperties": {}},
-        }
-        for name in ("a", "b")
-    ]
-    template = arm(resources)
-    template["parameters"] |= {"store": {"type": "string"}}
-    file = tmp_path / "template.json"
-    file.write_text(json.dumps(template))
-    assert [each.name for each in load(file).definitions] == ["a", "b"]
-    found = only(file)
-    assert found.message == "the parameter 'store' of the template has no value; give a file of parameters"
-
-
-def test_a_template_that_names_no_parameter_is_an_error(tmp_path: Path) -> None:
-    resource = {
-        "name": "[parameters('nam')]",
-        "type": "Microsoft.DataFactory/factories/datasets",
-        "properties": {},
-    }
-    file = tmp_path / "template.json"
-    file.write_text(json.dumps(arm([resource])))
-    assert only(file).message == "the template has no parameter 'nam'"
 
 
 @pytest.mark.parametrize(
