@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,24 @@ import pyarrow as pa
 import pytest
 
 import crossdock
+
+
+def stops(after: float, copy: Callable[[threading.Event], object]) -> float:
+    """Seconds from the wish to stop, ``after`` seconds of the copy, to the end of the run."""
+    cancel, wished = threading.Event(), []
+
+    def wish() -> None:
+        wished.append(time.monotonic())
+        cancel.set()
+
+    timer = threading.Timer(after, wish)
+    timer.start()
+    try:
+        with pytest.raises(crossdock.CancelledError):
+            copy(cancel)
+    finally:
+        timer.join()
+    return time.monotonic() - wished[0]
 
 
 class Record:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from observing import stops
 from tests.servers.sql_server import SqlServer
 
 import crossdock
@@ -43,24 +44,6 @@ def locked(server: SqlServer, table: str, part: str) -> Iterator[None]:
         other.run("ROLLBACK TRANSACTION")
 
 
-def stops(copy: Callable[[threading.Event], object]) -> float:
-    """Seconds from the wish to stop to the end of the run."""
-    cancel, wished = threading.Event(), []
-
-    def wish() -> None:
-        wished.append(time.monotonic())
-        cancel.set()
-
-    timer = threading.Timer(3, wish)
-    timer.start()
-    try:
-        with pytest.raises(crossdock.CancelledError):
-            copy(cancel)
-    finally:
-        timer.join()
-    return time.monotonic() - wished[0]
-
-
 @pytest.fixture
 def table(server: SqlServer) -> SqlServer:
     server.run("CREATE TABLE {s}.t (id int)", "INSERT INTO {s}.t (id) VALUES (1)")
@@ -78,9 +61,10 @@ def test_while_reading_waits_for_a_lock(table: SqlServer, tmp_path: Path) -> Non
     given = {**table.options, "isolation_level": "Serializable"}
     with locked(table, "t", "SELECT [id] FROM"):
         took = stops(
+            3,
             lambda cancel: crossdock.copy(
                 table.url("t"), tmp_path / "t.parquet", cancel=cancel, source_options=given
-            )
+            ),
         )
     assert took < 3
 
@@ -93,7 +77,7 @@ def test_while_the_commit_waits_for_a_lock(table: SqlServer, rows: Path) -> None
                               sink_options=table.options)  # fmt: skip
 
     with locked(table, "t", "INSERT INTO"):
-        assert stops(copy) < 3
+        assert stops(3, copy) < 3
     assert table.run("SELECT COUNT(*) AS n FROM {s}.t") == [(1,)]
     crossdock.resume("r")
     assert table.run("SELECT COUNT(*) AS n, COUNT(DISTINCT id) AS m FROM {s}.t") == [(1001, 1000)]
@@ -104,9 +88,10 @@ def test_while_a_bulk_copy_waits_for_a_lock(table: SqlServer, rows: Path) -> Non
     options = {**table.options, "delivery": "at-least-once"}
     with locked(table, "t", "INSERT BULK"):
         took = stops(
+            3,
             lambda cancel: crossdock.copy(
                 rows, table.url("t"), mode="append", cancel=cancel, sink_options=options
-            )
+            ),
         )
     assert took < 3
     assert table.run("SELECT COUNT(*) AS n FROM {s}.t") == [(1,)]

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from observing import stops
 from postgres_rows import ROWS, locked, sql, stored
 
 import crossdock
@@ -18,41 +16,25 @@ from crossdock import api
 
 
 class TestStopping:
-    def stops(self, copy: Callable[[threading.Event], object]) -> float:
-        """Seconds from the wish to stop to the end of the run."""
-        cancel, wished = threading.Event(), []
-
-        def wish() -> None:
-            wished.append(time.monotonic())
-            cancel.set()
-
-        timer = threading.Timer(1.5, wish)
-        timer.start()
-        try:
-            with pytest.raises(crossdock.CancelledError):
-                copy(cancel)
-        finally:
-            timer.join()
-        return time.monotonic() - wished[0]
-
     def test_while_planning_waits_for_a_lock(self, filled: str, tmp_path: Path) -> None:
         with locked(filled, "numbers"):
-            took = self.stops(
-                lambda cancel: crossdock.copy(f"{filled}#numbers", tmp_path / "n.parquet", cancel=cancel)
+            took = stops(
+                1.5, lambda cancel: crossdock.copy(f"{filled}#numbers", tmp_path / "n.parquet", cancel=cancel)
             )
         assert took < 3
 
     def test_while_the_commit_waits_for_a_lock(self, database: str) -> None:
         sql(database, "CREATE TABLE t (id bigint, word text, value float8)")
         with locked(database, "t"):
-            took = self.stops(
+            took = stops(
+                1.5,
                 lambda cancel: crossdock.copy(
                     "rows://here",
                     f"{database}#t",
                     mode="append",
                     cancel=cancel,
                     run_id="r",
-                )
+                ),
             )
             assert took < 3
         api.resume("r")

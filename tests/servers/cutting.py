@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
+from .forwarding import listening
+
 
 @dataclass
 class Cutting:
@@ -22,24 +24,9 @@ class Cutting:
 @contextmanager
 def cutting(port: int, after: int, times: int = 1) -> Iterator[Cutting]:
     """Connect whoever asks to ``port``. Only a connection that carries more than ``after`` bytes is cut."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        found = Cutting(listener.getsockname()[1], after, times)
-        thread = threading.Thread(target=_accept, args=(listener, found, port), daemon=True)
-        thread.start()
-        try:
-            yield found
-        finally:
-            listener.shutdown(socket.SHUT_RDWR)
-            thread.join(20)
-
-
-def _accept(listener: socket.socket, found: Cutting, port: int) -> None:
-    while True:
-        try:
-            client, _ = listener.accept()
-        except OSError:
-            return
-        threading.Thread(target=_serve, args=(client, found, port), daemon=True).start()
+    found = Cutting(0, after, times)
+    with listening(lambda client: _serve(client, found, port)) as found.port:
+        yield found
 
 
 def _serve(client: socket.socket, found: Cutting, port: int) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import select
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+
+from .forwarding import listening
 
 
 @dataclass
@@ -25,24 +26,9 @@ class Tunnel:
 @contextmanager
 def tunnel(port: int) -> Iterator[Tunnel]:
     """Connect whoever asks to ``port``."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        found = Tunnel(listener.getsockname()[1])
-        thread = threading.Thread(target=_accept, args=(listener, found, port), daemon=True)
-        thread.start()
-        try:
-            yield found
-        finally:
-            listener.shutdown(socket.SHUT_RDWR)
-            thread.join(20)
-
-
-def _accept(listener: socket.socket, found: Tunnel, port: int) -> None:
-    while True:
-        try:
-            client, _ = listener.accept()
-        except OSError:
-            return
-        threading.Thread(target=_serve, args=(client, found, port), daemon=True).start()
+    found = Tunnel(0)
+    with listening(lambda client: _serve(client, found, port)) as found.port:
+        yield found
 
 
 def _serve(client: socket.socket, found: Tunnel, port: int) -> None:

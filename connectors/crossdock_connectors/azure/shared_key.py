@@ -31,7 +31,7 @@ def _sorting_once(sdk: ModuleType) -> Any:
         return policy
     orders: dict[tuple[str, ...], list[str]] = {}
 
-    class SortingOnce(policy):  # type: ignore[misc]
+    class SortingOnce(policy):  # type: ignore[misc] # the base is known at run time only
         @staticmethod
         def _get_canonicalized_headers(request: Any) -> str:
             values = {

@@ -150,7 +150,7 @@ def plain_values(column: pa.Array) -> list[Any]:
     kind = column.type
     if pa.types.is_temporal(kind):
         width = pa.int32() if kind.bit_width == 32 else pa.int64()
-        return column.view(width).to_pylist()  # type: ignore[no-any-return]
+        return list(column.view(width).to_pylist())
     if pa.types.is_decimal(kind):
         width = kind.byte_width
         words = column.view(pa.binary(width)).to_pylist()
@@ -159,7 +159,7 @@ def plain_values(column: pa.Array) -> list[Any]:
         flat = iter(plain_values(column.flatten()))
         lengths = column.value_lengths().to_pylist()
         return [None if n is None else [next(flat) for _ in range(n)] for n in lengths]
-    return column.to_pylist()  # type: ignore[no-any-return]
+    return list(column.to_pylist())
 
 
 def _shortest(word: bytes) -> bytes:

@@ -26,6 +26,11 @@ class WatchedFile:
         self.error: BaseException | None = None
         self.remembered: list[tuple[int, pa.Buffer]] | None = None
 
+    def reraise(self) -> None:
+        """Raise what the file object raised, if it did: it came before whatever a library made of it."""
+        if self.error is not None:
+            raise self.error
+
     def recall(self, start: int, size: int) -> bytes:
         """Up to ``size`` bytes at ``start``, of what is remembered."""
         for offset, buffer in self.remembered or ():

@@ -8,7 +8,6 @@ import re
 import zipfile
 import zlib
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -16,19 +15,14 @@ import pyarrow as pa
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, PasswordError
 
 from crossdock import (
-    ByteSink,
     ConfigError,
     DataError,
-    FileFormat,
-    FormatWriter,
-    NotSupportedError,
     ObjectInfo,
-    Piece,
-    PlanHint,
 )
 
 from .column_types import apply_types, did_you_mean, parse_types
 from .excel import column_number, corners
+from .read_only import ReadOnlyFormat
 
 if TYPE_CHECKING:
     from .excel import ExcelConfig
@@ -50,11 +44,12 @@ _DAMAGE = (
 _MOST_CELLS = 32 << 20
 _CELL = re.compile(rb"""\sr\s*=\s*["'](?:([A-Za-z]{1,3})([0-9]{1,7})["']|[^"']*&)""")
 _NAME_ROOM = 64
-_READ_ONLY = "Excel workbooks are only read; choose another sink format, such as delimited or parquet"
 
 
-class ExcelFormat(FileFormat):
+class ExcelFormat(ReadOnlyFormat):
     """A workbook is one piece."""
+
+    refusal = "Excel workbooks are only read; choose another sink format, such as delimited or parquet"
 
     def __init__(self, config: ExcelConfig) -> None:
         self._config = config
@@ -70,28 +65,10 @@ class ExcelFormat(FileFormat):
         schema = pa.schema([(name, _type(kind)) for name, kind in zip(names, kinds, strict=True)])
         return apply_types(schema, self._types, info.path)
 
-    def plan(
-        self, file: io.RawIOBase, info: ObjectInfo, hint: PlanHint, target_bytes: int
-    ) -> Iterator[Piece]:
-        yield Piece(b"1", max(info.size, 1), min(_UNPACKED, 20 * info.size + (16 << 20)))
+    def memory(self, info: ObjectInfo) -> int:
+        return min(_UNPACKED, 20 * info.size + (16 << 20))
 
-    @contextmanager
-    def read(
-        self, file: io.RawIOBase, info: ObjectInfo, token: bytes, schema: pa.Schema
-    ) -> Iterator[Iterator[pa.RecordBatch]]:
-        batches = self._batches(file, info, schema)
-        try:
-            yield batches
-        finally:
-            batches.close()
-
-    def writer(self, out: ByteSink, schema: pa.Schema) -> FormatWriter:
-        raise NotSupportedError(_READ_ONLY)
-
-    def check(self, schema: pa.Schema) -> None:
-        raise NotSupportedError(_READ_ONLY)
-
-    def _batches(
+    def batches(
         self, file: io.RawIOBase, info: ObjectInfo, schema: pa.Schema
     ) -> Generator[pa.RecordBatch, None, None]:
         names, rows = self._table(file, info)

@@ -38,7 +38,7 @@ class JsonLinesFormat(FileFormat):
         self._path = path
         self._types = parse_types(config.types)
         # Text of some encodings begins with a mark, which may stand at the start of the file only.
-        self.joinable = config.file_pattern == "setOfObjects" and config.encoding == "utf-8"  # type: ignore[misc]
+        self.joinable = config.file_pattern == "setOfObjects" and config.encoding == "utf-8"
         self._uncut: list[tuple[str, str]] = []
 
     def for_path(self, path: str) -> JsonLinesFormat:

@@ -136,8 +136,7 @@ def _damage(info: ObjectInfo, file: WatchedFile) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if file.error is not None:
-            raise file.error  # noqa: B904 - it came first, and keeps the cause that it has
+        file.reraise()
         if not isinstance(error, _DAMAGE):
             raise
         said = first_line(error)

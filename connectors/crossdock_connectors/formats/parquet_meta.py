@@ -91,11 +91,10 @@ def damage(info: ObjectInfo, file: WatchedFile | None = None) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        own = file.error if file is not None else None
-        if own is error or not (own is not None or isinstance(error, _DAMAGE)):
+        if file is not None:
+            file.reraise()
+        if not isinstance(error, _DAMAGE):
             raise
-        if own is not None:
-            raise own  # noqa: B904 - it came first, and keeps the cause that it has
         if "decrypt" in str(error).lower():
             raise _encrypted(info, str(error)) from error
         raise _damaged(info, f"{type(error).__name__}: {error}") from error

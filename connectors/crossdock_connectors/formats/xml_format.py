@@ -6,26 +6,20 @@ import gzip
 import io
 import zlib
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from lxml import etree
 
 from crossdock import (
-    ByteSink,
     ConfigError,
     DataError,
-    FileFormat,
-    FormatWriter,
-    NotSupportedError,
     ObjectInfo,
-    Piece,
-    PlanHint,
     ShortReadError,
 )
 
 from .column_types import parse_types
+from .read_only import ReadOnlyFormat
 
 if TYPE_CHECKING:
     from .xml import XmlConfig
@@ -38,11 +32,12 @@ _BYTES = 8 << 20
 LARGEST_ROW = 16 << 20
 _MAX_COLUMNS = 10_000
 _MEMORY = 128 << 20
-_READ_ONLY = "XML is only read; choose another sink format, such as delimited or jsonlines"
 
 
-class XmlFormat(FileFormat):
+class XmlFormat(ReadOnlyFormat):
     """A file is one piece. Columns are named by path below the row: ``@id``, ``buyer.name``."""
+
+    refusal = "XML is only read; choose another sink format, such as delimited or jsonlines"
 
     def __init__(self, config: XmlConfig) -> None:
         self._config = config
@@ -62,28 +57,10 @@ class XmlFormat(FileFormat):
         kinds = {name: pa.string() for name in names} | self._types
         return pa.schema(list(kinds.items()))
 
-    def plan(
-        self, file: io.RawIOBase, info: ObjectInfo, hint: PlanHint, target_bytes: int
-    ) -> Iterator[Piece]:
-        yield Piece(b"1", max(info.size, 1), _MEMORY)
+    def memory(self, info: ObjectInfo) -> int:
+        return _MEMORY
 
-    @contextmanager
-    def read(
-        self, file: io.RawIOBase, info: ObjectInfo, token: bytes, schema: pa.Schema
-    ) -> Iterator[Iterator[pa.RecordBatch]]:
-        batches = self._batches(file, info, schema)
-        try:
-            yield batches
-        finally:
-            batches.close()
-
-    def writer(self, out: ByteSink, schema: pa.Schema) -> FormatWriter:
-        raise NotSupportedError(_READ_ONLY)
-
-    def check(self, schema: pa.Schema) -> None:
-        raise NotSupportedError(_READ_ONLY)
-
-    def _batches(
+    def batches(
         self, file: io.RawIOBase, info: ObjectInfo, schema: pa.Schema
     ) -> Generator[pa.RecordBatch, None, None]:
         known = set(schema.names)

@@ -67,7 +67,7 @@ class FileFormat(ABC):
     line.
     """
 
-    joinable: ClassVar[bool] = False
+    joinable: bool = False
     """Whether parts written apart make one file: ``head`` + parts in order + ``tail``."""
 
     dictionaries: ClassVar[bool] = False
