@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pytest
+import staged_tables
 from observing import Record
 from originals import sample, write_all
 
@@ -55,6 +56,17 @@ def sink_record(tmp_path: Path) -> Record:
 @pytest.fixture
 def shelf(tmp_path: Path) -> Path:
     return tmp_path / "shelf"
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Path:
+    return tmp_path / "stage"
+
+
+@pytest.fixture
+def words(tmp_path: Path) -> str:
+    """A SQLite database with the table ``words``."""
+    return staged_tables.filled(tmp_path / "a.db", "words")
 
 
 @pytest.fixture(scope="module")

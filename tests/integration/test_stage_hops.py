@@ -7,30 +7,13 @@ import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 from observing import Record, expected_rows, journals, read_shelf
+from staged_tables import ROWS, WORDS, filled, rows_of
 
 import crossdock
 from crossdock import api
-
-ROWS = 3000
-WORDS = [(i, f"w{i}", None if i % 7 == 0 else i / 8) for i in range(ROWS)]
-
-
-def filled(path: Path, *tables: str) -> str:
-    with closing(sqlite3.connect(path)) as db:
-        for table in tables:
-            db.execute(f'CREATE TABLE "{table}" (id INTEGER PRIMARY KEY, word TEXT, part REAL)')
-            db.executemany(f'INSERT INTO "{table}" VALUES (?, ?, ?)', WORDS)
-        db.commit()
-    return f"sqlite:///{path}"
-
-
-def rows_of(path: Path, table: str = "one") -> list[tuple[Any, ...]]:
-    with closing(sqlite3.connect(path)) as db:
-        return db.execute(f'SELECT * FROM "{table}" ORDER BY id').fetchall()
 
 
 def tables_of(path: Path) -> list[str]:
@@ -38,11 +21,6 @@ def tables_of(path: Path) -> list[str]:
         return []
     with closing(sqlite3.connect(path)) as db:
         return [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-
-
-@pytest.fixture
-def stage(tmp_path: Path) -> Path:
-    return tmp_path / "stage"
 
 
 @pytest.fixture
@@ -71,7 +49,7 @@ class TestBoth:
         result = crossdock.stage_in(staged, sink, remove=True)
         assert result.notes == []
         assert not staged.exists()
-        assert rows_of(tmp_path / "b.db") == WORDS
+        assert rows_of(tmp_path / "b.db", "one") == WORDS
 
     def test_another_machine_has_another_copy_of_the_folder(
         self, staged: Path, tmp_path: Path, sink: str

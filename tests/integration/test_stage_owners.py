@@ -32,11 +32,6 @@ def database(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Path:
-    return tmp_path / "stage"
-
-
-@pytest.fixture
 def elsewhere(tmp_path: Path) -> Path:
     """The home of another machine."""
     return tmp_path / "elsewhere"
