@@ -7,24 +7,21 @@ import re
 from collections.abc import Mapping
 from urllib.parse import quote
 
-from pydantic import SecretStr
-
 from crossdock import (
     AdfEnd,
     AdfProperties,
-    AdfSecret,
     AdfTranslation,
     WriteMode,
     adf_connection_string,
     adf_leftovers,
 )
 
+from .adf_tables import first, partition, secrets_of, table_of
 from .ranges import PLACEHOLDER
 
 _ISOLATION = dict.fromkeys(
     ("ReadCommitted", "ReadUncommitted", "RepeatableRead", "Serializable", "Snapshot"), ""
 )
-_PARTITIONS = {name: name for name in ("None", "PhysicalPartitionsOfTable", "DynamicRange")}
 _BEHAVIORS = {"insert": "insert", "upsert": "upsert", "storedProcedure": "stored_procedure"}
 _TABLE = {"none": "none", "autoCreate": "auto_create"}
 _WRITTEN = {
@@ -65,17 +62,10 @@ _TUNING_PARTS = {
 def from_adf(end: AdfEnd) -> AdfTranslation:
     service = end.linked_service
     parts, whole = adf_connection_string(service)
-    # Where the whole text is a secret, nothing of it is known before the run.
-    secrets: dict[str, SecretStr | AdfSecret] = {"password": whole} if whole else {}
-    server = _first(parts, "data source", "server", "address", "addr") or service.text("server")
-    database = _first(parts, "initial catalog", "database") or service.text("database")
-    user = _first(parts, "user id", "uid", "user") or service.text("userName")
-    if (given := service.secret("password")) is not None:
-        secrets["password"] = given
-    elif text := _first(parts, "password", "pwd"):
-        secrets["password"] = SecretStr(text) if text.strip("*") else AdfSecret("password")
-    elif user and "encryptedCredential" in service:
-        secrets["password"] = AdfSecret("password")
+    server = first(parts, "data source", "server", "address", "addr") or service.text("server")
+    database = first(parts, "initial catalog", "database") or service.text("database")
+    user = first(parts, "user id", "uid", "user") or service.text("userName")
+    secrets = secrets_of(service, parts, whole, user)
     options = _connection(service, parts)
     if server:
         _sign_in(service, parts, user, options)
@@ -83,7 +73,7 @@ def from_adf(end: AdfEnd) -> AdfTranslation:
     service.ignore(*_TUNING)
     host = _host(_PROTOCOL.sub("", server), service)
     login = f"{quote(user, safe='')}@" if user and options.get("auth") != "entra" else ""
-    table = _table(end)
+    table = table_of(end, _quoted)
     if end.is_sink:
         _write(end, options)
     else:
@@ -92,11 +82,6 @@ def from_adf(end: AdfEnd) -> AdfTranslation:
     named = f"#{quote(table)}" if table and not options.keys() & {"query", "procedure"} else ""
     address = f"mssql://{login}{host or 'computed'}/{quote(database or 'computed', safe='')}{named}"
     return AdfTranslation(address, options, secrets, mode, hosts=(host,) if host else ())
-
-
-def _first(parts: dict[str, str], *names: str) -> str:
-    found = [parts.pop(name) for name in names if name in parts]
-    return found[0] if found else ""
 
 
 def _host(server: str, service: AdfProperties) -> str:
@@ -110,15 +95,15 @@ def _host(server: str, service: AdfProperties) -> str:
 
 def _connection(service: AdfProperties, parts: dict[str, str]) -> dict[str, str]:
     options: dict[str, str] = {}
-    encrypt = _first(parts, "encrypt") or service.text("encrypt")
+    encrypt = first(parts, "encrypt") or service.text("encrypt")
     if encrypt:
         options["encrypt"] = _ENCRYPT.get(encrypt.lower(), "yes")
-    trust = _first(parts, "trustservercertificate", "trust server certificate") or service.text(
+    trust = first(parts, "trustservercertificate", "trust server certificate") or service.text(
         "trustServerCertificate"
     )
     if trust.lower() in ("true", "yes"):
         options["trust_server_certificate"] = "true"
-    seconds = _first(parts, "connection timeout", "connect timeout", "timeout") or service.text(
+    seconds = first(parts, "connection timeout", "connect timeout", "timeout") or service.text(
         "connectTimeout"
     )
     if seconds.isdigit() and 0 < int(seconds) <= 3600:
@@ -130,14 +115,14 @@ def _connection(service: AdfProperties, parts: dict[str, str]) -> dict[str, str]
         if name in service:
             service.refuse(name, "the driver's default is used", "note")
     for name in ("applicationintent", "multisubnetfailover"):
-        if _first(parts, name):
+        if first(parts, name):
             service.refuse("connectionString", f"{name}: the driver's default is used", "note")
     return options
 
 
 def _sign_in(service: AdfProperties, parts: dict[str, str], user: str, options: dict[str, str]) -> None:
     kind = service.text("authenticationType").lower()
-    integrated = _first(parts, "integrated security", "trusted_connection") or service.text(
+    integrated = first(parts, "integrated security", "trusted_connection") or service.text(
         "integratedSecurity"
     )
     if kind == "windows" or (not user and integrated.lower() in ("true", "yes", "sspi")):
@@ -149,12 +134,6 @@ def _sign_in(service: AdfProperties, parts: dict[str, str], user: str, options: 
         for name in _IDENTITY:
             if name in service:
                 service.refuse(name, "the identity is the one of this process (AZURE_CLIENT_ID, ...)", "note")
-
-
-def _table(end: AdfEnd) -> str:
-    table, schema = end.dataset.text("table"), end.dataset.text("schema")
-    legacy = end.dataset.text("tableName")
-    return (f"{_quoted(schema)}.{_quoted(table)}" if schema else _quoted(table)) if table else legacy
 
 
 def _quoted(name: str) -> str:
@@ -175,17 +154,7 @@ def _read(end: AdfEnd, options: dict[str, str]) -> None:
         options["isolation_level"] = level
     if (timeout := source.seconds("queryTimeout")) is not None:
         options["query_timeout"] = str(timeout)
-    # Data Factory reads in one piece unless it is told otherwise.
-    options["partition_option"] = source.choice("partitionOption", _PARTITIONS, "None")
-    settings = source.inner("partitionSettings")
-    for name, option in (
-        ("partitionColumnName", "partition_column"),
-        ("partitionLowerBound", "partition_lower_bound"),
-        ("partitionUpperBound", "partition_upper_bound"),
-    ):
-        value = settings.text(name)
-        if value and options["partition_option"] == "DynamicRange":
-            options[option] = value
+    options["partition_option"] = partition(source, options)
     source.ignore("produceAdditionalTypes")
 
 

@@ -4,26 +4,19 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from pydantic import SecretStr
-
 from crossdock import (
     AdfEnd,
     AdfProperties,
-    AdfSecret,
     AdfTranslation,
     WriteMode,
     adf_connection_string,
     adf_leftovers,
 )
 
+from .adf_tables import first, partition, secrets_of, table_of
+
 _SSL = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _METHODS = {"BulkInsert": "insert", "CopyCommand": "insert", "Upsert": "upsert"}
-_PARTITIONS = {name: name for name in ("None", "PhysicalPartitionsOfTable", "DynamicRange")}
-_RANGE = {
-    "partitionColumnName": "partition_column",
-    "partitionLowerBound": "partition_lower_bound",
-    "partitionUpperBound": "partition_upper_bound",
-}
 _TUNING = (
     "pooling",
     "connectionTimeout",
@@ -39,17 +32,11 @@ _TUNING_PARTS = {"pooling", "timeout", "command timeout", "encoding", "commandti
 def from_adf(end: AdfEnd) -> AdfTranslation:
     service = end.linked_service
     parts, whole = adf_connection_string(service)
-    secrets: dict[str, SecretStr | AdfSecret] = {"password": whole} if whole else {}
-    if (given := service.secret("password")) is not None:
-        secrets["password"] = given
-    elif text := _first(parts, "password", "pwd"):
-        secrets["password"] = SecretStr(text) if text.strip("*") else AdfSecret("password")
-    host = _first(parts, "host", "server") or service.text("server")
-    port = _first(parts, "port") or service.text("port")
-    user = _first(parts, "username", "user id", "uid", "user") or service.text("username")
-    database = _first(parts, "database", "db") or service.text("database")
-    if user and "password" not in secrets and "encryptedCredential" in service:
-        secrets["password"] = AdfSecret("password")
+    host = first(parts, "host", "server") or service.text("server")
+    port = first(parts, "port") or service.text("port")
+    user = first(parts, "username", "user id", "uid", "user") or service.text("username")
+    database = first(parts, "database", "db") or service.text("database")
+    secrets = secrets_of(service, parts, whole, user)
     options = _options(end, service, parts)
     if end.is_sink:
         _write(end, options)
@@ -62,20 +49,15 @@ def from_adf(end: AdfEnd) -> AdfTranslation:
             service.refuse(name, "this is not supported")
     login = f"{quote(user, safe='')}@" if user else ""
     place = f"{host or 'computed'}:{port}" if port else host or "computed"
-    table = _table(end)
+    table = table_of(end, _quoted)
     named = f"#{quote(table)}" if table and "query" not in options else ""
     address = f"postgresql://{login}{place}/{quote(database or 'computed', safe='')}{named}"
     return AdfTranslation(address, options, secrets, _mode(end), hosts=(place,) if host else ())
 
 
-def _first(parts: dict[str, str], *names: str) -> str:
-    found = [parts.pop(name) for name in names if name in parts]
-    return found[0] if found else ""
-
-
 def _options(end: AdfEnd, service: AdfProperties, parts: dict[str, str]) -> dict[str, str]:
     options = {}
-    mode = (_first(parts, "sslmode", "ssl mode") or service.text("sslMode")).lower()
+    mode = (first(parts, "sslmode", "ssl mode") or service.text("sslMode")).lower()
     if mode.isdigit() and int(mode) < len(_SSL):
         mode = _SSL[int(mode)]
     if mode in _SSL:
@@ -89,12 +71,6 @@ def _options(end: AdfEnd, service: AdfProperties, parts: dict[str, str]) -> dict
     return options
 
 
-def _table(end: AdfEnd) -> str:
-    table, schema = end.dataset.text("table"), end.dataset.text("schema")
-    legacy = end.dataset.text("tableName")
-    return (f"{_quoted(schema)}.{_quoted(table)}" if schema else _quoted(table)) if table else legacy
-
-
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
@@ -102,13 +78,7 @@ def _quoted(name: str) -> str:
 def _read(end: AdfEnd, options: dict[str, str]) -> None:
     if query := end.activity.text("query"):
         options["query"] = query
-    option = end.activity.choice("partitionOption", _PARTITIONS)
-    settings = end.activity.inner("partitionSettings")
-    for name, wanted in _RANGE.items():
-        value = settings.text(name)
-        if value and option == "DynamicRange":
-            options[wanted] = value
-    if option == "PhysicalPartitionsOfTable":
+    if partition(end.activity, options) == "PhysicalPartitionsOfTable":
         end.activity.refuse("partitionOption", "places in the table's files are read in parallel", "note")
 
 
