@@ -17,7 +17,15 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from crossdock import AlreadyExistsError, ConfigError, DataError, NotFoundError, StageLostError, WriteMode
+from crossdock import (
+    AlreadyExistsError,
+    ConfigError,
+    CrossdockError,
+    DataError,
+    NotFoundError,
+    StageLostError,
+    WriteMode,
+)
 
 from .identifiers import MSSQL
 from .mssql_columns import PREFIX, exists
@@ -161,7 +169,12 @@ def cleanup(connection: Connection, schema: str, prefix: str, *, facts: bool = T
         f"WHERE s.name = {MSSQL.text(schema)} AND SUBSTRING(t.name, 1, {len(prefix)}) = {MSSQL.text(prefix)}"
     )
     for (name,) in rows:
-        connection.run(f"DROP TABLE IF EXISTS {MSSQL.quoted((schema, name))}")
+        try:
+            connection.run(f"DROP TABLE IF EXISTS {MSSQL.quoted((schema, name))}")
+        except CrossdockError:
+            # Another cleanup at the same moment drops it between the look and the drop.
+            if exists(connection, (schema, name)):
+                raise
     if facts and exists(connection, (schema, _LEDGER)):
         ledger = MSSQL.quoted((schema, _LEDGER))
         connection.run(
