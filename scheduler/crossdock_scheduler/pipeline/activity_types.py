@@ -2,29 +2,57 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
 from .definitions import Definition, Factory, Finding
 from .definitions.activities import Activity
+from .expressions import Scope
 from .policy import Policy
 
-# Plans an activity without running it: the plan, and what is to be said about it.
-Plan = Callable[[Factory, Definition, Activity, Policy], tuple[Any, list[Finding]]]
 _MODULES = ("copy.runner",)
 _TYPES: dict[str, ActivityType] = {}
 
 
+def _nothing(_: Mapping[str, Any]) -> None:
+    """For those whom progress does not concern."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt at an activity: all that its runner gets.
+
+    Expressions in the definitions are evaluated in ``scope``. ``run_id`` is the activity run's. ``progress``
+    takes what the output would be by now and may be called from any thread; once ``cancel`` is set the
+    runner ends soon, with CancelledError.
+    """
+
+    factory: Factory
+    pipeline: Definition
+    activity: Activity
+    scope: Scope
+    policy: Policy
+    run_id: str
+    progress: Callable[[Mapping[str, Any]], None] = _nothing
+    cancel: threading.Event = field(default_factory=threading.Event)
+
+
 @dataclass(frozen=True, slots=True)
 class ActivityType:
-    """A type that can be run. ``plan`` says ahead what it would do; ``run`` does what ``plan`` returned."""
+    """A type whose runner does all of its work by itself; what other activities decide is the pipeline's.
+
+    ``plan`` says ahead, without opening anything, what of a definition is wrong or cannot be done. ``run``
+    blocks and returns the output, as JSON; it raises CrossdockError, whose code and message become the
+    activity run's error. Retries and the time-out of the activity's policy are the caller's.
+    """
 
     name: str
     summary: str
-    plan: Plan
-    run: Callable[[Any], Any]
+    plan: Callable[[Factory, Definition, Activity, Policy], list[Finding]]
+    run: Callable[[Attempt], Mapping[str, Any]]
 
 
 def register(found: ActivityType) -> None:

@@ -112,7 +112,7 @@ def _planned(factory: Factory, pipeline: Definition, policy: Policy) -> Iterator
         if runner is None:
             yield _no_runner(pipeline, each)
         else:
-            yield from runner.plan(factory, pipeline, each, policy)[1]
+            yield from runner.plan(factory, pipeline, each, policy)
 
 
 def _no_runner(pipeline: Definition, activity: Activity) -> Finding:
