@@ -158,10 +158,12 @@ class AdfProperties(Mapping[str, Any]):
         return self._inner[key]
 
     def secret(self, name: str) -> SecretStr | AdfSecret | None:
-        """A SecureString's value, or a text's; what only refers to it, or is masked, is an AdfSecret."""
+        """A SecureString's value, or a text's; what only refers to one, or is masked, is an AdfSecret."""
         value = self.get(name)
         if value is None or isinstance(value, AdfComputed):
             return None
+        if isinstance(value, SecretStr):
+            return value
         if isinstance(value, Mapping):
             return _secret_of(AdfProperties(value), name)
         text = self.text(name)
@@ -204,8 +206,10 @@ def _secret_of(value: AdfProperties, name: str) -> SecretStr | AdfSecret:
     if value.text("type").lower() == "azurekeyvaultsecret":
         vault = value.inner("store").text("referenceName")
         return AdfSecret(f"the Key Vault secret {value.text('secretName')!r} of {vault!r}")
+    if isinstance(given := value.get("value"), SecretStr):
+        return given
     text = value.text("value")
-    masked = not text.strip("*") or isinstance(value.get("value"), AdfComputed)
+    masked = not text.strip("*") or isinstance(given, AdfComputed)
     return AdfSecret(name) if masked else SecretStr(text)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -17,13 +17,17 @@ _LOCAL = ("localhost", "ip6-localhost", "ip6-loopback")
 @dataclass(frozen=True, slots=True)
 class Policy:
     """``roots``: the folders that may be read and written, None for any. ``private``: whether addresses of
-    private networks and of this machine may be reached.
+    private networks and of this machine may be reached. ``web_hooks``: where callbacks are listened for, by
+    ``listen``, ``address``, ``certificate`` and ``key``; ``dtexec``: the program that runs packages of SSIS.
+    Without them there are neither.
 
     Names of hosts are not looked up: whoever connects checks the address that it gets with ``address``.
     """
 
     roots: tuple[str, ...] | None = None
     private: bool = True
+    web_hooks: Mapping[str, str] | None = None
+    dtexec: str | None = None
 
     def refusals(self, folders: Iterable[str], hosts: Iterable[str]) -> list[str]:
         """One sentence for each that is forbidden."""

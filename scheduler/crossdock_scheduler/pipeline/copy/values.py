@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import SecretStr
+
 from crossdock import AdfComputed
 
 from ..checks.expressions import is_secure
@@ -40,6 +42,9 @@ class Values:
 
     def _secure(self, value: Any) -> Any:
         """A password may begin with ``@``: it is an expression only where it is one that can be read."""
+        if isinstance(value, SecretStr):
+            made = self._secure(value.get_secret_value())
+            return SecretStr(made) if type(made) is str else made
         if not isinstance(value, str):
             return value
         try:
