@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from .interactive import preview as preview
     from .interactive import schema as schema
     from .interactive import test_connection as test_connection
+    from .json_values import json_rows as json_rows
     from .plugins import hookimpl as hookimpl
     from .plugins import registry as registry
+    from .reading import read as read
     from .report import CopyResult as CopyResult
     from .report import RunInfo as RunInfo
     from .report import Snapshot as Snapshot
@@ -51,6 +53,8 @@ _ENGINE = {
     "test_connection": "interactive",
     "hookimpl": "plugins",
     "registry": "plugins",
+    "read": "reading",
+    "json_rows": "json_values",
     "CopyResult": "report",
     "RunInfo": "report",
     "Snapshot": "report",

@@ -262,10 +262,11 @@ def _source(side: Side) -> Iterator[tuple[Source[Any], Unit]]:
     """The source of an address and the one unit of it to look at."""
     end = find_source(side)
     with blaming(end.connector, "source"), closing(open_end(end, "tabular")) as source:
-        yield source, _unit(source, side)
+        yield source, only_unit(source, side)
 
 
-def _unit(source: Source[Any], side: Side) -> Unit:
+def only_unit(source: Source[Any], side: Side) -> Unit:
+    """The one table that the address names, or its first file."""
     units = (unit for page in source.units() for unit in page.units)
     found = list(islice(units, 2 if side.spec.kind == "table" else 1))
     if not found:

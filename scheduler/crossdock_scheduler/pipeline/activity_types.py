@@ -13,7 +13,7 @@ from .definitions.activities import Activity
 from .expressions import Scope
 from .policy import Policy
 
-_MODULES = ("copy.runner",)
+_MODULES = ("copy.runner", "data.lookup")
 _TYPES: dict[str, ActivityType] = {}
 
 

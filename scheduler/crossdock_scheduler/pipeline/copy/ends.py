@@ -45,6 +45,20 @@ class End:
     mode: str = "error"
     tabular: bool = True
 
+    @property
+    def missing(self) -> dict[str, str]:
+        """What is to be had before it can be reached, by option: secrets, mostly."""
+        return {name: each.what for name, each in self.secrets.items() if isinstance(each, AdfSecret)}
+
+    def given(self, *, secrets: bool = True) -> dict[str, str]:
+        """The options; with the ``secrets`` that are known."""
+        known = {
+            name: value.get_secret_value()
+            for name, value in self.secrets.items()
+            if secrets and isinstance(value, SecretStr)
+        }
+        return self.options | known
+
 
 @dataclass(slots=True)
 class Ends:

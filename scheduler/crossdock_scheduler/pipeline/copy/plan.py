@@ -6,23 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import SecretStr
-
 import crossdock
-from crossdock import AdfComputed, AdfProperties, AdfSecret, ConfigError, CopyResult, CrossdockError
+from crossdock import AdfComputed, AdfProperties, ConfigError, CopyResult, CrossdockError
 
 from ..definitions import Definition, Factory, Finding, of_remark
 from ..definitions.activities import Activity
-from ..expressions import ExpressionError, Scope
+from ..expressions import Scope
 from ..policy import Policy
-from .ends import End, Ends, unread
+from .ends import End
+from .planning import Planning
 from .translator import column_map
-from .values import Values
 
-_ACTIVITY = (
-    "name", "type", "description", "dependsOn", "userProperties", "typeProperties", "inputs", "outputs",
-    "state", "onInactiveMarkAs", "policy",
-)  # fmt: skip
 _LOGS = ("logSettings", "logStorageSettings", "redirectIncompatibleRowSettings")
 _TWELVE_HOURS = 12 * 3600
 
@@ -52,10 +46,9 @@ class CopyPlan:
     def missing(self) -> list[str]:
         ends = {"source": self.source, "sink": self.sink, "stage": self.stage}
         return [
-            f"{secret.what} ({option} of the {side})"
+            f"{what} ({option} of the {side})"
             for side, end in ends.items()
-            for option, secret in (end.secrets if end else {}).items()
-            if isinstance(secret, AdfSecret)
+            for option, what in (end.missing if end else {}).items()
         ]
 
     def options(self, *, secrets: bool = False) -> dict[str, Any]:
@@ -64,11 +57,11 @@ class CopyPlan:
             **self.settings,
             "source_format": self.source.format,
             "sink_format": self.sink.format,
-            "source_options": _options(self.source, secrets),
-            "sink_options": _options(self.sink, secrets),
+            "source_options": self.source.given(secrets=secrets),
+            "sink_options": self.sink.given(secrets=secrets),
             "mode": self.sink.mode,
             **(
-                {"stage": self.stage.address, "stage_options": _options(self.stage, secrets)}
+                {"stage": self.stage.address, "stage_options": self.stage.given(secrets=secrets)}
                 if self.stage
                 else {}
             ),
@@ -84,15 +77,6 @@ class CopyPlan:
         return crossdock.copy(self.source.address, self.sink.address, **self.options(secrets=True), **more)
 
 
-def _options(end: End, secrets: bool) -> dict[str, str]:
-    known = {
-        name: value.get_secret_value()
-        for name, value in end.secrets.items()
-        if secrets and isinstance(value, SecretStr)
-    }
-    return end.options | known
-
-
 def plan_copy(
     factory: Factory,
     pipeline: Definition,
@@ -105,47 +89,23 @@ def plan_copy(
 
     Without a scope it is planned ahead of the run: what is not known yet has a place-holder.
     """
-    values = Values(scope or _ahead(factory, pipeline), ahead=scope is None)
-    ends = Ends(factory, values, policy or Policy(), pipeline, activity.name)
-    planned = _Planned(ends, pipeline, activity)
-    return planned.plan(), ends.findings
+    planned = _Planned(factory, pipeline, activity, policy or Policy(), scope)
+    return planned.plan(), planned.findings
 
 
-def _ahead(factory: Factory, pipeline: Definition) -> Scope:
-    """What is known before a run: the defaults of parameters and the global ones."""
-    from ..checks.parameters import parameters_of
-
-    declared = parameters_of(pipeline).values()
-    parameters = {each.name: each.default for each in declared if not each.required}
-    return Scope(parameters=parameters, global_parameters=factory.global_parameters or {})
-
-
-class _Planned:
-    """Plans one activity; every key of its JSON is read, refused or reported."""
-
-    def __init__(self, ends: Ends, pipeline: Definition, activity: Activity) -> None:
-        self._ends, self._pipeline, self._activity = ends, pipeline, activity
-        self._whole = activity.read()
-        self._whole.ignore(*_ACTIVITY)
+class _Planned(Planning):
+    """Plans one copy."""
 
     def plan(self) -> CopyPlan | None:
-        given = self._whole.inner("typeProperties")
-        try:
-            evaluated = self._ends.values.of(dict(given))
-            policy = self._ends.values.of(dict(self._whole.inner("policy")))
-        except ExpressionError as error:
-            self._say("error", "InvalidExpression", str(error), given.path)
-            return None
-        properties = AdfProperties(evaluated, given.path)
-        tries = AdfProperties(policy, self._whole.where("policy"))
+        properties, tries = self.properties, self.evaluated("policy")
         attempts = _attempts(tries)
         source = sink = None
         references = self._reference("inputs"), self._reference("outputs")
         if references[1] is not None:
-            sink = self._ends.of_dataset("sink", references[1], properties.inner("sink"))
+            sink = self.ends.of_dataset("sink", references[1], properties.inner("sink"))
         if references[0] is not None:
             typed = sink is not None and sink.format is None
-            source = self._ends.of_dataset("source", references[0], properties.inner("source"), typed=typed)
+            source = self.ends.of_dataset("source", references[0], properties.inner("source"), typed=typed)
         settings = self._settings(properties, source, sink)
         stage = self._stage(properties)
         made = CopyPlan(source, sink, settings, stage, attempts) if source and sink else None
@@ -155,15 +115,19 @@ class _Planned:
             # Its keys are read by connectors that are not there.
             properties.inner("source").ignore_all()
             properties.inner("sink").ignore_all()
-        self._report(properties, tries)
+        for remark in tries.remarks():
+            self.findings.append(
+                of_remark(remark, self.pipeline.place, self.pipeline.owner, self.activity.name)
+            )
+        self.report()
         return made
 
     def _reference(self, key: str) -> Mapping[str, Any] | None:
-        listed = self._whole.get(key)
+        listed = self.whole.get(key)
         if isinstance(listed, list) and len(listed) == 1 and isinstance(listed[0], Mapping):
             return listed[0]
-        self._say(
-            "error", "BrokenDefinition", f"a copy needs exactly one dataset in {key}", self._activity.path
+        self.say(
+            "error", "BrokenDefinition", f"a copy needs exactly one dataset in {key}", self.activity.path
         )
         return None
 
@@ -218,7 +182,7 @@ class _Planned:
             settings.ignore_all()
             return None
         settings.ignore("enableCompression")  # what is staged is always compressed
-        return self._ends.stage(settings)
+        return self.ends.stage(settings)
 
     def _check(self, plan: CopyPlan) -> None:
         given = plan.options()
@@ -226,25 +190,9 @@ class _Planned:
         try:
             crossdock.check(plan.source.address, plan.sink.address, **wanted)
         except CrossdockError as error:
-            self._say("unsupported", error.code, str(error), self._activity.path)
+            self.say("unsupported", error.code, str(error), self.activity.path)
         for secret in plan.missing:
-            self._say("note", "ValueNeeded", f"needs before it runs: {secret}", self._activity.path)
-
-    def _report(self, properties: AdfProperties, policy: AdfProperties) -> None:
-        place, owner, name = self._pipeline.place, self._pipeline.owner, self._activity.name
-        for remark in (*properties.remarks(), *policy.remarks()):
-            self._ends.findings.append(of_remark(remark, place, owner, name))
-        self._ends.findings.extend(unread(properties, self._pipeline, name))
-        for path in self._whole.unread():
-            if not path.startswith(f"{self._activity.path}.typeProperties"):
-                key = path.rpartition(".")[2]
-                self._say("note", "UnknownKey", f"{key} is no key of an activity that is known", path)
-
-    def _say(self, severity: Any, code: str, message: str, path: str) -> None:
-        place = self._pipeline.place.at(path)
-        self._ends.findings.append(
-            Finding(severity, code, message, place, self._pipeline.owner, self._activity.name)
-        )
+            self.say("note", "ValueNeeded", f"needs before it runs: {secret}", self.activity.path)
 
 
 def _attempts(policy: AdfProperties) -> Attempts:

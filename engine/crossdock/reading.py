@@ -1,0 +1,70 @@
+"""Rows without a sink: for those who look them up. Nothing is journaled, nothing changes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import CancelledError
+from .interactive import only_unit
+from .opening import blaming, open_end
+from .plugins import registry
+from .resolve import Side, find_source
+from .spelling import snake_case
+from .spi.data import PlanHint, Unit
+from .spi.endpoints import Source
+from .stopping import stopping
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def read(
+    address: str | Path,
+    *,
+    source_format: str | None = None,
+    source_options: Mapping[str, str] | None = None,
+    rows: int | None = None,
+    cancel: threading.Event | None = None,
+) -> Generator[pa.RecordBatch]:
+    """The rows of a table, of a query, or of all files of an address; at most ``rows``.
+
+    Files may have different columns: each batch has those of its own. Addresses and options are those of
+    ``copy``. Raises CrossdockError, and CancelledError soon after ``cancel`` is set.
+    """
+    ended = cancel or threading.Event()
+    given = snake_case(source_options)
+    side = Side(registry(), str(address), source_format, given, "source", ended)
+    end = find_source(side)
+    with (
+        blaming(end.connector, "source"),
+        closing(open_end(end, "tabular")) as source,
+        stopping(source, ended),
+    ):
+        for unit in _units(source, side):
+            for batch in _batches(source, unit, rows):
+                if ended.is_set():
+                    raise CancelledError
+                found = batch if rows is None else batch.slice(0, rows)
+                yield found
+                if rows is not None:
+                    rows -= found.num_rows
+                    if rows <= 0:
+                        return
+
+
+def _units(source: Source[Any], side: Side) -> Iterator[Unit]:
+    if side.spec.kind == "table":
+        yield only_unit(source, side)
+        return
+    for page in source.units():
+        yield from page.units
+
+
+def _batches(source: Source[Any], unit: Unit, rows: int | None) -> Iterator[pa.RecordBatch]:
+    for split in source.plan(unit, PlanHint(max_splits=1, first_rows=rows)):
+        with source.read(split) as batches:
+            yield from batches
