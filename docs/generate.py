@@ -311,13 +311,14 @@ _ACTIVITIES = (
 _LINKED_SERVICES = (
     "AmazonS3", "AmazonS3Compatible", "AzureBlobFS", "AzureBlobStorage", "AzureFileStorage",
     "AzureKeyVault", "AzureMySql", "AzurePostgreSql", "AzureSqlDW", "AzureSqlDatabase", "AzureSqlMI",
-    "AzureStorage", "FileServer", "FtpServer", "HttpServer", "MySql", "Odbc", "Oracle", "PostgreSql",
-    "PostgreSqlV2", "RestService", "Sftp", "Snowflake", "SqlServer",
+    "AzureStorage", "AzureStorageSas", "FileServer", "FtpServer", "HttpServer", "MySql", "Odbc",
+    "Oracle", "PostgreSql", "PostgreSqlV2", "RestService", "Sftp", "Snowflake", "SqlServer",
 )  # fmt: skip
 _DATASETS = (
-    "Avro", "AzureBlob", "AzurePostgreSqlTable", "AzureSqlDWTable", "AzureSqlMITable", "AzureSqlTable",
-    "Binary", "DelimitedText", "Excel", "FileShare", "Json", "OdbcTable", "OracleTable", "Orc",
-    "Parquet", "PostgreSqlTable", "PostgreSqlV2Table", "RestResource", "SqlServerTable", "Xml",
+    "AmazonS3Object", "Avro", "AzureBlob", "AzureBlobFSFile", "AzureDataLakeStoreFile",
+    "AzurePostgreSqlTable", "AzureSqlDWTable", "AzureSqlMITable", "AzureSqlTable", "Binary", "DelimitedText",
+    "Excel", "FileShare", "Json", "OdbcTable", "OracleTable", "Orc", "Parquet", "PostgreSqlTable",
+    "PostgreSqlV2Table", "RelationalTable", "RestResource", "SqlServerTable", "Xml",
 )  # fmt: skip
 
 

@@ -70,6 +70,10 @@ SPEC = ConnectorSpec(
         "AzureBlobStorageReadSettings",
         "AzureBlobStorageWriteSettings",
         "AzureStorage",
+        "AzureStorageSas",
+        "AzureBlob",
+        "BlobSource",
+        "BlobSink",
     ),
     capabilities=Capabilities(
         write_modes=frozenset({WriteMode.ERROR, WriteMode.OVERWRITE}),

@@ -77,12 +77,15 @@ def _hosts(named: str, options: dict[str, str]) -> tuple[str, ...]:
 
 
 def _container(end: AdfEnd, name: str) -> tuple[str, str]:
-    """The container, and of a stage the quoted folder in it; a stage has one path for both."""
+    """The container, and of a stage the quoted folder in it.
+
+    A stage has one path for both, and so have datasets of Data Factory's first model.
+    """
     location = end.dataset.inner("location")
-    if end.side != "stage":
+    if end.side != "stage" and name in location:
         return location.text(name), ""
     container, _, folder = location.text("folderPath").strip("/").partition("/")
-    return container, quote(f"{folder}/") if folder else ""
+    return container, quote(f"{folder}/") if folder and end.side == "stage" else ""
 
 
 def _uri(end: AdfEnd, options: dict[str, str], secrets: dict[str, SecretStr | AdfSecret]) -> None:

@@ -66,7 +66,7 @@ SPEC = ConnectorSpec(
     kind="format",
     config=AvroConfig,
     extensions=(".avro",),
-    adf_types=("Avro", "AvroSource", "AvroSink"),
+    adf_types=("Avro", "AvroSource", "AvroSink", "AvroFormat"),
     capabilities=Capabilities(gil_bound=True),
     open_format=_open,
     from_adf=_from_adf,

@@ -112,7 +112,7 @@ SPEC = ConnectorSpec(
     kind="format",
     config=DelimitedConfig,
     extensions=(".csv", ".tsv", ".psv", ".txt", ".csv.gz", ".tsv.gz"),
-    adf_types=("DelimitedText", "DelimitedTextSource", "DelimitedTextSink"),
+    adf_types=("DelimitedText", "DelimitedTextSource", "DelimitedTextSink", "TextFormat"),
     open_format=_open,
     from_adf=_from_adf,
     example="crossdock copy orders.csv orders.parquet -s 'types=id:int64,total:decimal(10,2)'",

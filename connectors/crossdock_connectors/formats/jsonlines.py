@@ -73,7 +73,7 @@ SPEC = ConnectorSpec(
     kind="format",
     config=JsonLinesConfig,
     extensions=(".jsonl", ".ndjson", ".json", ".jsonl.gz", ".ndjson.gz", ".json.gz"),
-    adf_types=("Json", "JsonSource", "JsonSink"),
+    adf_types=("Json", "JsonSource", "JsonSink", "JsonFormat"),
     open_format=_open,
     from_adf=_from_adf,
     example="crossdock copy events.jsonl events.parquet -s 'types=at:timestamp,price:decimal(10,2)'",

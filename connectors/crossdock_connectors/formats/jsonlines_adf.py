@@ -5,6 +5,7 @@ from __future__ import annotations
 from crossdock import AdfEnd, AdfTranslation
 
 _CODECS = {"none": "none", "gzip": "gzip"}
+_PATTERNS = {name: name for name in ("setOfObjects", "arrayOfObjects")}
 
 
 def from_adf(end: AdfEnd) -> AdfTranslation:
@@ -12,13 +13,18 @@ def from_adf(end: AdfEnd) -> AdfTranslation:
     settings.ignore("type", "quoteAllText")  # the designer copies it from text, where it means something
     compression.ignore("level")
     options = {"compression": compression.choice("type", _CODECS, "none")}
-    encoding = end.dataset.text("encodingName", "utf-8")
+    given = end.dataset.inner("format") if "format" in end.dataset else end.dataset
+    encoding = given.text("encodingName") or "utf-8"
     if encoding.lower() != "us-ascii":
         options["encoding"] = encoding
     if end.is_sink:
-        options["file_pattern"] = settings.choice(
-            "filePattern", {name: name for name in ("setOfObjects", "arrayOfObjects")}, "setOfObjects"
-        )
+        where = settings if given is end.dataset else given
+        options["file_pattern"] = where.choice("filePattern", _PATTERNS, "setOfObjects")
+        given.ignore("nestingSeparator", "jsonNodeReference", "jsonPathDefinition")
     else:
         settings.ignore("filePattern")
+        given.ignore("filePattern", "nestingSeparator")
+        for name in ("jsonNodeReference", "jsonPathDefinition"):
+            if given.get(name):
+                given.refuse(name, "paths into nested values are not supported in a format")
     return AdfTranslation(options=options)

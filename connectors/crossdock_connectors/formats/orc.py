@@ -50,7 +50,7 @@ SPEC = ConnectorSpec(
     kind="format",
     config=OrcConfig,
     extensions=(".orc",),
-    adf_types=("Orc", "OrcSource", "OrcSink"),
+    adf_types=("Orc", "OrcSource", "OrcSink", "OrcFormat"),
     open_format=_open,
     from_adf=_from_adf,
     example="crossdock copy 'data/*.csv' flights.orc -k compression=zstd",

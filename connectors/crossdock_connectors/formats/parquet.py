@@ -69,7 +69,7 @@ SPEC = ConnectorSpec(
     kind="format",
     config=ParquetConfig,
     extensions=(".parquet", ".pq"),
-    adf_types=("Parquet", "ParquetSource", "ParquetSink"),
+    adf_types=("Parquet", "ParquetSource", "ParquetSink", "ParquetFormat"),
     capabilities=Capabilities(stages=True),
     open_format=_open,
     from_adf=_from_adf,

@@ -174,7 +174,8 @@ SPEC = ConnectorSpec(
     adf_types=(
         "PostgreSqlV2Table", "PostgreSqlTable", "AzurePostgreSqlTable", "PostgreSqlV2Source",
         "PostgreSqlSource", "AzurePostgreSqlSource",
-        "AzurePostgreSqlSink", "PostgreSqlV2", "PostgreSql", "AzurePostgreSql",
+        "AzurePostgreSqlSink", "RelationalTable", "RelationalSource",
+        "PostgreSqlV2", "PostgreSql", "AzurePostgreSql",
     ),
     capabilities=Capabilities(
         write_modes=frozenset(WriteMode),

@@ -63,6 +63,9 @@ SPEC = ConnectorSpec(
         "FileServerReadSettings",
         "FileServerWriteSettings",
         "LocalServer",
+        "FileShare",
+        "FileSystemSource",
+        "FileSystemSink",
     ),
     capabilities=Capabilities(
         write_modes=frozenset({WriteMode.ERROR, WriteMode.OVERWRITE}),

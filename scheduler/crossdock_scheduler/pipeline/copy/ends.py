@@ -25,6 +25,7 @@ from ..checks.parameters import parameters_of
 from ..definitions import Definition, Factory, Finding, of_remark
 from ..expressions import ExpressionError, Scope
 from ..policy import Policy
+from .legacy import folder_within, format_type, located, store_settings
 from .store_settings import read_settings, write_settings
 from .values import Values
 
@@ -72,9 +73,18 @@ class Ends:
     findings: list[Finding] = field(default_factory=list)
 
     def of_dataset(
-        self, side: Side, reference: Mapping[str, Any], activity: AdfProperties, *, typed: bool = False
+        self,
+        side: Side,
+        reference: Mapping[str, Any],
+        activity: AdfProperties,
+        *,
+        typed: bool = False,
+        as_is: bool = False,
     ) -> End | None:
-        """None where something is missing or has no connector, which the findings say."""
+        """None where something is missing or has no connector, which the findings say.
+
+        ``as_is``: where the dataset does not name a format, bytes are meant.
+        """
         link = AdfProperties(reference)
         dataset = self.factory.find("dataset", link.text("referenceName"))
         if dataset is None:
@@ -85,10 +95,11 @@ class Ends:
         if service is None:
             return None
         of_service = self._scope(service, "linked_service", own, service_link.get("parameters"))
-        found, service_spec = self.connector(dataset), self.connector(service)
+        service_spec = self.connector(service)
+        found = self.connector(dataset, service_spec)
         if found is None or service_spec is None:
             return None
-        shape, store = (found, service_spec) if found.kind == "format" else (None, found)
+        store = service_spec if found.kind == "format" else found
         if store.name != service_spec.name:
             self._say(dataset, f"{dataset.type} does not go with the linked service's type {service.type}")
             return None
@@ -96,7 +107,12 @@ class Ends:
         if properties[0] is None or properties[1] is None:
             return None
         end = AdfEnd(side, properties[1], properties[0], activity, typed)
-        made = self._translated(end, store, shape, dataset)
+        shape: ConnectorSpec | None = found
+        if old := found.kind == "store":
+            kind = format_type(properties[0], as_is=as_is)
+            shape = self._named(kind, dataset)
+            end = replace(end, dataset=located(properties[0], kind))
+        made = self._translated(end, store, shape, dataset, old=old) if shape else None
         self._report(end, dataset, service)
         return made
 
@@ -120,16 +136,32 @@ class Ends:
         self._remarks(properties, service)
         return End(made.address, None, made.options, made.secrets)
 
-    def connector(self, definition: Definition) -> ConnectorSpec | None:
-        """Who answers to the definition's type; a finding where nobody does."""
-        kind = definition.type
+    def names_no_columns(self, reference: Mapping[str, Any]) -> bool:
+        """Whether a dataset is of bytes, or of files whose format it does not name."""
+        dataset = self.factory.find("dataset", AdfProperties(reference).text("referenceName"))
+        try:
+            spec = registry().by_name(dataset.type) if dataset else None
+        except CrossdockError:
+            return False
+        if dataset is None or spec is None or spec.kind == "table":
+            return False
+        named = dataset.read().inner("typeProperties").get("format")
+        return not named if spec.kind == "store" else spec.open_format is None
+
+    def connector(self, definition: Definition, near: ConnectorSpec | None = None) -> ConnectorSpec | None:
+        """Who answers to the definition's type, ``near`` first; a finding where nobody does."""
+        if near is not None and _answers(near, definition.type):
+            return near
+        return self._named(definition.type, definition)
+
+    def _named(self, kind: str, definition: Definition) -> ConnectorSpec | None:
         try:
             spec = registry().by_name(kind)
         except CrossdockError as error:
             missing = error.code == "MissingDependency"
             self._say(definition, error.message if missing else f"no connector answers to the type {kind!r}")
             return None
-        if kind.lower() in map(str.lower, spec.adf_types) and spec.from_adf is not None:
+        if _answers(spec, kind) and spec.from_adf is not None:
             return spec
         self._say(definition, f"no connector answers to the type {kind!r}")
         return None
@@ -157,14 +189,20 @@ class Ends:
         return AdfProperties(evaluated, read.where("typeProperties"))
 
     def _translated(
-        self, end: AdfEnd, store: ConnectorSpec, shape: ConnectorSpec | None, dataset: Definition
+        self,
+        end: AdfEnd,
+        store: ConnectorSpec,
+        shape: ConnectorSpec,
+        dataset: Definition,
+        *,
+        old: bool = False,
     ) -> End | None:
         assert store.from_adf is not None  # noqa: S101 - ``connector`` saw to it
-        self._fits(end, shape or store)
+        self._fits(end, shape, store)
         made = store.from_adf(end)
         self._allow(made, dataset)
         mode = made.mode.value if made.mode else "error"
-        if shape is None or shape.from_adf is None:
+        if shape is store or shape.from_adf is None:
             self._limit(end)
             return End(made.address, None, made.options, made.secrets, mode)
         location = end.dataset.inner("location")
@@ -174,8 +212,9 @@ class Ends:
             )
         self._is_of(location, "type", store)
         options = made.options | shape.from_adf(end).options
-        options |= self._store_options(end, store, made)
-        below = _below(location, options, is_sink=end.is_sink)
+        options |= self._store_options(end, store, made, old=old)
+        container = made.container if old else ""
+        below = _below(location, options, container, is_sink=end.is_sink)
         paths = [below, *(options.get(name, "") for name in ("wildcard_folder_path", "prefix"))]
         self._allow(replace(made, folders=tuple(f + each for f in made.folders for each in paths)), dataset)
         listed = [path for name in ("file_list_path", "partition_root_path") if (path := options.get(name))]
@@ -184,14 +223,20 @@ class Ends:
         kept = {name: value for name, value in options.items() if not isinstance(value, AdfComputed)}
         return End(address, shape.name, kept, made.secrets, mode, shape.open_format is not None)
 
-    def _store_options(self, end: AdfEnd, store: ConnectorSpec, made: AdfTranslation) -> dict[str, str]:
+    def _store_options(
+        self, end: AdfEnd, store: ConnectorSpec, made: AdfTranslation, *, old: bool
+    ) -> dict[str, str]:
         settings = end.activity.inner("storeSettings")
         if settings:
             self._is_of(settings, "type", store)
+        elif old or _answers(store, end.activity.text("type")):
+            settings = store_settings(end, made.container if old else "")
         return write_settings(settings) if end.is_sink else read_settings(settings, made)
 
-    def _fits(self, end: AdfEnd, spec: ConnectorSpec) -> None:
-        self._is_of(end.activity, "type", spec)
+    def _fits(self, end: AdfEnd, spec: ConnectorSpec, store: ConnectorSpec) -> None:
+        """A source or sink of the first model goes with a dataset of the second too."""
+        if not _answers(store, end.activity.text("type")):
+            self._is_of(end.activity, "type", spec)
         end.activity.ignore(*_EVERYWHERE)
         for name in _RETRIES:
             if end.activity.get(name) not in (None, 0, "0"):
@@ -199,7 +244,7 @@ class Ends:
 
     def _is_of(self, properties: AdfProperties, name: str, spec: ConnectorSpec) -> None:
         kind = properties.text(name)
-        if kind and kind.lower() not in map(str.lower, spec.adf_types):
+        if kind and not _answers(spec, kind):
             properties.refuse(name, f"{kind} does not go with {spec.adf_types[0]}")
 
     def _limit(self, end: AdfEnd) -> None:
@@ -242,10 +287,13 @@ def unread(properties: AdfProperties, definition: Definition, activity: str) -> 
         )
 
 
-def _below(location: AdfProperties, options: dict[str, str], *, is_sink: bool) -> str:
+def _answers(spec: ConnectorSpec, kind: str) -> bool:
+    return kind.lower() in map(str.lower, spec.adf_types)
+
+
+def _below(location: AdfProperties, options: dict[str, str], container: str, *, is_sink: bool) -> str:
     """The path below the store's root. What the settings choose begins at the root itself."""
-    folder, name = location.text("folderPath").strip("/\\"), location.text("fileName")
-    folder = folder.replace("\\", "/")
+    folder, name = folder_within(location.text("folderPath"), container), location.text("fileName")
     if not is_sink and "wildcard_file_name" in options:
         name = ""
     if not is_sink and options.keys() & {"wildcard_folder_path", "prefix"}:

@@ -101,11 +101,14 @@ class _Planned(Planning):
         attempts = _attempts(tries)
         source = sink = None
         references = self._reference("inputs"), self._reference("outputs")
+        as_is = all(each is None or self.ends.names_no_columns(each) for each in references)
         if references[1] is not None:
-            sink = self.ends.of_dataset("sink", references[1], properties.inner("sink"))
+            sink = self.ends.of_dataset("sink", references[1], properties.inner("sink"), as_is=as_is)
         if references[0] is not None:
             typed = sink is not None and sink.format is None
-            source = self.ends.of_dataset("source", references[0], properties.inner("source"), typed=typed)
+            source = self.ends.of_dataset(
+                "source", references[0], properties.inner("source"), typed=typed, as_is=as_is
+            )
         settings = self._settings(properties, source, sink)
         stage = self._stage(properties)
         made = CopyPlan(source, sink, settings, stage, attempts) if source and sink else None
