@@ -99,7 +99,7 @@ def know(source: str, sink: str, options: Mapping[str, Mapping[str, str]]) -> No
         spec = _spec_of(url)
         remember(_address(url).telling())
         remember(_of_environment(spec))
-        typed = _secret_keys(spec)
+        typed = _secret_keys(spec) if options[side] else set()
         for key, value in options[side].items():
             remember(inner_secrets(value))
             if key in typed or is_secret_name(key):
@@ -164,7 +164,7 @@ def stored(
 
 
 def _hidden(options: Mapping[str, str], connector: str) -> set[str]:
-    typed = _secret_keys(_spec(connector))
+    typed = _secret_keys(_spec(connector)) if options else set()
     # An empty value is none: it says that there is no proxy, say.
     return {key for key, value in options.items() if value and (key in typed or any(inner_secrets(value)))}
 

@@ -14,7 +14,7 @@ from .files.merging import MergedSource
 from .files.selecting import discovered, select
 from .plugins import registry
 from .report import Payload
-from .request import Resolved, SinkEnd, SourceEnd, validate_options
+from .request import Resolved, SinkEnd, SourceEnd, configured
 from .spi.endpoints import Sink, Source
 from .spi.spec import ConnectorSpec, Location
 from .spi.store import ObjectStore
@@ -31,7 +31,7 @@ def blaming(connector: str, side: str) -> Iterator[None]:
 
 def open_store(spec: ConnectorSpec, url: str, options: dict[str, str]) -> ObjectStore:
     assert spec.open_store is not None  # noqa: S101 - check_spec demands it of stores
-    return spec.open_store(validate_options(spec.config, options, spec.name), Location.parse(url))
+    return spec.open_store(configured(spec, options), Location.parse(url))
 
 
 def open_source(resolved: Resolved) -> Source[Any]:
@@ -43,7 +43,7 @@ def open_source(resolved: Resolved) -> Source[Any]:
 def open_table(spec: ConnectorSpec, location: Location, options: dict[str, str]) -> Source[Any]:
     if spec.open_source is None:
         raise ConfigError(f"{spec.name} cannot be read from")
-    return spec.open_source(validate_options(spec.config, options, spec.name), location)
+    return spec.open_source(configured(spec, options), location)
 
 
 def open_end(end: SourceEnd, payload: Payload) -> Source[Any]:
@@ -94,7 +94,7 @@ def _open_sink(resolved: Resolved) -> Sink[Any]:
     if spec.kind == "table":
         if spec.open_sink is None:
             raise ConfigError(f"{spec.name} cannot be written to")
-        return spec.open_sink(validate_options(spec.config, end.options, spec.name), Location.parse(end.root))
+        return spec.open_sink(configured(spec, end.options), Location.parse(end.root))
     store = open_store(spec, end.root, end.options)
     target = _target_class(end)(store, public_url(end.root), end.name, end.extension, end.replaces)
     target.flat = end.settings.copy_behavior == "FlattenHierarchy"
@@ -119,4 +119,4 @@ def _target_class(end: SinkEnd) -> type[FileTarget]:
 def _open_format(name: str, options: dict[str, str]) -> Any:
     spec = registry().by_name(name, "format")
     assert spec.open_format is not None  # noqa: S101 - plan.decide saw to it
-    return spec.open_format(validate_options(spec.config, options, spec.name))
+    return spec.open_format(configured(spec, options))

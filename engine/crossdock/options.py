@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from .files.settings import (
     StoreWriteSettings,
 )
 from .plugins import registry
-from .request import Resolved, validate_options
+from .request import Resolved, configured, validate_options
 
 if TYPE_CHECKING:
     from .spi.spec import ConnectorSpec
@@ -36,12 +36,16 @@ def settings_model(spec: ConnectorSpec, side: str) -> Settings | None:
     return _MODELS[side] if spec.kind == "store" else None
 
 
+def _names(model: Settings) -> Iterable[str]:
+    return model.__dataclass_fields__
+
+
 def given_settings(given: dict[str, str], spec: ConnectorSpec, side: str) -> Any:
     """The settings among the options, validated; None for tables. Raises ConfigError."""
     model = settings_model(spec, side)
     if model is None:
         return None
-    chosen = {k: v for k, v in given.items() if k in model.model_fields and k not in spec.config.model_fields}
+    chosen = {k: v for k, v in given.items() if k in _names(model) and k not in spec.config.model_fields}
     if not chosen:
         return _DEFAULTS.get(side) or model()
     return validate_options(model, chosen, spec.name)
@@ -51,18 +55,21 @@ def sort_options(
     given: dict[str, str], spec: ConnectorSpec, file_format: ConnectorSpec | None, side: str
 ) -> tuple[dict[str, str], dict[str, str]]:
     """The options of the connector and those of the format, each validated. Raises ConfigError."""
+    if not given:
+        configured(spec, {})
+        return {}, {}
     own = spec.config.model_fields
     model = settings_model(spec, side)
-    settings = model.model_fields if model else {}
+    settings = _names(model) if model else ()
     shape = file_format.config.model_fields if file_format else {}
     for key in given:
         if key not in own and key not in shape and key not in settings:
             raise _unknown(key, sorted({*own, *shape, *settings}), side)
     options = {k: v for k, v in given.items() if k in own}
     format_options = {k: v for k, v in given.items() if k in shape and k not in settings}
-    validate_options(spec.config, options, spec.name)
+    configured(spec, options)
     if file_format and format_options:
-        validate_options(file_format.config, format_options, file_format.name)
+        configured(file_format, format_options)
     return options, format_options
 
 
@@ -94,7 +101,7 @@ def _add(end: Any, given: dict[str, str], side: str) -> Any:
     model = settings_model(spec, side)
     for key in given:
         # Those of a stage, whose folder is known by now, people may give again with its secrets.
-        if side != "stage" and model and key in model.model_fields and key not in spec.config.model_fields:
+        if side != "stage" and model and key in _names(model) and key not in spec.config.model_fields:
             raise ConfigError(f"a resumed run keeps its store settings; leave out {key}")
     options, shape = sort_options(end.options | end.format_options | given, spec, file_format, side)
     return replace(end, options=options, format_options=shape)

@@ -13,6 +13,8 @@ from .spi.data import WriteMode
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+    from .spi.spec import ConnectorSpec
+
 Verify = bool | Literal["full"]
 """Whether the content is proved; ``full``: by every value, also where bytes and a sample prove it."""
 
@@ -129,29 +131,50 @@ class Resolved:
             SourceEnd(
                 **source
                 | {"notes": tuple(source["notes"])}
-                | {"settings": StoreReadSettings.model_validate(read) if read else READ_DEFAULTS}
+                | {"settings": validated(StoreReadSettings, read) if read else READ_DEFAULTS}
             ),
-            SinkEnd(
-                **sink | {"settings": StoreWriteSettings.model_validate(write) if write else WRITE_DEFAULTS}
-            ),
+            SinkEnd(**sink | {"settings": validated(StoreWriteSettings, write) if write else WRITE_DEFAULTS}),
         )
 
 
 def _given(settings: StoreReadSettings | StoreWriteSettings) -> dict[str, Any]:
     """All settings, or none where all are the defaults."""
-    return settings.model_dump(mode="json") if settings.model_fields_set else {}
+    if settings in (READ_DEFAULTS, WRITE_DEFAULTS):
+        return {}
+    from pydantic import TypeAdapter
+
+    dumped: dict[str, Any] = TypeAdapter(type(settings)).dump_python(settings, mode="json")
+    return dumped
 
 
-def validate_options(model: type[BaseModel], options: dict[str, str], where: str) -> Any:
-    """The connector's config from ``key=value`` texts. Raises ConfigError: key, value, what is allowed."""
-    if not options and not _checks_defaults(model):
-        return model.model_construct()
-    from pydantic import ValidationError
+def configured(spec: ConnectorSpec, options: dict[str, str]) -> Any:
+    """What the connector's factories get for these options. Raises ConfigError."""
+    if not options and spec.defaults is not None:
+        return spec.defaults
+    return validate_options(spec.config, options, spec.name)
 
-    lists = {key for key, field in model.model_fields.items() if "list[" in str(field.annotation)}
+
+def validated(model: type, values: dict[str, Any]) -> Any:
+    """An instance of a pydantic model or of a dataclass. Raises pydantic's ValidationError."""
+    from pydantic import BaseModel, TypeAdapter
+
+    if issubclass(model, BaseModel):
+        return model.model_validate(values)
+    return TypeAdapter(model).validate_python(values)
+
+
+def validate_options(model: type, options: dict[str, str], where: str) -> Any:
+    """A config or settings from ``key=value`` texts. Raises ConfigError: key, value, what is allowed."""
+    from pydantic import BaseModel, ValidationError
+
+    lists: set[str] = set()
+    if issubclass(model, BaseModel):
+        if not options and not _checks_defaults(model):
+            return model.model_construct()
+        lists = {key for key, field in model.model_fields.items() if "list[" in str(field.annotation)}
     values = {key: value.split(",") if key in lists else value for key, value in options.items()}
     try:
-        return model.model_validate(values)
+        return validated(model, values)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         key = ".".join(str(part) for part in first["loc"])

@@ -159,8 +159,7 @@ class Side:
         return replace(self.location, fragment="").with_path(path).url
 
     def store(self, path: str) -> ObjectStore:
-        own = self.spec.config.model_fields
-        options = {k: v for k, v in self.given.items() if k in own}
+        options = {k: v for k, v in self.given.items() if k in self.spec.config.model_fields}
         return open_store(self.spec, self.with_path(path), options)
 
     def open_folder(self, path: str) -> ObjectStore:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
@@ -133,14 +134,16 @@ _TABLE = ConnectorSpec(
     open_source=_open,  # type: ignore[arg-type]
     example="crossdock copy tbl://a b.csv",
 )
+_BARE = replace(FILE, defaults=None)
 _WRONG = {
     "name": (replace(FILE, name="My Store"), "lower-case word"),
     "summary": (replace(FILE, summary=""), "summary"),
     "example": (replace(FILE, example="cp a b"), "example"),
-    "extra": (replace(FILE, config=_Loose), "extra='forbid'"),
-    "description": (replace(FILE, config=_Bare), "without a description: option"),
-    "option_name": (replace(FILE, config=_Hump), "options are in snake_case, .*: blockSize"),
-    "secret": (replace(FILE, config=_Open), "'account_key' looks secret"),
+    "extra": (replace(_BARE, config=_Loose), "extra='forbid'"),
+    "description": (replace(_BARE, config=_Bare), "without a description: option"),
+    "option_name": (replace(_BARE, config=_Hump), "options are in snake_case, .*: blockSize"),
+    "secret": (replace(_BARE, config=_Open), "'account_key' looks secret"),
+    "defaults": (replace(FILE, defaults=SimpleNamespace(sync=True)), "defaults are not those of FileConfig"),
     "no_schemes": (replace(FILE, schemes=()), "URL schemes"),
     "scheme": (replace(FILE, schemes=("s3://",)), "not URL schemes"),
     "extension": (replace(BINARY, extensions=("csv",)), "start with a dot"),
@@ -165,7 +168,7 @@ def test_wrong_specs_are_refused(spec: ConnectorSpec, complaint: str) -> None:
 
 
 def test_right_specs_pass() -> None:
-    for spec in (FILE, BINARY, _TABLE, replace(FILE, config=_Sealed)):
+    for spec in (FILE, BINARY, _TABLE, replace(_BARE, config=_Sealed)):
         check_spec(spec)
 
 

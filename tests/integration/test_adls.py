@@ -39,12 +39,12 @@ from crossdock import (
 )
 from crossdock_connectors.azure import adls_list
 from crossdock_connectors.azure.address import place
-from crossdock_connectors.azure.adls import AdlsConfig
 from crossdock_connectors.azure.adls_store import AdlsStore
 from crossdock_connectors.azure.adls_upload import BlobStage, Upload
 from crossdock_connectors.azure.auth import with_credential
 from crossdock_connectors.azure.blob_store import BlobStore
 from crossdock_connectors.azure.checksum import Sealed
+from crossdock_connectors.azure.config import AdlsConfig
 from crossdock_connectors.azure.wire import Wire
 
 WRONG_KEY = base64.b64encode(b"the key of somebody else").decode()

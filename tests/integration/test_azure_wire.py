@@ -33,9 +33,10 @@ from crossdock import (
 )
 from crossdock_connectors.azure.address import place
 from crossdock_connectors.azure.auth import with_credential
-from crossdock_connectors.azure.blob import SPEC, BlobConfig
+from crossdock_connectors.azure.blob import SPEC
 from crossdock_connectors.azure.blob_store import BlobStore
 from crossdock_connectors.azure.blob_upload import Upload
+from crossdock_connectors.azure.config import BlobConfig
 from crossdock_connectors.azure.wire import Wire
 
 INFO = ObjectInfo("x", 10, "0x1")

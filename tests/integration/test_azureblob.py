@@ -41,8 +41,9 @@ from crossdock import (
 )
 from crossdock_connectors.azure.address import place
 from crossdock_connectors.azure.auth import with_credential
-from crossdock_connectors.azure.blob import SPEC, BlobConfig
+from crossdock_connectors.azure.blob import SPEC
 from crossdock_connectors.azure.blob_store import BlobReader, BlobStore
+from crossdock_connectors.azure.config import BlobConfig
 from crossdock_connectors.azure.wire import Wire
 
 WRONG_KEY = base64.b64encode(b"the key of somebody else").decode()

@@ -27,7 +27,8 @@ from crossdock import (
     TransientError,
     Unit,
 )
-from crossdock_connectors.sql.mssql import SPEC, MssqlConfig
+from crossdock_connectors.sql.mssql import SPEC
+from crossdock_connectors.sql.mssql_config import MssqlConfig
 from crossdock_connectors.sql.mssql_connection import Connection, Server
 from crossdock_connectors.sql.mssql_source import MssqlSource
 

@@ -13,8 +13,9 @@ from tests.servers.sql_server import SqlServer
 
 import crossdock
 from crossdock import ConfigError, Location, PlanHint
-from crossdock_connectors.sql.mssql import SPEC, MssqlConfig
+from crossdock_connectors.sql.mssql import SPEC
 from crossdock_connectors.sql.mssql_columns import columns_of, listed
+from crossdock_connectors.sql.mssql_config import MssqlConfig
 from crossdock_connectors.sql.mssql_source import MssqlSource
 
 

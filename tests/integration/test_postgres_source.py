@@ -241,7 +241,8 @@ class TestFrom:
 def test_a_read_that_fails_does_not_fetch_the_rest(database: str) -> None:
     """Three gigabytes that nobody wants any more."""
     from crossdock import Location, PlanHint
-    from crossdock_connectors.sql.postgres import SPEC, PostgresConfig
+    from crossdock_connectors.sql.postgres import SPEC
+    from crossdock_connectors.sql.postgres_config import PostgresConfig
 
     assert SPEC.open_source is not None
     query = "SELECT repeat('x', 1000) AS t FROM generate_series(1, 3000000) AS i"

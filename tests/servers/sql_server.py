@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 
 from crossdock import Location
-from crossdock_connectors.sql.mssql import MssqlConfig
+from crossdock_connectors.sql.mssql_config import MssqlConfig
 from crossdock_connectors.sql.mssql_connection import Connection, Server
 
 from .tds import PASSWORD, TdsServer

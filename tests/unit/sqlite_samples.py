@@ -19,7 +19,8 @@ from crossdock import (
     Unit,
     WriteMode,
 )
-from crossdock_connectors.tables.sqlite import SPEC, SqliteConfig
+from crossdock_connectors.tables.sqlite import SPEC
+from crossdock_connectors.tables.sqlite_config import SqliteConfig
 from crossdock_connectors.tables.sqlite_sink import SqliteSink
 from crossdock_connectors.tables.sqlite_source import SqliteSource
 

@@ -17,7 +17,8 @@ from pydantic import ValidationError
 
 from crossdock import DataError, FileFormat, ObjectInfo, PlanHint, SchemaMismatchError, ShortReadError
 from crossdock_connectors.formats import avro_blocks
-from crossdock_connectors.formats.avro import SPEC, AvroConfig
+from crossdock_connectors.formats.avro import SPEC
+from crossdock_connectors.formats.avro_config import AvroConfig
 
 _REFUSED = (DataError, SchemaMismatchError, ShortReadError)
 

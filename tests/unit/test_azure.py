@@ -31,12 +31,13 @@ from crossdock import (
 from crossdock.plugins import registry
 from crossdock_connectors.azure import proxy
 from crossdock_connectors.azure.address import place
-from crossdock_connectors.azure.auth import AzureConfig, signer, with_sas
-from crossdock_connectors.azure.blob import SPEC, BlobConfig
+from crossdock_connectors.azure.auth import signer, with_sas
+from crossdock_connectors.azure.blob import SPEC
 from crossdock_connectors.azure.blob_list import parse
 from crossdock_connectors.azure.blob_store import BlobStore
 from crossdock_connectors.azure.blob_upload import Upload
 from crossdock_connectors.azure.checksum import crc64
+from crossdock_connectors.azure.config import AzureConfig, BlobConfig
 from crossdock_connectors.azure.errors import classify, clock_skew, refused, retry_after
 from crossdock_connectors.azure.http1 import Reply, request_head
 

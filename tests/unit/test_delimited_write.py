@@ -23,7 +23,8 @@ from crossdock import (
     PlanHint,
     SchemaMismatchError,
 )
-from crossdock_connectors.formats.delimited import SPEC, DelimitedConfig
+from crossdock_connectors.formats.delimited import SPEC
+from crossdock_connectors.formats.delimited_config import DelimitedConfig
 from crossdock_connectors.formats.delimited_format import DelimitedFormat
 
 

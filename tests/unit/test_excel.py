@@ -18,7 +18,8 @@ from pydantic import ValidationError
 import crossdock
 from crossdock import ConfigError, DataError, NotSupportedError, ObjectInfo, PlanHint
 from crossdock_connectors.formats import excel_format
-from crossdock_connectors.formats.excel import SPEC, ExcelConfig
+from crossdock_connectors.formats.excel import SPEC
+from crossdock_connectors.formats.excel_config import ExcelConfig
 
 DAY, MOMENT = dt.date(2024, 2, 29), dt.datetime(2024, 2, 29, 23, 59, 58)
 ROWS = [

@@ -23,7 +23,8 @@ from crossdock import (
     TransientError,
     UploadRequest,
 )
-from crossdock_connectors.stores.file import SPEC, FileConfig
+from crossdock_connectors.stores.file import SPEC
+from crossdock_connectors.stores.file_config import FileConfig
 from crossdock_connectors.stores.file_errors import classify, fault
 from crossdock_connectors.stores.file_store import FileStore
 

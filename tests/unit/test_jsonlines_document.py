@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crossdock import DataError, ObjectInfo, PlanHint
-from crossdock_connectors.formats.jsonlines import SPEC, JsonLinesConfig
+from crossdock_connectors.formats.jsonlines import SPEC
+from crossdock_connectors.formats.jsonlines_config import JsonLinesConfig
 from crossdock_connectors.formats.jsonlines_document import Lines
 
 ROWS = [{"a": i, "t": f'x{i} "q" }}],[{{ \\ \n ż', "n": {"l": [i, i + 1]}} for i in range(3000)]

@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crossdock import DataError, FileFormat, NoSpaceError, ObjectInfo, PlanHint, SchemaMismatchError
-from crossdock_connectors.formats.jsonlines import SPEC, JsonLinesConfig
+from crossdock_connectors.formats.jsonlines import SPEC
+from crossdock_connectors.formats.jsonlines_config import JsonLinesConfig
 from crossdock_connectors.formats.jsonlines_format import JsonLinesFormat
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from crossdock_connectors.sql.mssql import MssqlConfig
+from crossdock_connectors.sql.mssql_config import MssqlConfig
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ import pytest
 from pydantic import ValidationError
 
 from crossdock import DataError, FileFormat, NoSpaceError, ObjectInfo, PlanHint, SchemaMismatchError
-from crossdock_connectors.formats.orc import SPEC, OrcConfig
+from crossdock_connectors.formats.orc import SPEC
+from crossdock_connectors.formats.orc_config import OrcConfig
 
 _CODECS = {
     "none": pyorc.CompressionKind.NONE,

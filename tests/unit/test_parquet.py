@@ -24,7 +24,8 @@ from crossdock import (
     SourceChangedError,
 )
 from crossdock_connectors.formats import parquet_read
-from crossdock_connectors.formats.parquet import SPEC, ParquetConfig
+from crossdock_connectors.formats.parquet import SPEC
+from crossdock_connectors.formats.parquet_config import ParquetConfig
 
 SCHEMA = pa.schema(
     [

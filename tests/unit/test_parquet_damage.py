@@ -13,7 +13,8 @@ import pytest
 
 from crossdock import CrossdockError, DataError, FileFormat, ObjectInfo, PlanHint, ShortReadError
 from crossdock_connectors.formats import parquet_read
-from crossdock_connectors.formats.parquet import SPEC, ParquetConfig
+from crossdock_connectors.formats.parquet import SPEC
+from crossdock_connectors.formats.parquet_config import ParquetConfig
 
 
 def sample(**options: Any) -> bytes:
@@ -83,7 +84,8 @@ FLIP = """
 import io
 import pyarrow as pa, pyarrow.parquet as pq
 from crossdock import CrossdockError, ObjectInfo, PlanHint
-from crossdock_connectors.formats.parquet import SPEC, ParquetConfig
+from crossdock_connectors.formats.parquet import SPEC
+from crossdock_connectors.formats.parquet_config import ParquetConfig
 
 lists = [[i] * (i % 3) for i in range(60)]
 table = pa.table({"n": range(60), "t": [f"v{i % 5}" for i in range(60)], "l": lists})

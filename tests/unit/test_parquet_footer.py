@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from crossdock import InternalError, Part
 from crossdock_connectors.formats import parquet_footer, parquet_thrift
-from crossdock_connectors.formats.parquet import SPEC, ParquetConfig
+from crossdock_connectors.formats.parquet import SPEC
+from crossdock_connectors.formats.parquet_config import ParquetConfig
 
 UTC = dt.UTC
 TYPES: dict[str, tuple[pa.DataType, st.SearchStrategy[Any]]] = {

@@ -14,7 +14,8 @@ import pytest
 import crossdock
 from crossdock import DataError, FileFormat, ObjectInfo, Part, PlanHint
 from crossdock_connectors.formats import parquet_format, parquet_read, parquet_write
-from crossdock_connectors.formats.parquet import SPEC, ParquetConfig
+from crossdock_connectors.formats.parquet import SPEC
+from crossdock_connectors.formats.parquet_config import ParquetConfig
 
 CODED = pa.dictionary(pa.int32(), pa.string())
 MODES = ["air", None, "rail", "ship", "truck"]

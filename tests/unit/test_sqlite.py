@@ -32,7 +32,8 @@ from crossdock import (
     Unit,
     UnitPage,
 )
-from crossdock_connectors.tables.sqlite import SPEC, SqliteConfig
+from crossdock_connectors.tables.sqlite import SPEC
+from crossdock_connectors.tables.sqlite_config import SqliteConfig
 from crossdock_connectors.tables.sqlite_database import path_of
 from crossdock_connectors.tables.sqlite_errors import classify
 

@@ -73,7 +73,8 @@ _KILLED = """
 import os, signal, sys
 import pyarrow as pa
 from crossdock import Attempt, Location, Split
-from crossdock_connectors.tables.sqlite import SPEC, SqliteConfig
+from crossdock_connectors.tables.sqlite import SPEC
+from crossdock_connectors.tables.sqlite_config import SqliteConfig
 
 address, handle, index, attempt, moment = sys.argv[1:]
 sink = SPEC.open_sink(SqliteConfig(), Location.parse(address))

@@ -15,7 +15,8 @@ import pytest
 
 import crossdock
 from crossdock import ConfigError, DataError, NotSupportedError, ObjectInfo, PlanHint, ShortReadError
-from crossdock_connectors.formats.xml import SPEC, XmlConfig
+from crossdock_connectors.formats.xml import SPEC
+from crossdock_connectors.formats.xml_config import XmlConfig
 
 ORDERS = """<?xml version="1.0" encoding="{}"?>
 <o:orders xmlns:o="urn:shop"><!-- a comment -->

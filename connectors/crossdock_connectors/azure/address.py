@@ -9,7 +9,8 @@ from urllib.parse import quote
 
 from crossdock import ConfigError, Location
 
-from .auth import AzureConfig, check_account, settings
+from .auth import check_account, settings
+from .config import AzureConfig
 from .wire import Service, service_of
 
 _CONTAINER = re.compile(r"\$root|\$web|\$logs|(?=.{3,63}\Z)[a-z0-9]+(-[a-z0-9]+)*")

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
-
-from pydantic import Field
+from typing import TYPE_CHECKING
 
 from crossdock import Location
 
 from . import blob
-from .auth import signer
 
 if TYPE_CHECKING:
     from crossdock import AdfEnd, AdfTranslation
@@ -18,29 +15,14 @@ if TYPE_CHECKING:
     from .address import Place
     from .adls_store import AdlsStore
     from .adls_upload import Stage
+    from .config import AdlsConfig
     from .wire import Service
 
 
-class AdlsConfig(blob.BlobConfig):
-    """Options of ADLS Gen2."""
+def _config() -> type[AdlsConfig]:
+    from .config import AdlsConfig  # imports pydantic
 
-    account: str | None = Field(
-        default=None, description="Name of the storage account; default: the first part of the address's host"
-    )
-    endpoint: str | None = Field(
-        default=None,
-        description="Address of the dfs endpoint where it is not the one of the URL: a private endpoint",
-    )
-    blob_endpoint: str | None = Field(
-        default=None,
-        description="Address of the account's blob endpoint; default: the dfs endpoint's with `blob` in "
-        "place of `dfs`",
-    )
-    upload_through: Literal["blob", "dfs"] = Field(
-        default="blob",
-        description="Endpoint that data is sent to: blob takes blocks in any order; dfs (append and flush) "
-        "needs no access to the blob endpoint, and joins files that are written in parts on this machine",
-    )
+    return AdlsConfig
 
 
 def _open(config: AdlsConfig, location: Location) -> AdlsStore:
@@ -48,6 +30,7 @@ def _open(config: AdlsConfig, location: Location) -> AdlsStore:
     from .adls_append import AppendStage
     from .adls_store import AdlsStore
     from .adls_upload import BlobStage
+    from .auth import signer
     from .blob_store import BlobStore
     from .checksum import Sealed
     from .wire import Wire
@@ -85,7 +68,7 @@ SPEC = replace(
     blob.SPEC,
     name="adls",
     summary="Azure Data Lake Storage Gen2",
-    config=AdlsConfig,
+    config=_config,
     schemes=("abfss", "https", "http"),
     hosts=("*.dfs.*",),
     adf_types=(

@@ -17,24 +17,13 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from pydantic import Field, SecretStr
+from pydantic import SecretStr
 
-from crossdock import AuthError, ConfigError, ConnectorConfig, Secrets
+from crossdock import AuthError, ConfigError
 
 from . import shared_key
+from .config import AzureConfig
 
-_VARIABLES = (
-    "AZURE_STORAGE_SAS_TOKEN",
-    "AZURE_STORAGE_KEY",
-    "AZURE_STORAGE_ACCOUNT_KEY",
-    "AZURE_STORAGE_CONNECTION_STRING",
-)
-SECRETS = Secrets(
-    # A signature with all that it signs.
-    query=("*",),
-    environment=dict.fromkeys(("", "account_key", "sas_token", "connection_string"), _VARIABLES)
-    | {"proxy": ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")},
-)
 SCOPE = "https://storage.azure.com/.default"
 _IDENTITY = ("AZURE_", "IDENTITY_", "MSI_", "IMDS_")
 _EARLY = timedelta(minutes=1)
@@ -47,57 +36,6 @@ _AZURE = (
     ".storage.azure.net",
 )
 _ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
-
-
-class AzureConfig(ConnectorConfig):
-    """Options of every Azure Storage connector."""
-
-    account: str | None = Field(
-        default=None, description="Name of the storage account; default: AZURE_STORAGE_ACCOUNT"
-    )
-    endpoint: str | None = Field(
-        default=None,
-        description="Address of the service where it is not ACCOUNT.blob.core.windows.net: a sovereign "
-        "cloud, a private endpoint, Azurite (https://127.0.0.1:10000/devstoreaccount1)",
-    )
-    auth: Literal["auto", "key", "sas", "entra", "anonymous"] = Field(
-        default="auto",
-        description="How to sign in; auto: the first of key, SAS and connection string that is given or "
-        "set in the environment, else Entra ID",
-    )
-    account_key: SecretStr | None = Field(
-        default=None, description="Key of the account; default: AZURE_STORAGE_KEY"
-    )
-    sas_token: SecretStr | None = Field(
-        default=None, description="Shared access signature; default: AZURE_STORAGE_SAS_TOKEN, or in the URL"
-    )
-    sas_token_file: str | None = Field(
-        default=None,
-        description="File with the shared access signature, read again before that runs out: for one that "
-        "somebody renews there",
-    )
-    connection_string: SecretStr | None = Field(
-        default=None, description="Connection string; default: AZURE_STORAGE_CONNECTION_STRING"
-    )
-    ca_bundle: str | None = Field(
-        default=None,
-        description="File of CA certificates to trust instead of the system's, also for signing in; default: "
-        "SSL_CERT_FILE",
-    )
-    proxy: SecretStr | None = Field(
-        default=None,
-        description="HTTP proxy, http://user:password@host:port, also for signing in; default: HTTPS_PROXY; "
-        "empty for none",
-    )
-    no_proxy: str | None = Field(
-        default=None,
-        description="Hosts, domains and networks to reach without the proxy, by comma; default: NO_PROXY",
-    )
-    allow_http: bool = Field(
-        default=False, description="Send data and credentials unencrypted if the endpoint says http://"
-    )
-    connect_timeout: float = Field(default=20, gt=0, description="Seconds to wait for a connection")
-    read_timeout: float = Field(default=60, gt=0, description="Seconds to wait for the service to go on")
 
 
 class Message:

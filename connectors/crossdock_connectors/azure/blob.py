@@ -3,39 +3,41 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from pydantic import Field
-
-from crossdock import Capabilities, ConnectorSpec, CrossdockError, Location, WriteMode
-
-from .auth import SECRETS, AzureConfig, signer
+from crossdock import Capabilities, ConnectorSpec, CrossdockError, Location, Secrets, WriteMode
 
 if TYPE_CHECKING:
     from crossdock import AdfEnd, AdfTranslation
 
     from .blob_store import BlobStore
+    from .config import BlobConfig
 
 MIB = 1 << 20
 MAX_BLOCKS = 50_000
+_VARIABLES = (
+    "AZURE_STORAGE_SAS_TOKEN",
+    "AZURE_STORAGE_KEY",
+    "AZURE_STORAGE_ACCOUNT_KEY",
+    "AZURE_STORAGE_CONNECTION_STRING",
+)
+_SECRETS = Secrets(
+    # A signature with all that it signs.
+    query=("*",),
+    environment=dict.fromkeys(("", "account_key", "sas_token", "connection_string"), _VARIABLES)
+    | {"proxy": ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")},
+)
 
 
-class BlobConfig(AzureConfig):
-    """Options of Azure Blob Storage."""
+def _config() -> type[BlobConfig]:
+    from .config import BlobConfig  # imports pydantic
 
-    server_copy: bool = Field(
-        default=True,
-        description="Let the service fetch from another blob by itself; false where it cannot reach the "
-        "source (a private endpoint, an emulator)",
-    )
-    checksum: Literal["auto", "crc64", "md5"] = Field(
-        default="auto",
-        description="Checksum of each request with data, which the service compares; auto: CRC-64, else MD5",
-    )
+    return BlobConfig
 
 
 def _open(config: BlobConfig, location: Location) -> BlobStore:
     from .address import place
+    from .auth import signer
     from .blob_store import BlobStore
     from .wire import Wire
 
@@ -61,7 +63,7 @@ SPEC = ConnectorSpec(
     name="azureblob",
     summary="Azure Blob Storage",
     kind="store",
-    config=BlobConfig,
+    config=_config,
     schemes=("az", "https", "http"),
     hosts=("*.blob.*",),
     adf_types=(
@@ -90,7 +92,7 @@ SPEC = ConnectorSpec(
     open_store=_open,
     classify=_classify,
     from_adf=_from_adf,
-    secrets=SECRETS,
+    secrets=_SECRETS,
     example="crossdock copy data/ az://landing/data/ -k account=contoso",
     requires=("azure.storage.blob", "azure.identity", "azure.core"),
     extra="crossdock[azure]",

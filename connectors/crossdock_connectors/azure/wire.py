@@ -13,7 +13,8 @@ from urllib.parse import quote, unquote, urlsplit
 from crossdock import AuthError, ConfigError, CrossdockError, InternalError, ShortReadError
 
 from . import proxy
-from .auth import AzureConfig, Message, Signer
+from .auth import Message, Signer
+from .config import AzureConfig
 from .errors import disconnected, error_code, refused
 from .http1 import Connection, EarlyEnd, Pool, ProtocolError, Reply, Route, request_head
 

@@ -31,7 +31,7 @@ from .avro_types import Column, Types, without_logical
 from .avro_write import AvroWriter, head, stored
 
 if TYPE_CHECKING:
-    from .avro import AvroConfig
+    from .avro_config import AvroConfig
 
 _TOKEN_VERSION = 1
 _ROWS = 8192

@@ -21,7 +21,7 @@ from .column_types import refuse_repeated
 if TYPE_CHECKING:
     from crossdock import ByteSink
 
-    from .avro import AvroConfig
+    from .avro_config import AvroConfig
 
 _BLOCK = 64 << 10
 _ROWS = 1024

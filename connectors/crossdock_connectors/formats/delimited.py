@@ -6,92 +6,20 @@ empty text. In a file of one column an empty line is therefore a row; in other f
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from pydantic import Field, field_validator, model_validator
-
-from crossdock import ConnectorConfig, ConnectorSpec
-
-from .codec_names import codec_name
+from crossdock import ConnectorSpec
 
 if TYPE_CHECKING:
     from crossdock import AdfEnd, AdfTranslation, FileFormat
 
-Quoting = Literal["needed", "all", "none"]
+    from .delimited_config import DelimitedConfig
 
 
-class DelimitedConfig(ConnectorConfig):
-    """Options of delimited text, for reading and writing."""
+def _config() -> type[DelimitedConfig]:
+    from .delimited_config import DelimitedConfig  # imports pydantic
 
-    delimiter: str | None = Field(
-        None, description="character between values; by default a tab for .tsv, | for .psv, else a comma"
-    )
-    quote: str = Field('"', description="character around values; empty: quotes are ordinary characters")
-    escape: str = Field(
-        "", description="character before a special one (backslash); by default a quote is written twice"
-    )
-    escapes: Literal["any", "quotes"] = Field(
-        "any",
-        description="before what the escape counts: any character, or quotes only; before others it stays",
-    )
-    header: bool = Field(True, description="whether the first line names the columns")
-    encoding: str = Field("utf-8", description="name of the text encoding")
-    null_value: str = Field(
-        "", description="unquoted text that stands for null; several separated by |, the first is written"
-    )
-    skip_lines: int = Field(0, ge=0, description="lines to skip at the start of each file read")
-    compression: Literal["auto", "none", "gzip"] = Field("auto", description="auto: by the extension .gz")
-    types: str = Field("", description="types that are not inferred, as a:string,b:decimal(10,2),c:date")
-    infer: bool = Field(True, description="whether to infer types from a sample; else all columns are text")
-    multiline: Literal["auto", "true", "false"] = Field(
-        "auto", description="whether values may hold newlines; false lets a large file be split unread"
-    )
-    sample_bytes: int = Field(
-        1 << 20, ge=1024, description="bytes at the start of a file from which types are inferred"
-    )
-    quoting: Quoting = Field(
-        "needed", description="what is written in quotes: text (needed), every value (all), nothing (none)"
-    )
-    line_ending: Literal["lf", "crlf"] = Field("lf", description="end of the lines that are written")
-
-    @field_validator("delimiter", mode="before")
-    @classmethod
-    def _tab(cls, value: object) -> object:
-        return "\t" if value in ("\\t", "tab") else value
-
-    @field_validator("multiline", mode="before")
-    @classmethod
-    def _word(cls, value: object) -> object:
-        return str(value).lower() if isinstance(value, bool) else value
-
-    @field_validator("delimiter", "quote", "escape")
-    @classmethod
-    def _one_character(cls, value: str | None) -> str | None:
-        if value and (len(value) > 1 or not value.isascii() or value in "\r\n\0"):
-            raise ValueError("must be one ASCII character and no line end")
-        return value
-
-    @field_validator("encoding")
-    @classmethod
-    def _codec(cls, value: str) -> str:
-        return codec_name(value)
-
-    @field_validator("types")
-    @classmethod
-    def _types(cls, value: str) -> str:
-        from .column_types import parse_types  # imports pyarrow
-
-        parse_types(value)
-        return value
-
-    @model_validator(mode="after")
-    def _distinct(self) -> DelimitedConfig:
-        if self.delimiter == "":
-            raise ValueError("delimiter must not be empty")
-        used = [c for c in (self.delimiter, self.quote, self.escape) if c]
-        if len(set(used)) < len(used):
-            raise ValueError("delimiter, quote and escape must differ; a doubled quote needs no escape")
-        return self
+    return DelimitedConfig
 
 
 def _open(config: Any) -> FileFormat:
@@ -110,7 +38,7 @@ SPEC = ConnectorSpec(
     name="delimited",
     summary="Delimited text: CSV, TSV and their relatives, large files read by several workers",
     kind="format",
-    config=DelimitedConfig,
+    config=_config,
     extensions=(".csv", ".tsv", ".psv", ".txt", ".csv.gz", ".tsv.gz"),
     adf_types=("DelimitedText", "DelimitedTextSource", "DelimitedTextSink", "TextFormat"),
     open_format=_open,

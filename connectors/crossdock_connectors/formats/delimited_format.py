@@ -36,7 +36,7 @@ from .delimited_text import DelimitedFile, Dialect, Layout, find_layout, keeps_a
 from .delimited_write import DelimitedWriter, Style, check_columns, header_line
 
 if TYPE_CHECKING:
-    from .delimited import DelimitedConfig
+    from .delimited_config import DelimitedConfig
 
 _BY_EXTENSION = {".tsv": "\t", ".psv": "|"}
 _TOKEN_VERSION = 1

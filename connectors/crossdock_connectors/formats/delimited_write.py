@@ -16,7 +16,7 @@ from .column_types import refuse_repeated
 from .delimited_escape import EscapingSink, before_writing, escaped_name
 
 if TYPE_CHECKING:
-    from .delimited import Quoting
+    from .delimited_config import Quoting
 
 _ROWS_AT_ONCE = 8192
 """1 to 2 MiB of usual rows per write: fastest of 1,024 to 65,536."""

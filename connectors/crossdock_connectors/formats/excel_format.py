@@ -21,11 +21,11 @@ from crossdock import (
 )
 
 from .column_types import apply_types, did_you_mean, parse_types
-from .excel import column_number, corners
+from .excel_config import column_number, corners
 from .read_only import ReadOnlyFormat
 
 if TYPE_CHECKING:
-    from .excel import ExcelConfig
+    from .excel_config import ExcelConfig
 
 _ROWS = 8192
 LARGEST = 128 << 20

@@ -5,54 +5,20 @@ Text stays text: dates and times are read as such only where ``types`` says so.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from pydantic import Field, field_validator
-
-from crossdock import ConnectorConfig, ConnectorSpec
-
-from .codec_names import codec_name
+from crossdock import ConnectorSpec
 
 if TYPE_CHECKING:
     from crossdock import AdfEnd, AdfTranslation, FileFormat
 
+    from .jsonlines_config import JsonLinesConfig
 
-class JsonLinesConfig(ConnectorConfig):
-    """Options of JSON, for reading and writing."""
 
-    types: str = Field(
-        "",
-        description="types that are not inferred, as a:date,b:decimal(10,2), and columns not in the sample",
-    )
-    unexpected_fields: Literal["error", "ignore"] = Field(
-        "error", description="what to do about a field that the sample does not have"
-    )
-    compression: Literal["auto", "none", "gzip"] = Field("auto", description="auto: by the extension .gz")
-    sample_bytes: int = Field(
-        1 << 20, ge=1024, description="bytes at the start of a file from which types are inferred"
-    )
-    non_finite: Literal["error", "null"] = Field(
-        "error", description="what to write for NaN and the infinities, which JSON does not have"
-    )
+def _config() -> type[JsonLinesConfig]:
+    from .jsonlines_config import JsonLinesConfig  # imports pydantic
 
-    file_pattern: Literal["setOfObjects", "arrayOfObjects"] = Field(
-        "setOfObjects",
-        description="what is written: an object per line, or one array; when reading, the file tells",
-    )
-    encoding: str = Field("utf-8", description="name of the text encoding")
-
-    @field_validator("encoding")
-    @classmethod
-    def _codec(cls, value: str) -> str:
-        return codec_name(value)
-
-    @field_validator("types")
-    @classmethod
-    def _types(cls, value: str) -> str:
-        from .column_types import parse_types  # imports pyarrow
-
-        parse_types(value)
-        return value
+    return JsonLinesConfig
 
 
 def _open(config: Any) -> FileFormat:
@@ -71,7 +37,7 @@ SPEC = ConnectorSpec(
     name="jsonlines",
     summary="JSON: an object per line, an array of objects, or objects one after the other",
     kind="format",
-    config=JsonLinesConfig,
+    config=_config,
     extensions=(".jsonl", ".ndjson", ".json", ".jsonl.gz", ".ndjson.gz", ".json.gz"),
     adf_types=("Json", "JsonSource", "JsonSink", "JsonFormat"),
     open_format=_open,

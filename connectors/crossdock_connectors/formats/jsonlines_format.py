@@ -22,7 +22,7 @@ from .jsonlines_text import JsonFile, formed
 from .jsonlines_values import check_type, rows_text
 
 if TYPE_CHECKING:
-    from .jsonlines import JsonLinesConfig
+    from .jsonlines_config import JsonLinesConfig
 
 _TOKEN_VERSION = 2
 _READ_MEMORY = 16 * BLOCK

@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from pydantic import Field, model_validator
-
-from crossdock import ConnectorConfig, ConnectorSpec
+from crossdock import ConnectorSpec
 
 if TYPE_CHECKING:
     from crossdock import AdfEnd, AdfTranslation, FileFormat
 
+    from .orc_config import OrcConfig
 
-class OrcConfig(ConnectorConfig):
-    """Options of the format ``orc``."""
 
-    compression: Literal["none", "zlib", "snappy", "zstd", "lz4"] = Field(
-        "snappy", description="codec of the stripes that are written"
-    )
-    stripe_bytes: int = Field(
-        64 << 20, ge=64 << 10, le=256 << 20, description="size of a stripe of a file that is written"
-    )
-    columns: list[str] | None = Field(
-        None, min_length=1, description="columns to read, in this order; all of them if not given"
-    )
+def _config() -> type[OrcConfig]:
+    from .orc_config import OrcConfig  # imports pydantic
 
-    @model_validator(mode="after")
-    def _columns_once(self) -> OrcConfig:
-        if self.columns is not None and len(set(self.columns)) < len(self.columns):
-            raise ValueError("columns names a column twice")
-        return self
+    return OrcConfig
 
 
 def _open(config: Any) -> FileFormat:
@@ -48,7 +34,7 @@ SPEC = ConnectorSpec(
     name="orc",
     summary="Apache ORC files, read in parallel by stripes",
     kind="format",
-    config=OrcConfig,
+    config=_config,
     extensions=(".orc",),
     adf_types=("Orc", "OrcSource", "OrcSink", "OrcFormat"),
     open_format=_open,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from crossdock import ByteSink, FormatWriter, ObjectInfo, PlanHint
 
-    from .orc import OrcConfig
+    from .orc_config import OrcConfig
 
 _TOKEN_VERSION = 1
 _BATCH_ROWS = 16_384

@@ -17,7 +17,7 @@ from .column_types import refuse_repeated
 if TYPE_CHECKING:
     from crossdock import ByteSink
 
-    from .orc import OrcConfig
+    from .orc_config import OrcConfig
 
 _REFUSED = (pa.ArrowException, OSError, ValueError)
 _AS = {

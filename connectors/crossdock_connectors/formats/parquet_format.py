@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from crossdock import ByteSink, FormatWriter, ObjectInfo, PlanHint
 
-    from .parquet import ParquetConfig
+    from .parquet_config import ParquetConfig
 
 _TOKEN_VERSION = 1
 _MAX_NOTES = 20

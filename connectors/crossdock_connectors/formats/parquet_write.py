@@ -19,7 +19,7 @@ from .parquet_strings import as_table, encoded_schema, plain_bytes
 if TYPE_CHECKING:
     from crossdock import ByteSink
 
-    from .parquet import ParquetConfig
+    from .parquet_config import ParquetConfig
 
 ROW_GROUP_BYTES = 64 << 20
 """Most Arrow data in one row group: it waits in memory until the group is full."""

@@ -22,7 +22,7 @@ from .column_types import parse_types
 from .read_only import ReadOnlyFormat
 
 if TYPE_CHECKING:
-    from .xml import XmlConfig
+    from .xml_config import XmlConfig
 
 Row = dict[str, str]
 

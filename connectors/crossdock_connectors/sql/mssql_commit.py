@@ -18,7 +18,7 @@ from .mssql_scripts import assignments
 from .mssql_staging import READY, Staging
 
 if TYPE_CHECKING:
-    from .mssql import MssqlConfig
+    from .mssql_config import MssqlConfig
 
 
 def _begin(connection: Connection) -> None:

@@ -29,7 +29,7 @@ from .mssql_errors import TOO_LONG, UNOPENED, UNREACHED, fault
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from .mssql import MssqlConfig
+    from .mssql_config import MssqlConfig
 
 _CONTROL = frozenset(map(chr, (*range(32), 127)))
 _once = threading.Lock()

@@ -46,7 +46,7 @@ from .mssql_writer import PENDING, DirectWriter, StagingWriter
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from .mssql import MssqlConfig
+    from .mssql_config import MssqlConfig
 
 # A bulk copy costs most of a second to open.
 _SMALLEST_SPLIT = 64 << 20

@@ -43,7 +43,7 @@ from .ranges import PLACEHOLDER
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from .mssql import MssqlConfig
+    from .mssql_config import MssqlConfig
 
 _VERSION = 1
 _BATCH = 8 << 20

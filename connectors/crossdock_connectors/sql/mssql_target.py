@@ -29,7 +29,7 @@ from .mssql_types import declaration
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from .mssql import MssqlConfig
+    from .mssql_config import MssqlConfig
 
 _MOST_COLUMNS = 1024
 # An index holds keys of at most 900 bytes.

@@ -15,7 +15,7 @@ from .mssql_types import Type
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from .mssql import MssqlConfig
+    from .mssql_config import MssqlConfig
 
 PENDING = 64 << 20
 

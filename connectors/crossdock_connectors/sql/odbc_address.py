@@ -13,7 +13,7 @@ from crossdock import ConfigError, Location, NotFoundError
 from .odbc_drivers import check_driver, check_libraries, near, quoted
 
 if TYPE_CHECKING:
-    from .odbc import OdbcConfig
+    from .odbc_config import OdbcConfig
 
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9 _.-]*")
 # They read or write a file of attributes, and with it any library.

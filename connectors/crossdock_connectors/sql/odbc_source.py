@@ -40,7 +40,7 @@ from .ranges import evenly, ranges
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from .odbc import OdbcConfig
+    from .odbc_config import OdbcConfig
 
 _VERSION = 1
 _PER_WORKER = 4

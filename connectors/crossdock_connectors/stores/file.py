@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import os
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
-from pydantic import Field
-
-from crossdock import Capabilities, ConfigError, ConnectorConfig, ConnectorSpec, Location, WriteMode
+from crossdock import Capabilities, ConfigError, ConnectorSpec, Location, WriteMode
 
 from .file_errors import classify
 
 if TYPE_CHECKING:
     from crossdock import AdfEnd, AdfTranslation
 
+    from .file_config import FileConfig
     from .file_store import FileStore
 
 
-class FileConfig(ConnectorConfig):
-    """Options of the local file store."""
+def _config() -> type[FileConfig]:
+    from .file_config import FileConfig  # imports pydantic
 
-    sync: bool = Field(
-        default=False,
-        description="Force data and names to disk before a block or a commit counts, so that a resumed run "
-        "survives a power failure too; a killed process loses nothing without it",
-    )
+    return FileConfig
 
 
 def _open(config: FileConfig, location: Location) -> FileStore:
@@ -55,7 +51,8 @@ SPEC = ConnectorSpec(
     name="file",
     summary="Files of this machine and of mounted shares",
     kind="store",
-    config=FileConfig,
+    config=_config,
+    defaults=SimpleNamespace(sync=False),
     schemes=("file", ""),
     adf_types=(
         "FileServer",

@@ -3,46 +3,23 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from pydantic import Field
-
-from crossdock import Capabilities, ConnectorConfig, ConnectorSpec, Location, WriteMode
+from crossdock import Capabilities, ConnectorSpec, Location, WriteMode
 
 from ..queries import one_select
 from .sqlite_errors import classify
 
 if TYPE_CHECKING:
+    from .sqlite_config import SqliteConfig
     from .sqlite_sink import SqliteSink
     from .sqlite_source import SqliteSource
 
 
-class SqliteConfig(ConnectorConfig):
-    """Options of SQLite tables."""
+def _config() -> type[SqliteConfig]:
+    from .sqlite_config import SqliteConfig  # imports pydantic
 
-    query: str = Field(default="", description="Source: a SELECT to read instead of a table")
-    partition: str = Field(
-        default="rowid",
-        description="Source: the indexed integer column whose ranges are read in parallel; none: one piece",
-    )
-    decimals: Literal["refuse", "text", "real"] = Field(
-        default="refuse",
-        description="Sink: SQLite has no decimals; keep their digits as text, round them, or refuse them",
-    )
-    nan: Literal["error", "null"] = Field(
-        default="error", description="Sink: SQLite has no NaN; refuse it or store null"
-    )
-    journal_mode: Literal["", "delete", "truncate", "persist", "wal"] = Field(
-        default="",
-        description="Sink: set SQLite's journal mode; default: as the database is (a new one: delete)",
-    )
-    synchronous: Literal["off", "normal", "full"] = Field(
-        default="full",
-        description="Sink: what is forced to disk, for power failures; a kill loses nothing either way",
-    )
-    busy_timeout: float = Field(
-        default=600.0, gt=0, le=86400, description="Seconds to wait while somebody else writes"
-    )
+    return SqliteConfig
 
 
 def _open_source(config: SqliteConfig, location: Location) -> SqliteSource:
@@ -70,7 +47,7 @@ SPEC = ConnectorSpec(
     name="sqlite",
     summary="Tables of an SQLite database file",
     kind="table",
-    config=SqliteConfig,
+    config=_config,
     schemes=("sqlite",),
     adf_types=("SqliteTable", "SqliteSource", "Sqlite"),
     capabilities=Capabilities(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from datetime import timedelta
 from typing import Any
 
+from pydantic import TypeAdapter
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -14,7 +15,7 @@ from rich.text import Text
 from ..options import settings_model
 from ..plugins import missing_modules
 from ..report import camel
-from ..spi.spec import Capabilities, ConnectorConfig, ConnectorSpec
+from ..spi.spec import Capabilities, ConnectorSpec
 from . import figures
 from .session import one_line
 
@@ -45,14 +46,15 @@ def config_fields(spec: ConnectorSpec) -> list[Field]:
     return fields_of(spec.config)
 
 
-def settings_of(spec: ConnectorSpec) -> dict[str, type[ConnectorConfig]]:
+def settings_of(spec: ConnectorSpec) -> dict[str, type]:
     """The store settings by side: what every store takes beside its own options. Others have none."""
     found = {side: settings_model(spec, side) for side in ("source", "sink")}
     return {side: model for side, model in found.items() if model is not None}
 
 
-def fields_of(config: type[ConnectorConfig]) -> list[Field]:
-    schema = config.model_json_schema()
+def fields_of(config: type) -> list[Field]:
+    """The fields of a pydantic model, or of a dataclass that pydantic reads."""
+    schema = TypeAdapter(config).json_schema()
     required = schema.get("required", ())
     return [
         Field(
@@ -112,7 +114,9 @@ def as_json(spec: ConnectorSpec) -> dict[str, Any]:
         "installed": not missing_modules(spec),
         "install": install_line(spec),
         "config": spec.config.model_json_schema(),
-        "storeSettings": {side: model.model_json_schema() for side, model in settings_of(spec).items()},
+        "storeSettings": {
+            side: TypeAdapter(model).json_schema() for side, model in settings_of(spec).items()
+        },
         "capabilities": {
             camel(f.name): _plain(getattr(spec.capabilities, f.name)) for f in fields(Capabilities)
         },

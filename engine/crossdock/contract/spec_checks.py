@@ -50,6 +50,9 @@ def _config(spec: ConnectorSpec) -> None:
     assert not bare, f"options without a description: {', '.join(bare)}"
     with pytest.raises(ValidationError, match="no_such_option"):
         config.model_validate({"no_such_option": 1})
+    if spec.defaults is not None:
+        said = {name: getattr(spec.defaults, name, None) for name in config.model_fields}
+        assert said == dict(config()), f"defaults are not those of {config.__name__}"
 
 
 def _secrets(spec: ConnectorSpec) -> None:

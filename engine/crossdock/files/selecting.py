@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from ..errors import ConfigError
 from ..spi.store import ObjectStore
@@ -25,12 +26,12 @@ def rooted(path: str, settings: StoreReadSettings) -> tuple[str, StoreReadSettin
     """The folder to list and the settings below it: the folders of a prefix belong to the root."""
     filters.check(settings)
     folder, slash, rest = settings.prefix.lstrip("/").rpartition("/")
-    changed, root = {"prefix": rest}, path.rstrip("/")
     if not slash:
-        return path, settings.model_copy(update=changed)
-    if settings.partition_root_path and not settings.partition_root_path.startswith("/"):
-        changed["partition_root_path"] = f"/{root.lstrip('/')}/{settings.partition_root_path}"
-    return f"{root}/{folder}", settings.model_copy(update=changed)
+        return path, replace(settings, prefix=rest)
+    root, below = path.rstrip("/"), settings.partition_root_path
+    if below and not below.startswith("/"):
+        below = f"/{root.lstrip('/')}/{below}"
+    return f"{root}/{folder}", replace(settings, prefix=rest, partition_root_path=below)
 
 
 def discovered(root: str, settings: StoreReadSettings) -> Partitions | None:

@@ -1,6 +1,7 @@
 """Store settings: which files of a store are read, and how a store is written.
 
-They are options of every store, beside the connector's own; the words are Data Factory's
+Plain dataclasses, which pydantic validates only where an option is given: its import takes longer than
+copying many a file. They are options of every store, beside the connector's own; the words are Data Factory's
 ``storeSettings`` in snake_case (its own spelling means the same). A connector's own option of the same name
 comes first.
 """
@@ -8,16 +9,36 @@ comes first.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
-
-from pydantic import BeforeValidator, Field, model_validator
-
-from ..spi.spec import ConnectorConfig
+from typing import Annotated, Any, ClassVar, Literal
 
 CopyBehavior = Literal["PreserveHierarchy", "FlattenHierarchy", "MergeFiles"]
 Kept = Literal["Attributes", "ACL", "Owner", "Group"]
 LAST_MODIFIED = "$$LASTMODIFIED"
+
+
+@dataclass(frozen=True)
+class Read:
+    """As pydantic's ``BeforeValidator``: what is given is first read by ``how``, which raises ValueError."""
+
+    how: Callable[[Any], Any]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], Any]) -> Any:
+        from pydantic import BeforeValidator
+
+        return BeforeValidator(self.how).__get_pydantic_core_schema__(source, handler)  # type: ignore[arg-type]
+
+
+def _option(default: Any, description: str, **limits: Any) -> Any:
+    """A field as pydantic reads it too."""
+    return field(default=default, metadata={"description": description, **limits})
+
+
+@dataclass(frozen=True)
+class _Settings:
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
 
 def _utc(value: Any) -> Any:
@@ -30,52 +51,55 @@ def _utc(value: Any) -> Any:
     return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
 
 
-Moment = Annotated[datetime, BeforeValidator(_utc)]
+Moment = Annotated[datetime, Read(_utc)]
 
 
-class StoreReadSettings(ConnectorConfig):
+@dataclass(frozen=True)
+class StoreReadSettings(_Settings):
     """What every store takes as a source."""
 
-    recursive: bool = Field(
+    recursive: bool = _option(
         default=True,
         description="Whether files of deeper folders count too. An address with wildcards says it itself",
     )
-    wildcard_folder_path: str = Field(
+    wildcard_folder_path: str = _option(
         default="",
         description="Folders below the address, with `*` and `?` within a folder's name; `^` before a "
         "character means that character",
     )
-    wildcard_file_name: str = Field(default="", description="Names of files, with the same wildcards")
-    prefix: str = Field(
+    wildcard_file_name: str = _option(default="", description="Names of files, with the same wildcards")
+    prefix: str = _option(
         default="",
         description="What the paths below the address start with; the folders of the prefix are not "
         "repeated at the sink",
     )
-    file_list_path: str = Field(
+    file_list_path: str = _option(
         default="",
         description="A text file in the same store (below the address, or with a leading `/` the whole path "
         "of an address) with one path below the address per line: exactly these are read",
     )
-    modified_datetime_start: Moment | None = Field(
+    modified_datetime_start: Moment | None = _option(
         default=None, description="Only files modified then or later; UTC unless the time says otherwise"
     )
-    modified_datetime_end: Moment | None = Field(default=None, description="Only files modified before then")
-    enable_partition_discovery: bool = Field(
+    modified_datetime_end: Moment | None = _option(
+        default=None, description="Only files modified before then"
+    )
+    enable_partition_discovery: bool = _option(
         default=False,
         description="Folders named `key=value` become columns of text; for tables, not for bytes",
     )
-    partition_root_path: str = Field(
+    partition_root_path: str = _option(
         default="",
         description="The folder whose `key=value` folders count: below the address, or with a leading "
         "`/` the whole path of an address. Default: the address, and the folders of wildcard_folder_path "
         "before its first wildcard, or of the prefix",
     )
-    delete_files_after_completion: bool = Field(
+    delete_files_after_completion: bool = _option(
         default=False,
         description="Delete each file once its copy is committed and verified; binary copies only. A file "
         "that changed meanwhile is kept, and a folder without such files is no error",
     )
-    max_concurrent_connections: int | None = Field(
+    max_concurrent_connections: int | None = _option(
         default=None, ge=1, description="At most so many workers at once for this side"
     )
 
@@ -96,10 +120,9 @@ class StoreReadSettings(ConnectorConfig):
 
     def any_time(self) -> StoreReadSettings:
         """The same files, whenever they were modified."""
-        return self.model_copy(update={"modified_datetime_start": None, "modified_datetime_end": None})
+        return replace(self, modified_datetime_start=None, modified_datetime_end=None)
 
-    @model_validator(mode="after")
-    def _fit(self) -> StoreReadSettings:
+    def __post_init__(self) -> None:
         start, end = self.modified_datetime_start, self.modified_datetime_end
         if start and end and start >= end:
             raise ValueError("modified_datetime_start is not before modified_datetime_end")
@@ -114,14 +137,16 @@ class StoreReadSettings(ConnectorConfig):
                 raise ValueError("file_list_path and recursive=false exclude each other")
         if self.partition_root_path and not self.enable_partition_discovery:
             raise ValueError("partition_root_path needs enable_partition_discovery=true")
-        return self
 
 
-class MetadataItem(ConnectorConfig):
+@dataclass(frozen=True)
+class MetadataItem(_Settings):
     """One name and value of an object's own metadata."""
 
-    name: str = Field(min_length=1, description="The name")
-    value: str = Field(description="The value; `$$LASTMODIFIED` is when the source file was modified")
+    name: str = field(metadata={"min_length": 1, "description": "The name"})
+    value: str = field(
+        metadata={"description": "The value; `$$LASTMODIFIED` is when the source file was modified"}
+    )
 
 
 _AS_ITEMS = "write name=value,name=value or a JSON list of objects, each with name and value as texts"
@@ -160,45 +185,45 @@ def _json(text: str, instead: str) -> Any:
         raise ValueError(instead) from None
 
 
-class StoreWriteSettings(ConnectorConfig):
+@dataclass(frozen=True)
+class StoreWriteSettings(_Settings):
     """What every store takes as a sink."""
 
-    copy_behavior: CopyBehavior = Field(
+    copy_behavior: CopyBehavior = _option(
         default="PreserveHierarchy",
         description="PreserveHierarchy keeps the paths below the source folder. FlattenHierarchy writes all "
         "into one folder; `/` in a path becomes `~1` and `~` becomes `~0`, so that no two names meet. "
         "MergeFiles makes one file of all, in the order of the listing: rows of tables, else bytes; it has "
         "the source folder's name unless the sink names one, and cannot be one of them itself",
     )
-    max_concurrent_connections: int | None = Field(
+    max_concurrent_connections: int | None = _option(
         default=None, ge=1, description="At most so many workers at once for this side"
     )
-    block_size_in_mb: int | None = Field(
+    block_size_in_mb: int | None = _option(
         default=None,
         ge=4,
         le=100,
         description="Size of a block in MiB. An object that needs more blocks of it than the store allows is "
         "refused; with --block-size or without any the blocks of such an object are larger",
     )
-    empty_folders: bool = Field(
+    empty_folders: bool = _option(
         default=False,
         description="Whether folders without files are made too; for binary copies of a whole folder between "
         "stores that have folders by themselves",
     )
-    metadata: Annotated[tuple[MetadataItem, ...], BeforeValidator(_items)] = Field(
+    metadata: Annotated[tuple[MetadataItem, ...], Read(_items)] = _option(
         default=(),
         description="Names and values for each object, where the store has them: `a=1,b=2` or a JSON list; "
         "the value `$$LASTMODIFIED` is when the source file was modified",
     )
-    preserve: Annotated[tuple[Kept, ...], BeforeValidator(_words)] = Field(
+    preserve: Annotated[tuple[Kept, ...], Read(_words)] = _option(
         default=(),
         description="What else to take over from the source's files, where both stores have it: Attributes "
         "are metadata, content headers and access tier, or permissions and modification time; and ACL, "
         "Owner, Group, also of folders",
     )
 
-    @model_validator(mode="after")
-    def _fit(self) -> StoreWriteSettings:
+    def __post_init__(self) -> None:
         names = [item.name.lower() for item in self.metadata]
         if len(set(names)) < len(names):
             raise ValueError("metadata has a name twice")
@@ -209,18 +234,17 @@ class StoreWriteSettings(ConnectorConfig):
                 raise ValueError("a file made of many cannot preserve what each had")
             if any(item.value == LAST_MODIFIED for item in self.metadata):
                 raise ValueError(f"a file made of many has no single {LAST_MODIFIED}")
-        return self
 
 
-class StagingSettings(ConnectorConfig):
+@dataclass(frozen=True)
+class StagingSettings(_Settings):
     """What every stage takes beside its store's own options; Data Factory's ``stagingSettings``."""
 
-    path: str = Field(default="", description="A folder below the stage's address, in which runs stage")
-    enable_compression: bool = Field(
+    path: str = _option(default="", description="A folder below the stage's address, in which runs stage")
+    enable_compression: bool = _option(
         default=True, description="Whether staged files are compressed; compression=zstd chooses how"
     )
 
 
-# What is not given needs no validation, which takes pydantic some time to prepare.
-READ_DEFAULTS = StoreReadSettings.model_construct()
-WRITE_DEFAULTS = StoreWriteSettings.model_construct()
+READ_DEFAULTS = StoreReadSettings()
+WRITE_DEFAULTS = StoreWriteSettings()

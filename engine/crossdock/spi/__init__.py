@@ -1,5 +1,9 @@
 """The plugin contract: all that a connector implements or is given. No vendor, no engine."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from .adf import (
     AdfComputed,
     AdfEnd,
@@ -14,7 +18,7 @@ from .browse import Browsable, Entry, EntryPage, Reached
 from .data import Attempt, Begun, PlanHint, Receipt, Split, Target, Unit, UnitPage, WriteMode
 from .endpoints import BulkLoader, BulkWriter, Cancellable, Copier, ReadBack, Sink, Source, Writer
 from .format import ByteSink, FileFormat, FormatWriter, Part, Piece
-from .spec import BulkLoad, Capabilities, ConnectorConfig, ConnectorSpec, Location, Secrets
+from .spec import BulkLoad, Capabilities, ConnectorSpec, Location, Secrets
 from .store import (
     Attributes,
     Block,
@@ -29,6 +33,9 @@ from .store import (
     UploadRequest,
     WholeWriter,
 )
+
+if TYPE_CHECKING:
+    from .config import ConnectorConfig
 
 __all__ = [
     "AdfComputed",
@@ -84,3 +91,11 @@ __all__ = [
     "adf_connection_string",
     "adf_leftovers",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "ConnectorConfig":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from .config import ConnectorConfig
+
+    return ConnectorConfig

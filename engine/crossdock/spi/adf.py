@@ -8,11 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
-from typing import Any, Literal
-
-from pydantic import SecretStr
+from typing import TYPE_CHECKING, Any, Literal
 
 from .data import WriteMode
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
 
 Severity = Literal["error", "unsupported", "note"]
 _SPAN = re.compile(r"(?:(?:(\d{1,6})\.)?(\d{1,6}):(\d\d):)?(\d{1,9})(?:\.\d+)?", re.ASCII)
@@ -159,6 +160,8 @@ class AdfProperties(Mapping[str, Any]):
 
     def secret(self, name: str) -> SecretStr | AdfSecret | None:
         """A SecureString's value, or a text's; what only refers to one, or is masked, is an AdfSecret."""
+        from pydantic import SecretStr  # takes long to import
+
         value = self.get(name)
         if value is None or isinstance(value, AdfComputed):
             return None
@@ -203,10 +206,13 @@ class AdfProperties(Mapping[str, Any]):
 
 
 def _secret_of(value: AdfProperties, name: str) -> SecretStr | AdfSecret:
+    from pydantic import SecretStr
+
     if value.text("type").lower() == "azurekeyvaultsecret":
         vault = value.inner("store").text("referenceName")
         return AdfSecret(f"the Key Vault secret {value.text('secretName')!r} of {vault!r}")
-    if isinstance(given := value.get("value"), SecretStr):
+    given = value.get("value")
+    if isinstance(given, SecretStr):
         return given
     text = value.text("value")
     masked = not text.strip("*") or isinstance(given, AdfComputed)
@@ -221,7 +227,7 @@ def adf_connection_string(linked_service: AdfProperties) -> tuple[dict[str, str]
     """
     name = "connectionString"
     found = linked_service.secret(name)
-    if not isinstance(found, SecretStr):
+    if found is None or isinstance(found, AdfSecret):
         return {}, found
     text = found.get_secret_value()
     parts = {}

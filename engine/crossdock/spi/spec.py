@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 from urllib.parse import quote, unquote, urlsplit
-
-from pydantic import BaseModel, ConfigDict
 
 from .data import WriteMode
 
 if TYPE_CHECKING:
     from ..errors import CrossdockError
     from .adf import AdfEnd, AdfTranslation
+    from .config import ConnectorConfig
     from .endpoints import Sink, Source
     from .format import FileFormat
     from .store import ObjectStore
@@ -22,12 +21,6 @@ if TYPE_CHECKING:
 Kind = Literal["store", "format", "table"]
 # urlsplit drops these from an address, which would then be another one.
 _DROPPED = {ord(c): f"%{ord(c):02X}" for c in "\t\n\r"}
-
-
-class ConnectorConfig(BaseModel):
-    """Base of every connector's options: unknown keys are refused, each field is described."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +130,34 @@ def _as_it_is(location: Location) -> Location:
     return location
 
 
-@dataclass(frozen=True, slots=True)
+class _Config:
+    """A field that is given a class or a function that imports one, and always has the class."""
+
+    @overload
+    def __get__(self, spec: None, owner: type) -> Callable[[], type[ConnectorConfig]]: ...
+
+    @overload
+    def __get__(self, spec: ConnectorSpec, owner: type) -> type[ConnectorConfig]: ...
+
+    def __get__(self, spec: ConnectorSpec | None, owner: type) -> Any:
+        if spec is None:  # where a dataclass looks for the default of the field
+            return _no_options
+        given = spec.__dict__["config"]
+        return given if isinstance(given, type) else given()
+
+    def __set__(
+        self, spec: ConnectorSpec, given: type[ConnectorConfig] | Callable[[], type[ConnectorConfig]]
+    ) -> None:
+        spec.__dict__["config"] = given
+
+
+def _no_options() -> type[ConnectorConfig]:
+    from .config import ConnectorConfig
+
+    return ConnectorConfig
+
+
+@dataclass(frozen=True)
 class ConnectorSpec:
     """What the hook ``crossdock_connectors`` returns.
 
@@ -146,15 +166,19 @@ class ConnectorSpec:
     ``hosts`` that matches the host is chosen, else the one without ``hosts``. ``adf_types`` are the Data
     Factory type names it answers to. A format without ``open_format`` stands for bytes as they are.
     ``requires`` are the modules it imports late and ``extra`` is what to install for them. Factories get
-    the validated config; ``classify`` maps a driver's exception or returns None. ``absolute`` gives the
-    address that means the same in any working directory: a run is resumed in another one. ``from_adf``
-    says what one end of a copy means that Data Factory's JSON defines with ``adf_types``.
+    the validated config. It may be given as a function that imports it, and ``defaults`` (with the
+    attributes of ``config()``) are what factories get where there is no option to validate: pydantic and a
+    model take longer to import than copying many a file. ``classify`` maps a driver's exception or returns
+    None. ``absolute`` gives the address that means the same in any working directory: a run is resumed in
+    another one. ``from_adf`` says what one end of a copy means that Data Factory's JSON defines with
+    ``adf_types``.
     """
 
     name: str
     summary: str
     kind: Kind
-    config: type[ConnectorConfig] = ConnectorConfig
+    config: _Config = _Config()
+    defaults: Any = None
     schemes: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     extensions: tuple[str, ...] = ()

@@ -1,0 +1,49 @@
+"""Options of JSON."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from crossdock import ConnectorConfig
+
+from .codec_names import codec_name
+
+
+class JsonLinesConfig(ConnectorConfig):
+    """Options of JSON, for reading and writing."""
+
+    types: str = Field(
+        "",
+        description="types that are not inferred, as a:date,b:decimal(10,2), and columns not in the sample",
+    )
+    unexpected_fields: Literal["error", "ignore"] = Field(
+        "error", description="what to do about a field that the sample does not have"
+    )
+    compression: Literal["auto", "none", "gzip"] = Field("auto", description="auto: by the extension .gz")
+    sample_bytes: int = Field(
+        1 << 20, ge=1024, description="bytes at the start of a file from which types are inferred"
+    )
+    non_finite: Literal["error", "null"] = Field(
+        "error", description="what to write for NaN and the infinities, which JSON does not have"
+    )
+
+    file_pattern: Literal["setOfObjects", "arrayOfObjects"] = Field(
+        "setOfObjects",
+        description="what is written: an object per line, or one array; when reading, the file tells",
+    )
+    encoding: str = Field("utf-8", description="name of the text encoding")
+
+    @field_validator("encoding")
+    @classmethod
+    def _codec(cls, value: str) -> str:
+        return codec_name(value)
+
+    @field_validator("types")
+    @classmethod
+    def _types(cls, value: str) -> str:
+        from .column_types import parse_types  # imports pyarrow
+
+        parse_types(value)
+        return value

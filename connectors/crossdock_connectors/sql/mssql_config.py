@@ -1,0 +1,201 @@
+"""Options of SQL Server and Azure SQL."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, SecretStr
+
+from crossdock import (
+    ConnectorConfig,
+)
+
+from .mssql import PASSWORD_VARIABLE
+
+_SPAN = re.compile(r"(?:(\d+)\.)?(\d+):(\d\d):(\d\d)")
+
+
+def _word(value: Any) -> Any:
+    """``StoredProcedure``, as Data Factory writes it, is ``stored_procedure``."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", value).lower() if isinstance(value, str) else value
+
+
+def _seconds(value: Any) -> Any:
+    """``02:00:00``, as Data Factory writes a span of time, is 7200."""
+    if isinstance(value, str) and (found := _SPAN.fullmatch(value.strip())):
+        days, hours, minutes, seconds = (int(each or 0) for each in found.groups())
+        return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+    return value
+
+
+def _parameters(value: Any) -> Any:
+    """JSON, with plain values or as Data Factory writes them: ``{"name": {"value": "7", "type": "Int"}}``."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            raise ValueError('it is no JSON as {"name": "value"}') from None
+    if not isinstance(value, dict):
+        return value
+    return {name: _plain(name, each) for name, each in value.items()}
+
+
+def _plain(name: str, given: Any) -> Any:
+    if not isinstance(given, dict) or not given.keys() <= {"value", "type"}:
+        return given
+    value = given.get("value")
+    if isinstance(value, str) and str(given.get("type")).lower() in ("datetime", "date"):
+        # With a T the server reads it the same, whatever a session's DATEFORMAT is.
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            raise ValueError(f"the moment {name} is not written as 2024-12-31T23:59:59") from None
+        return moment.isoformat(timespec="auto" if moment.microsecond % 1000 else "milliseconds")
+    return value
+
+
+Parameters = Annotated[dict[str, str | int | float | bool | None], BeforeValidator(_parameters)]
+
+
+class MssqlConfig(ConnectorConfig):
+    """Options of SQL Server and Azure SQL."""
+
+    password: SecretStr | None = Field(
+        default=None,
+        description=f"Password of the login that the address names; default: {PASSWORD_VARIABLE}",
+    )
+    auth: Literal["auto", "sql", "entra", "integrated"] = Field(
+        default="auto",
+        description="How to sign in: with login and password, an Entra ID token, or as the user of this "
+        "process (Kerberos); auto: sql where the address names a login, entra where it does not",
+    )
+    access_token: SecretStr | None = Field(
+        default=None,
+        description="Entra ID token for https://database.windows.net/, not one that azure-identity finds",
+    )
+    encrypt: Literal["yes", "strict", "no"] = Field(
+        default="yes", description="Encrypt all data; strict: by TDS 8; no: only where the server insists"
+    )
+    trust_server_certificate: bool = Field(
+        default=False,
+        description="Take whatever certificate the server shows: somebody in between could read and change "
+        "everything",
+    )
+    driver: str = Field(
+        default="",
+        description="ODBC driver for statements (metadata, scripts, commit), as odbcinst.ini names it; rows "
+        "go through mssql-python all the same. The path of a library only where the environment variable "
+        "CROSSDOCK_ODBC_DRIVERS lists it",
+    )
+    connect_timeout: int = Field(default=15, gt=0, le=3600, description="Seconds to wait for a connection")
+    query_timeout: int = Field(
+        default=7200, ge=0, le=86400, description="Seconds that a statement may take; 0: no limit"
+    )
+    table_schema: str = Field(default="dbo", description="Schema of tables whose name has none")
+    query: str = Field(default="", description="Source: a SELECT to read instead of a table")
+    procedure: str = Field(default="", description="Source: a stored procedure to read instead of a table")
+    parameters: Parameters = Field(
+        default={}, description="Source: parameters of the stored procedure, as JSON by name"
+    )
+    partition_option: Literal["auto", "None", "PhysicalPartitionsOfTable", "DynamicRange"] = Field(
+        default="auto",
+        description="Source: what is read in parallel; auto: DynamicRange where the clustered index or the "
+        "primary key begins with a number, a date or a time",
+    )
+    partition_column: str = Field(
+        default="", description="Source: column of DynamicRange; default: from the clustered index or the key"
+    )
+    partition_lower_bound: str = Field(
+        default="", description="Source: first boundary of DynamicRange; rows below it are read as well"
+    )
+    partition_upper_bound: str = Field(
+        default="", description="Source: last boundary of DynamicRange; rows above it are read as well"
+    )
+    isolation_level: Literal[
+        "", "ReadCommitted", "ReadUncommitted", "RepeatableRead", "Serializable", "Snapshot"
+    ] = Field(
+        default="", description="Source: isolation level of each partition's SELECT; default: the database's"
+    )
+    datetime2: Literal["ns", "us"] = Field(
+        default="ns",
+        description="Source: datetime2(7) has more digits than microseconds. ns: kept, of the years 1678 to "
+        "2261; us: cut off, of all years",
+    )
+    datetimeoffset: Literal["refuse", "utc", "text"] = Field(
+        default="refuse",
+        description="Source: Arrow has no offset per value. utc: as moments; text: kept",
+    )
+    write_behavior: Annotated[Literal["insert", "upsert", "stored_procedure"], BeforeValidator(_word)] = (
+        Field(
+            default="insert",
+            description="Sink: upsert replaces rows with the same keys, stored_procedure hands the rows to a "
+            "procedure; both need mode append",
+        )
+    )
+    keys: list[str] = Field(
+        default=[], description="Sink: the columns that identify a row, for upsert; default: the primary key"
+    )
+    delivery: Literal["exactly-once", "at-least-once"] = Field(
+        default="exactly-once",
+        description="Sink: at-least-once loads straight into the table: faster, rows show at once, and those "
+        "of a split that is tried again are there twice",
+    )
+    table_option: Annotated[Literal["auto_create", "none"], BeforeValidator(_word)] = Field(
+        default="auto_create", description="Sink: create a missing table, or refuse"
+    )
+    pre_copy_script: str = Field(
+        default="",
+        description="Sink: SQL that runs once, before the rows, in the transaction that shows them",
+    )
+    stored_procedure: str = Field(default="", description="Sink: the procedure that takes the rows")
+    stored_procedure_table_type: str = Field(
+        default="", description="Sink: the table type of the rows that the procedure takes"
+    )
+    stored_procedure_table_type_parameter_name: str = Field(
+        default="", description="Sink: the parameter of the procedure that takes the rows"
+    )
+    stored_procedure_parameters: Parameters = Field(
+        default={}, description="Sink: other parameters of the procedure, as JSON by name"
+    )
+    identity_insert: bool = Field(
+        default=False, description="Sink: identity columns take the values of the source"
+    )
+    keep_nulls: bool = Field(
+        default=True, description="Sink: NULL stays NULL; false: it becomes the column's default"
+    )
+    fire_triggers: bool = Field(
+        default=True, description="Sink: triggers of the table fire; false needs the right to alter the table"
+    )
+    table_lock: bool | None = Field(
+        default=None,
+        description="Sink: lock the whole table while rows are inserted; default: only where a transaction "
+        "inserts them all",
+    )
+    write_batch_size: int = Field(
+        default=0,
+        ge=0,
+        description="Sink: rows per batch of the bulk copy, or per call of the procedure; 0: all",
+    )
+    write_batch_timeout: Annotated[int, BeforeValidator(_seconds)] = Field(
+        default=7200,
+        ge=0,
+        le=86400,
+        description="Sink: seconds (or 02:00:00) that a bulk copy or a statement of the commit may take; "
+        "0: no limit",
+    )
+    allow_copy_command: bool = Field(
+        default=False,
+        description="Sink: Synapse or Fabric fetches staged Parquet from Azure itself (COPY INTO), where a "
+        "copy goes by a stage there; the rest of a copy into them is not supported yet",
+    )
+    copy_command_identity: Literal["stage", "managed_identity"] = Field(
+        default="stage",
+        description="Sink: what COPY INTO reads the stage with: the stage's own key or SAS, or the server's "
+        "managed identity, with which a stage that is signed in to with Entra ID is read in any case",
+    )
+    interim_schema_name: str = Field(
+        default="", description="Sink: schema of the staging tables; default: that of the table"
+    )
