@@ -9,13 +9,14 @@ from typing import Any
 
 from crossdock import CrossdockError, registry
 
-from .activity_types import activity_types
+from .activity_types import ActivityType, activity_types
 from .checks import check
 from .definitions import KINDS, Definition, Factory, Finding, distinct
 from .definitions.activities import Activity, activities
 from .definitions.links import links
 from .expressions import did_you_mean
 from .policy import Policy
+from .run.control import ControlType, control_types
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ def cover(factory: Factory, policy: Policy | None = None) -> Coverage:
 
 
 def _planned(factory: Factory, pipeline: Definition, policy: Policy) -> Iterator[Finding]:
-    known = activity_types()
+    known = _runners()
     for each in activities(pipeline):
         if each.inactive or not each.type:
             continue
@@ -115,8 +116,13 @@ def _planned(factory: Factory, pipeline: Definition, policy: Policy) -> Iterator
             yield from runner.plan(factory, pipeline, each, policy)
 
 
+def _runners() -> dict[str, ActivityType | ControlType]:
+    """All types of activities that can be run, by name in lower case."""
+    return {**activity_types(), **control_types()}
+
+
 def _no_runner(pipeline: Definition, activity: Activity) -> Finding:
-    near = did_you_mean(activity.type, [each.name for each in activity_types().values()])
+    near = did_you_mean(activity.type, [runner.name for runner in _runners().values()])
     message = f"this release cannot run activities of the type {activity.type!r}"
     message += near if near.startswith(": did you mean") else ""
     place = pipeline.place.at(activity.path)
@@ -171,7 +177,7 @@ def _types(factory: Factory) -> Iterator[TypeRow]:
 def state_of(kind: str, name: str) -> str:
     """Whether this release can do something with a type of a kind."""
     if kind == "activity":
-        return "supported" if name.lower() in activity_types() else "unsupported"
+        return "supported" if name.lower() in _runners() else "unsupported"
     if kind not in ("linkedService", "dataset"):
         return "kept"
     try:

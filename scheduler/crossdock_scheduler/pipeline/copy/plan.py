@@ -9,6 +9,7 @@ from typing import Any
 import crossdock
 from crossdock import AdfComputed, AdfProperties, ConfigError, CopyResult, CrossdockError
 
+from ..attempts import Attempts, attempts_of
 from ..definitions import Definition, Factory, Finding, of_remark
 from ..definitions.activities import Activity
 from ..expressions import Scope
@@ -18,18 +19,6 @@ from .planning import Planning
 from .translator import column_map
 
 _LOGS = ("logSettings", "logStorageSettings", "redirectIncompatibleRowSettings")
-_TWELVE_HOURS = 12 * 3600
-
-
-@dataclass(frozen=True, slots=True)
-class Attempts:
-    """The activity's policy. ``timeout`` and ``wait`` are in seconds."""
-
-    timeout: int = _TWELVE_HOURS
-    retries: int = 0
-    wait: int = 30
-    secure_input: bool = False
-    secure_output: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +87,7 @@ class _Planned(Planning):
 
     def plan(self) -> CopyPlan | None:
         properties, tries = self.properties, self.evaluated("policy")
-        attempts = _attempts(tries)
+        attempts = attempts_of(tries)
         source = sink = None
         references = self._reference("inputs"), self._reference("outputs")
         as_is = all(each is None or self.ends.names_no_columns(each) for each in references)
@@ -196,14 +185,3 @@ class _Planned(Planning):
             self.say("unsupported", error.code, str(error), self.activity.path)
         for secret in plan.missing:
             self.say("note", "ValueNeeded", f"needs before it runs: {secret}", self.activity.path)
-
-
-def _attempts(policy: AdfProperties) -> Attempts:
-    timeout = policy.seconds("timeout")
-    return Attempts(
-        _TWELVE_HOURS if timeout is None else timeout,
-        policy.whole("retry") or 0,
-        30 if (wait := policy.whole("retryIntervalInSeconds")) is None else wait,
-        bool(policy.flag("secureInput")),
-        bool(policy.flag("secureOutput")),
-    )
