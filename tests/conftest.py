@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from servers.azurite import Azurite
     from servers.dfs import Lake
     from servers.postgres import Postgres
+    from servers.service import ServiceProcess
     from servers.sql_server import SqlServer
     from servers.tds import TdsServer
 
@@ -112,3 +113,19 @@ def sql_server(request: pytest.FixtureRequest) -> Iterator[SqlServer]:
     own = request.param == "tds"
     with on_fake(request.getfixturevalue("tds")) if own else on_live() as server:
         yield server
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def control_plane(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServiceProcess]:
+    """One service for all tests, on each kind of database. Tests make factories of their own."""
+    from servers.service import service
+
+    options: list[str] = []
+    if request.param == "postgresql":
+        server: Postgres = request.getfixturevalue("postgres")
+        address = server.create(f"service_{uuid.uuid4().hex[:12]}")
+        options = ["--database", address.replace("postgresql://", "postgresql+psycopg://")]
+    with service(tmp_path_factory.mktemp("service"), *options) as found:
+        yield found

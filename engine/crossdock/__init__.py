@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .api import resume as resume
     from .checking import check as check
     from .errors import *
+    from .history import state_folder as state_folder
     from .interactive import browse as browse
     from .interactive import preview as preview
     from .interactive import schema as schema
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from .plugins import hookimpl as hookimpl
     from .plugins import registry as registry
     from .reading import read as read
+    from .redact import redacted as redacted
     from .report import CopyResult as CopyResult
     from .report import RunInfo as RunInfo
     from .report import Snapshot as Snapshot
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
     from .stages import stage_remove as stage_remove
 
 _ENGINE = {
+    "state_folder": "history",
+    "redacted": "redact",
     "acopy": "api",
     "copy": "api",
     "resume": "api",

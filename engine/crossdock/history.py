@@ -30,13 +30,16 @@ def named(given: str | None) -> str:
     return given
 
 
+def state_folder() -> Path:
+    """Where crossdock keeps its state: ``$CROSSDOCK_HOME``, else ``crossdock`` in the user's state folder."""
+    if given := os.environ.get("CROSSDOCK_HOME"):
+        return Path(given)
+    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(state) / "crossdock"
+
+
 def journals(home: Path | None) -> Path:
-    if home is None and (given := os.environ.get("CROSSDOCK_HOME")):
-        home = Path(given)
-    if home is None:
-        state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-        home = Path(state) / "crossdock"
-    return home / "runs"
+    return (home or state_folder()) / "runs"
 
 
 def journal_path(run_id: str, home: Path | None) -> Path:

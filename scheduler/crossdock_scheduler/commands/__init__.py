@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import typer
 
+from .service import service
 from .validate import validate
 
 
 def add_commands(app: typer.Typer) -> None:
     app.command()(validate)
+    app.add_typer(service, name="service")

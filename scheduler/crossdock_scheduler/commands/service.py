@@ -1,0 +1,70 @@
+"""``crossdock service``: the control plane on this machine."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from crossdock import MissingDependencyError, state_folder
+from crossdock.cli import options
+
+service = typer.Typer(
+    help="The control plane: Data Factory's REST API on this machine.", no_args_is_help=True
+)
+
+
+@service.callback()
+def _group() -> None:
+    """Without this, a group of one command would be that command."""
+
+
+@service.command()
+def start(
+    context: typer.Context,
+    *,
+    host: Annotated[str, typer.Option(help="The name or address to listen on.")] = "localhost",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 8443,
+    database: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            envvar="CROSSDOCK_DATABASE",
+            show_envvar=True,
+            help="postgresql+psycopg://user@host/database for many replicas; its password comes from "
+            "PGPASSWORD or .pgpass. Default: SQLite in the state folder.",
+        ),
+    ] = None,
+    cert: Annotated[Path | None, typer.Option(metavar="FILE", help="The certificate, PEM.")] = None,
+    key: Annotated[Path | None, typer.Option(metavar="FILE", help="Its key, PEM.")] = None,
+    state: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where its state is kept. Default: $CROSSDOCK_HOME/service."),
+    ] = None,
+) -> None:
+    """Serve until it is told to stop (Ctrl-C or SIGTERM).
+
+    The first time, it prints the token of its first owner. Without --cert it makes a CA of its own; clients
+    trust it by tls/ca.pem in the state folder.
+    """
+    if find_spec("fastapi") is None:
+        raise MissingDependencyError(
+            "the service needs more packages; install them with: pip install 'crossdock[service]'"
+        )
+    from ..service.server import Settings, run
+
+    session = options.session_of(context)
+    session.command = "service start"
+    folder = state or state_folder() / "service"
+
+    def ready(address: str, token: str | None) -> None:
+        session.say(f"serving at {address}, state in {folder}")
+        if cert is None:
+            session.say(f"clients trust it by {folder / 'tls' / 'ca.pem'}")
+        if token is not None:
+            session.say("the first owner's token, which is not shown again, on the next line")
+            session.show(token)
+
+    run(Settings(folder, host, port, database, cert, key), ready)

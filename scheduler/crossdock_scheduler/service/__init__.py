@@ -1,0 +1,1 @@
+"""The control plane: Data Factory's REST API over a relational database."""

@@ -1,0 +1,1 @@
+"""Who may do what: bearer tokens, roles, and those who issue tokens."""

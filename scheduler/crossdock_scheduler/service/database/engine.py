@@ -1,0 +1,90 @@
+"""Connections to the database, and what a transaction is on each kind of it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from crossdock import ConfigError
+
+_KINDS = ("sqlite", "postgresql+psycopg")
+# Seconds that a statement waits for another process's transaction on SQLite.
+_PATIENCE = 30
+
+
+class Database:
+    """One database. Its methods block; connections are pooled and belong to one thread at a time."""
+
+    def __init__(self, url: str) -> None:
+        """Opens nothing yet. Raises ConfigError for an address that is none."""
+        try:
+            found = sa.make_url(url)
+        except ArgumentError:
+            raise ConfigError(
+                f"--database is no address; it is of the form {' or '.join(_forms())}"
+            ) from None
+        if found.drivername not in _KINDS:
+            raise ConfigError(f"--database: {found.drivername!r} is not known; use {' or '.join(_forms())}")
+        self.is_sqlite = found.drivername == "sqlite"
+        try:
+            self.engine = sa.create_engine(found, pool_pre_ping=not self.is_sqlite, **self._options())
+        except NoSuchModuleError as error:  # pragma: no cover - the extra has the driver
+            raise ConfigError(str(error)) from error
+        # SQLite has one writer: threads of this process wait in turn instead of trying again and again.
+        self._turn: AbstractContextManager[Any] = threading.Lock() if self.is_sqlite else nullcontext()
+        if self.is_sqlite:
+            sa.event.listen(self.engine, "connect", _prepare)
+            sa.event.listen(self.engine, "begin", _begin)
+
+    @classmethod
+    def embedded(cls, folder: Path) -> Database:
+        """The SQLite database of a state folder."""
+        return cls(f"sqlite:///{folder / 'service.db'}")
+
+    def _options(self) -> dict[str, Any]:
+        if self.is_sqlite:
+            return {"connect_args": {"timeout": _PATIENCE, "check_same_thread": False}, "pool_size": 40}
+        return {"pool_size": 20, "max_overflow": 20}
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """A transaction: committed at the end of the block, rolled back when that raises.
+
+        On SQLite it excludes all others from its start; on PostgreSQL rows are locked as they are touched.
+        """
+        with self._turn, self.engine.connect() as connection:
+            connection.execution_options(crossdock_writes=True)
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """One consistent view. Nothing may be changed in it."""
+        with self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def _forms() -> tuple[str, str]:
+    return "sqlite:///FILE", "postgresql+psycopg://user@host/database"
+
+
+def _prepare(connection: Any, _: ConnectionPoolEntry) -> None:
+    # Transactions are begun below: the driver would begin them late and without a lock.
+    connection.isolation_level = None
+    for setting in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        connection.execute(f"PRAGMA {setting}")
+
+
+def _begin(connection: sa.Connection) -> None:
+    writes = connection.get_execution_options().get("crossdock_writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

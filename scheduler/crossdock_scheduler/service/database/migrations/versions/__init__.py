@@ -1,0 +1,1 @@
+"""The steps; ``down_revision`` of each names the one before."""

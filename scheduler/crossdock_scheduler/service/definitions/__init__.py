@@ -1,0 +1,1 @@
+"""What people define: factories, and the objects in them."""

@@ -1,0 +1,114 @@
+"""Factories: each is a tenant, and holds all that is defined and run in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import sqlalchemy as sa
+
+from ..database.tables import factories
+from ..errors import ApiError, not_found
+from .matching import check_etag
+from .names import check_factory
+
+_KEPT = ("location", "tags", "identity")
+_READ_ONLY = ("provisioningState", "createTime", "version")
+
+
+@dataclass(frozen=True, slots=True)
+class FactoryRow:
+    """A factory as it is stored. ``body`` has what its owner gave: location, tags, identity, properties."""
+
+    id: int
+    subscription: str
+    group: str
+    name: str
+    body: Mapping[str, Any]
+    etag: str
+    created: datetime
+
+    @property
+    def path(self) -> str:
+        return (
+            f"/subscriptions/{self.subscription}/resourceGroups/{self.group}"
+            f"/providers/Microsoft.DataFactory/factories/{self.name}"
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        properties = dict(self.body.get("properties") or {})
+        properties |= {
+            "provisioningState": "Succeeded", "createTime": timestamp(self.created), "version": "2018-06-01",
+        }  # fmt: skip
+        found = {key: self.body[key] for key in _KEPT if self.body.get(key) is not None}
+        return {
+            "name": self.name, "id": self.path, "type": "Microsoft.DataFactory/factories",
+            "properties": properties, "eTag": f'"{self.etag}"', "location": "local", "tags": {}, **found,
+        }  # fmt: skip
+
+
+def timestamp(moment: datetime) -> str:
+    """As Data Factory writes it: UTC, seven digits of a second."""
+    return moment.replace(tzinfo=UTC).strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
+
+
+def find(connection: sa.Connection, subscription: str, group: str, name: str) -> FactoryRow:
+    """Raises ApiError where there is none of that name in that place."""
+    row = connection.execute(sa.select(factories).where(factories.c.name_key == name.lower())).first()
+    if row is None or (row.subscription.lower(), row.resource_group.lower()) != (
+        subscription.lower(),
+        group.lower(),
+    ):
+        raise not_found("factory", name)
+    return _of(row)
+
+
+def put(
+    connection: sa.Connection,
+    subscription: str,
+    group: str,
+    name: str,
+    body: Mapping[str, Any],
+    *,
+    if_match: str | None = None,
+) -> FactoryRow:
+    """Create or replace one. Raises ApiError for a wrong name, a foreign one, or another ETag."""
+    check_factory(group, name)
+    row = connection.execute(sa.select(factories).where(factories.c.name_key == name.lower())).first()
+    old = None if row is None else _of(row)
+    if old and (old.subscription.lower(), old.group.lower()) != (subscription.lower(), group.lower()):
+        raise ApiError(409, f"The name {name!r} is taken.", "FactoryNameInUse", name)
+    check_etag(if_match, old.etag if old else None)
+    kept = {key: body[key] for key in (*_KEPT, "properties") if body.get(key) is not None}
+    if isinstance(kept.get("properties"), Mapping):
+        kept["properties"] = {k: v for k, v in kept["properties"].items() if k not in _READ_ONLY}
+    values: dict[str, Any] = {"body": kept, "etag": str(uuid4())}
+    if old:
+        connection.execute(sa.update(factories).where(factories.c.id == old.id).values(values))
+    else:
+        values |= {"subscription": subscription, "resource_group": group, "name": name}
+        values |= {"name_key": name.lower(), "created": datetime.now(UTC)}
+        connection.execute(sa.insert(factories).values(values))
+    return find(connection, subscription, group, name)
+
+
+def delete(connection: sa.Connection, factory: FactoryRow) -> None:
+    connection.execute(sa.delete(factories).where(factories.c.id == factory.id))
+
+
+def listed(
+    connection: sa.Connection, subscription: str, group: str | None, after: str, limit: int
+) -> Sequence[FactoryRow]:
+    """At most ``limit`` of a subscription or a resource group, by name, after one in lower case."""
+    wanted = [sa.func.lower(factories.c.subscription) == subscription.lower(), factories.c.name_key > after]
+    if group is not None:
+        wanted.append(sa.func.lower(factories.c.resource_group) == group.lower())
+    query = sa.select(factories).where(*wanted).order_by(factories.c.name_key).limit(limit)
+    return [_of(row) for row in connection.execute(query)]
+
+
+def _of(row: Any) -> FactoryRow:
+    return FactoryRow(row.id, row.subscription, row.resource_group, row.name, row.body, row.etag, row.created)

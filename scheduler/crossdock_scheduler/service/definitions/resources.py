@@ -1,0 +1,113 @@
+"""Objects of a factory: linked services, datasets, pipelines, triggers, credentials, runtimes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import sqlalchemy as sa
+
+from ..database.tables import resources
+from ..errors import not_found
+from .factories import FactoryRow
+from .matching import check_etag
+from .names import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One object as it is stored; ``properties`` is its definition."""
+
+    id: int
+    factory: FactoryRow
+    kind: Kind
+    name: str
+    properties: Mapping[str, Any]
+    etag: str
+    created: datetime
+
+    @property
+    def path(self) -> str:
+        return f"{self.factory.path}/{self.kind.segment}/{self.name}"
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "id": self.path, "name": self.name, "type": self.kind.arm_type, "etag": self.etag,
+            "properties": self.properties,
+        }  # fmt: skip
+
+
+def find(connection: sa.Connection, factory: FactoryRow, kind: Kind, name: str) -> Resource:
+    """Raises ApiError where there is none."""
+    found = look(connection, factory, kind, name)
+    if found is None:
+        raise not_found(kind.shown, name)
+    return found
+
+
+def look(connection: sa.Connection, factory: FactoryRow, kind: Kind, name: str) -> Resource | None:
+    query = sa.select(resources).where(*_named(factory, kind, name))
+    row = connection.execute(query).first()
+    return None if row is None else _of(factory, kind, row)
+
+
+def put(
+    connection: sa.Connection,
+    factory: FactoryRow,
+    kind: Kind,
+    name: str,
+    properties: Mapping[str, Any],
+    *,
+    if_match: str | None = None,
+) -> Resource:
+    """Create or replace one; it keeps the spelling of its first name. Raises ApiError for another ETag."""
+    kind.check(name)
+    old = look(connection, factory, kind, name)
+    check_etag(if_match, old.etag if old else None)
+    now = datetime.now(UTC)
+    values: dict[str, Any] = {"properties": dict(properties), "etag": str(uuid4()), "changed": now}
+    if old:
+        connection.execute(sa.update(resources).where(resources.c.id == old.id).values(values))
+    else:
+        values |= {"factory_id": factory.id, "kind": kind.segment, "created": now}
+        values |= {"name": name, "name_key": name.lower()}
+        connection.execute(sa.insert(resources).values(values))
+    return find(connection, factory, kind, name)
+
+
+def delete(connection: sa.Connection, factory: FactoryRow, kind: Kind, name: str) -> bool:
+    """Whether there was one."""
+    done = connection.execute(sa.delete(resources).where(*_named(factory, kind, name)))
+    return bool(done.rowcount)
+
+
+def listed(
+    connection: sa.Connection, factory: FactoryRow, kind: Kind, after: str = "", limit: int | None = None
+) -> Sequence[Resource]:
+    """By name, after one in lower case."""
+    query = (
+        sa.select(resources)
+        .where(
+            resources.c.factory_id == factory.id,
+            resources.c.kind == kind.segment,
+            resources.c.name_key > after,
+        )
+        .order_by(resources.c.name_key)
+        .limit(limit)
+    )
+    return [_of(factory, kind, row) for row in connection.execute(query)]
+
+
+def _named(factory: FactoryRow, kind: Kind, name: str) -> list[sa.ColumnElement[bool]]:
+    return [
+        resources.c.factory_id == factory.id,
+        resources.c.kind == kind.segment,
+        resources.c.name_key == name.lower(),
+    ]
+
+
+def _of(factory: FactoryRow, kind: Kind, row: Any) -> Resource:
+    return Resource(row.id, factory, kind, row.name, row.properties, row.etag, row.created)

@@ -1,0 +1,70 @@
+"""Request bodies: JSON objects of bounded size and depth."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from starlette.concurrency import run_in_threadpool
+
+from ..errors import ApiError
+
+MOST_BYTES = 4 << 20
+_MOST_DEPTH = 100
+# Bodies beyond this size would hold up the event loop while they are read.
+_LARGE = 1 << 16
+
+
+async def _raw(request: Request) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > MOST_BYTES:
+            raise ApiError(413, f"The body is larger than {MOST_BYTES >> 20} MiB.")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _parsed(raw: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(raw, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise ApiError(400, "The body is not JSON.", "InvalidRequestContent") from None
+    if not isinstance(found, dict):
+        raise ApiError(400, "The body must be a JSON object.", "InvalidRequestContent")
+    if _deep(found):
+        raise ApiError(
+            400, f"The body is nested more than {_MOST_DEPTH} levels deep.", "InvalidRequestContent"
+        )
+    return found
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(name)
+
+
+def _deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(_MOST_DEPTH):
+        inner = [each for each in level if isinstance(each, (dict, list))]
+        if not inner:
+            return False
+        level = [one for each in inner for one in (each.values() if isinstance(each, dict) else each)]
+    return True
+
+
+async def _object(request: Request) -> dict[str, Any]:
+    raw = await _raw(request)
+    return await run_in_threadpool(_parsed, raw) if len(raw) > _LARGE else _parsed(raw)
+
+
+async def _object_or_nothing(request: Request) -> dict[str, Any]:
+    raw = await _raw(request)
+    return _parsed(raw) if raw.strip() else {}
+
+
+Body = Annotated[dict[str, Any], Depends(_object)]
+# Clients send some requests without a body, or with Content-Length 0.
+MaybeBody = Annotated[dict[str, Any], Depends(_object_or_nothing)]

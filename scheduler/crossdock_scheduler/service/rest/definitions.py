@@ -1,0 +1,86 @@
+"""Objects that are only defined: put, got, listed and deleted alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from ..context import Contributor, Reader
+from ..definitions import resources
+from ..definitions.matching import is_known
+from ..definitions.names import CREDENTIAL, DATASET, GLOBAL_PARAMETERS, LINKED_SERVICE, PIPELINE, Kind
+from ..errors import ApiError
+from .bodies import Body
+from .factories import FACTORY, IfMatch, IfNoneMatch, SkipToken
+from .paging import PAGE, after, page
+
+# What stands in an answer in a secret's place.
+MASK = "**********"
+KINDS = (LINKED_SERVICE, DATASET, PIPELINE, CREDENTIAL, GLOBAL_PARAMETERS)
+
+
+def properties_of(body: dict[str, Any]) -> dict[str, Any]:
+    """The definition in a body. Raises ApiError where it has none."""
+    found = body.get("properties")
+    if not isinstance(found, dict):
+        raise ApiError(
+            400, "The body must have an object 'properties'.", "InvalidRequestContent", "properties"
+        )
+    _refuse_secrets(found, "properties")
+    return found
+
+
+def _refuse_secrets(value: Any, where: str) -> None:
+    """Raises ApiError for a secret in the clear: the database keeps none."""
+    if isinstance(value, dict):
+        lowered = {key.lower(): each for key, each in value.items()}
+        if str(lowered.get("type")).lower() == "securestring" and lowered.get("value") not in (
+            None,
+            "",
+            MASK,
+        ):
+            raise ApiError(
+                400,
+                "This release keeps no secrets: use a reference to Azure Key Vault.",
+                "SecretNotAccepted",
+                where,
+            )
+        for key, each in value.items():
+            _refuse_secrets(each, f"{where}.{key}")
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            _refuse_secrets(each, f"{where}[{index}]")
+
+
+def routes(kind: Kind) -> APIRouter:
+    """The four operations of a kind."""
+    router = APIRouter(tags=[kind.segment])
+    one = f"{FACTORY}/{kind.segment.lower()}/{{name}}"
+
+    @router.put(one, operation_id=f"put_{kind.segment}")
+    def put(name: str, body: Body, call: Contributor, if_match: IfMatch = None) -> dict[str, Any]:
+        with call.write() as (connection, factory):
+            return resources.put(
+                connection, factory, kind, name, properties_of(body), if_match=if_match
+            ).as_json()
+
+    @router.get(one, operation_id=f"get_{kind.segment}")
+    def get(name: str, call: Reader, if_none_match: IfNoneMatch = None) -> Any:
+        with call.read() as (connection, factory):
+            found = resources.find(connection, factory, kind, name)
+        return Response(status_code=304) if is_known(if_none_match, found.etag) else found.as_json()
+
+    @router.delete(one, operation_id=f"delete_{kind.segment}")
+    def delete(name: str, call: Contributor) -> Response:
+        with call.write() as (connection, factory):
+            there = resources.delete(connection, factory, kind, name)
+        return Response(status_code=200 if there else 204)
+
+    @router.get(f"{FACTORY}/{kind.segment.lower()}", operation_id=f"list_{kind.segment}")
+    def listed(request: Request, call: Reader, skip: SkipToken = None) -> dict[str, Any]:
+        with call.read() as (connection, factory):
+            rows = resources.listed(connection, factory, kind, after(skip), PAGE + 1)
+        return page(request, rows)
+
+    return router

@@ -1,0 +1,34 @@
+"""Lists a page at a time, with the address of the next."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import Request
+
+from ..errors import ApiError
+
+PAGE = 100
+
+
+def after(token: str | None) -> str:
+    """Where a page begins. Raises ApiError for a token that is none of ours."""
+    try:
+        return base64.b64decode((token or "").encode(), altchars=b"-_", validate=True).decode()
+    except (binascii.Error, UnicodeError):
+        raise ApiError(400, "$skiptoken is not one that this service gave.", target="$skiptoken") from None
+
+
+def page(request: Request, rows: Sequence[Any]) -> dict[str, Any]:
+    """The answer for rows of which at most PAGE + 1 were asked for."""
+    found: dict[str, Any] = {"value": [row.as_json() for row in rows[:PAGE]]}
+    if len(rows) > PAGE:
+        token = base64.urlsafe_b64encode(rows[PAGE - 1].name.lower().encode()).decode()
+        base = str(request.url.replace(query=""))
+        version = quote(request.query_params.get("api-version", ""))
+        found["nextLink"] = f"{base}?api-version={version}&$skiptoken={quote(token)}"
+    return found

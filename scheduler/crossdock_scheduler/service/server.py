@@ -1,0 +1,101 @@
+"""The service as a process: its state folder, its certificate, its first token, and uvicorn."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import uvicorn
+
+from crossdock import ConfigError
+
+from .app import create_app
+from .auth import tokens
+from .auth.roles import Role
+from .context import Service
+from .database import Database
+from .database.migrate import migrate
+from .tls import certificates
+
+_DRAIN = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """``folder`` is the state folder. Without a database's address it is SQLite's in that folder, without
+    certificate and key they are of an own CA. Port 0 is any free one."""
+
+    folder: Path
+    host: str = "localhost"
+    port: int = 8443
+    database: str | None = field(default=None, repr=False)
+    certificate: Path | None = None
+    key: Path | None = None
+
+
+def run(settings: Settings, ready: Callable[[str, str | None], None]) -> None:
+    """Serve until SIGTERM or SIGINT. ``ready`` is told the address, and the first owner's token if it is new.
+
+    Raises ConfigError for what is wrong in the settings.
+    """
+    settings.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    database = _database(settings)
+    try:
+        migrate(database)
+        with database.write() as connection:
+            known = tokens.any_owner(connection)
+            first = None if known else tokens.create(connection, "administrator", Role.OWNER)
+        certificate, key = _certificate(settings)
+        listening = _listen(settings)
+        port = listening.getsockname()[1]
+        config = uvicorn.Config(
+            create_app(Service(database)), ssl_certfile=certificate, ssl_keyfile=key, log_config=None,
+            access_log=False, server_header=False, timeout_graceful_shutdown=_DRAIN,
+        )  # fmt: skip
+        ready(f"https://{settings.host}:{port}", first.get_secret_value() if first else None)
+        uvicorn.Server(config).run(sockets=[listening])
+    finally:
+        database.close()
+
+
+def _database(settings: Settings) -> Database:
+    if settings.database is None:
+        # The file has hashes of tokens and sealed secrets; nobody else has to read it.
+        os.close(os.open(settings.folder / "service.db", os.O_RDWR | os.O_CREAT, 0o600))
+        return Database.embedded(settings.folder)
+    return Database(settings.database)
+
+
+def _certificate(settings: Settings) -> tuple[Path, Path]:
+    if (settings.certificate is None) != (settings.key is None):
+        raise ConfigError("--cert and --key belong together; give both, or none for an own CA")
+    if settings.certificate is not None and settings.key is not None:
+        for path in (settings.certificate, settings.key):
+            if not path.is_file():
+                raise ConfigError(f"there is no file {path}")
+        return settings.certificate, settings.key
+    names = dict.fromkeys((settings.host, "localhost", "127.0.0.1", "::1", socket.gethostname()))
+    return certificates(settings.folder / "tls", [each for each in names if each not in ("0.0.0.0", "::")])  # noqa: S104
+
+
+def _listen(settings: Settings) -> socket.socket:
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except OSError as error:
+        raise ConfigError(f"--host {settings.host}: {error.strerror}") from error
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind(address)
+    except OSError as error:
+        listening.close()
+        raise ConfigError(
+            f"{settings.host}:{settings.port} cannot be listened on: {error.strerror}"
+        ) from error
+    listening.listen(1024)
+    return listening
