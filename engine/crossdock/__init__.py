@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from .checking import check as check
     from .errors import *
     from .history import state_folder as state_folder
+    from .inspecting import Item as Item
+    from .inspecting import children as children
+    from .inspecting import stat as stat
     from .interactive import browse as browse
     from .interactive import preview as preview
     from .interactive import schema as schema
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from .plugins import registry as registry
     from .reading import read as read
     from .redact import redacted as redacted
+    from .removing import delete as delete
     from .report import CopyResult as CopyResult
     from .report import RunInfo as RunInfo
     from .report import Snapshot as Snapshot
@@ -52,12 +56,16 @@ _ENGINE = {
     "stage_remove": "stages",
     "browse": "interactive",
     "check": "checking",
+    "children": "inspecting",
+    "delete": "removing",
     "preview": "interactive",
     "schema": "interactive",
     "test_connection": "interactive",
     "hookimpl": "plugins",
     "registry": "plugins",
     "read": "reading",
+    "stat": "inspecting",
+    "Item": "inspecting",
     "json_rows": "json_values",
     "CopyResult": "report",
     "RunInfo": "report",
@@ -108,8 +116,10 @@ _SPI = (
     "ConnectorConfig",
     "ConnectorSpec",
     "Copier",
+    "Described",
     "Entry",
     "EntryPage",
+    "Facts",
     "Fetchable",
     "FileFormat",
     "Folders",

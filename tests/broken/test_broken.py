@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 
 import broken_attributes
 import broken_browse
+import broken_facts
 import broken_formats
 import broken_loaders
 import broken_stores
@@ -28,6 +29,7 @@ _BROKEN = [
         broken_stores,
         broken_attributes,
         broken_browse,
+        broken_facts,
         broken_formats,
         broken_loaders,
     )

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from azure.storage.blob import BlobServiceClient, ContainerClient
+from servers.azurite import ACCOUNT, KEY, Azurite
 
 from crossdock_scheduler.pipeline.activity_types import ActivityType, Attempt, activity_types
 from crossdock_scheduler.pipeline.definitions import Factory, Finding, load
@@ -58,6 +63,20 @@ class OneActivity:
             "postgres", "PostgreSqlV2", server=parts.hostname, port=parts.port, username=parts.username,
             database=parts.path.strip("/"), sslMode=0,
         )  # fmt: skip
+
+    @contextmanager
+    def container(self, azurite: Azurite) -> Iterator[ContainerClient]:
+        """An empty container of Azurite, and the linked service ``blobs``. SSL_CERT_FILE must be its CA."""
+        self.service(
+            "blobs", "AzureBlobStorage",
+            connectionString=f"DefaultEndpointsProtocol=https;AccountName={ACCOUNT};BlobEndpoint={azurite.url}",
+            accountKey={"type": "SecureString", "value": KEY},
+        )  # fmt: skip
+        credential = {"account_name": ACCOUNT, "account_key": KEY}
+        with BlobServiceClient(azurite.url, credential, connection_verify=str(azurite.ca)) as client:
+            made = client.create_container(f"activity-{uuid.uuid4().hex}")
+            yield made
+            made.delete_container()
 
     def write(self, path: str, content: str | bytes = b"") -> Path:
         file = self.data / path

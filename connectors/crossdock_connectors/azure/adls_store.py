@@ -11,7 +11,9 @@ from crossdock import (
     Block,
     Browsable,
     ConfigError,
+    Described,
     EntryPage,
+    Facts,
     Fetchable,
     Folders,
     InternalError,
@@ -35,6 +37,7 @@ from .adls_list import RESERVED, Tree
 from .adls_upload import BlobStage, Publisher, Stage, Upload
 from .blob_list import moment
 from .blob_store import BlobReader, BlobStore, CopySource
+from .facts import facts
 from .wire import Wire
 
 _RESERVED = re.compile(r"(?:\A|/)" + re.escape(RESERVED))
@@ -48,7 +51,9 @@ class AdlsReader(BlobReader):
     range_header = "Range"
 
 
-class AdlsStore(ObjectStore, RangeCopier, WholeWriter, Attributes, Folders, Fetchable, Browsable, CopySource):
+class AdlsStore(
+    ObjectStore, RangeCopier, WholeWriter, Attributes, Described, Folders, Fetchable, Browsable, CopySource
+):
     """Files below a folder of a file system. ``blobs``: the same place at the blob endpoint."""
 
     whole_limit = 8 << 20
@@ -105,6 +110,16 @@ class AdlsStore(ObjectStore, RangeCopier, WholeWriter, Attributes, Folders, Fetc
         properties = self.wire.call("HEAD", url, {}, pinned)
         access = self.wire.call("HEAD", url, {"action": "getAccessControl"}, pinned)
         return adls_access.found(properties.headers, access.headers)
+
+    def facts(self, path: str) -> Facts:
+        full = (self._system().root + path).rstrip("/")
+        url = self.place.url_path(full) if full else f"/{self.place.container}"
+        answer = self.wire.call("HEAD", url, {} if full else {"resource": "filesystem"})
+        folder = not full or adls_access.is_folder(answer)
+        if folder != (not path or path.endswith("/")):
+            raise NotFoundError(f"{self.wire.shown(url)} is a {'folder, not a file' if folder else 'file'}")
+        size = None if folder else int(answer.headers.get("content-length", "0"))
+        return facts(answer.headers, size)
 
     def folders(self) -> Iterator[tuple[str, bool]]:
         return Tree(self.wire, self._system()).folders()

@@ -13,7 +13,9 @@ from crossdock import (
     Block,
     Browsable,
     ConfigError,
+    Described,
     EntryPage,
+    Facts,
     Fetchable,
     InternalError,
     NotFoundError,
@@ -36,6 +38,7 @@ from . import attributes, blob_list, blob_upload, browse
 from .address import Place
 from .blob_upload import Upload
 from .checksum import Kind, Sealed
+from .facts import facts
 from .wire import Answer, Wire
 
 _FOLDER = "x-ms-meta-hdi_isfolder"
@@ -100,7 +103,9 @@ class BlobReader(ObjectReader):
         """Nothing is open."""
 
 
-class BlobStore(ObjectStore, RangeCopier, WholeWriter, Attributes, Fetchable, Browsable, CopySource):
+class BlobStore(
+    ObjectStore, RangeCopier, WholeWriter, Attributes, Described, Fetchable, Browsable, CopySource
+):
     """Blobs of a container. ``server_copy``: the service may fetch from the source by itself."""
 
     whole_limit = 8 << 20
@@ -209,6 +214,18 @@ class BlobStore(ObjectStore, RangeCopier, WholeWriter, Attributes, Fetchable, Br
         if answer.status == 412:
             raise SourceChangedError(f"{info.path} is no longer the version that was listed")
         return attributes.read(answer.headers)
+
+    def facts(self, path: str) -> Facts:
+        if path and not path.endswith("/"):
+            info = self.stat(path)
+            return facts(self.wire.call("HEAD", self._path(path)).headers, info.size)
+        if not path and not self.place.root:
+            container = self._container().container
+            return facts(self.wire.call("HEAD", f"/{container}", {"restype": "container"}).headers)
+        if next(iter(blob_list.pages(self.wire, self._container(), path, None, most=2)), None) is None:
+            where = self.wire.shown(self.place.url_path(self.place.root + path))
+            raise NotFoundError(f"{where} does not exist")
+        return Facts()
 
     def can_copy_from(self, source: ObjectStore) -> bool:
         if not (isinstance(source, CopySource) and self.server_copy and source.server_copy):

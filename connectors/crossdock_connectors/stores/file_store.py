@@ -20,7 +20,9 @@ from crossdock import (
     Block,
     Browsable,
     ConfigError,
+    Described,
     EntryPage,
+    Facts,
     Fetchable,
     Folders,
     InternalError,
@@ -40,6 +42,7 @@ from crossdock import (
 from .file_browse import level, reached
 from .file_bytes import BINARY, copy_range, copy_through, reserve, sync_folder, write_at
 from .file_errors import fault
+from .file_facts import facts_of
 from .file_fence import Fence
 from .file_list import RESERVED, Tree, folders
 from .file_places import Places
@@ -52,7 +55,7 @@ _BAD_PATH = re.compile(
 _RUN_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
 
-class FileStore(ObjectStore, RangeCopier, Attributes, Folders, Fetchable, Browsable):
+class FileStore(ObjectStore, RangeCopier, Attributes, Described, Folders, Fetchable, Browsable):
     """The files below the folder ``root``, which need not exist yet."""
 
     keeps = frozenset({"mode", "modified_ns"})
@@ -101,6 +104,19 @@ class FileStore(ObjectStore, RangeCopier, Attributes, Folders, Fetchable, Browsa
         with self.open_read(info.path, info) as reader:
             found = os.fstat(reader.fd)
         return ObjectAttributes(modified_ns=found.st_mtime_ns, mode=found.st_mode & 0o777)
+
+    def facts(self, path: str) -> Facts:
+        folder = path.rstrip("/")
+        if path and folder == path:
+            self.stat(path)
+        elif not self.is_folder(path):
+            raise NotFoundError(f"{os.path.join(self._root, folder)} is not a folder")
+        full = self._path(folder) if folder else self._root
+        try:
+            self._fence.check(full)
+            return facts_of(full, os.stat(full), file=bool(path) and folder == path)
+        except OSError as error:
+            raise read_fault(error, full) from error
 
     def folders(self) -> Iterator[tuple[str, bool]]:
         try:

@@ -196,6 +196,30 @@ class Attributes(ABC):
         """The attributes of that version. Raises NotFoundError, SourceChangedError."""
 
 
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a store knows of an object or a folder; None where it does not, or not of folders.
+
+    ``modified`` and ``created``: seconds since 1970. ``md5`` is the digest of the content that is kept.
+    """
+
+    size: int | None = None
+    modified: float | None = None
+    created: float | None = None
+    md5: bytes | None = None
+
+
+class Described(ABC):
+    """Ability of a store: it tells more of an object or a folder than listings do."""
+
+    @abstractmethod
+    def facts(self, path: str) -> Facts:
+        """Of an object, of a folder where ``path`` ends in ``/``, of the root where it is empty.
+
+        Raises NotFoundError, also where the one is the other.
+        """
+
+
 class Folders(ABC):
     """Ability of a store: folders exist by themselves, with owners and access of their own."""
 

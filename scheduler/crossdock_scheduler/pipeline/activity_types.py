@@ -13,7 +13,7 @@ from .definitions.activities import Activity
 from .expressions import Scope
 from .policy import Policy
 
-_MODULES = ("copy.runner", "data.lookup")
+_MODULES = ("copy.runner", "data.lookup", "data.get_metadata", "data.validation", "data.delete")
 _TYPES: dict[str, ActivityType] = {}
 
 

@@ -37,7 +37,10 @@ _RETRIES = ("sourceRetryCount", "sourceRetryWait", "sinkRetryCount", "sinkRetryW
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """An end as ``crossdock.copy`` takes it. ``tabular`` is whether it has columns."""
+    """An end as ``crossdock.copy`` takes it. ``tabular`` is whether it has columns.
+
+    ``below`` is the file or folder of a store, below the container or the linked service's folder.
+    """
 
     address: str
     format: str | None = None
@@ -45,6 +48,7 @@ class End:
     secrets: dict[str, SecretStr | AdfSecret] = field(default_factory=dict, repr=False)
     mode: str = "error"
     tabular: bool = True
+    below: str = ""
 
     @property
     def missing(self) -> dict[str, str]:
@@ -221,7 +225,7 @@ class Ends:
         self._allow(replace(made, folders=tuple(listed) if made.folders else ()), dataset)
         address = made.address + quote(below)
         kept = {name: value for name, value in options.items() if not isinstance(value, AdfComputed)}
-        return End(address, shape.name, kept, made.secrets, mode, shape.open_format is not None)
+        return End(address, shape.name, kept, made.secrets, mode, shape.open_format is not None, below)
 
     def _store_options(
         self, end: AdfEnd, store: ConnectorSpec, made: AdfTranslation, *, old: bool
