@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pipeline_running import Bench, Ran, activity
+from pipelines.running import Bench, Ran, activity
 
 
 @pytest.fixture

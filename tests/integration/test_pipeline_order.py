@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pipeline_running import Bench, activity
+from pipelines.running import Bench, activity
 
 
 @pytest.fixture
