@@ -136,8 +136,11 @@ _SPI = (
     "Reached",
     "ReadBack",
     "Receipt",
+    "RowSkips",
     "Secrets",
     "Sink",
+    "SkippingSink",
+    "SkippingSource",
     "Source",
     "Split",
     "StagedFile",
@@ -150,6 +153,7 @@ _SPI = (
     "Writer",
     "adf_connection_string",
     "adf_leftovers",
+    "fitted",
 )
 _HOME = _ENGINE | dict.fromkeys(_ERRORS, "errors") | dict.fromkeys(_SPI, "spi")
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from .arguments import limits, write_mode
+from .arguments import limits, skipped_files, write_mode
+from .arguments import log_level as known_level
 from .credentials import Ask, know, stored
 from .errors import CancelledError, ConfigError, CrossdockError
 from .history import Options, forget, given_again, journal_path, named, recall, runs, show
@@ -44,6 +45,12 @@ def copy(
     stage: str | Path | None = None,
     stage_options: Options | None = None,
     keep_staging: bool = False,
+    skip_rows: bool = False,
+    skip_files: str | Collection[str] = "missing",
+    log: str | Path | None = None,
+    log_options: Options | None = None,
+    log_level: str = "warning",
+    log_reliable: bool = False,
     dry_run: bool = False,
     run_id: str | None = None,
     progress: Progress | None = None,
@@ -56,6 +63,10 @@ def copy(
     ``verify="full"`` is ``--verify-full``. Sizes are bytes or texts such as ``"8MiB"``.
     ``stage``: go by compressed Parquet files below that address, which are removed whatever happens unless
     ``keep_staging``; only then can a copy that failed or was interrupted be resumed.
+    ``skip_rows``: rows that do not fit are left out and counted. ``skip_files``: of many files, those are
+    that are ``missing`` by now, ``forbidden`` or ``inconsistent`` (``none``: they end the copy). ``log``: a
+    folder of a store, where CSV files say what was left out (``log_level="info"``: and what was copied), at
+    once with ``log_reliable``.
     ``progress`` is called about ten times a second from another thread. ``home`` is where
     journals are kept (default: ``$CROSSDOCK_HOME``). Setting ``cancel`` interrupts the run.
     Raises CrossdockError; when its ``resumable`` is true, ``resume(error.run_id)`` goes on.
@@ -69,6 +80,11 @@ def copy(
         know("", str(stage), {"source": {}, "sink": given["stage"]})
     elif given["stage"] or keep_staging:
         raise ConfigError("options of a stage make no sense without one; name it with --stage")
+    given["log"] = snake_case(log_options)
+    if log is not None:
+        know("", str(log), {"source": {}, "sink": given["log"]})
+    elif given["log"] or log_reliable:
+        raise ConfigError("options of a log make no sense without one; name it with --log")
     request = CopyRequest(
         source=str(source),
         sink=str(sink),
@@ -83,6 +99,12 @@ def copy(
         stage=None if stage is None else str(stage),
         stage_options=given["stage"],
         keep_staging=keep_staging,
+        skip_rows=skip_rows,
+        skip_files=skipped_files(skip_files),
+        log=None if log is None else str(log),
+        log_options=given["log"],
+        log_level=known_level(log_level),
+        log_reliable=log_reliable,
     )
     if request.stage is not None:
         from .staged import begin
@@ -154,6 +176,8 @@ def resume(
     sink_options: Options | None = None,
     stage: str | None = None,
     stage_options: Options | None = None,
+    log: str | None = None,
+    log_options: Options | None = None,
     ask: Ask | None = None,
     progress: Progress | None = None,
     home: Path | None = None,
@@ -162,14 +186,15 @@ def resume(
     """Go on with an interrupted run: at most the splits that were in flight are carried again.
 
     Journals keep no secrets. They are given again, as options, which are added to those of the run,
-    or as ``source``, ``sink`` and ``stage``, the same addresses with their secrets; or they come from the
-    environment; or ``ask`` is called for each that is missing, with words for a person, and returns it.
+    or as ``source``, ``sink``, ``stage`` and ``log``, the same addresses with their secrets; or they come
+    from the environment; or ``ask`` is called for each that is missing, with words for a person, and
+    returns it.
     Raises AuthError when one is missing, NotFoundError, ConfigError (it is running, it has succeeded),
     and what ``copy`` raises.
     """
     again = given_again(
-        {"source": source, "sink": sink, "stage": stage},
-        {"source": source_options, "sink": sink_options, "stage": stage_options},
+        {"source": source, "sink": sink, "stage": stage, "log": log},
+        {"source": source_options, "sink": sink_options, "stage": stage_options, "log": log_options},
         ask,
     )
     with closing(Journal.open(journal_path(run_id, home))) as journal:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Collection
+from typing import Any, get_args
 
 from .errors import ConfigError
 from .limits import parse_rate, parse_size
-from .request import Verify
+from .request import LogLevel, SkipFiles, Verify
 from .spi.data import WriteMode
 
 LEAST_MEMORY = 128 << 20
@@ -42,6 +43,26 @@ def _memory(given: int | str) -> int:
     if size < LEAST_MEMORY:
         raise ConfigError(f"--memory {given} is too little: a copy needs 128MiB at least")
     return size
+
+
+def skipped_files(value: str | Collection[str]) -> tuple[str, ...]:
+    """Why files may be left out: ``missing,forbidden``, or ``none``."""
+    given = value.split(",") if isinstance(value, str) else list(value)
+    names = [name.strip().lower() for name in given if name.strip()]
+    if names == ["none"]:
+        return ()
+    known = get_args(SkipFiles)
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"--skip-files {name!r} is not known; it is none, or of {', '.join(known)}")
+    return tuple(name for name in known if name in names)
+
+
+def log_level(value: str) -> LogLevel:
+    for known in get_args(LogLevel):
+        if value.lower() == known:
+            return known  # type: ignore[no-any-return]
+    raise ConfigError(f"--log-level {value!r} is not known; it is info or warning")
 
 
 def _parallel(value: int | str) -> int | None:

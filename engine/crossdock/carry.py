@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -25,8 +25,10 @@ from .mapping import Apply
 from .read_ahead import read_ahead
 from .redact import redact_error
 from .retry import again
+from .skips import SHOWN, FirstReasons, Lines, Skips
 from .spi.data import Attempt, Receipt, Split
 from .spi.endpoints import Cancellable, Copier, Sink, Source, Writer
+from .spi.skipping import SkippingSource
 
 if TYPE_CHECKING:
     from .digest_split import Digesting
@@ -47,7 +49,12 @@ class Children(Protocol):
     """Child processes that carry splits of connectors which hold the interpreter lock."""
 
     def attempt(
-        self, job: Job, attempt: Attempt, worker: Worker, pace: Callable[[int, Worker], None] | None
+        self,
+        job: Job,
+        attempt: Attempt,
+        worker: Worker,
+        pace: Callable[[int, Worker], None] | None,
+        lines: Lines,
     ) -> tuple[Receipt, str]: ...
     def close(self) -> None: ...
 
@@ -106,7 +113,7 @@ class Worker:
 
 @dataclass(slots=True)
 class Job:
-    """One split and all that carrying it needs."""
+    """One split and all that carrying it needs; ``seq`` is its unit's in the journal."""
 
     split: Split
     handle: bytes
@@ -115,12 +122,21 @@ class Job:
     read_ahead: bool = False
     digest: Digesting | None = None
     schema: Any = None
+    seq: int = 0
+    skip_rows: bool = False
 
 
 @dataclass
 class _Input:
-    """How reading went, whatever the sink says: bulk loaders wrap or swallow what their input raises."""
+    """How reading went, whatever the sink says: bulk loaders wrap or swallow what their input raises.
 
+    ``digest`` is of the items. Rows are left out by the source, perhaps ahead of the sink in a thread of its
+    own (``unread``), and by the mapping or the sink (``skips``).
+    """
+
+    digest: Digest | None = None
+    unread: Skips | None = None
+    skips: Skips | None = None
     failed: BaseException | None = None
     ended: bool = False
 
@@ -146,7 +162,8 @@ def classified(error: BaseException, classify: Classify, where: str) -> Crossdoc
 class Carrier:
     """Carries splits from one source to one sink; shared by all workers.
 
-    ``refused``: why ``copier`` was given up, empty while it was not.
+    ``refused``: why ``copier`` was given up, empty while it was not. ``lines`` takes the rows that are left
+    out; all of them where they are ``logged``.
     """
 
     source: Source[Any]
@@ -162,6 +179,8 @@ class Carrier:
     children: Children | None = None
     gate: Gate = field(default_factory=NoGate)
     refused: str = ""
+    lines: Lines = field(default_factory=FirstReasons)
+    logged: bool = False
     _writers: set[Writer[Any]] = field(default_factory=set)
 
     def interrupt(self) -> None:
@@ -212,12 +231,17 @@ class Carrier:
         try:
             if self.children is not None:
                 pace = None if isinstance(self.throttle, NoThrottle) else self._throttled
-                return self.children.attempt(job, attempt, worker, pace)
+                return self.children.attempt(job, attempt, worker, pace, self.lines)
             digest = job.digest() if job.digest and self.copier is not None else None
             copied = self._copy(job, attempt, worker, digest)
             if copied is None:
                 return self._stream(job, attempt, worker)
             receipt, seen = copied
+        except BaseException:
+            if job.skip_rows:
+                with suppress(CrossdockError):  # what went wrong first is what counts
+                    self.lines.drop_lines(job.seq, job.split.index)
+            raise
         finally:
             self.budget.give(taken)
         if job.digest is None or digest is None:
@@ -261,19 +285,20 @@ class Carrier:
         return receipt, bool(seen)
 
     def _stream(self, job: Job, attempt: Attempt, worker: Worker) -> tuple[Receipt, str]:
-        reading = _Input()
-        digest = job.digest() if job.digest else None
+        digest, unread, skips = job.digest() if job.digest else None, self._skips(job), self._skips(job)
+        reading = _Input(digest, unread, skips)
         try:
             with worker.waits_for("sink"):
                 writer: Writer[Any] = self.sink.writer(job.handle, job.split, attempt)
         except Exception as error:
             raise classified(error, self.sink_classify, "sink") from error
+        writer.skips = skips
         self._writers.add(writer)
         try:
             if self.cancel.is_set():  # before anybody could interrupt this writer
                 raise CancelledError()
             with self._opened(job, worker, reading) as items:
-                writer.consume(self._watched(items, job, worker, digest, reading))
+                writer.consume(self._watched(items, job, worker, reading))
                 if not reading.ended:
                     # A loader that takes an error of its input for the end would lose rows.
                     raise reading.failed or InternalError("the sink stopped before the end of its input")
@@ -290,14 +315,27 @@ class Carrier:
         finally:
             self._writers.discard(writer)
         _compare(job, receipt, worker.rows_in_flight)
+        if skips and unread and (count := skips.count + unread.count):
+            receipt = replace(receipt, skipped=count)
         return receipt, digest.text() if digest else ""
+
+    def _skips(self, job: Job) -> Skips | None:
+        if not job.skip_rows:
+            return None
+        seq, index, add = job.seq, job.split.index, self.lines.add_lines
+        return Skips(lambda lines: add(seq, index, lines), None if self.logged else SHOWN)
 
     @contextmanager
     def _opened(self, job: Job, worker: Worker, reading: _Input) -> Iterator[Iterator[Any]]:
         """The split's items; errors of opening and of closing are the source's."""
+        skips = reading.unread
         try:
             with worker.waits_for("source"):
-                opened = self.source.read(job.split)
+                if skips is not None and isinstance(self.source, SkippingSource):
+                    opened: AbstractContextManager[Iterator[Any]]
+                    opened = self.source.read_skipping(job.split, skips)
+                else:
+                    opened = self.source.read(job.split)
                 items = opened.__enter__()
         except BaseException as error:
             reading.failed = error
@@ -318,17 +356,22 @@ class Carrier:
             reading.failed = error
             raise
 
-    def _watched(
-        self, items: Iterator[Any], job: Job, worker: Worker, digest: Digest | None, reading: _Input
-    ) -> Iterator[Any]:
-        """The only place where an item changes hands."""
+    def _watched(self, items: Iterator[Any], job: Job, worker: Worker, reading: _Input) -> Iterator[Any]:
+        """The only place where an item changes hands. With ``skips`` its digest waits until it is known what
+        the sink has taken of it.
+        """
         seconds, apply, limit = worker.seconds, job.apply, job.split.length
+        digest, skips = reading.digest, reading.skips
+        if skips is not None and apply is not None:
+            apply = skips.applying(apply)
         worker.state, last = "source", perf_counter()
         try:
             for item in items:
                 if apply is not None:
                     item = apply(item)  # noqa: PLW2901 - the mapped item takes its place
-                if digest is not None:
+                if skips is not None:
+                    skips.forget_kept()
+                elif digest is not None:
                     digest.update(item)
                 now = perf_counter()
                 seconds["source"] += now - last
@@ -342,6 +385,11 @@ class Carrier:
                 now = perf_counter()
                 seconds["sink"] += now - last
                 worker.state, last = "source", now
+                if skips is not None:
+                    taken = skips.taken(item)
+                    worker.rows_in_flight -= item.num_rows - taken.num_rows
+                    if digest is not None:
+                        digest.update(taken)
         except GeneratorExit:
             raise
         except BaseException as error:

@@ -10,7 +10,9 @@ from .errors import NotSupportedError
 from .mapping import parse_map
 from .plan import decide, decide_stage
 from .plugins import registry
+from .request import CopyRequest
 from .resolve import Side, check_payload
+from .run_log import log_end
 from .spelling import snake_case
 from .spi.data import WriteMode
 
@@ -30,6 +32,8 @@ def check(
     mode: str = "error",
     stage: str | None = None,
     stage_options: Mapping[str, str] | None = None,
+    log: str | None = None,
+    log_options: Mapping[str, str] | None = None,
 ) -> Payload:
     """Raise what ``copy`` would raise for these options before it opens anything; else how it would copy."""
     columns, ended = parse_map(map), threading.Event()
@@ -51,5 +55,7 @@ def check(
         over.sort_options()
         decide_stage(over.spec, ends[1].spec, registry().of_kind("format"))
     payload = decide(ends[0].end(""), ends[1].end(""), mapped=columns is not None, staged=stage is not None)
+    if log is not None:
+        log_end(CopyRequest(source, sink, log=log, log_options=snake_case(log_options)))
     check_payload(ends[0].settings, tabular=payload == "tabular")
     return payload

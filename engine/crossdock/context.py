@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
@@ -17,6 +17,7 @@ from .journal import Journal
 from .mapping import Apply, compile_mapping
 from .request import CopyRequest, Resolved
 from .retry import again, make_way, pause
+from .run_log import RunLog
 from .spi.data import Unit
 from .spi.endpoints import Sink, Source
 from .spi.spec import ConnectorSpec
@@ -54,6 +55,7 @@ class Context:
     attributes: Callable[[Unit], ObjectAttributes] | None = None
     folders: CopiedFolders | None = None
     notes: list[str] = field(default_factory=list)
+    log: RunLog | None = None
     _working: threading.local = field(default_factory=threading.local)
     _schemas: dict[str, tuple[Any, Apply | None]] = field(default_factory=dict)
 
@@ -123,6 +125,9 @@ class Context:
             raise CancelledError()
 
 
-def is_missing_source(error: CrossdockError) -> bool:
-    """Whether a listed object has merely vanished, which skips it (``skipErrorFile.fileMissing``)."""
-    return error.code == "NotFound" and error.side == "source"
+_SKIPPED = {"NotFound": "missing", "AccessDenied": "forbidden", "SourceChanged": "inconsistent"}
+
+
+def may_be_skipped(error: CrossdockError, reasons: Container[str]) -> bool:
+    """Whether a listed object that cannot be read is left out: it has vanished, say (``--skip-files``)."""
+    return error.side == "source" and _SKIPPED.get(error.code) in reasons

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import AuthError, ConfigError, CrossdockError
 from .redact import Address, inner_secrets, is_secret_name, remember
-from .request import CopyRequest, Resolved
+from .request import CopyRequest, Resolved, SinkEnd
 from .spi.spec import Secrets
 
 if TYPE_CHECKING:
     from .spi.spec import ConnectorSpec
 
 SIDES = ("source", "sink")
-FLAGS = {"source": "-s", "sink": "-k", "stage": "--stage-option"}
+FLAGS = {"source": "-s", "sink": "-k", "stage": "--stage-option", "log": "--log-option"}
 Ask = Callable[[str], str]
 
 
@@ -143,11 +143,7 @@ def stored(
         end, url = getattr(resolved, side), getattr(request, side)
         address = _address(url)
         hidden = _hidden(end.options, end.connector) | _hidden(end.format_options, end.format)
-        lost[side] = {
-            "address": address.names,
-            "bare": address.bare,
-            "options": {key: getattr(given[side].get(key), "origin", "") for key in sorted(hidden)},
-        }
+        lost[side] = _needed(address, hidden, given[side])
         options = getattr(request, f"{side}_options")
         asked |= {side: address.shown, f"{side}_options": _without(options, hidden)}
         kept = {
@@ -156,10 +152,26 @@ def stored(
             "format_options": _without(end.format_options, hidden),
         }
         ends[side] = replace(end, **kept)
+    if resolved.log is not None and request.log is not None:
+        address, hidden = _address(request.log), _hidden(resolved.log.options, resolved.log.connector)
+        lost["log"] = _needed(address, hidden, given.get("log", {})) | {
+            "connector": resolved.log.connector,
+            "root": _address(resolved.log.root).bare,
+            "kept": _without(resolved.log.options, hidden),
+        }
+        asked |= {"log": address.shown, "log_options": _without(request.log_options, hidden)}
     return {
         "request": replace(request, **asked).dump(),
         "resolved": replace(resolved, **ends).dump(),
         "secrets": lost,
+    }
+
+
+def _needed(address: Address, hidden: set[str], given: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "address": address.names,
+        "bare": address.bare,
+        "options": {key: getattr(given.get(key), "origin", "") for key in sorted(hidden)},
     }
 
 
@@ -214,9 +226,11 @@ def complete(
     """``resolved`` as a journal has it, with its secrets. Raises AuthError, which says what is missing."""
     from .options import add_options
 
+    missing: list[_Lost] = []
+    if "log" in lost and sides == SIDES:
+        resolved = replace(resolved, log=_log_again(lost["log"], again, missing))
     again = again.as_called(resolved.called())
     options = {side: dict(again.options.get(side, {})) for side in SIDES}
-    missing: list[_Lost] = []
     for side in sides:
         facts = lost.get(side, {})
         if address := again.addresses.get(side):
@@ -228,7 +242,10 @@ def complete(
         assert again.ask is not None  # noqa: S101 - looked at above
         answer = again.ask(secret.what)
         remember([answer])
-        if secret.key:
+        if secret.side == "log":
+            assert resolved.log is not None  # noqa: S101 - it is what is missing something
+            resolved = replace(resolved, log=_log_with(resolved.log, lost["log"], secret.key, answer))
+        elif secret.key:
             options[secret.side][secret.key] = answer
         else:
             bare = lost[secret.side]["bare"]
@@ -236,6 +253,27 @@ def complete(
     resolved = add_options(resolved, options["source"], options["sink"], again.called)
     know_resolved(resolved)
     return resolved
+
+
+def _log_again(facts: Mapping[str, Any], again: Again, missing: list[_Lost]) -> SinkEnd:
+    """The log's folder with what is given again for it; what is not goes to ``missing``."""
+    end, options = SinkEnd(facts["connector"], facts["root"]), dict(again.options.get("log", {}))
+    if address := again.addresses.get("log"):
+        end = _log_with(end, facts, "", address)
+    missing += _missing(end, "log", facts, again, options)
+    remember(value for key, value in options.items() if is_secret_name(key) or key in facts["options"])
+    return replace(end, options=facts["kept"] | options)
+
+
+def _log_with(end: SinkEnd, facts: Mapping[str, Any], key: str, given: str) -> SinkEnd:
+    """The same with a secret: an option, or the address with its own."""
+    if key:
+        return replace(end, options=end.options | {key: given})
+    address = _address(given)
+    remember(address.telling())
+    if address.bare != facts["bare"]:
+        raise ConfigError(f"{address.shown} is not the log of the run, which is {facts['bare']}")
+    return replace(end, root=address.lend(end.root))
 
 
 def _missing(

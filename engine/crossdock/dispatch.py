@@ -6,6 +6,7 @@ Small units are handed out in bundles, so that the journal writes once for many 
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,7 @@ class UnitTask:
     ``splits`` counts its whole plan, ``pending`` are those nobody has taken yet, ``done`` maps the
     index of a carried split to its receipt and digest. ``read_back``: the splits are those of the
     proof and are read to verify the other task. ``broken``: why it cannot go on (its
-    object has vanished, what was staged is gone).
+    object has vanished, what was staged is gone). ``began``: when, in seconds since 1970.
     """
 
     row: UnitRow
@@ -45,6 +46,7 @@ class UnitTask:
     active: int = 0
     read_back: tuple[Proof, UnitTask] | None = None
     broken: CrossdockError | None = None
+    began: float = field(default_factory=time.time)
 
     def receipts(self) -> list[tuple[Split, Receipt]]:
         return [(split, receipt) for _, (split, receipt, _) in sorted(self.done.items())]

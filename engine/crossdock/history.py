@@ -165,9 +165,10 @@ def _clean_up(journal: Journal, again: Again) -> None:
 def given_again(
     addresses: Mapping[str, str | None], given: Mapping[str, Options | None], ask: Ask | None
 ) -> Again:
-    options = {side: snake_case(given.get(side)) for side in ("source", "sink", "stage")}
+    options = {side: snake_case(given.get(side)) for side in ("source", "sink", "stage", "log")}
     know(addresses.get("source") or "", addresses.get("sink") or "", options)
-    know("", addresses.get("stage") or "", {"source": {}, "sink": options["stage"]})
+    for side in ("stage", "log"):
+        know("", addresses.get(side) or "", {"source": {}, "sink": options[side]})
     return Again(addresses, options, ask)
 
 

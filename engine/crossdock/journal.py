@@ -10,7 +10,7 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -22,20 +22,23 @@ from typing import Any
 from .errors import CancelledError, ConfigError, NotFoundError
 from .journal_errors import explained, refused
 from .journal_lock import hold, remove
+from .journal_log import LOG_TABLE, UNIT, JournalLog, insert_lines, make_ready, skip_unit
+from .skips import Line
 from .spi.data import Begun, Receipt, Split, Unit
 
-VERSION = 4
+VERSION = 5
 _SCHEMA = """
 CREATE TABLE run (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE units (
     seq INTEGER PRIMARY KEY, name BLOB, size INTEGER, token BLOB, state INTEGER DEFAULT 0,
-    handle BLOB, begun TEXT, target BLOB
+    handle BLOB, begun TEXT, target BLOB, skipped INTEGER DEFAULT 0
 );
 CREATE INDEX units_open ON units (seq) WHERE state < 5;
 CREATE UNIQUE INDEX units_target ON units (target) WHERE target IS NOT NULL;
 CREATE TABLE splits (
     seq INTEGER, idx INTEGER, token BLOB, weight INTEGER, off INTEGER, len INTEGER, memory INTEGER,
-    receipt BLOB, items INTEGER, bytes INTEGER, rows INTEGER, digest TEXT, PRIMARY KEY (seq, idx)
+    receipt BLOB, items INTEGER, bytes INTEGER, rows INTEGER, digest TEXT, skipped INTEGER DEFAULT 0,
+    PRIMARY KEY (seq, idx)
 ) WITHOUT ROWID;
 """
 
@@ -77,7 +80,7 @@ class SplitRow:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Counts over the whole run."""
+    """Counts over the whole run. ``rows`` are those at the sink, ``rows_skipped`` were left out."""
 
     units: int
     units_done: int
@@ -89,9 +92,10 @@ class Totals:
     bytes_read: int
     bytes: int
     rows: int | None
+    rows_skipped: int = 0
 
 
-class Journal:
+class Journal(JournalLog):
     """Open with ``create`` or ``open``; all methods are safe from several threads."""
 
     def __init__(self, path: Path, *, lock: bool) -> None:
@@ -137,7 +141,7 @@ class Journal:
             self._db.execute("PRAGMA journal_mode = WAL")
         # In one step: a process that is killed here leaves a journal without a version, which is none.
         with self._transaction() as db:
-            for statement in _SCHEMA.split(";"):
+            for statement in (_SCHEMA + LOG_TABLE).split(";"):
                 db.execute(statement)
             _store(db, facts)
             db.execute(f"PRAGMA user_version = {VERSION}")
@@ -279,17 +283,17 @@ class Journal:
     def splits(self, row: UnitRow) -> list[SplitRow]:
         """The stored plan of a unit with its receipts, in order."""
         rows = self._query(
-            "SELECT idx, token, weight, off, len, memory, receipt, items, bytes, rows, digest"
+            "SELECT idx, token, weight, off, len, memory, receipt, items, bytes, rows, skipped, digest"
             " FROM splits WHERE seq = ? ORDER BY idx",
             row.seq,
         )
         return [
             SplitRow(
                 Split(row.unit.name, idx, token, weight, off, length, memory),
-                None if receipt is None else Receipt(receipt, items, size, count),
+                None if receipt is None else Receipt(receipt, items, size, count, skipped=skipped),
                 digest or "",
             )
-            for idx, token, weight, off, length, memory, receipt, items, size, count, digest in rows
+            for idx, token, weight, off, length, memory, receipt, items, size, count, skipped, digest in rows
         ]
 
     def add_receipts(self, done: Iterable[tuple[int, Split, Receipt, str]]) -> None:
@@ -297,9 +301,12 @@ class Journal:
         done = list(done)
         with self._transaction() as db:
             db.executemany(
-                "UPDATE splits SET receipt = ?, items = ?, bytes = ?, rows = ?, digest = ?, len = ?"
-                " WHERE seq = ? AND idx = ?",
-                [(r.token, r.items, r.bytes, r.rows, d, s.length, seq, s.index) for seq, s, r, d in done],
+                "UPDATE splits SET receipt = ?, items = ?, bytes = ?, rows = ?, skipped = ?, digest = ?,"
+                " len = ? WHERE seq = ? AND idx = ?",
+                [
+                    (r.token, r.items, r.bytes, r.rows, r.skipped, d, s.length, seq, s.index)
+                    for seq, s, r, d in done
+                ],
             )
             # In the same step: nobody may take what can be seen already for something that is only staged.
             _set_state(db, [seq for seq, _, receipt, _ in done if receipt.visible], UnitState.COMMITTED)
@@ -322,10 +329,25 @@ class Journal:
             staged = "UPDATE units SET state = 0, handle = NULL, begun = NULL WHERE seq = ? AND state < 3"
             if db.execute(staged, (seq,)).rowcount:
                 db.execute("DELETE FROM splits WHERE seq = ?", (seq,))
+                db.execute("DELETE FROM log WHERE ready = 0 AND seq = ?", (seq,))
 
     def set_state(self, seqs: Iterable[int], state: UnitState) -> None:
         with self._transaction() as db:
             _set_state(db, seqs, state)
+
+    def end_units(self, lines: Mapping[int, Sequence[Line]], state: UnitState) -> None:
+        """Units are done or skipped, for good, and this is what the log is to have of each."""
+        with self._transaction() as db:
+            for seq, own in lines.items():
+                insert_lines(db, seq, UNIT, own)
+                make_ready(db, seq, seq)
+            _set_state(db, lines, state)
+
+    def skip(self, seq: int, line: Line | None = None) -> None:
+        """The unit is skipped for good; its staged or written data is gone already."""
+        with self._transaction() as db:
+            skip_unit(db, seq, line)
+            _set_state(db, [seq], UnitState.SKIPPED)
 
     def begun_handles(self) -> list[tuple[int, bytes]]:
         """Units that were begun and not cleaned up: what is left to do for a run that is given up."""
@@ -345,7 +367,9 @@ class Journal:
         self.set(**facts, totals=asdict(self.totals()))
         # Only tidies up: a full disk is no reason to call the run a failure.
         with suppress(sqlite3.Error), self._mutex:
-            self._db.executescript("DELETE FROM splits; DELETE FROM units; PRAGMA wal_checkpoint(TRUNCATE)")
+            self._db.executescript(
+                "DELETE FROM splits; DELETE FROM units; DELETE FROM log; PRAGMA wal_checkpoint(TRUNCATE)"
+            )
 
     def skipped(self, limit: int = 1000) -> list[str]:
         """Names of skipped units."""
@@ -360,11 +384,13 @@ class Journal:
         )[0]
         splits = self._query(
             "SELECT count(*), count(receipt), sum(CASE WHEN receipt NOT NULL THEN coalesce(len, bytes) END),"
-            " sum(bytes), sum(rows) FROM splits"
+            " sum(bytes), sum(rows), sum(skipped) FROM splits"
         )[0]
+        late = self._query("SELECT sum(skipped) FROM units")[0][0] or 0
         return Totals(
             units[0], units[1] or 0, units[2] or 0, units[3] or 0, units[4], splits[0], splits[1],
-            splits[2] or 0, splits[3] or 0, splits[4],
+            splits[2] or 0, splits[3] or 0, None if splits[4] is None else splits[4] - late,
+            (splits[5] or 0) + late,
         )  # fmt: skip
 
     def close(self) -> None:

@@ -70,6 +70,7 @@ def open_end(end: SourceEnd, payload: Payload) -> Source[Any]:
     partitions = discovered(location.path, settings)
     file_format = _open_format(end.format, end.format_options)
     agreed = unpacked(end.columns) if end.columns else None
+    file_format.skips_rows = end.skip_rows
     return FormatSource(store, file_format, selection, end.merge, partitions=partitions, agreed=agreed)
 
 

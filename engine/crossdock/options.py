@@ -33,7 +33,7 @@ _DEFAULTS = {"source": READ_DEFAULTS, "sink": WRITE_DEFAULTS}
 
 def settings_model(spec: ConnectorSpec, side: str) -> Settings | None:
     """The settings that the connector takes on that side; tables take none."""
-    return _MODELS[side] if spec.kind == "store" else None
+    return _MODELS.get(side) if spec.kind == "store" else None
 
 
 def _names(model: Settings) -> Iterable[str]:

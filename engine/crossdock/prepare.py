@@ -22,6 +22,7 @@ from .limits import MemoryBudget, NoThrottle, Throttle
 from .opening import open_sink, open_source
 from .plugins import registry
 from .request import CopyRequest, Resolved
+from .run_log import RunLog
 from .spi.endpoints import Copier, ReadBack, Sink, Source
 from .spi.spec import ConnectorSpec
 
@@ -53,10 +54,12 @@ def open_run(
         folders = copied_folders(source, sink, resolved.source.settings, resolved.sink.settings, names)
         epoch = journal.next_epoch()
         pulls: Copier | None = sink if isinstance(sink, Copier) and sink.can_copy(source) else None
-        if resolved.sink.loads:
+        # Whoever loads files by itself cannot say which rows it has left out.
+        if resolved.sink.loads and not request.skip_rows:
             from .stage_run import loading
 
             pulls = loading(source, sink, resolved)
+        journal.drop_unproved_lines()
         opened.pop_all()
     parallel, most = _parallel(request, resolved, (source_spec, sink_spec))
     carrier = Carrier(
@@ -74,9 +77,14 @@ def open_run(
         _children(resolved, request, (source_spec, sink_spec), cancel),
         Gate(parallel) if parallel > 1 else NoGate(),
     )
+    log = None
+    if resolved.log is not None:
+        carrier.lines, carrier.logged = journal, True
+        name = f"{run_id} {resolved.source.root}" if resolved.source.stage else run_id
+        log = RunLog(resolved.log, journal, name, request.log_reliable, request.log_level == "info")
     return Context(
         run_id, request, resolved, journal, source, sink, source_spec, sink_spec, carrier, parallel, most,
-        cancel, attributes=attributes, folders=folders,
+        cancel, attributes=attributes, folders=folders, log=log,
     )  # fmt: skip
 
 
@@ -94,7 +102,7 @@ def _children(
         return None
     from .worker import ChildPool
 
-    return ChildPool(resolved, request.map, cancel)
+    return ChildPool(resolved, request.map, cancel, logged=resolved.log is not None)
 
 
 def _parallel(request: CopyRequest, resolved: Resolved, specs: Sequence[ConnectorSpec]) -> tuple[int, int]:

@@ -58,7 +58,7 @@ class CopyResult:
     ``verification`` says how a verified copy was:
     of ``bytes`` and ``values`` either ``all``, or of the values a ``sample`` of so many ``rows`` from so many
     ``splits``. ``plan`` is what a dry run found (``rehearsal``). ``stage`` is where a staged copy went by,
-    and ``hops`` are its two runs; the figures are then those of both.
+    and ``hops`` are its two runs; the figures are then those of both. ``log`` is the folder of the log.
     """
 
     run_id: str
@@ -93,6 +93,7 @@ class CopyResult:
     plan: dict[str, Any] | None = None
     stage: str = ""
     hops: tuple[CopyResult, ...] = ()
+    log: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -122,6 +123,8 @@ class CopyResult:
             "dataConsistencyVerification": self._consistency(),
             "executionDetails": [hop._execution() for hop in self.hops or (self,)],
         }
+        if self.log:
+            out["logFilePath"] = self.log
         if self.rows_copied is not None:
             out |= {
                 "rowsRead": self.rows_read,

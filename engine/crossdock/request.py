@@ -18,10 +18,18 @@ if TYPE_CHECKING:
 Verify = bool | Literal["full"]
 """Whether the content is proved; ``full``: by every value, also where bytes and a sample prove it."""
 
+SkipFiles = Literal["missing", "forbidden", "inconsistent"]
+LogLevel = Literal["info", "warning"]
+DEFAULT_SKIPPED_FILES = ("missing",)
+
 
 @dataclass(frozen=True)
 class CopyRequest:
-    """``parallel_copies`` None: automatic. Sizes in bytes, ``bandwidth`` in bytes per second."""
+    """``parallel_copies`` None: automatic. Sizes in bytes, ``bandwidth`` in bytes per second.
+
+    ``skip_rows``: rows that do not fit are left out. ``skip_files``: why a file may be. ``log``: the folder
+    that says which.
+    """
 
     source: str
     sink: str
@@ -39,6 +47,12 @@ class CopyRequest:
     stage: str | None = None
     stage_options: dict[str, str] = field(default_factory=dict)
     keep_staging: bool = False
+    skip_rows: bool = False
+    skip_files: tuple[str, ...] = DEFAULT_SKIPPED_FILES
+    log: str | None = None
+    log_options: dict[str, str] = field(default_factory=dict)
+    log_level: LogLevel = "warning"
+    log_reliable: bool = False
 
     def dump(self) -> dict[str, Any]:
         """As JSON values, which ``load`` reads again."""
@@ -46,7 +60,7 @@ class CopyRequest:
 
     @classmethod
     def load(cls, facts: dict[str, Any]) -> CopyRequest:
-        return cls(**facts | {"mode": WriteMode(facts["mode"])})
+        return cls(**facts | {"mode": WriteMode(facts["mode"]), "skip_files": tuple(facts["skip_files"])})
 
 
 @dataclass(frozen=True)
@@ -57,7 +71,7 @@ class SourceEnd:
     ``pattern`` or what the settings choose; ``merge``: all objects are one unit, whose tables are read with
     ``columns``, an Arrow schema. ``notes``: what the format had to say when it was asked for them.
     ``stage``: the folder is a stage, whose manifest says what is read; a ``hop`` of a staged copy, or one
-    that is ``kept`` or ``removed`` once all is copied.
+    that is ``kept`` or ``removed`` once all is copied. ``skip_rows``: rows that cannot be read are left out.
     """
 
     connector: str
@@ -71,6 +85,7 @@ class SourceEnd:
     columns: str = ""
     notes: tuple[str, ...] = ()
     stage: Literal["", "hop", "kept", "removed"] = ""
+    skip_rows: bool = False
     settings: StoreReadSettings = READ_DEFAULTS
 
 
@@ -109,9 +124,10 @@ class Resolved:
     payload: Payload
     source: SourceEnd
     sink: SinkEnd
+    log: SinkEnd | None = None
 
     def dump(self) -> dict[str, Any]:
-        """As JSON values, which ``load`` reads again."""
+        """As JSON values, which ``load`` reads again. Without the log, which is the run's alone."""
         ends = {side: vars(end) | {"settings": _given(end.settings)} for side, end in self._ends().items()}
         return {"payload": self.payload} | ends
 

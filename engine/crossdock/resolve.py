@@ -26,6 +26,7 @@ from .plan import End, decide
 from .plugins import Registry, registry
 from .request import CopyRequest, Resolved, SinkEnd, SourceEnd
 from .retry import again
+from .run_log import log_end
 from .spi.spec import ConnectorSpec, Location
 from .spi.store import ObjectStore
 
@@ -60,7 +61,7 @@ def resolve(request: CopyRequest, cancel: threading.Event | None = None, *, stag
     return one_unit(
         Resolved(
             payload=payload,
-            source=SourceEnd(**source.common(tabular), **found),
+            source=SourceEnd(**source.common(tabular), **found, skip_rows=tabular and request.skip_rows),
             sink=SinkEnd(
                 **sink.common(tabular),
                 **placed,
@@ -68,6 +69,7 @@ def resolve(request: CopyRequest, cancel: threading.Event | None = None, *, stag
                 fixed_block=is_fixed(sink.settings),
                 digest=request.verify is True,
             ),
+            log=log_end(request),
         ),
         ended,
     )

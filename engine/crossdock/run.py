@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from .carry import Worker, classified
-from .context import KEPT_SCHEMAS, Context, is_missing_source
+from .context import KEPT_SCHEMAS, Context, may_be_skipped
 from .credentials import public_url
 from .crew import crew
 from .dispatch import Dispatcher
@@ -33,6 +33,8 @@ from .redact import RedactingFilter
 from .rehearsal import rehearsed
 from .report import CopyResult, Phase, Side, Snapshot
 from .request import CopyRequest, Resolved
+from .run_log import log_path
+from .skips import FirstReasons
 from .spi.data import Target, UnitPage
 from .units import Counts, Units
 from .verify import described
@@ -85,7 +87,10 @@ class Run:
                 with self._cancellable():
                     self._plan()
                     self._at_stage(lambda stage: stage.claim())
+                    # Before any data: whether the log can be written at all.
+                    self._end_log()
                 self._copy()
+                self._end_log()
                 self._at_stage(lambda stage: stage.seal())
                 self._leave_stage()
             return self._result("Succeeded")
@@ -98,6 +103,10 @@ class Run:
             raise
         finally:
             self.close()
+
+    def _end_log(self) -> None:
+        if self.context.log is not None:
+            self.context.log.flush()
 
     def _at_stage(self, step: Callable[[OwnStage], None]) -> None:
         """Where the sink is a stage, more is to be done than to write files."""
@@ -118,6 +127,8 @@ class Run:
             self.context.carrier.children.close()
         self.context.source.close()
         self.context.sink.close()
+        if self.context.log is not None:
+            self.context.log.close()
 
     def rehearse(self) -> CopyResult:
         """Plan and check everything, change nothing (``--dry-run``)."""
@@ -200,10 +211,12 @@ class Run:
             try:
                 schema = context.mapped(unit)[0] if number < KEPT_SCHEMAS else None
             except CrossdockError as error:
-                if not is_missing_source(error):
+                if not may_be_skipped(error, context.request.skip_files) or context.resolved.source.name:
                     raise
-                continue  # it has vanished since it was listed, and is skipped when its turn comes
-            target = plain if schema is None else Target(context.request.mode, schema)
+                continue  # it is skipped when its turn comes
+            target = plain
+            if schema is not None:
+                target = Target(context.request.mode, schema, skip_rows=context.request.skip_rows)
             context.ask_sink(lambda u=unit, t=target: context.sink.check(u, t))  # type: ignore[misc]
 
     # -- copying ----------------------------------------------------------------------------------
@@ -219,6 +232,7 @@ class Run:
             self._enlist(team.size, threads, units)
             while not self._ended.wait(team.next_look or _LOOK) and not context.cancel.is_set():
                 self._enlist(team.grow(), threads, units)
+                self._flush_log()
             self._wait(threads)
         except KeyboardInterrupt:
             # A second Ctrl-C does not wait for drivers that cannot be interrupted.
@@ -233,6 +247,13 @@ class Run:
         if (folders := context.folders) is not None:
             context.ask_source(lambda: folders.copy(context.ask_sink))
         self.phase = "done"
+
+    def _flush_log(self) -> None:
+        if (log := self.context.log) is not None:
+            try:
+                log.flush_if_due()
+            except CrossdockError as error:
+                self.stop(error)
 
     def _enlist(self, count: int, threads: list[threading.Thread], units: Units) -> None:
         """Start workers until there are so many."""
@@ -298,6 +319,8 @@ class Run:
             isinstance(error, RESUMABLE) and self._has_begun()
         )
         full = isinstance(error, NoSpaceError) and error.side == "sink"
+        if context.log is not None:
+            context.log.try_flush()
         try:
             if not error.resumable or full:
                 remove_staged(context)
@@ -393,8 +416,10 @@ class Run:
             files_read=context.journal.get("merged", files) if stores[0] else 0,
             files_written=files if stores[1] else 0,
             files_skipped=totals.units_skipped,
-            rows_read=totals.rows or 0 if tabular else None,
+            rows_read=(totals.rows or 0) + totals.rows_skipped if tabular else None,
             rows_copied=totals.rows or 0 if tabular else None,
+            rows_skipped=totals.rows_skipped,
+            log=log_path(context.resolved.log),
             parallel_copies=self._dispatcher.most_busy if self._dispatcher else context.parallel,
             bytes_skipped=self._skipped_bytes,
             peak_memory=_peak_memory(),
@@ -422,6 +447,8 @@ def _notes(context: Context) -> Iterator[str]:
     if context.carrier.refused:
         yield f"the bytes went through this machine: {context.carrier.refused}"
     yield from context.notes
+    if isinstance(context.carrier.lines, FirstReasons):
+        yield from context.carrier.lines.notes
     yield from context.resolved.source.notes
     for end in (context.source, context.sink):
         yield from end.notes()

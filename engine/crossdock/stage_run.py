@@ -144,7 +144,7 @@ def compare_with_manifest(context: Context, task: UnitTask) -> None:
         return
     source: Any = context.source
     rows, values = context.ask_source(lambda: source.expected(task.row.unit))
-    carried = sum(receipt.rows or 0 for _, receipt, _ in task.done.values())
+    carried = sum((receipt.rows or 0) + receipt.skipped for _, receipt, _ in task.done.values())
     if carried != rows:
         raise VerificationError(
             f"{task.row.unit.name}: {carried:,} rows came from the stage where {rows:,} were written to it; "

@@ -363,6 +363,7 @@ def _joined(hops: list[CopyResult], stage: str) -> CopyResult:
         files_read=out.files_read,
         files_skipped=out.files_skipped,
         rows_read=out.rows_read,
+        rows_skipped=out.rows_skipped + into.rows_skipped,
         parallel_copies=max(hop.parallel_copies for hop in hops),
         peak_memory=max(hop.peak_memory for hop in hops),
         splits_done=sum(hop.splits_done for hop in hops),

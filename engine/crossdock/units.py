@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from .carry import Job, Worker
-from .context import KEPT_SCHEMAS, Context, is_missing_source
+from .context import KEPT_SCHEMAS, Context, may_be_skipped
 from .dispatch import Dispatcher, UnitTask
-from .errors import CrossdockError, NotFoundError, StageLostError, TransientError
+from .errors import CrossdockError, NotFoundError, StageLostError, TransientError, VerificationError
+from .files.binary import FileTarget
 from .files.deleting import delete_copied
 from .grouping import Grouped
 from .journal import UnitRow, UnitState
+from .journal_log import UNIT
+from .run_log import skipped_line
+from .skips import Line, row_line, row_texts
 from .spi.data import PlanHint, Receipt, Split, Target
+from .spi.skipping import SkippingSink
 from .verify import digesting, proof
 
 READ_AHEAD_WEIGHT = 1 << 20
@@ -34,10 +40,10 @@ class Counts:
         """Count finished units, or a split of so many bytes and rows."""
         with self._mutex:
             self.units += units
+            self.rows += rows
             if split_bytes is not None:
                 self.splits += 1
                 self.bytes += split_bytes
-                self.rows += rows
 
 
 class Units:
@@ -83,9 +89,11 @@ class Units:
             self._complete([task], worker)
 
     def _may_skip(self, error: CrossdockError) -> bool:
-        """One of many objects has vanished since it was listed. Raises TransientError when all have."""
-        if not is_missing_source(error) or self.dispatcher.total == 1:
+        """One of many objects may be left out for that. Raises TransientError when all have vanished."""
+        if not may_be_skipped(error, self.context.request.skip_files) or self.dispatcher.total == 1:
             return False
+        if not isinstance(error, NotFoundError):
+            return True
         try:
             self.context.ask_source(lambda: next(iter(self.context.source.units()), None))
         except NotFoundError as gone:
@@ -100,9 +108,17 @@ class Units:
         handle = self.context.handles.pop(row.seq, None) or (row.begun and row.begun.handle)
         if handle:
             self.context.ask_sink(lambda: self.context.sink.cleanup(handle))
-            self.context.journal.forget_splits(row.seq)
-        self.context.journal.set_state([row.seq], UnitState.SKIPPED)
+        self._note_skipped(row, error)
+
+    def _note_skipped(self, row: UnitRow, error: CrossdockError) -> None:
+        log = self.context.log
+        self.context.journal.skip(row.seq, None if log is None else skipped_line(row.unit, error))
+        self._flush_reliable()
         self.counts.add(units=1)
+
+    def _flush_reliable(self) -> None:
+        if (log := self.context.log) is not None and log.reliable:
+            log.flush()
 
     def _open(self, row: UnitRow) -> tuple[UnitTask, list[Split] | None]:
         """The task of a unit and, when it is new, its plan for the journal."""
@@ -126,7 +142,11 @@ class Units:
         schema, apply = context.mapped(row.unit)
         attributes = context.given_attributes(row.unit)
         plain = schema is None and attributes is None
-        target = self._plain if plain else Target(context.request.mode, schema, attributes)
+        target = (
+            self._plain
+            if plain
+            else Target(context.request.mode, schema, attributes, self.context.request.skip_rows)
+        )
         if schema is not None and row.seq > KEPT_SCHEMAS:
             # Planning has checked the others with their schema already.
             context.ask_sink(lambda: context.sink.check(row.unit, target))
@@ -162,6 +182,8 @@ class Units:
             read_ahead=lonely and task.schema is not None and split.weight > READ_AHEAD_WEIGHT,
             digest=digesting(self.context, task, split),
             schema=task.schema,
+            seq=task.row.seq,
+            skip_rows=self.context.request.skip_rows and task.schema is not None,
         )
 
     def _carry(self, task: UnitTask, split: Split, worker: Worker) -> tuple[Split, Receipt, str]:
@@ -269,9 +291,29 @@ class Units:
                     task.committed = True
         for task, reason in lost:
             self._start_over(task, reason, worker)
+        if context.request.skip_rows and isinstance(context.sink, SkippingSink):
+            for task in done:
+                self._leave_out(task, context.sink)
         if self._verifies("after_commit"):
             done = [task for task in done if self._verify(task, worker)]
         self._clean(done)
+
+    def _leave_out(self, task: UnitTask, sink: SkippingSink) -> None:
+        """Count and note the rows that the commit has left out, before they are forgotten by a cleanup."""
+        context = self.context
+        lines, logged = context.carrier.lines, context.log is not None
+
+        def found() -> Iterator[list[Line]]:
+            for batch, reasons in sink.left_out(task.begun.handle, task.receipts()):
+                now, pairs = time.time(), zip(row_texts(batch), reasons, strict=True)
+                told = [row_line(now, text, reason) for text, reason in pairs]
+                if not logged:
+                    lines.add_lines(task.row.seq, UNIT, told)
+                yield told
+
+        journal = context.journal
+        count = context.ask_sink(lambda: journal.leave_out(task.row.seq, found(), logged=logged))
+        self.counts.add(rows=-count)
 
     def _start_over(self, task: UnitTask, error: StageLostError, worker: Worker) -> None:
         """Staged data is gone (the store expired it, the machine lost power): carry the unit again, once."""
@@ -290,8 +332,25 @@ class Units:
         for task in tasks:
             self.context.ask_sink(lambda t=task: self.context.sink.cleanup(t.begun.handle))  # type: ignore[misc]
             self.context.handles.pop(task.row.seq, None)
-        self.context.journal.set_state([task.row.seq for task in tasks], UnitState.DONE)
+        if (log := self.context.log) is None:
+            self.context.journal.set_state([task.row.seq for task in tasks], UnitState.DONE)
+        else:
+            lines = {
+                task.row.seq: log.copied(task.row.unit, self._written(task), task.began, self._files())
+                for task in tasks
+            }
+            self.context.journal.end_units(lines, UnitState.DONE)
+            self._flush_reliable()
         self.counts.add(units=len(tasks))
+
+    def _files(self) -> list[str]:
+        """The sides that have files."""
+        specs = {"source": self.context.source_spec, "sink": self.context.sink_spec}
+        return [side for side, spec in specs.items() if spec.kind == "store"]
+
+    def _written(self, task: UnitTask) -> str:
+        target = getattr(self.context.sink, "target", None)
+        return target.path(task.row.unit) if isinstance(target, FileTarget) else task.row.unit.name
 
     def _delete_sources(self, tasks: Sequence[UnitTask]) -> None:
         """Delete what the units were read from. From here on nothing of them is read or verified again."""
@@ -322,11 +381,31 @@ class Units:
                 return False
             for split in splits:
                 back.done[split.index] = (split, Receipt(b"", 0, 0), self._digest(back, split, worker))
+            self._compare(back)
         except StageLostError as error:
             self._start_over(task, error, worker)
             return False
-        self._compare(back)
+        except CrossdockError as error:
+            self._take_back(task, error)
+            return False
         return True
+
+    def _take_back(self, task: UnitTask, error: CrossdockError) -> None:
+        """Remove the file that is not what was read, where such files are skipped; else raise the error."""
+        context = self.context
+        target = getattr(context.sink, "target", None)
+        gone = isinstance(error, NotFoundError) and error.side == "sink"
+        inconsistent = isinstance(error, VerificationError) or gone
+        wanted = "inconsistent" in context.request.skip_files and self.dispatcher.total > 1
+        if not (inconsistent and wanted and isinstance(target, FileTarget)):
+            raise error
+        context.ask_sink(lambda: target.store.delete(target.path(task.row.unit)))
+        self._skip_noted(task, error)
+
+    def _skip_noted(self, task: UnitTask, error: CrossdockError) -> None:
+        self.context.ask_sink(lambda: self.context.sink.cleanup(task.begun.handle))
+        self.context.handles.pop(task.row.seq, None)
+        self._note_skipped(task.row, error)
 
     def _digest(self, back: UnitTask, split: Split, worker: Worker) -> str:
         assert back.read_back is not None  # noqa: S101 - only such tasks come here
@@ -339,9 +418,13 @@ class Units:
 
     def _verified(self, back: UnitTask, worker: Worker) -> None:
         """The last split was read back: go on where ``_verify`` left off."""
-        self._compare(back)
         assert back.read_back is not None  # noqa: S101
         task = back.read_back[1]
+        try:
+            self._compare(back)
+        except VerificationError as error:
+            self._take_back(task, error)
+            return
         if self._verifies("before_commit"):
             self._commit([task], worker)
         else:

@@ -17,8 +17,9 @@ import subprocess
 import sys
 import threading
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import IO, Any
 
 from . import errors
@@ -29,9 +30,10 @@ from .limits import MemoryBudget, NoThrottle
 from .mapping import Apply, compile_mapping
 from .plugins import registry
 from .request import Resolved
+from .skips import Line, Lines
 from .spi.data import Attempt, Receipt, Split
 
-PROTOCOL = 1
+PROTOCOL = 2
 _ERRORS = {
     kind.code: kind
     for kind in vars(errors).values()
@@ -42,8 +44,17 @@ _ERRORS = {
 class ChildPool:
     """Lends each attempt a child; children are started when needed and reused."""
 
-    def __init__(self, resolved: Resolved, columns: dict[str, str] | None, cancel: threading.Event) -> None:
-        self._hello = {"protocol": PROTOCOL, "resolved": resolved.dump(), "map": columns}
+    def __init__(
+        self,
+        resolved: Resolved,
+        columns: dict[str, str] | None,
+        cancel: threading.Event,
+        *,
+        logged: bool = False,
+    ) -> None:
+        self._hello = {
+            "protocol": PROTOCOL, "resolved": resolved.dump(), "map": columns, "logged": logged,
+        }  # fmt: skip
         self._cancel = cancel
         self._idle: list[subprocess.Popen[str]] = []
         self._known: set[subprocess.Popen[str]] = set()
@@ -51,19 +62,25 @@ class ChildPool:
         self._mutex = threading.Lock()
 
     def attempt(
-        self, job: Job, attempt: Attempt, worker: Worker, pace: Callable[[int, Worker], None] | None = None
+        self,
+        job: Job,
+        attempt: Attempt,
+        worker: Worker,
+        pace: Callable[[int, Worker], None] | None = None,
+        lines: Lines | None = None,
     ) -> tuple[Receipt, str]:
         """Carry one attempt in a child. A child that dies is a TransientError: the split is tried again.
 
-        ``pace`` waits until that many bytes may pass (None: they may).
+        ``pace`` waits until that many bytes may pass (None: they may). ``lines`` is told the rows left out.
         """
         child, ended = self._take(), threading.Event()
         threading.Thread(target=self._kill_when_cancelled, args=(child, ended), daemon=True).start()
         answer = None
         try:
             _send(child.stdin, _pack(job, attempt) | {"paced": pace is not None})
+            tell = None if lines is None else partial(lines.add_lines, job.seq, job.split.index)
             with worker.waits_for("source"):
-                answer = self._answer(child, worker, pace)
+                answer = self._answer(child, worker, pace, tell)
         finally:
             ended.set()
             self._give_back(child, alive=answer is not None)
@@ -78,7 +95,11 @@ class ChildPool:
         return answer
 
     def _answer(
-        self, child: subprocess.Popen[str], worker: Worker, pace: Callable[[int, Worker], None] | None
+        self,
+        child: subprocess.Popen[str],
+        worker: Worker,
+        pace: Callable[[int, Worker], None] | None,
+        tell: Callable[[Sequence[Line]], None] | None,
     ) -> tuple[Receipt, str] | CrossdockError | None:
         """What becomes of the job; None when the child has died."""
         for answer in _answers(child):
@@ -92,12 +113,15 @@ class ChildPool:
                 if pace is not None:
                     pace(answer["asks"], worker)
                 _send(child.stdin, {"go": True})
+            elif "lines" in answer:
+                if tell is not None:
+                    tell([Line(*line) for line in answer["lines"]])
             elif "error" in answer:
                 return _unpack_error(answer["error"])
             else:
-                token, items, size, rows, visible, digest, *carried = answer["receipt"]
+                token, items, size, rows, visible, skipped, digest, *carried = answer["receipt"]
                 worker.in_flight, worker.rows_in_flight = carried
-                return Receipt(b64decode(token), items, size, rows, visible), digest
+                return Receipt(b64decode(token), items, size, rows, visible, skipped), digest
         return None
 
     def _kill_when_cancelled(self, child: subprocess.Popen[str], ended: threading.Event) -> None:
@@ -189,6 +213,7 @@ def _pack(job: Job, attempt: Attempt) -> dict[str, Any]:
         "read_ahead": job.read_ahead,
         "digest": None if job.digest is None else [job.digest.share, job.digest.length],
         "schema": None if job.schema is None else packed(job.schema),
+        "skip_rows": job.skip_rows,
     }  # fmt: skip
 
 
@@ -241,6 +266,8 @@ class _Child:
             threading.Event(),
             "",
             0,
+            lines=self,
+            logged=hello["logged"],
         )
 
     def send(self, message: dict[str, Any]) -> None:
@@ -264,6 +291,7 @@ class _Child:
                 receipt.bytes,
                 receipt.rows,
                 receipt.visible,
+                receipt.skipped,
                 digest,
                 worker.in_flight,
                 worker.rows_in_flight,
@@ -282,7 +310,16 @@ class _Child:
         schema = None if message["schema"] is None else unpacked(message["schema"])
         digest = None if message["digest"] is None else Digesting(schema, *message["digest"])
         apply = _map_by_first_batch(self.columns, split.unit) if self.columns else None
-        return Job(split, b64decode(message["handle"]), apply, 0, message["read_ahead"], digest, schema)
+        return Job(
+            split, b64decode(message["handle"]), apply, 0, message["read_ahead"], digest, schema,
+            skip_rows=message["skip_rows"],
+        )  # fmt: skip
+
+    def add_lines(self, seq: int, index: int, lines: Sequence[Line]) -> None:
+        self.send({"lines": lines})
+
+    def drop_lines(self, seq: int, index: int) -> None:
+        """The parent does, when it has seen the error."""
 
     def _report(self, worker: Worker, ended: threading.Event) -> None:
         while not ended.wait(0.2):

@@ -38,7 +38,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         bound = signature.bind(*positional, **named)
         bound.apply_defaults()
         arguments = bound.arguments
-        for side in ("source_options", "sink_options", "stage_options"):
+        for side in ("source_options", "sink_options", "stage_options", "log_options"):
             arguments[side] = arguments[side] or {}
         arguments["parallel_copies"] = str(arguments["parallel_copies"])
         calls.append(arguments)

@@ -8,7 +8,7 @@ import json
 import math
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from crossdock import (
     ObjectInfo,
     Piece,
     PlanHint,
+    RowSkips,
     SchemaMismatchError,
 )
 
@@ -32,6 +33,7 @@ from .delimited_cut import Scanner
 from .delimited_infer import infer_schema
 from .delimited_nulls import Marked, NullNotes
 from .delimited_read import BLOCK, line_of, read_batches
+from .delimited_skip import read_fitting
 from .delimited_text import DelimitedFile, Dialect, Layout, find_layout, keeps_ascii
 from .delimited_write import DelimitedWriter, Style, check_columns, header_line
 
@@ -135,17 +137,17 @@ class DelimitedFormat(FileFormat):
     def read(
         self, file: io.RawIOBase, info: ObjectInfo, token: bytes, schema: pa.Schema
     ) -> Iterator[Iterator[pa.RecordBatch]]:
-        start, end, names = _range(token)
-        if names != _digest(schema.names):
-            # Values are found by their place: a file with its columns in another order would be read wrongly.
-            raise SchemaMismatchError(
-                f"{info.path} does not have the columns {', '.join(schema.names)} in this order"
-            )
-        batches = read_batches(self._file(file, info), start, end, schema)
-        try:
+        start, end = _checked_range(token, info, schema)
+        with closing(read_batches(self._file(file, info), start, end, schema)) as batches:
             yield batches
-        finally:
-            batches.close()
+
+    @contextmanager
+    def read_skipping(
+        self, file: io.RawIOBase, info: ObjectInfo, token: bytes, schema: pa.Schema, skips: RowSkips
+    ) -> Iterator[Iterator[pa.RecordBatch]]:
+        start, end = _checked_range(token, info, schema)
+        with closing(read_fitting(self._file(file, info), start, end, schema, skips)) as batches:
+            yield batches
 
     def writer(self, out: ByteSink, schema: pa.Schema) -> FormatWriter:
         dialect = self._dialect(self._path)
@@ -201,6 +203,7 @@ class DelimitedFormat(FileFormat):
             nulls=tuple(config.null_value.split("|")),
             skip_lines=config.skip_lines,
             gzip=config.compression == "gzip" or (config.compression == "auto" and zipped),
+            lenient=self.skips_rows,
         )
 
 
@@ -215,6 +218,16 @@ def _digest(names: Sequence[str]) -> int:
 
 def _token(start: int, end: int | None, names: int) -> bytes:
     return json.dumps({"v": _TOKEN_VERSION, "start": start, "end": end, "names": names}).encode()
+
+
+def _checked_range(token: bytes, info: ObjectInfo, schema: pa.Schema) -> tuple[int, int | None]:
+    start, end, names = _range(token)
+    if names != _digest(schema.names):
+        # Values are found by their place: a file with its columns in another order would be read wrongly.
+        raise SchemaMismatchError(
+            f"{info.path} does not have the columns {', '.join(schema.names)} in this order"
+        )
+    return start, end
 
 
 def _range(token: bytes) -> tuple[int, int | None, int]:

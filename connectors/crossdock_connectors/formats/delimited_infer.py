@@ -88,13 +88,13 @@ def _ended(rows: bytes) -> bytes:
 
 
 def _utf8(rows: bytes, dialect: Dialect) -> bytes:
-    same = dialect.byte_codec in ("utf-8", "ascii")
+    same = dialect.byte_codec in ("utf-8", "ascii") and not dialect.lenient
     return rows if same else rows.decode(dialect.byte_codec, "replace").encode()
 
 
 def _parse(rows: bytes, names: list[str], dialect: Dialect, kind: pa.DataType | None) -> pa.Table:
     """One table in one block. ``kind`` is the type of all columns, None to infer each."""
-    options = convert_options(dialect, dict.fromkeys(names, kind) if kind else {})
+    options = convert_options(dialect.nulls, dict.fromkeys(names, kind) if kind else {})
     if kind is None:
         # Else 0, 1 and true in one column make a bool of what may be a number.
         options.true_values = ["true", "True", "TRUE"]

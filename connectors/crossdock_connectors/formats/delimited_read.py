@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from itertools import islice
 from typing import TypeAlias
@@ -30,16 +30,16 @@ BLOCK = 1 << 20
 
 _RAGGED = re.compile(r"CSV parse error: Row #(\d+): Expected (\d+) columns, got (\d+)")
 _VALUE = re.compile(r"In CSV column #(\d+): Row #(\d+): ")
-_LONG_ROW = "straddling object"
+LONG_ROW = "straddling object"
 
 Batches: TypeAlias = Generator[pa.RecordBatch, None, None]
 
 
-def convert_options(dialect: Dialect, types: Mapping[str, pa.DataType]) -> pacsv.ConvertOptions:
+def convert_options(nulls: Sequence[str], types: Mapping[str, pa.DataType]) -> pacsv.ConvertOptions:
     """How text becomes values: a null is written without quotes, what is quoted is a value."""
     return pacsv.ConvertOptions(
         column_types=types,
-        null_values=list(dialect.nulls),
+        null_values=list(nulls),
         strings_can_be_null=True,
         quoted_strings_can_be_null=False,
     )
@@ -56,7 +56,7 @@ def read_batches(of: DelimitedFile, start: int, end: int | None, schema: pa.Sche
     last: pa.RecordBatch | None = None
     while True:
         try:
-            with closing(_stream(of, start, end, schema, block)) as batches:
+            with closing(stream(of, (start, end), schema, block)) as batches:
                 skip = done
                 for batch in batches:
                     last = batch.slice(batch.num_rows - 1) if batch.num_rows else last
@@ -65,41 +65,54 @@ def read_batches(of: DelimitedFile, start: int, end: int | None, schema: pa.Sche
                         yield batch.slice(skip) if skip else batch
                     skip = max(skip - batch.num_rows, 0)
             if last is not None and of.dialect.quote:
-                _refuse_unclosed(of, (start, end), last)
+                refuse_unclosed(of, (start, end), last)
             return
         except pa.ArrowInvalid as error:
             if "Empty CSV file" in str(error):
                 return
-            if _LONG_ROW not in str(error) or block >= LARGEST_ROW:
+            if LONG_ROW not in str(error) or block >= LARGEST_ROW:
                 raise failure(error, of, start, schema.names) from None
             block *= 4
 
 
-def _stream(of: DelimitedFile, start: int, end: int | None, schema: pa.Schema, block: int) -> Batches:
-    types = {field.name: _readable(field.type) for field in schema}
-    with open_utf8(of, start, end) as stream:
+def stream(
+    of: DelimitedFile,
+    span: tuple[int, int | None],
+    schema: pa.Schema,
+    block: int,
+    *,
+    types: Mapping[str, pa.DataType] | None = None,
+    ragged: Callable[[pacsv.InvalidRow], str] | None = None,
+) -> Batches:
+    """The rows of the span; with ``types``, in those. ``ragged`` decides on rows of other lengths."""
+    parse = of.dialect.parse_options(len(schema))
+    if ragged is not None:
+        parse.invalid_row_handler = ragged
+    with open_utf8(of, *span) as text:
         reader = pacsv.open_csv(
-            stream,
+            text,
             read_options=pacsv.ReadOptions(use_threads=False, block_size=block, column_names=schema.names),
-            parse_options=of.dialect.parse_options(len(schema)),
-            convert_options=convert_options(of.dialect, types),
+            parse_options=parse,
+            convert_options=convert_options(
+                of.dialect.nulls, types or {field.name: readable(field.type) for field in schema}
+            ),
         )
         for batch in reader:
-            yield batch if batch.schema.equals(schema) else batch.cast(schema)
+            yield batch if types or batch.schema.equals(schema) else batch.cast(schema)
 
 
-def _readable(kind: pa.DataType) -> pa.DataType:
+def readable(kind: pa.DataType) -> pa.DataType:
     """The type to have Arrow's parser make where ``kind`` is wanted, which it may not know."""
     types = pa.types
     if types.is_dictionary(kind):
-        return _readable(kind.value_type)
+        return readable(kind.value_type)
     if types.is_float16(kind):
         return pa.float32()
     unknown = types.is_string_view(kind) or (types.is_decimal(kind) and not types.is_decimal128(kind))
     return pa.string() if unknown else kind
 
 
-def _refuse_unclosed(of: DelimitedFile, span: tuple[int, int | None], last: pa.RecordBatch) -> None:
+def refuse_unclosed(of: DelimitedFile, span: tuple[int, int | None], last: pa.RecordBatch) -> None:
     """Raise DataError where a quote that is never closed has made the rest of the file one value.
 
     Arrow reads that without a word. It can only be where the last value of all holds a newline.
@@ -112,6 +125,12 @@ def _refuse_unclosed(of: DelimitedFile, span: tuple[int, int | None], last: pa.R
     line = unclosed_line(of, *span, last.num_columns)
     if line is not None:
         raise DataError(f"{of.path}, line {line}: a value goes on to the end of the file", hint=UNCLOSED)
+
+
+def column_of(error: pa.ArrowInvalid) -> int | None:
+    """The place of the column whose value did not convert, where it was that."""
+    match = _VALUE.match(str(error))
+    return int(match[1]) if match else None
 
 
 def failure(error: pa.ArrowInvalid, of: DelimitedFile, start: int, names: list[str]) -> DataError:
@@ -127,7 +146,7 @@ def failure(error: pa.ArrowInvalid, of: DelimitedFile, start: int, names: list[s
     if match := _VALUE.match(said):
         line, row = _row(of, start, names, int(match[2]))
         return _value_error(f"{of.path}, line {line}", said, of.dialect, row, (names, int(match[1])))
-    if _LONG_ROW in said:
+    if LONG_ROW in said:
         *_, (line, _) = numbered_rows(of, start, len(names))
         message = f"{of.path}, line {line}: the row is longer than {LARGEST_ROW >> 20} MiB"
         return DataError(message, hint=UNCLOSED, detail=detail)
@@ -147,10 +166,10 @@ def _value_error(
     except (pa.ArrowInvalid, IndexError):
         return DataError(f"{where}: the value goes on to the end of the file", hint=UNCLOSED, detail=detail)
     hint = f"-s types={names[index]}:string reads that column as text"
-    return DataError(f"{where}: {_reason(said, value)}", hint=hint, detail=detail)
+    return DataError(f"{where}: {reason(said, value)}", hint=hint, detail=detail)
 
 
-def _reason(said: str, value: str) -> str:
+def reason(said: str, value: str) -> str:
     shown = repr(value if len(value) <= 60 else value[:57] + "...")
     if match := re.search(r"conversion error to (.*?): invalid value", said, re.DOTALL):
         return f"{shown} is not a value of type {match[1]}"

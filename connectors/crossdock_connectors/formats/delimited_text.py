@@ -31,7 +31,8 @@ class Dialect:
     """How one file is read: the options with everything that depended on its name resolved.
 
     ``encoding`` is a normalised codec name. Offsets into a file count bytes of the *decompressed* file;
-    where the encoding does not keep ASCII bytes (``wide``) they count bytes of its UTF-8 form.
+    where the encoding does not keep ASCII bytes (``wide``) they count bytes of its UTF-8 form. ``lenient``:
+    rows with too few or too many values are left out.
     """
 
     delimiter: str
@@ -43,6 +44,7 @@ class Dialect:
     nulls: tuple[str, ...]
     skip_lines: int
     gzip: bool
+    lenient: bool = False
     row: re.Pattern[bytes] = field(init=False, repr=False, compare=False)
     closed_row: re.Pattern[bytes] = field(init=False, repr=False, compare=False)
 
@@ -71,7 +73,7 @@ class Dialect:
 
         In a file of one column an empty line is a row whose value is null, else there are no such rows.
         """
-        return pacsv.ParseOptions(
+        options = pacsv.ParseOptions(
             delimiter=self.delimiter,
             quote_char=self.quote or False,
             double_quote=bool(self.quote),
@@ -79,6 +81,13 @@ class Dialect:
             newlines_in_values=True,
             ignore_empty_lines=columns != 1,
         )
+        if self.lenient:
+            options.invalid_row_handler = _left_out
+        return options
+
+
+def _left_out(row: pacsv.InvalidRow) -> str:
+    return "skip"
 
 
 @dataclass(frozen=True, slots=True)

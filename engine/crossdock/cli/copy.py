@@ -87,6 +87,49 @@ def copy(
             rich_help_panel=options.STAGE,
         ),
     ] = False,
+    skip_rows: Annotated[
+        bool,
+        typer.Option(
+            "--skip-rows",
+            help="Leave out rows that do not fit: values that do not convert, lines with too few or too many "
+            "columns, keys that are taken. They are counted; exit code 3.",
+            rich_help_panel=options.SKIPPING,
+        ),
+    ] = False,
+    skip_files: Annotated[
+        str,
+        typer.Option(
+            metavar="REASONS",
+            help="Of many files, leave out those that are missing by now, forbidden or inconsistent "
+            "(changed, or not what was read, with --verify); none: they end the copy.",
+            rich_help_panel=options.SKIPPING,
+        ),
+    ] = "missing",
+    log: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Say in CSV files below this folder of a store what was left out.",
+            rich_help_panel=options.SKIPPING,
+        ),
+    ] = None,
+    log_option: options.LogOptions = None,
+    log_level: Annotated[
+        str,
+        typer.Option(
+            metavar="LEVEL",
+            help="warning: what was left out; info: also the files that were copied.",
+            rich_help_panel=options.SKIPPING,
+        ),
+    ] = "warning",
+    log_reliable: Annotated[
+        bool,
+        typer.Option(
+            "--log-reliable",
+            help="Write each file's lines before the file counts as done; else every ten seconds.",
+            rich_help_panel=options.SKIPPING,
+        ),
+    ] = False,
     dry_run: options.DryRun = False,
     run_id: options.NewRunId = None,
     output: options.OutputOption = Output.TEXT,
@@ -108,6 +151,7 @@ def copy(
     source_options = key_values(source_option, "-s")
     sink_options = key_values(sink_option, "-k")
     stage_options = key_values(stage_option, "--stage-option")
+    log_options = key_values(log_option, "--log-option")
 
     from .. import api
 
@@ -130,6 +174,12 @@ def copy(
             stage=stage,
             stage_options=stage_options,
             keep_staging=keep_staging,
+            skip_rows=skip_rows,
+            skip_files=skip_files,
+            log=log,
+            log_options=log_options,
+            log_level=log_level,
+            log_reliable=log_reliable,
             dry_run=dry_run,
             run_id=run_id,
             progress=progress,

@@ -12,6 +12,7 @@ from ..spi.data import WriteMode
 from .session import Output, Session
 
 ENDS, LIMITS, SAFETY, STAGE = "Source and sink", "Speed and limits", "Safety", "Staged copy"
+SKIPPING = "What does not fit"
 
 
 def session_of(context: typer.Context) -> Session:
@@ -71,6 +72,24 @@ StageOptions = Annotated[
     list[str] | None,
     typer.Option(
         "--stage-option", metavar="KEY=VALUE", help="An option of the stage.", rich_help_panel=STAGE
+    ),
+]
+LogOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--log-option",
+        metavar="KEY=VALUE",
+        help="An option of the log's store.",
+        rich_help_panel=SKIPPING,
+    ),
+]
+LogAgain = Annotated[
+    str | None,
+    typer.Option(
+        "--log",
+        metavar="ADDRESS",
+        help="The log's address again, with its secret.",
+        rich_help_panel=SKIPPING,
     ),
 ]
 StageAgain = Annotated[

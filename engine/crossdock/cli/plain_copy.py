@@ -25,6 +25,9 @@ TEXTS = {
     "--mode": "mode",
     "--run-id": "run_id",
     "--stage": "stage",
+    "--skip-files": "skip_files",
+    "--log": "log",
+    "--log-level": "log_level",
     "--output": "output",
 }
 LISTS = {
@@ -33,12 +36,15 @@ LISTS = {
     "-k": "sink_options",
     "--sink-option": "sink_options",
     "--stage-option": "stage_options",
+    "--log-option": "log_options",
 }
 FLAGS = {
     "--verify": "verify",
     "--verify-full": "verify_full",
     "--dry-run": "dry_run",
     "--keep-staging": "keep_staging",
+    "--skip-rows": "skip_rows",
+    "--log-reliable": "log_reliable",
 }
 LEFT_TO_TYPER = {"--verbose", "-v", "--help", "-h"}
 ENVIRONMENT = ("PARALLEL_COPIES", "BLOCK_SIZE", "MEMORY", "BANDWIDTH")
@@ -100,6 +106,7 @@ def _copy(session: Session, found: dict[str, Any]) -> int:
         ("source_options", "-s"),
         ("sink_options", "-k"),
         ("stage_options", "--stage-option"),
+        ("log_options", "--log-option"),
     ):
         if name in found:
             found[name] = key_values(found[name], flag)

@@ -90,6 +90,8 @@ def resume_run(
     sink_option: options.SinkOptions = None,
     stage: options.StageAgain = None,
     stage_option: options.StageOptions = None,
+    log: options.LogAgain = None,
+    log_option: options.LogOptions = None,
     output: options.OutputOption = Output.TEXT,
     verbose: options.VerboseOption = False,
 ) -> int:
@@ -104,6 +106,7 @@ def resume_run(
     source_options = key_values(source_option, "-s")
     sink_options = key_values(sink_option, "-k")
     stage_options = key_values(stage_option, "--stage-option")
+    log_options = key_values(log_option, "--log-option")
 
     def start(progress: Progress) -> CopyResult:
         return api.resume(
@@ -114,6 +117,8 @@ def resume_run(
             sink_options=sink_options,
             stage=stage,
             stage_options=stage_options,
+            log=log,
+            log_options=log_options,
             ask=options.asking(session),
             progress=progress,
         )

@@ -9,6 +9,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from ..errors import NotFoundError, SchemaMismatchError, VerificationError
 from ..spi.data import Attempt, Begun, PlanHint, Receipt, Split, Target, Unit, UnitPage, WriteMode
 from ..spi.endpoints import ReadBack, Sink, Source, Writer
 from ..spi.format import FileFormat, Part
+from ..spi.skipping import RowSkips, SkippingSource
 from ..spi.store import Block, ObjectInfo, ObjectStore, UploadRequest
 from .binary import DEFAULT_BLOCK, MANY, FileTarget
 from .listing import Selection, info_of, version
@@ -33,7 +35,7 @@ WRITER_MEMORY = 48 << 20
 
 
 @dataclass
-class FormatSource(Source["pa.RecordBatch"]):
+class FormatSource(Source["pa.RecordBatch"], SkippingSource):
     """Record batches of the selected files: a unit per file, or with ``merge`` one unit of all.
 
     The token of that one is the number of files.
@@ -136,12 +138,18 @@ class FormatSource(Source["pa.RecordBatch"]):
     def read(self, split: Split) -> Iterator[Iterator[pa.RecordBatch]]:
         yield self._batches(json.loads(split.token))
 
-    def _batches(self, group: list[Any]) -> Iterator[pa.RecordBatch]:
+    @contextmanager
+    def read_skipping(self, split: Split, skips: RowSkips) -> Iterator[Iterator[pa.RecordBatch]]:
+        yield self._batches(json.loads(split.token), skips)
+
+    def _batches(self, group: list[Any], skips: RowSkips | None = None) -> Iterator[pa.RecordBatch]:
         for place, token in group:
             info = ObjectInfo(*place)
             keys = {} if self.partitions is None else self.partitions.of(info.path)
             schema = self.fixed or self._own_schema(info, keys)
             read = self.format.read_encoded if self.encoded else self.format.read
+            if skips is not None:
+                read = partial(self.format.read_skipping, skips=skips)
             with (
                 ObjectFile(self.store.open_read(info.path, info)) as file,
                 read(file, info, b64decode(token), schema) as batches,

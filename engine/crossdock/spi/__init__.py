@@ -18,6 +18,7 @@ from .browse import Browsable, Entry, EntryPage, Reached
 from .data import Attempt, Begun, PlanHint, Receipt, Split, Target, Unit, UnitPage, WriteMode
 from .endpoints import BulkLoader, BulkWriter, Cancellable, Copier, ReadBack, Sink, Source, Writer
 from .format import ByteSink, FileFormat, FormatWriter, Part, Piece
+from .skipping import RowSkips, SkippingSink, SkippingSource, fitted
 from .spec import BulkLoad, Capabilities, ConnectorSpec, Location, Secrets
 from .store import (
     Attributes,
@@ -80,8 +81,11 @@ __all__ = [
     "Reached",
     "ReadBack",
     "Receipt",
+    "RowSkips",
     "Secrets",
     "Sink",
+    "SkippingSink",
+    "SkippingSource",
     "Source",
     "Split",
     "StagedFile",
@@ -94,6 +98,7 @@ __all__ = [
     "Writer",
     "adf_connection_string",
     "adf_leftovers",
+    "fitted",
 ]
 
 

@@ -92,7 +92,7 @@ class Receipt:
     """Proof that a split is durable at the sink and not yet visible.
 
     ``visible``: it was the only split of its unit, which its writer has made visible; ``commit`` is then not
-    called.
+    called. ``skipped``: rows that were left out on the way, which the engine counts.
     """
 
     token: bytes
@@ -100,6 +100,7 @@ class Receipt:
     bytes: int
     rows: int | None = None
     visible: bool = False
+    skipped: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +126,14 @@ class PlanHint:
 class Target:
     """How a unit shall be written. ``schema`` is the *mapped* schema, None for bytes.
 
-    ``attributes`` are what its object shall have beside the bytes; for stores only.
+    ``attributes`` are what its object shall have beside the bytes; for stores only. ``skip_rows``: rows that
+    the target refuses are left out (``SkippingSink``); else they are errors.
     """
 
     mode: WriteMode
     schema: pa.Schema | None = None
     attributes: ObjectAttributes | None = None
+    skip_rows: bool = False
 
 
 @dataclass(frozen=True, slots=True)

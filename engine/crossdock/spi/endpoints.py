@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from .data import Receipt
+from .skipping import fitted
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from .data import Attempt, Begun, PlanHint, Split, Target, Unit, UnitPage
+    from .data import Attempt, Begun, PlanHint, Receipt, Split, Target, Unit, UnitPage
+    from .skipping import RowSkips
     from .store import StagedFile
 
 T = TypeVar("T")
@@ -61,7 +62,13 @@ class Source(ABC, Generic[T]):
 
 
 class Writer(ABC, Generic[T]):
-    """Writes one attempt at one split. Ends with ``finish``, or with ``abort`` after anything has failed."""
+    """Writes one attempt at one split. Ends with ``finish``, or with ``abort`` after anything has failed.
+
+    ``skips``: set by the engine where rows that do not fit are left out; a writer that cannot do that leaves
+    it alone.
+    """
+
+    skips: RowSkips | None = None
 
     @abstractmethod
     def write(self, item: T) -> None:
@@ -122,14 +129,17 @@ class BulkWriter(Writer["pa.RecordBatch"]):
     def converted(
         self, items: Iterator[pa.RecordBatch], convert: Callable[[pa.RecordBatch], pa.RecordBatch]
     ) -> Iterator[pa.RecordBatch]:
-        """The batches as the loader takes them; counts them for the receipt, and keeps ``failure``."""
+        """The batches as the loader takes them; counts them for the receipt, and keeps ``failure``.
+
+        With ``skips``, rows for which ``convert`` raises DataError are left out.
+        """
         self.failure = None
         try:
             for item in items:
-                loadable = convert(item)
+                kept, loadable = fitted(item, convert, self.skips)
                 self._items += 1
-                self._bytes += item.nbytes
-                self.rows += item.num_rows
+                self._bytes += kept.nbytes
+                self.rows += kept.num_rows
                 yield loadable
         except BaseException as error:
             self.failure = error

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from .data import PlanHint
+    from .skipping import RowSkips
     from .store import ObjectInfo
 
 
@@ -73,6 +74,9 @@ class FileFormat(ABC):
     dictionaries: ClassVar[bool] = False
     """Whether writers take dictionary arrays where their schema has the type of the values."""
 
+    skips_rows: bool = False
+    """Set by the engine where rows that do not fit are left out: no sample may end in an error for one."""
+
     @abstractmethod
     def schema(self, file: io.RawIOBase, info: ObjectInfo) -> pa.Schema:
         """The schema that every ``read`` of this file follows."""
@@ -95,6 +99,12 @@ class FileFormat(ABC):
         """As ``read``, for a writer that takes ``dictionaries``: a column may come as a dictionary array of
         its values, in some batches or in all. Here: ``read``.
         """
+        return self.read(file, info, token, schema)
+
+    def read_skipping(
+        self, file: io.RawIOBase, info: ObjectInfo, token: bytes, schema: pa.Schema, skips: RowSkips
+    ) -> AbstractContextManager[Iterator[pa.RecordBatch]]:
+        """As ``read``; rows that would end it with a DataError are told to ``skips``. Here: ``read``."""
         return self.read(file, info, token, schema)
 
     @abstractmethod
