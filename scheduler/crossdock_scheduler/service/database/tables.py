@@ -54,3 +54,65 @@ tokens = sa.Table(
     sa.Column("created", sa.DateTime(timezone=True), nullable=False),
     sa.Column("expires", sa.DateTime(timezone=True), nullable=True),
 )
+
+# Nodes of integration runtimes; the runtime is a row of ``resources``.
+nodes = sa.Table(
+    "nodes",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("runtime_id", sa.Integer, sa.ForeignKey("resources.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("name_key", sa.String(150), nullable=False),
+    sa.Column("name", sa.String(150), nullable=False),
+    sa.Column("concurrent_jobs", sa.Integer, nullable=False),
+    sa.Column("registered", sa.DateTime(timezone=True), nullable=False),
+    sa.UniqueConstraint("runtime_id", "name_key", name="uq_nodes_name"),
+)
+
+# One row per runtime: how far its queue has come (see ``queue.enqueue``).
+queues = sa.Table(
+    "queues",
+    metadata,
+    sa.Column("runtime_id", sa.Integer, sa.ForeignKey("resources.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("turn", sa.BigInteger, nullable=False),
+)
+
+# What nodes are to do. ``epoch`` counts the claims: it fences late holders. Times are seconds since 1970.
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("runtime_id", sa.Integer, sa.ForeignKey("resources.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("lane", sa.String(260), nullable=False),
+    sa.Column("priority", sa.Integer, nullable=False),
+    sa.Column("turn", sa.BigInteger, nullable=False),
+    sa.Column("state", sa.String(10), nullable=False),
+    sa.Column("cancelling", sa.Boolean, nullable=False),
+    sa.Column("epoch", sa.Integer, nullable=False),
+    sa.Column("node_id", sa.String(36), nullable=True),
+    sa.Column("lease_until", sa.Float, nullable=True),
+    sa.Column("deadline", sa.Float, nullable=True),
+    sa.Column("created", sa.Float, nullable=False),
+    sa.Column("claimed", sa.Float, nullable=True),
+    sa.Column("ended", sa.Float, nullable=True),
+    sa.Column("work", sa.JSON, nullable=False),
+    sa.Column("progress", sa.JSON(none_as_null=True), nullable=True),
+    sa.Column("result", sa.JSON(none_as_null=True), nullable=True),
+)
+# Partial ones: finished jobs cost the queue nothing.
+_QUEUED, _CLAIMED = jobs.c.state == "queued", jobs.c.state == "claimed"
+sa.Index(
+    "ix_jobs_next", jobs.c.runtime_id, jobs.c.priority.desc(), jobs.c.turn, jobs.c.id,
+    sqlite_where=_QUEUED, postgresql_where=_QUEUED,
+)  # fmt: skip
+sa.Index(
+    "ix_jobs_lane",
+    jobs.c.runtime_id,
+    jobs.c.lane,
+    jobs.c.turn,
+    sqlite_where=_QUEUED,
+    postgresql_where=_QUEUED,
+)
+_OPEN = jobs.c.ended.is_(None)
+sa.Index("ix_jobs_deadline", jobs.c.deadline, sqlite_where=_OPEN, postgresql_where=_OPEN)
+sa.Index("ix_jobs_lease", jobs.c.lease_until, sqlite_where=_CLAIMED, postgresql_where=_CLAIMED)
+sa.Index("ix_jobs_node", jobs.c.node_id, sqlite_where=_CLAIMED, postgresql_where=_CLAIMED)

@@ -1,0 +1,64 @@
+"""Nodes and the queue of jobs."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    op.create_table(
+        "nodes",
+        sa.Column("id", sa.String(36), primary_key=True),
+        sa.Column(
+            "runtime_id", sa.Integer, sa.ForeignKey("resources.id", ondelete="CASCADE"), nullable=False
+        ),
+        sa.Column("name_key", sa.String(150), nullable=False),
+        sa.Column("name", sa.String(150), nullable=False),
+        sa.Column("concurrent_jobs", sa.Integer, nullable=False),
+        sa.Column("registered", sa.DateTime(timezone=True), nullable=False),
+        sa.UniqueConstraint("runtime_id", "name_key", name="uq_nodes_name"),
+    )
+    op.create_table(
+        "queues",
+        sa.Column(
+            "runtime_id", sa.Integer, sa.ForeignKey("resources.id", ondelete="CASCADE"), primary_key=True
+        ),
+        sa.Column("turn", sa.BigInteger, nullable=False),
+    )
+    op.create_table(
+        "jobs",
+        sa.Column("id", sa.String(36), primary_key=True),
+        sa.Column(
+            "runtime_id", sa.Integer, sa.ForeignKey("resources.id", ondelete="CASCADE"), nullable=False
+        ),
+        sa.Column("lane", sa.String(260), nullable=False),
+        sa.Column("priority", sa.Integer, nullable=False),
+        sa.Column("turn", sa.BigInteger, nullable=False),
+        sa.Column("state", sa.String(10), nullable=False),
+        sa.Column("cancelling", sa.Boolean, nullable=False),
+        sa.Column("epoch", sa.Integer, nullable=False),
+        sa.Column("node_id", sa.String(36), nullable=True),
+        sa.Column("lease_until", sa.Float, nullable=True),
+        sa.Column("deadline", sa.Float, nullable=True),
+        sa.Column("created", sa.Float, nullable=False),
+        sa.Column("claimed", sa.Float, nullable=True),
+        sa.Column("ended", sa.Float, nullable=True),
+        sa.Column("work", sa.JSON, nullable=False),
+        sa.Column("progress", sa.JSON, nullable=True),
+        sa.Column("result", sa.JSON, nullable=True),
+    )
+    is_open = sa.text("ended IS NULL")
+    op.create_index("ix_jobs_deadline", "jobs", ["deadline"], sqlite_where=is_open, postgresql_where=is_open)
+    indexes: list[tuple[str, list[str | sa.TextClause], str]] = [
+        ("next", ["runtime_id", sa.text("priority DESC"), "turn", "id"], "queued"),
+        ("lane", ["runtime_id", "lane", "turn"], "queued"),
+        ("lease", ["lease_until"], "claimed"),
+        ("node", ["node_id"], "claimed"),
+    ]
+    for name, columns, state in indexes:
+        where = sa.text(f"state = '{state}'")
+        op.create_index(f"ix_jobs_{name}", "jobs", columns, sqlite_where=where, postgresql_where=where)

@@ -1,0 +1,24 @@
+"""What time does to jobs: leases run out, and so do deadlines."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from ..database.tables import jobs
+
+
+def sweep(connection: sa.Connection, now: float) -> int:
+    """Give jobs whose lease has run out back to the queue, end those past their deadline; returns how many.
+
+    A job that comes back keeps its turn and goes before those that came later. Where it was to be
+    cancelled, it is.
+    """
+    over = (jobs.c.state == "claimed", jobs.c.lease_until < now)
+    cancelled = sa.update(jobs).where(*over, jobs.c.cancelling).values(state="cancelled", ended=now)
+    back = sa.update(jobs).where(*over).values(state="queued", node_id=None, lease_until=None)
+    late = (
+        sa.update(jobs)
+        .where(jobs.c.ended.is_(None), jobs.c.deadline < now)
+        .values(state="timedout", ended=now, epoch=jobs.c.epoch + 1)
+    )
+    return sum(connection.execute(each).rowcount for each in (late, cancelled, back))

@@ -1,0 +1,265 @@
+"""The queue on both databases: who gets a job, who keeps it, and who is refused."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+
+from crossdock_scheduler.service.database import Database, metadata
+from crossdock_scheduler.service.database.migrate import migrate
+from crossdock_scheduler.service.database.tables import nodes
+from crossdock_scheduler.service.definitions import factories, resources
+from crossdock_scheduler.service.definitions.names import RUNTIME
+from crossdock_scheduler.service.queue import (
+    Claimed,
+    Held,
+    Lost,
+    NewJob,
+    cancel,
+    claim,
+    enqueue,
+    find,
+    finish,
+    renew,
+    sweep,
+)
+
+NOW = 1_000_000.0
+LEASE = 30.0
+
+
+@dataclass
+class Queue:
+    """A runtime's queue, and what nodes do with it; each call is a transaction."""
+
+    database: Database
+    runtime: int
+
+    def node(self, limit: int = 10) -> str:
+        found = str(uuid.uuid4())
+        with self.database.write() as connection:
+            values = {"id": found, "runtime_id": self.runtime, "name": found, "name_key": found}
+            values |= {"concurrent_jobs": limit, "registered": datetime.now(UTC)}
+            connection.execute(sa.insert(nodes).values(values))
+        return found
+
+    def add(self, name: str, lane: str = "p", **more: Any) -> str:
+        with self.database.write() as connection:
+            enqueue(connection, NewJob(name, self.runtime, lane, {"name": name}, **more), NOW)
+        return name
+
+    def claim(self, node: str, want: int = 1, now: float = NOW) -> list[Claimed]:
+        with self.database.write() as connection:
+            return claim(connection, node, want, LEASE, now)
+
+    def renew(self, node: str, *held: Held, now: float = NOW) -> tuple[set[str], set[str]]:
+        with self.database.write() as connection:
+            return renew(connection, node, held, LEASE, now)
+
+    def finish(self, node: str, claimed: Claimed, result: Any = None) -> None:
+        with self.database.write() as connection:
+            held = Held(claimed.id, claimed.epoch)
+            finish(connection, node, held, "succeeded", {"value": result}, now=NOW)
+
+    def cancel(self, name: str) -> None:
+        with self.database.write() as connection:
+            cancel(connection, name, NOW)
+
+    def sweep(self, now: float) -> int:
+        with self.database.write() as connection:
+            return sweep(connection, now)
+
+    def state(self, name: str) -> str:
+        with self.database.read() as connection:
+            found = find(connection, name, NOW)
+        assert found is not None
+        return found.state
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    if request.param == "sqlite":
+        found = Database.embedded(tmp_path)
+    else:
+        address: str = request.getfixturevalue("database")
+        found = Database(address.replace("postgresql://", "postgresql+psycopg://"))
+    migrate(found)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def queue(opened: Database) -> Queue:
+    with opened.write() as connection:
+        factory = factories.put(connection, "s", "g", "factory", {})
+        runtime = resources.put(connection, factory, RUNTIME, "runtime", {"type": "SelfHosted"})
+    return Queue(opened, runtime.id)
+
+
+def test_migrations_make_the_tables(opened: Database) -> None:
+    with opened.read() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_racing_nodes_get_each_job_once(queue: Queue) -> None:
+    """10,000 claims: 8 nodes, two threads each, about five claims for every job."""
+    names = [queue.add(f"job{number:04}", f"lane{number % 7}") for number in range(2_000)]
+    claimed: list[tuple[str, Claimed]] = []
+    left = threading.Semaphore(10_000)
+    guard = threading.Lock()
+
+    def race(node: str) -> None:
+        while left.acquire(blocking=False):
+            for each in queue.claim(node):
+                with guard:
+                    claimed.append((node, each))
+                queue.finish(node, each, node)
+
+    with ThreadPoolExecutor(16) as pool:
+        racers = [queue.node() for _ in range(8)]
+        list(pool.map(race, [*racers, *racers]))
+    assert Counter(each.id for _, each in claimed) == Counter(names)
+    with queue.database.read() as connection:
+        ended = {name: find(connection, name, NOW) for name in names}
+    assert all(job and job.state == "succeeded" for job in ended.values())
+    assert {each.id: node for node, each in claimed} == {
+        name: job.result["value"] for name, job in ended.items() if job and job.result
+    }
+
+
+def test_enqueued_twice_is_one_job(queue: Queue) -> None:
+    node = queue.node()
+    queue.add("a")
+    queue.add("a")
+    assert [each.id for each in queue.claim(node, 5)] == ["a"]
+    queue.add("a")
+    assert queue.claim(node, 5) == []
+
+
+def test_limit_of_a_node(queue: Queue) -> None:
+    for number in range(5):
+        queue.add(str(number))
+    node = queue.node(limit=2)
+    first = queue.claim(node, 5)
+    assert len(first) == 2
+    assert queue.claim(node, 5) == []
+    queue.finish(node, first[0])
+    assert len(queue.claim(node, 5)) == 1
+
+
+def test_lanes_take_turns(queue: Queue) -> None:
+    for number in range(6):
+        queue.add(f"a{number}", "a")
+    node = queue.node(limit=100)
+    assert [each.id for each in queue.claim(node, 2)] == ["a0", "a1"]
+    for number in range(2):
+        queue.add(f"b{number}", "b")
+    # A newcomer neither waits for all of the others nor catches up for the time before.
+    assert [each.id for each in queue.claim(node, 6)] == ["b0", "a2", "b1", "a3", "a4", "a5"]
+
+
+def test_priority_goes_first(queue: Queue) -> None:
+    queue.add("low")
+    queue.add("high", priority=5)
+    assert [each.id for each in queue.claim(queue.node(), 2)] == ["high", "low"]
+
+
+def test_late_holder_is_refused(queue: Queue) -> None:
+    queue.add("a")
+    first, second = queue.node(), queue.node()
+    (old,) = queue.claim(first)
+    assert queue.sweep(NOW + LEASE - 1) == 0
+    assert queue.sweep(NOW + LEASE + 1) == 1
+    with pytest.raises(Lost):
+        queue.finish(first, old, "while nobody has it")
+    (new,) = queue.claim(second, now=NOW + LEASE + 2)
+    assert new.epoch == old.epoch + 1
+    assert queue.renew(first, Held("a", old.epoch)) == ({"a"}, set())
+    with pytest.raises(Lost):
+        queue.finish(first, old, "late")
+    queue.finish(second, new, "right")
+    with queue.database.read() as connection:
+        found = find(connection, "a", NOW)
+    assert found is not None
+    assert found.result == {"value": "right"}
+
+
+def test_same_node_with_an_old_epoch_is_refused(queue: Queue) -> None:
+    queue.add("a")
+    node = queue.node()
+    (old,) = queue.claim(node)
+    queue.sweep(NOW + LEASE + 1)
+    (new,) = queue.claim(node)
+    with pytest.raises(Lost):
+        queue.finish(node, old)
+    queue.finish(node, new)
+
+
+def test_renewed_lease_is_kept(queue: Queue) -> None:
+    queue.add("a")
+    node = queue.node()
+    (held,) = queue.claim(node)
+    assert queue.renew(node, Held("a", held.epoch, {"rows": 3}), now=NOW + 20) == (set(), set())
+    assert queue.sweep(NOW + LEASE + 1) == 0
+    with queue.database.read() as connection:
+        found = find(connection, "a", NOW)
+    assert found is not None
+    assert found.progress == {"rows": 3}
+
+
+def test_answer_lost_and_said_again(queue: Queue) -> None:
+    queue.add("a")
+    node = queue.node()
+    (held,) = queue.claim(node)
+    queue.finish(node, held, 1)
+    queue.finish(node, held, 1)
+    assert queue.state("a") == "succeeded"
+    with pytest.raises(Lost):
+        queue.finish(queue.node(), held, 1)
+
+
+def test_cancelling(queue: Queue) -> None:
+    for name in ("waiting", "held", "lost"):
+        queue.add(name)
+    node = queue.node()
+    queue.cancel("waiting")
+    assert queue.state("waiting") == "cancelled"
+    held, lost = queue.claim(node, 5)
+    queue.cancel("held")
+    queue.cancel("lost")
+    assert queue.renew(node, Held("held", held.epoch)) == (set(), {"held"})
+    assert queue.sweep(NOW + LEASE + 1) == 2
+    assert (lost.id, queue.state("lost")) == ("lost", "cancelled")
+    assert queue.claim(node, 5) == []
+
+
+def test_deadline(queue: Queue) -> None:
+    queue.add("waiting", deadline=NOW + 10)
+    queue.add("held", deadline=NOW + 10)
+    queue.add("in time", deadline=NOW + 100)
+    node = queue.node()
+    claimed = {each.id: each for each in queue.claim(node, 2)}
+    assert queue.sweep(NOW + 11) == 2
+    for name, each in claimed.items():
+        if queue.state(name) == "timedout":
+            with pytest.raises(Lost):
+                queue.finish(node, each)
+    assert [queue.state(each) for each in ("waiting", "held")] == ["timedout"] * 2
+    assert queue.state("in time") in ("queued", "claimed")
+
+
+def test_unknown_node(queue: Queue) -> None:
+    with pytest.raises(Lost):
+        queue.claim("nobody")
