@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -10,11 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from azure.storage.blob import AccountSasPermissions, ResourceTypes, generate_account_sas
 from azure_cli import Cli
 from azure_rig import BLOCKS, Rig
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.serialization import pkcs12
 from servers.azurite import ACCOUNT, KEY
-from servers.entra import SECRET, Issuer, issuer
+from servers.entra import SECRET, TENANT, Issuer, issuer
 from servers.fault_proxy import Exchange
 from servers.network_faults import meanwhile, refusal, status
 
@@ -106,6 +111,73 @@ class TestSignIn:
         assert signed_in.read() == path.read_bytes()
         assert result.retries == 0
         assert signed_in.proxy.count(BLOCK) == BLOCKS + 1
+
+
+class TestOptions:
+    """Who signs in is said by options, as linked services say it: nothing is in the environment."""
+
+    @pytest.fixture(autouse=True)
+    def named(self, signed_in: Rig, entra: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in entra.principal.keys() - {"AZURE_AUTHORITY_HOST"}:
+            monkeypatch.delenv(name)
+        # A key of somebody else's does not count where an identity is named.
+        monkeypatch.setenv("AZURE_STORAGE_KEY", "b3RoZXI=")
+        signed_in.options |= {"auth": "auto", "tenant_id": TENANT, "client_id": "app"}
+
+    def test_a_secret(self, signed_in: Rig, entra: Issuer) -> None:
+        signed_in.options["client_secret"] = SECRET
+        path = signed_in.file()
+        signed_in.up(path, parallel_copies=3)
+        assert signed_in.read() == path.read_bytes()
+        assert [(asked["client_id"], asked["client_secret"]) for asked in entra.asked] == [("app", SECRET)]
+
+    @pytest.mark.parametrize("form", ["pem", "pfx"])
+    def test_a_certificate(self, signed_in: Rig, entra: Issuer, form: str) -> None:
+        made = trustme.CA().issue_cert("app.example", key_type=trustme.KeyType.RSA)
+        pem = made.private_key_and_cert_chain_pem.bytes()
+        entra.certificate = x509.load_pem_x509_certificate(made.cert_chain_pems[0].bytes())
+        text = pem.decode()
+        if form == "pfx":
+            key = serialization.load_pem_private_key(pem, None)
+            lock = serialization.BestAvailableEncryption(b"locked")
+            data = pkcs12.serialize_key_and_certificates(b"app", key, entra.certificate, None, lock)  # type: ignore[arg-type]
+            text = base64.b64encode(data).decode()
+            signed_in.options |= {"client_certificate_password": "locked"}
+        signed_in.options["client_certificate"] = text
+        path = signed_in.file()
+        signed_in.up(path)
+        assert signed_in.read() == path.read_bytes()
+        assert "client_assertion" in entra.asked[0]
+
+    @pytest.mark.parametrize(
+        ("given", "says"),
+        [
+            ({"client_certificate": "bm8="}, "client_certificate is no certificate with an RSA key"),
+            ({"client_secret": SECRET, "tenant_id": None}, "tenant_id and client_id"),
+            ({}, "the application 'app' needs client_secret"),
+        ],
+    )
+    def test_what_does_not_go_together(self, signed_in: Rig, given: dict[str, Any], says: str) -> None:
+        signed_in.options |= given
+        signed_in.options = {name: value for name, value in signed_in.options.items() if value is not None}
+        with pytest.raises(ConfigError, match=says):
+            signed_in.up(signed_in.file())
+
+    @pytest.mark.parametrize(
+        ("name", "parameter"),
+        [("9f1c2d3e-0000-4000-8000-00000000000a", "client_id"), ("/subscriptions/s/x", "mi_res_id")],
+    )
+    def test_a_managed_identity(
+        self, signed_in: Rig, entra: Issuer, monkeypatch: pytest.MonkeyPatch, name: str, parameter: str
+    ) -> None:
+        for variable, value in entra.managed.items():
+            monkeypatch.setenv(variable, value)
+        del signed_in.options["client_id"], signed_in.options["tenant_id"]
+        signed_in.options["managed_identity"] = name
+        path = signed_in.file()
+        signed_in.up(path)
+        assert signed_in.read() == path.read_bytes()
+        assert {asked[parameter] for asked in entra.asked} == {name}
 
 
 class TestTokens:

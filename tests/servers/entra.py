@@ -19,6 +19,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import jwt
+from cryptography import x509
+
 from .azurite import certificates
 
 SECRET = "the-secret-of-the-application"  # noqa: S105
@@ -28,6 +31,8 @@ TENANT = "adfs"
 @dataclass
 class Issuer:
     """``seconds``: how long tokens last. ``busy``: how many requests get 503, or with ``deaf`` no answer.
+
+    ``certificate``: of the application, with which it may sign in place of a secret.
 
     ``asked`` holds the parameters of each request for a token.
     """
@@ -39,6 +44,7 @@ class Issuer:
     busy: int = 0
     deaf: bool = False
     secret: str = SECRET
+    certificate: x509.Certificate | None = None
     asked: list[dict[str, str]] = field(default_factory=list)
 
     @property
@@ -64,6 +70,23 @@ class Issuer:
             "AZURE_AUTHORITY_HOST": self.authority, "AZURE_TENANT_ID": TENANT, "AZURE_CLIENT_ID": "app",
             "AZURE_FEDERATED_TOKEN_FILE": str(file), "AZURE_TOKEN_CREDENTIALS": "WorkloadIdentityCredential",
         }  # fmt: skip
+
+    def proves(self, shown: str | None) -> bool:
+        """Whether a secret, or an assertion that is signed, is the application's."""
+        if shown == self.secret:
+            return True
+        if self.certificate is None or shown is None:
+            return False
+        try:
+            jwt.decode(
+                shown,
+                self.certificate.public_key(),
+                algorithms=["PS256", "RS256"],
+                options={"verify_aud": False},
+            )
+        except jwt.InvalidTokenError:
+            return False
+        return True
 
     def token(self) -> tuple[str, int]:
         """A token and when it ends."""
@@ -98,7 +121,7 @@ class _Handler(BaseHTTPRequestHandler):
         text = self.rfile.read(int(self.headers.get("Content-Length", "0"))).decode()
         given = {name: values[0] for name, values in parse_qs(text).items()}
         shown = given.get("client_secret") or given.get("client_assertion")
-        self._issue(given, shown == self.issuer.secret, {})
+        self._issue(given, self.issuer.proves(shown), {})
 
     def _issue(self, given: dict[str, str], right: bool, more: dict[str, str]) -> None:
         self.issuer.asked.append(given)

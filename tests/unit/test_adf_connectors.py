@@ -112,8 +112,65 @@ def test_the_lake() -> None:
     }
     found, end = made("AzureBlobFS", service, {"location": {"fileSystem": "raw"}})
     assert found.address == "abfss://raw@a.dfs.core.windows.net/"
-    assert (found.options, found.hosts) == ({"auth": "entra"}, ("a.dfs.core.windows.net",))
-    assert said(end.linked_service) == [("note", "servicePrincipalId"), ("note", "tenant")]
+    assert found.options == {"auth": "entra", "client_id": "id", "tenant_id": "t"}
+    assert found.hosts == ("a.dfs.core.windows.net",)
+    assert said(end.linked_service) == []
+
+
+SERVICES: list[tuple[str, Json, Json]] = [
+    ("AzureBlobFS", {"url": "https://a.dfs.core.windows.net/"}, {"location": {"fileSystem": "raw"}}),
+    ("AzureBlobStorage", {"serviceEndpoint": "https://a.blob.core.windows.net/"}, BLOB),
+    ("AzureSqlDatabase", {"server": "h.example", "database": "d"}, {"table": "t"}),
+]
+PRINCIPAL = {"servicePrincipalId": "app", "tenant": "t"}
+KIND, PROOF = "servicePrincipalCredentialType", "servicePrincipalCredential"
+EMBEDDED = {
+    "servicePrincipalEmbeddedCert": "pfx",
+    "servicePrincipalEmbeddedCertPassword": {"type": "SecureString", "value": "***"},
+}
+APPLICATIONS: list[tuple[Json, Json]] = [
+    ({"servicePrincipalKey": "k"}, {"client_secret": "k"}),
+    ({KIND: "ServicePrincipalKey", PROOF: "k"}, {"client_secret": "k"}),
+    (
+        {KIND: "ServicePrincipalCert", PROOF: VAULT},
+        {"client_certificate": "<the Key Vault secret 's' of 'vault'>"},
+    ),
+    (
+        EMBEDDED,
+        {
+            "client_certificate": "pfx",
+            "client_certificate_password": "<servicePrincipalEmbeddedCertPassword>",
+        },
+    ),
+    ({}, {"client_secret": "<servicePrincipalKey>"}),
+]
+
+
+def signing_in(found: AdfTranslation) -> Json:
+    names = ("auth", "client_id", "tenant_id", "managed_identity")
+    return {name: found.options[name] for name in names if name in found.options}
+
+
+@pytest.mark.parametrize(("kind", "service", "dataset"), SERVICES, ids=[each[0] for each in SERVICES])
+@pytest.mark.parametrize(("proof", "secrets"), APPLICATIONS)
+def test_an_application_signs_in(kind: str, service: Json, dataset: Json, proof: Json, secrets: Json) -> None:
+    """Said by the linked service, or by the credential that it refers to."""
+    who = PRINCIPAL | proof
+    for given in (who, {"credential": {"type": "ServicePrincipal"} | who}):
+        found, end = made(kind, service | given, dataset)
+        assert signing_in(found) == {"auth": "entra", "client_id": "app", "tenant_id": "t"}
+        assert {name: each for name, each in plain(found).items() if name.startswith("client")} == secrets
+        assert said(end.linked_service) == list(end.linked_service.unread()) == []
+
+
+@pytest.mark.parametrize(("kind", "service", "dataset"), SERVICES, ids=[each[0] for each in SERVICES])
+@pytest.mark.parametrize("credential", [{"resourceId": "/subscriptions/1"}, {}, {"referenceName": "c"}])
+def test_a_managed_identity_signs_in(kind: str, service: Json, dataset: Json, credential: Json) -> None:
+    found, end = made(kind, service | {"credential": {"type": "ManagedIdentity"} | credential}, dataset)
+    known = {"managed_identity": credential["resourceId"]} if "resourceId" in credential else {}
+    assert signing_in(found) == {"auth": "entra"} | known
+    assert said(end.linked_service) == ([] if known else [("note", "credential")])
+    assert list(end.linked_service.unread()) == []
 
 
 @pytest.mark.parametrize(

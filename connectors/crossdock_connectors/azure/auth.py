@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, Protocol
 from urllib.parse import parse_qsl, quote, urlsplit
@@ -20,12 +19,12 @@ from urllib.parse import parse_qsl, quote, urlsplit
 from pydantic import SecretStr
 
 from crossdock import AuthError, ConfigError
+from crossdock_connectors import entra
 
 from . import shared_key
 from .config import AzureConfig
 
 SCOPE = "https://storage.azure.com/.default"
-_IDENTITY = ("AZURE_", "IDENTITY_", "MSI_", "IMDS_")
 _EARLY = timedelta(minutes=1)
 # Hosts that a sign-in is sent to without being told so: all clouds, as AzCopy trusts them.
 _AZURE = (
@@ -196,6 +195,8 @@ def signer(config: AzureConfig, account: str, host: str, sas: str = "") -> Signe
     Raises AuthError; ConfigError, too, where a token or the environment's SAS would go to a host that is
     none of Azure's, because of nothing but an address.
     """
+    if config.auth == "auto" and entra.is_named(config):
+        config = config.model_copy(update={"auth": "entra"})
     trusted = bool(config.endpoint) or host.endswith(_AZURE)
     string = settings(config)
     mine = string.get("accountname", account) == account
@@ -247,17 +248,9 @@ def sign_in(config: AzureConfig) -> Any:
 
     host = urlsplit(os.environ.get("AZURE_AUTHORITY_HOST", "")).hostname or "login.microsoftonline.com"
     through = proxy.chosen(_secret(config.proxy) if config.proxy else None, config.no_proxy, "https", host)
-    identity = tuple(item for item in sorted(os.environ.items()) if item[0].startswith(_IDENTITY))
-    return _credential(config.ca_bundle or os.environ.get("SSL_CERT_FILE") or "", through, identity)
-
-
-@lru_cache(maxsize=8)
-def _credential(bundle: str, through: str, identity: tuple[tuple[str, str], ...]) -> Any:
-    from azure.identity import DefaultAzureCredential
-
-    # Managed identities are asked over http and never through a proxy.
-    options: dict[str, Any] = {"proxies": {"https": through}, "use_env_settings": False}
-    return DefaultAzureCredential(**options, **({"connection_verify": bundle} if bundle else {}))
+    return entra.sign_in(
+        config, bundle=config.ca_bundle or os.environ.get("SSL_CERT_FILE") or "", proxy=through
+    )
 
 
 def _secret(value: SecretStr | None) -> str:

@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field, SecretStr
 
-from crossdock import ConnectorConfig
+from crossdock_connectors.entra import EntraOptions
 
 
-class AzureConfig(ConnectorConfig):
+class AzureConfig(EntraOptions):
     """Options of every Azure Storage connector."""
 
     account: str | None = Field(

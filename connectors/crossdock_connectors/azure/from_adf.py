@@ -7,14 +7,7 @@ from urllib.parse import quote, urlsplit
 from pydantic import SecretStr
 
 from crossdock import AdfEnd, AdfSecret, AdfTranslation, WriteMode, adf_connection_string, adf_leftovers
-
-_IDENTITY = (
-    "servicePrincipalId",
-    "servicePrincipalKey",
-    "servicePrincipalCredential",
-    "tenant",
-    "credential",
-)
+from crossdock_connectors import entra
 
 
 def of_blob(end: AdfEnd) -> AdfTranslation:
@@ -113,12 +106,11 @@ def _sign_in(end: AdfEnd, options: dict[str, str], secrets: dict[str, SecretStr 
         if (secret := service.secret(name)) is not None:
             secrets[option] = secret
     kind = service.text("authenticationType").lower()
-    if any(name in service for name in _IDENTITY) or kind in ("serviceprincipal", "msi"):
-        # azure-identity takes it from the environment of the process.
+    if entra.names_identity(service) or kind in ("serviceprincipal", "msi"):
         options["auth"] = "entra"
-        for name in _IDENTITY:
-            if name in service:
-                service.refuse(name, "the identity is the one of this process (AZURE_CLIENT_ID, ...)", "note")
+        who, proof = entra.from_adf(service)
+        options |= who
+        secrets |= proof
     elif kind == "anonymous":
         options["auth"] = "anonymous"
         if uri := service.text("containerUri"):

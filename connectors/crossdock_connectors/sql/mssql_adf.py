@@ -7,14 +7,18 @@ import re
 from collections.abc import Mapping
 from urllib.parse import quote
 
+from pydantic import SecretStr
+
 from crossdock import (
     AdfEnd,
     AdfProperties,
+    AdfSecret,
     AdfTranslation,
     WriteMode,
     adf_connection_string,
     adf_leftovers,
 )
+from crossdock_connectors import entra
 
 from .adf_tables import first, partition, secrets_of, table_of
 from .ranges import PLACEHOLDER
@@ -40,13 +44,6 @@ _ENCRYPT = {
     "no": "no",
 }
 _PROTOCOL = re.compile(r"\s*tcp:", re.IGNORECASE)
-_IDENTITY = (
-    "servicePrincipalId",
-    "servicePrincipalKey",
-    "servicePrincipalCredential",
-    "tenant",
-    "credential",
-)
 # Of a connection: nothing that is read or written depends on them.
 _TUNING = (
     "connectRetryCount", "connectRetryInterval", "loadBalanceTimeout", "maxPoolSize", "minPoolSize",
@@ -68,7 +65,7 @@ def from_adf(end: AdfEnd) -> AdfTranslation:
     secrets = secrets_of(service, parts, whole, user)
     options = _connection(service, parts)
     if server:
-        _sign_in(service, parts, user, options)
+        secrets |= _sign_in(service, parts, user, options)
     adf_leftovers(service, parts, _TUNING_PARTS)
     service.ignore(*_TUNING)
     host = _host(_PROTOCOL.sub("", server), service)
@@ -120,7 +117,9 @@ def _connection(service: AdfProperties, parts: dict[str, str]) -> dict[str, str]
     return options
 
 
-def _sign_in(service: AdfProperties, parts: dict[str, str], user: str, options: dict[str, str]) -> None:
+def _sign_in(
+    service: AdfProperties, parts: dict[str, str], user: str, options: dict[str, str]
+) -> dict[str, SecretStr | AdfSecret]:
     kind = service.text("authenticationType").lower()
     integrated = first(parts, "integrated security", "trusted_connection") or service.text(
         "integratedSecurity"
@@ -129,11 +128,12 @@ def _sign_in(service: AdfProperties, parts: dict[str, str], user: str, options: 
         options["auth"] = "integrated"
         if user:
             service.refuse("userName", "Windows authentication is as the user of this process", "note")
-    elif any(name in service for name in _IDENTITY) or not user or "managed" in kind or "principal" in kind:
+    elif entra.names_identity(service) or not user or "managed" in kind or "principal" in kind:
         options["auth"] = "entra"
-        for name in _IDENTITY:
-            if name in service:
-                service.refuse(name, "the identity is the one of this process (AZURE_CLIENT_ID, ...)", "note")
+        who, proof = entra.from_adf(service)
+        options |= who
+        return proof
+    return {}
 
 
 def _quoted(name: str) -> str:

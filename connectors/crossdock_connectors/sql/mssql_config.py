@@ -9,9 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr
 
-from crossdock import (
-    ConnectorConfig,
-)
+from crossdock_connectors.entra import EntraOptions
 
 from .mssql import PASSWORD_VARIABLE
 
@@ -60,7 +58,7 @@ def _plain(name: str, given: Any) -> Any:
 Parameters = Annotated[dict[str, str | int | float | bool | None], BeforeValidator(_parameters)]
 
 
-class MssqlConfig(ConnectorConfig):
+class MssqlConfig(EntraOptions):
     """Options of SQL Server and Azure SQL."""
 
     password: SecretStr | None = Field(

@@ -22,6 +22,7 @@ from crossdock import (
     NotFoundError,
     UnreachableError,
 )
+from crossdock_connectors import entra
 
 from .identifiers import MSSQL
 from .mssql_errors import TOO_LONG, UNOPENED, UNREACHED, fault
@@ -198,9 +199,7 @@ def _sign_in(config: MssqlConfig, user: str, password: str, settings: dict[str, 
     if config.access_token is not None:
         return _GivenToken(config.access_token.get_secret_value())
     if auth == "entra":
-        from azure.identity import DefaultAzureCredential
-
-        return DefaultAzureCredential()
+        return entra.sign_in(config, bundle=os.environ.get("SSL_CERT_FILE", ""))
     if auth == "integrated":
         settings["Trusted_Connection"] = "yes"
         return None
