@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,6 +39,8 @@ def refused(path: Path, why: str) -> CrossdockError:
 
 def _is_full(path: Path) -> bool:
     """SQLite tells a full disk apart from other failures only where it writes, not where it maps memory."""
+    import shutil  # brings all that archives are packed with
+
     try:
         return shutil.disk_usage(path.parent).free < 1 << 16
     except OSError:

@@ -5,7 +5,6 @@ The operating system drops the lock with the process.
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
@@ -46,6 +45,8 @@ def is_running(path: Path) -> bool:
 
 def remove(path: Path) -> None:
     """Delete the journal, those of its hops and its companions."""
+    import shutil  # brings all that archives are packed with
+
     shutil.rmtree(path.with_suffix(".hops"), ignore_errors=True)
     for suffix in (".db", ".db-wal", ".db-shm", ".lock", ".lock-journal"):
         with suppress(FileNotFoundError):

@@ -6,14 +6,15 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from typing import Any
 
 from .context import Context
 from .errors import CrossdockError
-from .files.tabular import FormatSink
 from .journal import Journal, UnitState
 from .opening import blaming, open_sink
 from .plugins import registry
 from .request import Resolved
+from .spi.endpoints import Sink
 
 log = logging.getLogger(__name__)
 
@@ -54,10 +55,17 @@ def give_up_sink(journal: Journal, resolved: Resolved) -> None:
         able = registry().by_name(resolved.sink.connector).capabilities
         for _, handle in handles:
             sink.cleanup(handle)
-            if resolved.sink.stage and not able.private_staging and isinstance(sink, FormatSink):
-                sink.settle(handle)
+            if resolved.sink.stage and not able.private_staging:
+                _settle(sink, handle)
         for _, unit in beginnings:
             sink.abandon(unit, journal.path.stem)
+
+
+def _settle(sink: Sink[Any], handle: bytes) -> None:
+    from .files.tabular import FormatSink
+
+    if isinstance(sink, FormatSink):
+        sink.settle(handle)
 
 
 def drop_expired(context: Context) -> None:

@@ -89,6 +89,8 @@ def open_run(
 
 
 def _agree_on_encoding(source: Source[Any], sink: Sink[Any]) -> None:
+    if isinstance(source, BinarySource):
+        return
     from .files.tabular import FormatSink, FormatSource
 
     if isinstance(source, FormatSource) and isinstance(sink, FormatSink):

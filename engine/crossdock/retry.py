@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import threading
 from collections.abc import Callable
 from time import monotonic
@@ -66,6 +65,8 @@ def pause(error: TransientError, number: int, cancel: threading.Event, worker: W
     worker.retries += 1
     throttled = isinstance(error, ThrottledError)
     worker.throttled += throttled
+    import random  # takes a while, and most copies never wait
+
     jitter = random.uniform(0.5, 1)  # noqa: S311
     wait = max(FIRST_WAIT * jitter, error.first_wait * (0.5 + jitter)) * 2 ** (number - 1)
     wait = min(LONGEST_WAIT * (1 if error.first_wait else jitter), wait)

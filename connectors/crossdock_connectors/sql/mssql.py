@@ -9,12 +9,11 @@ from crossdock import (
     Capabilities,
     ConfigError,
     ConnectorSpec,
+    CrossdockError,
     Location,
     Secrets,
     WriteMode,
 )
-
-from .mssql_errors import classify
 
 if TYPE_CHECKING:
     from crossdock import AdfEnd, AdfTranslation
@@ -71,6 +70,12 @@ def _from_adf(end: AdfEnd) -> AdfTranslation:
     return from_adf(end)
 
 
+def _classify(error: BaseException) -> CrossdockError | None:
+    from .mssql_errors import classify
+
+    return classify(error)
+
+
 SPEC = ConnectorSpec(
     name="mssql",
     summary="Tables of SQL Server and Azure SQL",
@@ -90,7 +95,7 @@ SPEC = ConnectorSpec(
     ),
     open_source=_open_source,
     open_sink=_open_sink,
-    classify=classify,
+    classify=_classify,
     from_adf=_from_adf,
     secrets=Secrets(environment={"": (PASSWORD_VARIABLE,), "password": (PASSWORD_VARIABLE,)}),
     example="crossdock copy 'mssql://reader@sql.example:1433/sales#dbo.orders' orders.parquet",

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crossdock import Capabilities, ConfigError, ConnectorSpec, Location, Secrets, WriteMode
-
-from ..queries import one_select
-from .odbc_errors import classify
+from crossdock import Capabilities, ConfigError, ConnectorSpec, CrossdockError, Location, Secrets, WriteMode
 
 if TYPE_CHECKING:
     from crossdock import AdfEnd, AdfTranslation
@@ -45,6 +42,7 @@ def _config() -> type[OdbcConfig]:
 
 
 def _open_source(config: OdbcConfig, location: Location) -> OdbcSource:
+    from ..queries import one_select
     from .odbc_source import OdbcSource
 
     query = one_select(config.query, "values")
@@ -65,6 +63,12 @@ def _from_adf(end: AdfEnd) -> AdfTranslation:
     return from_adf(end)
 
 
+def _classify(error: BaseException) -> CrossdockError | None:
+    from .odbc_errors import classify
+
+    return classify(error)
+
+
 SPEC = ConnectorSpec(
     name="odbc",
     summary="Tables of any database with an ODBC driver",
@@ -83,7 +87,7 @@ SPEC = ConnectorSpec(
     ),
     open_source=_open_source,
     open_sink=_open_sink,
-    classify=classify,
+    classify=_classify,
     from_adf=_from_adf,
     secrets=Secrets(
         query=("connection_string",),

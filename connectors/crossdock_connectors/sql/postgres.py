@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crossdock import Capabilities, ConfigError, ConnectorSpec, Location, Secrets, WriteMode
-
-from ..queries import one_select
-from .identifiers import POSTGRES
-from .postgres_errors import classify
-from .ranges import PLACEHOLDER
+from crossdock import Capabilities, ConfigError, ConnectorSpec, CrossdockError, Location, Secrets, WriteMode
 
 if TYPE_CHECKING:
     from crossdock import AdfEnd, AdfTranslation
@@ -44,6 +39,8 @@ def _named(config: PostgresConfig, location: Location) -> tuple[str, str]:
     """Schema and table of the address; each may be empty."""
     if not location.fragment:
         return config.schema_name, ""
+    from .identifiers import POSTGRES
+
     *schema, table = POSTGRES.parse(location.fragment)
     return (schema[0] if schema else config.schema_name), table
 
@@ -55,7 +52,9 @@ def _config() -> type[PostgresConfig]:
 
 
 def _open_source(config: PostgresConfig, location: Location) -> PostgresSource:
+    from ..queries import one_select
     from .postgres_source import PostgresSource
+    from .ranges import PLACEHOLDER
 
     query = one_select(config.query, "values", "table")
     database, weakness = _database(config, location)
@@ -100,6 +99,12 @@ def _from_adf(end: AdfEnd) -> AdfTranslation:
     return from_adf(end)
 
 
+def _classify(error: BaseException) -> CrossdockError | None:
+    from .postgres_errors import classify
+
+    return classify(error)
+
+
 SPEC = ConnectorSpec(
     name="postgres",
     summary="Tables of a PostgreSQL database",
@@ -121,7 +126,7 @@ SPEC = ConnectorSpec(
     ),
     open_source=_open_source,
     open_sink=_open_sink,
-    classify=classify,
+    classify=_classify,
     from_adf=_from_adf,
     secrets=Secrets(environment={"password": ("PGPASSWORD",), "": ("PGPASSWORD",)}),
     example="crossdock copy 'data/*.csv' 'postgresql://user@host/db#sales.orders'",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 from contextlib import suppress
 from itertools import islice
@@ -22,6 +21,8 @@ def reached(root: str) -> Reached:
         raise fault(error, root) from error
     user = ""
     with suppress(Exception):  # a container's user may have no name
+        import getpass
+
         user = getpass.getuser()
     return Reached(root, "", user)
 

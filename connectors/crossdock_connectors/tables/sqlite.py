@@ -5,10 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from crossdock import Capabilities, ConnectorSpec, Location, WriteMode
-
-from ..queries import one_select
-from .sqlite_errors import classify
+from crossdock import Capabilities, ConnectorSpec, CrossdockError, Location, WriteMode
 
 if TYPE_CHECKING:
     from .sqlite_config import SqliteConfig
@@ -23,6 +20,7 @@ def _config() -> type[SqliteConfig]:
 
 
 def _open_source(config: SqliteConfig, location: Location) -> SqliteSource:
+    from ..queries import one_select
     from .sqlite_database import Database, path_of
     from .sqlite_source import SqliteSource
 
@@ -43,6 +41,12 @@ def _absolute(location: Location) -> Location:
     return location.with_path("/" + os.path.abspath(location.path[1:])) if location.path[1:] else location
 
 
+def _classify(error: BaseException) -> CrossdockError | None:
+    from .sqlite_errors import classify
+
+    return classify(error)
+
+
 SPEC = ConnectorSpec(
     name="sqlite",
     summary="Tables of an SQLite database file",
@@ -59,7 +63,7 @@ SPEC = ConnectorSpec(
     ),
     open_source=_open_source,
     open_sink=_open_sink,
-    classify=classify,
+    classify=_classify,
     absolute=_absolute,
     example="crossdock copy 'data/*.csv' sqlite:///warehouse.db",
     requires=("adbc_driver_sqlite", "adbc_driver_manager"),

@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .adf import (
-    AdfComputed,
-    AdfEnd,
-    AdfProperties,
-    AdfRemark,
-    AdfSecret,
-    AdfTranslation,
-    adf_connection_string,
-    adf_leftovers,
-)
 from .browse import Browsable, Entry, EntryPage, Reached
 from .data import Attempt, Begun, PlanHint, Receipt, Split, Target, Unit, UnitPage, WriteMode
 from .endpoints import BulkLoader, BulkWriter, Cancellable, Copier, ReadBack, Sink, Source, Writer
@@ -38,6 +29,16 @@ from .store import (
 )
 
 if TYPE_CHECKING:
+    from .adf import (
+        AdfComputed,
+        AdfEnd,
+        AdfProperties,
+        AdfRemark,
+        AdfSecret,
+        AdfTranslation,
+        adf_connection_string,
+        adf_leftovers,
+    )
     from .config import ConnectorConfig
 
 __all__ = [
@@ -103,8 +104,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name != "ConnectorConfig":
+    """What few copies need is imported on first use."""
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from .config import ConnectorConfig
-
-    return ConnectorConfig
+    module = import_module(f"{__name__}.{'config' if name == 'ConnectorConfig' else 'adf'}")
+    return getattr(module, name)
