@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import sqlite3
 from pathlib import Path
 
@@ -109,3 +110,44 @@ def test_a_value_that_the_sink_cannot_hold(tmp_path: Path) -> None:
     assert (result.rows_copied, result.rows_skipped) == (10_000, 2)
     with sqlite3.connect(tmp_path / "a.db") as db:
         assert db.execute("SELECT count(*), sum(x) FROM t").fetchone() == (10_000, 2 * sum(range(5_000)))
+
+
+def table(path: Path, *statements: str) -> str:
+    with sqlite3.connect(path) as db:
+        for statement in statements:
+            db.execute(statement)
+    return f"sqlite:///{path}#t"
+
+
+def test_keys_that_are_taken(tmp_path: Path) -> None:
+    """Of rows with one key the first is kept; so is what was there before. Nothing is left behind."""
+    url = table(
+        tmp_path / "a.db",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, word TEXT NOT NULL)",
+        "INSERT INTO t VALUES (7, 'before'), (8, 'before')",
+    )
+    words = "".join(f"{number % 1_000},w{number}\n" for number in range(1_500)) + "5000,\n"
+    source = write(tmp_path / "a.csv", "id,word\n" + words)
+    with pytest.raises(DataError, match="UNIQUE"):
+        crossdock.copy(source, url, mode="append")
+    result = crossdock.copy(source, url, mode="append", skip_rows=True, verify=True, log=tmp_path / "log")
+    assert (result.rows_read, result.rows_copied, result.rows_skipped) == (1_501, 998, 503)
+    with sqlite3.connect(tmp_path / "a.db") as db:
+        found = dict(db.execute("SELECT id, word FROM t").fetchall())
+        assert db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall() == [("t",)]
+    assert found == {number: f"w{number}" for number in range(1_000)} | {7: "before", 8: "before"}
+    told = log_of(tmp_path / "log")
+    assert len(told) == 503
+    assert told[-1][3] == "5000,"
+    assert "NOT NULL" in told[-1][4]
+
+
+def log_of(folder: Path) -> list[list[str]]:
+    """The lines of all files of a log but their headers, in their order."""
+    found = []
+    for file in sorted(folder.rglob("*.csv"), key=lambda each: each.stat().st_mtime_ns):
+        with file.open(newline="", encoding="utf-8") as lines:
+            header, *rows = csv.reader(lines)
+        assert header == ["Timestamp", "Level", "OperationName", "OperationItem", "Message"]
+        found += rows
+    return found

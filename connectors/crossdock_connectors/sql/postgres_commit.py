@@ -12,6 +12,7 @@ from . import postgres_staging as staging_
 from .postgres_columns import assigned, columns_of
 from .postgres_database import Connection, literal, quote
 from .postgres_relation import Relation, find
+from .postgres_skip import Moving
 from .postgres_staging import Loaded, Staging
 
 
@@ -96,13 +97,17 @@ def _move(
     target = columns_of(connection, existing)
     expressions = assigned(staging.table, names, staging.types, target)
     always = any(column.always and column.name in names for column in target)
-    where = f" WHERE {staging_.of(loaded)}" if staging_.others(connection, staging, loaded) else ""
+    wanted_rows = staging_.of(loaded) if staging_.others(connection, staging, loaded) else ""
+    where = f" WHERE {wanted_rows}" if wanted_rows else ""
+    into = f"{staging.target} ({', '.join(map(quote, names))}){' OVERRIDING SYSTEM VALUE' if always else ''}"
+    ending = _on_conflict(names, keys)
     try:
-        count = connection.change(
-            f"INSERT INTO {staging.target} ({', '.join(map(quote, names))})"
-            f"{' OVERRIDING SYSTEM VALUE' if always else ''} SELECT {', '.join(expressions)} "
-            f"FROM {staging.staged}{where}{_on_conflict(names, keys)}"
-        )
+        if staging.skip_rows:
+            count = Moving(connection, staging, into, expressions, wanted_rows, ending).move(existing)
+        else:
+            count = connection.change(
+                f"INSERT INTO {into} SELECT {', '.join(expressions)} FROM {staging.staged}{where}{ending}"
+            )
     except NotFoundError as error:
         raise staging.lost("its table does not exist") from error
     wanted = sum(each.rows for each in loaded)

@@ -22,6 +22,7 @@ from crossdock import (
     Receipt,
     SchemaMismatchError,
     Sink,
+    SkippingSink,
     Source,
     Split,
     Target,
@@ -36,6 +37,7 @@ from .postgres_database import Connection, Database, literal, quote
 from .postgres_readback import StagedSource
 from .postgres_relation import PREFIX, Relation, current_schema, find
 from .postgres_scripts import statements
+from .postgres_skip import left_out
 from .postgres_staging import Loaded, Staging, staging_name
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ _MOST_WRITERS = 16
 
 
 @dataclass
-class PostgresSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], Cancellable):
+class PostgresSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], SkippingSink, Cancellable):
     """One table per unit, or ``table`` for all. With ``keys`` rows replace those with the same keys.
 
     ``script`` runs in the transaction of the commit, before the rows. ``direct``: nothing is staged, rows
@@ -71,6 +73,8 @@ class PostgresSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], Cancellab
         types = [stored(column)[0] for column in schema]
         check_names(schema.names)
         self._check_keys(schema.names, target.mode)
+        if self.direct and target.skip_rows:
+            raise ConfigError("delivery=at-least-once cannot leave rows out; rows are staged without it")
         if self.direct and target.mode is not WriteMode.APPEND:
             raise ConfigError("delivery=at-least-once adds to a table: it needs --mode append")
         with self.database.connect() as connection:
@@ -158,7 +162,7 @@ class PostgresSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], Cancellab
         with self.database.connect() as connection:
             within = self._in(connection)
             name = staging_name(run_id, within, table)
-            staging = Staging(within, table, name, target.mode, schema, self.direct)
+            staging = Staging(within, table, name, target.mode, schema, self.direct, target.skip_rows)
             if self.direct:
                 staging_.create_target(connection, staging)
                 return Begun(staging.encode(), max_writers=_MOST_WRITERS)
@@ -176,6 +180,11 @@ class PostgresSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], Cancellab
         loaded = [Loaded.decode(receipt.token) for _, receipt in receipts]
         with self.database.connect() as connection:
             commit(connection, staging, loaded, self.keys, statements(self.script))
+
+    def left_out(
+        self, handle: bytes, receipts: Sequence[tuple[Split, Receipt]]
+    ) -> Iterator[tuple[pa.RecordBatch, Sequence[str]]]:
+        return left_out(self.database, Staging.decode(handle))
 
     def cleanup(self, handle: bytes) -> None:
         staging = Staging.decode(handle)

@@ -27,7 +27,7 @@ from .postgres_relation import PREFIX
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_VERSION = 2
+_VERSION = 3
 _COMMIT = -1  # in place of a split
 
 
@@ -35,7 +35,8 @@ _COMMIT = -1  # in place of a split
 class Staging:
     """What a handle says. ``name`` is that of the staging table, the same for the same run and table.
 
-    ``direct``: there is none, rows go straight into the target.
+    ``direct``: there is none, rows go straight into the target. ``skip_rows``: rows that the target refuses
+    are left out.
     """
 
     schema_name: str
@@ -44,6 +45,7 @@ class Staging:
     mode: WriteMode
     schema: pa.Schema
     direct: bool = False
+    skip_rows: bool = False
 
     @property
     def loaded(self) -> str:
@@ -76,7 +78,16 @@ class Staging:
     def encode(self) -> bytes:
         schema = b64encode(memoryview(self.schema.serialize())).decode()
         return json.dumps(
-            [_VERSION, self.schema_name, self.table, self.name, self.mode.value, schema, self.direct]
+            [
+                _VERSION,
+                self.schema_name,
+                self.table,
+                self.name,
+                self.mode.value,
+                schema,
+                self.direct,
+                self.skip_rows,
+            ]
         ).encode()
 
     @classmethod
@@ -86,9 +97,9 @@ class Staging:
         version, *fields = json.loads(handle)
         if version != _VERSION:
             raise ConfigError("the copy was begun by another version of crossdock; start it anew")
-        schema_name, table, name, mode, packed, direct = fields
+        schema_name, table, name, mode, packed, direct, skip_rows = fields
         schema = pa.ipc.read_schema(pa.py_buffer(b64decode(packed)))
-        return cls(schema_name, table, name, WriteMode(mode), schema, direct)
+        return cls(schema_name, table, name, WriteMode(mode), schema, direct, skip_rows)
 
     def lost(self, why: str) -> StageLostError:
         return StageLostError(f"what was staged for the table {self.table} is gone: {why}")
@@ -189,7 +200,7 @@ def end_late_writers(connection: Connection, staging: Staging) -> None:
 
 def drop(connection: Connection, schema: str, name: str) -> None:
     """Remove what is staged under that name. Nothing there is as good."""
-    for each in (name, f"{name}_ledger"):
+    for each in (f"{name}_left", name, f"{name}_ledger"):
         connection.run(f"DROP TABLE IF EXISTS {POSTGRES.quoted((schema, each))}")
 
 

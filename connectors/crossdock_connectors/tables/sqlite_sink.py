@@ -24,6 +24,7 @@ from crossdock import (
     Receipt,
     SchemaMismatchError,
     Sink,
+    SkippingSink,
     Source,
     Split,
     Target,
@@ -35,6 +36,7 @@ from . import sqlite_staging as staging_
 from .sqlite_columns import find_table, free_rowid
 from .sqlite_database import PREFIX, Connection, Database, Presence, Transaction, is_read_here, literal, quote
 from .sqlite_readback import StagedSource
+from .sqlite_skip import left_out
 from .sqlite_staging import Rows, Staging, create_table, staging_name
 from .sqlite_types import affinity, code_for, declared_for, stored_as
 from .sqlite_values import encode, stored_type
@@ -47,7 +49,7 @@ _MOST_COLUMNS = 2000
 
 
 @dataclass
-class SqliteSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"]):
+class SqliteSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], SkippingSink):
     """One table per unit, or ``table`` for all. Writers of one database take turns."""
 
     database: Database
@@ -110,7 +112,8 @@ class SqliteSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"]):
             # Left over where the same run began the unit before and lost its handle.
             connection.run(f"DROP TABLE IF EXISTS main.{quote(staged)}")
             connection.run(create_table(staged, schema.names, [declared_for(code) for code in codes]))
-        return Begun(Staging(table, staged, target.mode, schema, codes, journal).encode(), max_writers=1)
+        staging = Staging(table, staged, target.mode, schema, codes, journal, target.skip_rows)
+        return Begun(staging.encode(), max_writers=1)
 
     def _set_journal(self) -> str:
         """Set the journal mode that is needed; returns the one to go back to."""
@@ -144,6 +147,11 @@ class SqliteSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"]):
             if found and staging.mode is WriteMode.APPEND:
                 columns = _matched(connection, found[0], staging.schema.names, staging.codes)
             staging_.commit(connection, staging, ranges, columns)
+
+    def left_out(
+        self, handle: bytes, receipts: Sequence[tuple[Split, Receipt]]
+    ) -> Iterator[tuple[pa.RecordBatch, Sequence[str]]]:
+        return left_out(self.database, Staging.decode(handle))
 
     def cleanup(self, handle: bytes) -> None:
         staging = Staging.decode(handle)

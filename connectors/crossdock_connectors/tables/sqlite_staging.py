@@ -29,18 +29,20 @@ from crossdock import (
 
 from .sqlite_columns import find_table, free_rowid
 from .sqlite_database import PREFIX, Connection, Database, literal, quote
+from .sqlite_skip import insert_fitting, table_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _LEDGER = PREFIX + "ledger"
 _CREATED = "created"
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Staging:
-    """What a handle says. ``codes``: the column codes. ``journal``: the journal mode to go back to."""
+    """What a handle says. ``codes``: the column codes. ``journal``: the journal mode to go back to.
+    ``skip_rows``: rows that the target refuses are left out."""
 
     table: str
     staged: str
@@ -48,6 +50,7 @@ class Staging:
     schema: pa.Schema
     codes: Sequence[str]
     journal: str = ""
+    skip_rows: bool = False
 
     @property
     def rowid(self) -> str:
@@ -55,7 +58,8 @@ class Staging:
 
     def encode(self) -> bytes:
         schema = b64encode(memoryview(self.schema.serialize())).decode()
-        fields = [_VERSION, self.table, self.staged, self.mode.value, schema, list(self.codes), self.journal]
+        fields = [_VERSION, self.table, self.staged, self.mode.value, schema, list(self.codes), self.journal,
+                  self.skip_rows]  # fmt: skip
         return json.dumps(fields).encode()
 
     @classmethod
@@ -65,9 +69,9 @@ class Staging:
         version, *fields = json.loads(handle)
         if version != _VERSION:
             raise ConfigError("the copy was begun by another version of crossdock; start it anew")
-        table, staged, mode, packed, codes, journal = fields
+        table, staged, mode, packed, codes, journal, skip_rows = fields
         schema = pa.ipc.read_schema(pa.py_buffer(b64decode(packed)))
-        return cls(table, staged, WriteMode(mode), schema, codes, journal)
+        return cls(table, staged, WriteMode(mode), schema, codes, journal, skip_rows)
 
     def lost(self, why: str) -> StageLostError:
         return StageLostError(f"what was staged for the table {self.table} is gone: {why}")
@@ -146,8 +150,17 @@ def _append(
     connection: Connection, staging: Staging, table: str, kept: Sequence[Rows], columns: Sequence[str]
 ) -> None:
     for each in kept:
-        _copy(connection, staging, table, each, columns)
-    connection.run(f"DROP TABLE main.{quote(staging.staged)}")
+        if staging.skip_rows:
+            insert_fitting(
+                connection,
+                staging.staged,
+                each,
+                lambda first, last: _copy(connection, staging, table, Rows(first, last), columns),
+            )
+        else:
+            _copy(connection, staging, table, each, columns)
+    if not (staging.skip_rows and find_table(connection, table_of(staging.staged))):
+        connection.run(f"DROP TABLE main.{quote(staging.staged)}")
 
 
 def _copy(connection: Connection, staging: Staging, into: str, rows: Rows, columns: Sequence[str]) -> None:
@@ -189,8 +202,9 @@ def cleanup(database: Database, staged: str, journal: str) -> None:
     if not database.exists:
         return
     with database.write() as connection:
-        if find_table(connection, staged):
-            connection.run(f"DROP TABLE main.{quote(staged)}")
+        for name in (table_of(staged), staged):
+            if find_table(connection, name):
+                connection.run(f"DROP TABLE main.{quote(name)}")
         if is_noted(connection, staged):
             connection.run(f"DELETE FROM main.{_LEDGER} WHERE fact = {literal(staged)}")
         holds_nothing = _is_ours_and_empty(connection)
