@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .interactive import schema as schema
     from .interactive import test_connection as test_connection
     from .json_values import json_rows as json_rows
+    from .packing.format import packed_format as packed_format
     from .plugins import hookimpl as hookimpl
     from .plugins import registry as registry
     from .reading import read as read
@@ -67,6 +68,7 @@ _ENGINE = {
     "stat": "inspecting",
     "Item": "inspecting",
     "json_rows": "json_values",
+    "packed_format": "packing.format",
     "CopyResult": "report",
     "RunInfo": "report",
     "Snapshot": "report",

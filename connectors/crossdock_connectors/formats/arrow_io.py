@@ -33,7 +33,7 @@ class RangeReader:
 
     Takes over the position of ``file`` until ``close``, which waits for a read that is under way;
     afterwards the range is at its end. ``error`` is the exception that ``file`` raised, or ShortReadError
-    where it ended before the range did.
+    where it ended before the range did, unless it is ``open_ended``.
     """
 
     closed = False
@@ -41,6 +41,7 @@ class RangeReader:
     def __init__(self, file: io.RawIOBase, start: int, end: int) -> None:
         self._file = file
         self._left = end - start
+        self._open_ended = getattr(file, "open_ended", False)
         self._lock = threading.Lock()
         self.error: BaseException | None = None
         file.seek(start)
@@ -63,6 +64,9 @@ class RangeReader:
             buffer = pa.allocate_buffer(size)
             try:
                 count = self._file.readinto(memoryview(buffer).cast("B"))
+                if not count and self._open_ended:
+                    self._left = 0
+                    return b""
                 if not count:
                     raise ShortReadError(f"the file ended {self._left} bytes too early")
             except BaseException as error:
@@ -126,13 +130,15 @@ class EncodedSink:
     The text comes in whole characters. ``finish`` writes what gzip holds back.
     """
 
-    def __init__(self, sink: ByteSink, encoding: str, compress: bool) -> None:
+    def __init__(self, sink: ByteSink, encoding: str, compress: bool, level: int = 6) -> None:
         self._sink = sink
         self._encoding = encoding
         # It writes the mark of UTF-16 once, not before each piece.
         self._encoder = codecs.getincrementalencoder(encoding)()
         self._gzip = (
-            gzip.GzipFile(fileobj=_Appending(sink), mode="wb", compresslevel=6, mtime=0) if compress else None
+            gzip.GzipFile(fileobj=_Appending(sink), mode="wb", compresslevel=level, mtime=0)
+            if compress
+            else None
         )
 
     def write(self, data: bytes | memoryview | pa.Buffer, /) -> int:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from crossdock import ConnectorSpec
 
+from .compressed import opened
+
 if TYPE_CHECKING:
     from crossdock import AdfEnd, AdfTranslation, FileFormat
 
@@ -25,7 +27,7 @@ def _config() -> type[DelimitedConfig]:
 def _open(config: Any) -> FileFormat:
     from .delimited_format import DelimitedFormat  # imports pyarrow.csv
 
-    return DelimitedFormat(config)
+    return opened(config, DelimitedFormat, own=("auto", "none", "gzip"))
 
 
 def _from_adf(end: AdfEnd) -> AdfTranslation:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from crossdock import AdfEnd, AdfProperties, AdfTranslation
 
+from .compressed import compression_of, within_archives
+
 _DEFAULT_ESCAPE = "\\"
-_CODECS = {"none": "none", "gzip": "gzip"}
 _NULLS = ("\\N", "NULL")
 
 
@@ -13,15 +14,11 @@ def from_adf(end: AdfEnd) -> AdfTranslation:
     end.activity.inner("formatSettings").ignore("type")
     if "format" in end.dataset:
         given = end.dataset.inner("format")
-        compression = end.dataset.inner("compression")
-        options = _old_dialect(end, given) | {"compression": compression.choice("type", _CODECS, "none")}
-        compression.ignore("level")
+        compression = compression_of(end.dataset.inner("compression"), "type", "level")
+        options = _old_dialect(end, given) | compression
     else:
         given = end.dataset
-        options = _dialect(given) | {"compression": given.choice("compressionCodec", _CODECS, "none")}
-        if "compressionLevel" in given:
-            what = "the level is the usual one; the file's content is the same"
-            given.refuse("compressionLevel", what, "note")
+        options = _dialect(given) | compression_of(given, "compressionCodec", "compressionLevel")
     if encoding := given.text("encodingName"):
         options["encoding"] = encoding
     if given.get("columnDelimiter") == "":
@@ -87,8 +84,7 @@ def _read(end: AdfEnd, given: AdfProperties, options: dict[str, str]) -> None:
             options["skip_lines"] = str(skipped)
     if given.text("rowDelimiter", "\n") not in ("\n", "\r\n", "\r"):
         given.refuse("rowDelimiter", "rows end with a line feed, a carriage return or both")
-    if settings.inner("compressionProperties"):
-        settings.refuse("compressionProperties", "files within an archive are not supported")
+    within_archives(settings)
 
 
 def _write(end: AdfEnd, given: AdfProperties, options: dict[str, str]) -> None:

@@ -6,14 +6,13 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from crossdock import ConnectorConfig
-
 from .codec_names import codec_name
+from .compressed_config import CompressedConfig
 
 Quoting = Literal["needed", "all", "none"]
 
 
-class DelimitedConfig(ConnectorConfig):
+class DelimitedConfig(CompressedConfig):
     """Options of delimited text, for reading and writing."""
 
     delimiter: str | None = Field(
@@ -33,7 +32,6 @@ class DelimitedConfig(ConnectorConfig):
         "", description="unquoted text that stands for null; several separated by |, the first is written"
     )
     skip_lines: int = Field(0, ge=0, description="lines to skip at the start of each file read")
-    compression: Literal["auto", "none", "gzip"] = Field("auto", description="auto: by the extension .gz")
     types: str = Field("", description="types that are not inferred, as a:string,b:decimal(10,2),c:date")
     infer: bool = Field(True, description="whether to infer types from a sample; else all columns are text")
     multiline: Literal["auto", "true", "false"] = Field(

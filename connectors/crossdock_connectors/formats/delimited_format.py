@@ -29,6 +29,7 @@ from crossdock import (
 
 from .arrow_io import EncodedSink, cut_at_newlines
 from .column_types import apply_types, parse_types
+from .compressed import GZIP_LEVELS
 from .delimited_cut import Scanner
 from .delimited_infer import infer_schema
 from .delimited_nulls import Marked, NullNotes
@@ -151,7 +152,9 @@ class DelimitedFormat(FileFormat):
 
     def writer(self, out: ByteSink, schema: pa.Schema) -> FormatWriter:
         dialect = self._dialect(self._path)
-        return DelimitedWriter(EncodedSink(out, dialect.encoding, dialect.gzip), schema, self._style(dialect))
+        level = GZIP_LEVELS[self._config.compression_level]
+        sink = EncodedSink(out, dialect.encoding, dialect.gzip, level)
+        return DelimitedWriter(sink, schema, self._style(dialect))
 
     def check(self, schema: pa.Schema) -> None:
         dialect = self._dialect(self._path)

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from crossdock import ConnectorSpec, CrossdockError, DataError
 
+from .compressed import opened
+
 if TYPE_CHECKING:
-    from crossdock import FileFormat
+    from crossdock import AdfEnd, AdfTranslation, FileFormat
 
     from .excel_config import ExcelConfig
 
@@ -24,10 +26,16 @@ def _config() -> type[ExcelConfig]:
     return ExcelConfig
 
 
+def _from_adf(end: AdfEnd) -> AdfTranslation:
+    from .excel_adf import from_adf
+
+    return from_adf(end)
+
+
 def _open(config: Any) -> FileFormat:
     from .excel_format import ExcelFormat  # imports python_calamine
 
-    return ExcelFormat(config)
+    return opened(config, ExcelFormat, own=("auto", "none"))
 
 
 SPEC = ConnectorSpec(
@@ -39,6 +47,7 @@ SPEC = ConnectorSpec(
     adf_types=("Excel", "ExcelSource"),
     open_format=_open,
     classify=_classify,
+    from_adf=_from_adf,
     example="crossdock copy budget.xlsx budget.parquet -s sheet_name=2024 -s range=A3:H500",
     requires=("python_calamine",),
     extra="formats",

@@ -6,12 +6,12 @@ import re
 
 from pydantic import Field, field_validator
 
-from crossdock import ConnectorConfig
+from .compressed_config import CompressedConfig
 
 _RANGE = re.compile(r"([A-Z]{1,3})([1-9][0-9]{0,6})(?::([A-Z]{1,3})([1-9][0-9]{0,6}))?", re.IGNORECASE)
 
 
-class ExcelConfig(ConnectorConfig):
+class ExcelConfig(CompressedConfig):
     """Options of Excel workbooks."""
 
     sheet_name: str = Field("", description="name of the sheet; by default the one of sheet_index")

@@ -108,7 +108,7 @@ class ExcelFormat(ReadOnlyFormat):
         return names, rows
 
     def _sheet(self, file: io.RawIOBase, info: ObjectInfo) -> CalamineSheet:
-        if info.size > LARGEST:
+        if info.size > LARGEST and not getattr(file, "open_ended", False):
             raise DataError(f"{info.path} is larger than {LARGEST >> 20} MiB, which a workbook may not be")
         file.seek(0)
         try:
@@ -163,11 +163,14 @@ def _refuse_bombs(packed: zipfile.ZipFile, info: ObjectInfo) -> None:
 
 
 def _all(file: io.RawIOBase, info: ObjectInfo) -> bytes:
-    parts, left = [], info.size
+    open_ended = getattr(file, "open_ended", False)
+    parts, left = [], LARGEST + 1 if open_ended else info.size
     while left > 0 and (part := file.read(min(left, 1 << 20))):
         parts.append(part)
         left -= len(part)
-    if left:
+    if open_ended and not left:
+        raise DataError(f"{info.path} is larger than {LARGEST >> 20} MiB, which a workbook may not be")
+    if left and not open_ended:
         raise DataError(f"{info.path} ended {left} bytes too early")
     return b"".join(parts)
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from crossdock import ConnectorSpec
 
+from .compressed import opened
+
 if TYPE_CHECKING:
     from crossdock import AdfEnd, AdfTranslation, FileFormat
 
@@ -24,7 +26,7 @@ def _config() -> type[JsonLinesConfig]:
 def _open(config: Any) -> FileFormat:
     from .jsonlines_format import JsonLinesFormat  # imports pyarrow.json
 
-    return JsonLinesFormat(config)
+    return opened(config, JsonLinesFormat, own=("auto", "none", "gzip"))
 
 
 def _from_adf(end: AdfEnd) -> AdfTranslation:

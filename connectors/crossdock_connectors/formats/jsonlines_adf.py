@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from crossdock import AdfEnd, AdfTranslation
 
-_CODECS = {"none": "none", "gzip": "gzip"}
+from .compressed import compression_of, within_archives
+
 _PATTERNS = {name: name for name in ("setOfObjects", "arrayOfObjects")}
 
 
 def from_adf(end: AdfEnd) -> AdfTranslation:
     settings, compression = end.activity.inner("formatSettings"), end.dataset.inner("compression")
     settings.ignore("type", "quoteAllText")  # the designer copies it from text, where it means something
-    compression.ignore("level")
-    options = {"compression": compression.choice("type", _CODECS, "none")}
+    options = compression_of(compression, "type", "level")
+    within_archives(settings)
     given = end.dataset.inner("format") if "format" in end.dataset else end.dataset
     encoding = given.text("encodingName") or "utf-8"
     if encoding.lower() != "us-ascii":

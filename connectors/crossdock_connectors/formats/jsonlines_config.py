@@ -6,12 +6,11 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from crossdock import ConnectorConfig
-
 from .codec_names import codec_name
+from .compressed_config import CompressedConfig
 
 
-class JsonLinesConfig(ConnectorConfig):
+class JsonLinesConfig(CompressedConfig):
     """Options of JSON, for reading and writing."""
 
     types: str = Field(
@@ -21,7 +20,6 @@ class JsonLinesConfig(ConnectorConfig):
     unexpected_fields: Literal["error", "ignore"] = Field(
         "error", description="what to do about a field that the sample does not have"
     )
-    compression: Literal["auto", "none", "gzip"] = Field("auto", description="auto: by the extension .gz")
     sample_bytes: int = Field(
         1 << 20, ge=1024, description="bytes at the start of a file from which types are inferred"
     )

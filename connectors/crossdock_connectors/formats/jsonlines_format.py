@@ -16,6 +16,7 @@ from crossdock import ByteSink, FileFormat, FormatWriter, InternalError, ObjectI
 
 from .arrow_io import EncodedSink, cut_at_newlines
 from .column_types import parse_types, refuse_repeated
+from .compressed import GZIP_LEVELS
 from .jsonlines_document import Form
 from .jsonlines_read import BLOCK, infer_schema, read_batches
 from .jsonlines_text import JsonFile, formed
@@ -79,7 +80,8 @@ class JsonLinesFormat(FileFormat):
             batches.close()
 
     def writer(self, out: ByteSink, schema: pa.Schema) -> FormatWriter:
-        sink = EncodedSink(out, self._config.encoding, self._zipped(self._path))
+        level = GZIP_LEVELS[self._config.compression_level]
+        sink = EncodedSink(out, self._config.encoding, self._zipped(self._path), level)
         lines = self._config.file_pattern == "setOfObjects"
         kind = JsonLinesWriter if lines else JsonArrayWriter
         return kind(sink, self._config.non_finite)

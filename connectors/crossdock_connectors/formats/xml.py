@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from crossdock import ConnectorSpec, CrossdockError, DataError
 
+from .compressed import opened
+
 if TYPE_CHECKING:
-    from crossdock import FileFormat
+    from crossdock import AdfEnd, AdfTranslation, FileFormat
 
     from .xml_config import XmlConfig
 
@@ -24,10 +26,16 @@ def _config() -> type[XmlConfig]:
     return XmlConfig
 
 
+def _from_adf(end: AdfEnd) -> AdfTranslation:
+    from .xml_adf import from_adf
+
+    return from_adf(end)
+
+
 def _open(config: Any) -> FileFormat:
     from .xml_format import XmlFormat  # imports lxml
 
-    return XmlFormat(config)
+    return opened(config, XmlFormat, own=("auto", "none"))
 
 
 SPEC = ConnectorSpec(
@@ -39,6 +47,7 @@ SPEC = ConnectorSpec(
     adf_types=("Xml", "XmlSource"),
     open_format=_open,
     classify=_classify,
+    from_adf=_from_adf,
     example="crossdock copy orders.xml orders.parquet -s row_path=/orders/order -s types=@id:int64",
     requires=("lxml",),
     extra="formats",

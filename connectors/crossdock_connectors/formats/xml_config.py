@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 from pydantic import Field, field_validator
 
-from crossdock import ConnectorConfig
+from .compressed_config import CompressedConfig
 
 
-class XmlConfig(ConnectorConfig):
+class XmlConfig(CompressedConfig):
     """Options of XML files."""
 
     row_path: str = Field(
@@ -16,6 +18,15 @@ class XmlConfig(ConnectorConfig):
     )
     namespaces: bool = Field(
         False, description="whether names keep their namespaces, as {uri}name; else they are local names"
+    )
+    namespace_prefixes: str = Field(
+        default="", description="with namespaces: prefixes for their URIs, as JSON: names become prefix:name"
+    )
+    infer: bool = Field(
+        default=False, description="whether to infer integers, numbers and booleans from a sample; else text"
+    )
+    encoding: str = Field(
+        default="", description="name of the text encoding, whatever the file says; by default what it says"
     )
     attribute_prefix: str = Field("@", description="what stands before the names of attributes")
     text_column: str = Field("_text", description="name for the text of an element that has attributes")
@@ -27,6 +38,12 @@ class XmlConfig(ConnectorConfig):
         "", description="types other than text, as a:int64,b.c:date, and columns not in the sample"
     )
 
+    @field_validator("namespace_prefixes")
+    @classmethod
+    def _prefixes(cls, value: str) -> str:
+        prefixes(value)
+        return value
+
     @field_validator("types")
     @classmethod
     def _types(cls, value: str) -> str:
@@ -34,3 +51,11 @@ class XmlConfig(ConnectorConfig):
 
         parse_types(value)
         return value
+
+
+def prefixes(text: str) -> dict[str, str]:
+    """Prefixes by URI."""
+    found = json.loads(text) if text else {}
+    if not isinstance(found, dict) or not all(isinstance(each, str) for each in found.values()):
+        raise ValueError("must be a JSON object of prefixes by URI")
+    return found

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 import zlib
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from lxml import etree
 
 from crossdock import (
@@ -20,6 +22,7 @@ from crossdock import (
 
 from .column_types import parse_types
 from .read_only import ReadOnlyFormat
+from .xml_config import prefixes
 
 if TYPE_CHECKING:
     from .xml_config import XmlConfig
@@ -32,6 +35,12 @@ _BYTES = 8 << 20
 LARGEST_ROW = 16 << 20
 _MAX_COLUMNS = 10_000
 _MEMORY = 128 << 20
+# Leading zeros are no number's, and a number with more digits is not what a float would make of it.
+_KINDS = (
+    (re.compile(r"-?(0|[1-9][0-9]{0,17})"), pa.int64()),
+    (re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,15})?([eE][-+]?[0-9]{1,2})?"), pa.float64()),
+    (re.compile(r"true|false", re.IGNORECASE), pa.bool_()),
+)
 
 
 class XmlFormat(ReadOnlyFormat):
@@ -46,16 +55,26 @@ class XmlFormat(ReadOnlyFormat):
 
     def schema(self, file: io.RawIOBase, info: ObjectInfo) -> pa.Schema:
         names: dict[str, None] = {}
+        texts: dict[str, list[str]] = {}
         size = 0
         for _, row in self._rows(file, info):
             names.update(dict.fromkeys(row))
+            for name, value in row.items() if self._config.infer else ():
+                texts.setdefault(name, []).append(value)
             size += sum(len(value) + 16 for value in row.values())
             if size > self._config.sample_bytes:
                 break
         if len(names) > _MAX_COLUMNS:
             raise DataError(f"{info.path} has more than {_MAX_COLUMNS} columns; is row_path right?")
-        kinds = {name: pa.string() for name in names} | self._types
+        kinds = {name: self._kind(texts.get(name, [])) for name in names} | self._types
         return pa.schema(list(kinds.items()))
+
+    def _kind(self, sampled: list[str]) -> pa.DataType:
+        """The type that all sampled values have; text where one would not survive it."""
+        for pattern, kind in _KINDS:
+            if sampled and all(pattern.fullmatch(value.strip()) for value in sampled):
+                return kind
+        return pa.string()
 
     def memory(self, info: ObjectInfo) -> int:
         return _MEMORY
@@ -87,7 +106,7 @@ class XmlFormat(ReadOnlyFormat):
         # A parser of its own for each pass; nothing is fetched, no entity is replaced, libxml2's limits hold.
         parser = etree.XMLPullParser(
             events=("start", "end"), resolve_entities=False, load_dtd=False, no_network=True, huge_tree=False,
-            remove_comments=True, remove_pis=True,
+            remove_comments=True, remove_pis=True, encoding=self._config.encoding or None,
         )  # fmt: skip
         walk = _Walk(self._config, self._path, info.path)
         fed = 0
@@ -118,6 +137,7 @@ class _Walk:
 
     def __init__(self, config: XmlConfig, path: list[str], file: str) -> None:
         self._config = config
+        self._prefixes = prefixes(config.namespace_prefixes)
         self._file = file
         self._wanted = path
         self._at: list[str] = []
@@ -162,7 +182,11 @@ class _Walk:
             parent.remove(element)
 
     def _name(self, tag: str) -> str:
-        return tag if self._config.namespaces else tag.rpartition("}")[2]
+        uri, brace, local = tag.removeprefix("{").rpartition("}")
+        if not self._config.namespaces or not brace:
+            return local
+        prefix = self._prefixes.get(uri)
+        return tag if prefix is None else f"{prefix}:{local}" if prefix else local
 
     def _values(self, row: Any) -> Row:
         found: Row = {}
@@ -209,7 +233,7 @@ def _chunks(file: io.RawIOBase, info: ObjectInfo) -> Iterator[bytes]:
             yield data
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(f"{info.path} is not a complete gzip file", detail=str(error)) from error
-    if not zipped and size < info.size:
+    if not zipped and size < info.size and not getattr(file, "open_ended", False):
         raise ShortReadError(f"{info.path} ended {info.size - size} bytes too early")
 
 
@@ -217,6 +241,8 @@ def _batch(rows: list[Row], schema: pa.Schema, info: ObjectInfo, lines: tuple[in
     columns = []
     for field in schema:
         column = pa.array([row.get(field.name) for row in rows], pa.string())
+        if not pa.types.is_string(field.type):
+            column = pc.utf8_trim_whitespace(column)
         try:
             columns.append(column if pa.types.is_string(field.type) else column.cast(field.type))
         except pa.ArrowInvalid as error:

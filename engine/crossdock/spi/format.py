@@ -64,8 +64,8 @@ class FileFormat(ABC):
 
     Files are given as ``io.BufferedIOBase``-like objects (``read``, ``readinto``, ``seek``,
     ``tell``) that read from any store; ``info`` names the object and its version, for messages
-    and caches. A file that cannot be read raises DataError with the path and, where there is one, the
-    line.
+    and caches. One whose ``open_ended`` is true ends where it ends, and ``info.size`` does not tell. A file
+    that cannot be read raises DataError with the path and, where there is one, the line.
     """
 
     joinable: bool = False
