@@ -51,7 +51,9 @@ class Queue:
         found = str(uuid.uuid4())
         with self.database.write() as connection:
             values = {"id": found, "runtime_id": self.runtime, "name": found, "name_key": found}
-            values |= {"concurrent_jobs": limit, "registered": datetime.now(UTC)}
+            values |= {"concurrent_jobs": limit, "most_jobs": limit, "registered": datetime.now(UTC)}
+            values |= dict.fromkeys(("machine", "version", "address", "signing_key", "sealing_key"), "")
+            values |= {"said": {}}
             connection.execute(sa.insert(nodes).values(values))
         return found
 

@@ -39,6 +39,10 @@ def start(
     ] = None,
     cert: Annotated[Path | None, typer.Option(metavar="FILE", help="The certificate, PEM.")] = None,
     key: Annotated[Path | None, typer.Option(metavar="FILE", help="Its key, PEM.")] = None,
+    endpoint: Annotated[
+        str,
+        typer.Option(metavar="HOST:PORT", help="How nodes reach the service, if that is another address."),
+    ] = "",
     state: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Where its state is kept. Default: $CROSSDOCK_HOME/service."),
@@ -67,4 +71,4 @@ def start(
             session.say("the first owner's token, which is not shown again, on the next line")
             session.show(token)
 
-    run(Settings(folder, host, port, database, cert, key), ready)
+    run(Settings(folder, host, port, database, cert, key, endpoint), ready)

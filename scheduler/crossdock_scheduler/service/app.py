@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
 from fastapi import FastAPI
 
 import crossdock
@@ -10,17 +14,29 @@ from .context import Service
 from .errors import add_handlers
 from .headers import AnswerHeaders
 from .paths import CaselessPaths
-from .rest import definitions, factories
+from .rest import definitions, factories, node_protocol, runtimes
+from .sweeping import sweeping
+
+
+@asynccontextmanager
+async def _life(app: FastAPI) -> AsyncIterator[None]:
+    """While the service serves, its loops run."""
+    service: Service = app.state.service
+    async with anyio.create_task_group() as group:
+        group.start_soon(sweeping, service)
+        yield
+        group.cancel_scope.cancel()
 
 
 def create_app(service: Service) -> FastAPI:
     """Everything that answers requests; the database is migrated already."""
     app = FastAPI(
         title="crossdock", version=crossdock.__version__, docs_url=None, redoc_url=None,
-        openapi_url="/crossdock/v1/openapi.json",
+        openapi_url="/crossdock/v1/openapi.json", lifespan=_life,
     )  # fmt: skip
     app.state.service = service
-    app.include_router(factories.router)
+    for each in (factories, runtimes, node_protocol):
+        app.include_router(each.router)
     for kind in definitions.KINDS:
         app.include_router(definitions.routes(kind))
     add_handlers(app)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import sqlalchemy as sa
@@ -12,19 +12,25 @@ from fastapi import Depends, Request
 
 from .auth import tokens
 from .auth.roles import Principal, Role
+from .bell import Bell
 from .database import Database
 from .definitions import factories
 from .definitions.factories import FactoryRow
 from .errors import ApiError
-
-_CHALLENGE = {"WWW-Authenticate": "Bearer"}
+from .runtimes.keys import KeyMaker
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """The parts that all requests share; ``app.state.service``."""
+    """The parts that all requests share; ``app.state.service``.
+
+    ``bell`` rings for the runtime that has a new job, ``ended`` for a job that has ended.
+    """
 
     database: Database
+    keys: KeyMaker
+    bell: Bell = field(default_factory=Bell)
+    ended: Bell = field(default_factory=Bell)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +73,11 @@ def forbidden(principal: Principal, request: Request) -> ApiError:
 
 
 def _asking(request: Request, service: Service) -> Principal:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token:
-        raise ApiError(401, "The request has no bearer token.", headers=_CHALLENGE)
+    token = tokens.bearer(request)
     with service.database.read() as connection:
-        found = tokens.holder(connection, token.strip())
+        found = tokens.holder(connection, token)
     if found is None:
-        raise ApiError(401, "The bearer token is not known, or has run out.", headers=_CHALLENGE)
+        raise ApiError(401, "The bearer token is not known, or has run out.", headers=tokens.CHALLENGE)
     return found
 
 

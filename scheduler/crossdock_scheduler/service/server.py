@@ -18,6 +18,7 @@ from .auth.roles import Role
 from .context import Service
 from .database import Database
 from .database.migrate import migrate
+from .runtimes.keys import KeyMaker, secret_of
 from .tls import certificates
 
 _DRAIN = 30
@@ -26,7 +27,8 @@ _DRAIN = 30
 @dataclass(frozen=True, slots=True)
 class Settings:
     """``folder`` is the state folder. Without a database's address it is SQLite's in that folder, without
-    certificate and key they are of an own CA. Port 0 is any free one."""
+    certificate and key they are of an own CA. Port 0 is any free one. ``endpoint`` is how nodes reach the
+    service, host and port, where that is not how it listens."""
 
     folder: Path
     host: str = "localhost"
@@ -34,6 +36,7 @@ class Settings:
     database: str | None = field(default=None, repr=False)
     certificate: Path | None = None
     key: Path | None = None
+    endpoint: str = ""
 
 
 def run(settings: Settings, ready: Callable[[str, str | None], None]) -> None:
@@ -50,12 +53,13 @@ def run(settings: Settings, ready: Callable[[str, str | None], None]) -> None:
             first = None if known else tokens.create(connection, "administrator", Role.OWNER)
         certificate, key = _certificate(settings)
         listening = _listen(settings)
-        port = listening.getsockname()[1]
+        endpoint = f"{settings.host}:{listening.getsockname()[1]}"
+        keys = KeyMaker(secret_of(settings.folder / "service.key"), settings.endpoint or endpoint)
         config = uvicorn.Config(
-            create_app(Service(database)), ssl_certfile=certificate, ssl_keyfile=key, log_config=None,
+            create_app(Service(database, keys)), ssl_certfile=certificate, ssl_keyfile=key, log_config=None,
             access_log=False, server_header=False, timeout_graceful_shutdown=_DRAIN,
         )  # fmt: skip
-        ready(f"https://{settings.host}:{port}", first.get_secret_value() if first else None)
+        ready(f"https://{endpoint}", first.get_secret_value() if first else None)
         uvicorn.Server(config).run(sockets=[listening])
     finally:
         database.close()

@@ -8,10 +8,15 @@ from hashlib import sha256
 from uuid import uuid4
 
 import sqlalchemy as sa
+from fastapi import Request
 from pydantic import SecretStr
 
 from ..database.tables import tokens
+from ..errors import ApiError
 from .roles import Principal, Role
+
+# How an answer says that a token is wanted.
+CHALLENGE = {"WWW-Authenticate": "Bearer"}
 
 # By the prefix, scanners of secrets know what they have found.
 _PREFIX = "cdk_"
@@ -52,6 +57,14 @@ def holder(connection: sa.Connection, token: str) -> Principal | None:
     if row is None or (row.expires and row.expires.replace(tzinfo=UTC) <= datetime.now(UTC)):
         return None
     return Principal(row.name, Role.named(row.role), row.factory_id)
+
+
+def bearer(request: Request) -> str:
+    """The bearer token of a request. Raises ApiError where there is none."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise ApiError(401, "The request has no bearer token.", headers=CHALLENGE)
+    return token.strip()
 
 
 def _hash(token: str) -> bytes:

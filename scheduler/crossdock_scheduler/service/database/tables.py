@@ -55,7 +55,21 @@ tokens = sa.Table(
     sa.Column("expires", sa.DateTime(timezone=True), nullable=True),
 )
 
-# Nodes of integration runtimes; the runtime is a row of ``resources``.
+# What the service knows of a self-hosted runtime, whose definition is a row of ``resources``.
+runtimes = sa.Table(
+    "runtimes",
+    metadata,
+    sa.Column("resource_id", sa.Integer, sa.ForeignKey("resources.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("guid", sa.String(36), nullable=False, unique=True),
+    # How often each auth key was made anew; the keys themselves are derived, not kept.
+    sa.Column("key1", sa.Integer, nullable=False),
+    sa.Column("key2", sa.Integer, nullable=False),
+    sa.Column("auto_update", sa.Boolean, nullable=False),
+    sa.Column("update_delay", sa.String(32), nullable=False),
+    sa.Column("node_limit", sa.Integer, nullable=True),
+)
+
+# Nodes of integration runtimes. Keys are public ones. Times of ``*_at`` are seconds since 1970.
 nodes = sa.Table(
     "nodes",
     metadata,
@@ -63,8 +77,18 @@ nodes = sa.Table(
     sa.Column("runtime_id", sa.Integer, sa.ForeignKey("resources.id", ondelete="CASCADE"), nullable=False),
     sa.Column("name_key", sa.String(150), nullable=False),
     sa.Column("name", sa.String(150), nullable=False),
+    sa.Column("machine", sa.String(260), nullable=False),
+    sa.Column("version", sa.String(64), nullable=False),
+    sa.Column("address", sa.String(64), nullable=False),
+    sa.Column("signing_key", sa.Text, nullable=False),
+    sa.Column("sealing_key", sa.Text, nullable=False),
     sa.Column("concurrent_jobs", sa.Integer, nullable=False),
+    sa.Column("most_jobs", sa.Integer, nullable=False),
     sa.Column("registered", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("started_at", sa.Float, nullable=True),
+    sa.Column("stopped_at", sa.Float, nullable=True),
+    sa.Column("seen_at", sa.Float, nullable=True),
+    sa.Column("said", sa.JSON, nullable=False),
     sa.UniqueConstraint("runtime_id", "name_key", name="uq_nodes_name"),
 )
 

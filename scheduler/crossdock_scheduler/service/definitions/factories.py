@@ -66,6 +66,10 @@ def find(connection: sa.Connection, subscription: str, group: str, name: str) ->
     return _of(row)
 
 
+def by_id(connection: sa.Connection, factory_id: int) -> FactoryRow:
+    return _of(connection.execute(sa.select(factories).where(factories.c.id == factory_id)).one())
+
+
 def put(
     connection: sa.Connection,
     subscription: str,

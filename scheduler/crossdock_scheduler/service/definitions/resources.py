@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from ..database.tables import resources
 from ..errors import not_found
 from .factories import FactoryRow
+from .factories import by_id as factory_by_id
 from .matching import check_etag
 from .names import Kind
 
@@ -52,6 +53,12 @@ def look(connection: sa.Connection, factory: FactoryRow, kind: Kind, name: str) 
     query = sa.select(resources).where(*_named(factory, kind, name))
     row = connection.execute(query).first()
     return None if row is None else _of(factory, kind, row)
+
+
+def by_id(connection: sa.Connection, kind: Kind, resource_id: int) -> Resource:
+    """One that is known to be there."""
+    row = connection.execute(sa.select(resources).where(resources.c.id == resource_id)).one()
+    return _of(factory_by_id(connection, row.factory_id), kind, row)
 
 
 def put(

@@ -1,4 +1,4 @@
-"""Nodes and the queue of jobs."""
+"""Integration runtimes, nodes, and the queue of jobs."""
 
 from __future__ import annotations
 
@@ -11,6 +11,18 @@ down_revision = "0001"
 
 def upgrade() -> None:
     op.create_table(
+        "runtimes",
+        sa.Column(
+            "resource_id", sa.Integer, sa.ForeignKey("resources.id", ondelete="CASCADE"), primary_key=True
+        ),
+        sa.Column("guid", sa.String(36), nullable=False, unique=True),
+        sa.Column("key1", sa.Integer, nullable=False),
+        sa.Column("key2", sa.Integer, nullable=False),
+        sa.Column("auto_update", sa.Boolean, nullable=False),
+        sa.Column("update_delay", sa.String(32), nullable=False),
+        sa.Column("node_limit", sa.Integer, nullable=True),
+    )
+    op.create_table(
         "nodes",
         sa.Column("id", sa.String(36), primary_key=True),
         sa.Column(
@@ -18,8 +30,18 @@ def upgrade() -> None:
         ),
         sa.Column("name_key", sa.String(150), nullable=False),
         sa.Column("name", sa.String(150), nullable=False),
+        sa.Column("machine", sa.String(260), nullable=False),
+        sa.Column("version", sa.String(64), nullable=False),
+        sa.Column("address", sa.String(64), nullable=False),
+        sa.Column("signing_key", sa.Text, nullable=False),
+        sa.Column("sealing_key", sa.Text, nullable=False),
         sa.Column("concurrent_jobs", sa.Integer, nullable=False),
+        sa.Column("most_jobs", sa.Integer, nullable=False),
         sa.Column("registered", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("started_at", sa.Float, nullable=True),
+        sa.Column("stopped_at", sa.Float, nullable=True),
+        sa.Column("seen_at", sa.Float, nullable=True),
+        sa.Column("said", sa.JSON, nullable=False),
         sa.UniqueConstraint("runtime_id", "name_key", name="uq_nodes_name"),
     )
     op.create_table(

@@ -1,0 +1,121 @@
+"""``/crossdock/v1/nodes``: what nodes ask of the service (``wire/node.py``)."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated
+
+import anyio
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Depends, Request
+
+from ...wire import node as wire
+from ..auth.nodes import signed_in
+from ..auth.tokens import bearer
+from ..context import Service
+from ..errors import ApiError
+from ..queue import Claimed, Held, Lost, claim, finish, renew
+from ..runtimes import nodes, runtimes
+from ..runtimes.keys import guid_of
+from ..runtimes.nodes import HEARTBEAT, LEASE, Node
+
+# Another replica may have put a job into the queue.
+_LOOK_AGAIN = 1.0
+
+router = APIRouter(prefix="/crossdock/v1/nodes", tags=["Nodes"])
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """A node that has signed in."""
+
+    service: Service
+    node: Node
+
+
+def _asking(request: Request) -> Asking:
+    service: Service = request.app.state.service
+    with service.database.read() as connection:
+        return Asking(service, signed_in(connection, bearer(request)))
+
+
+Signed = Annotated[Asking, Depends(_asking)]
+
+
+@router.post("/register")
+def register(asked: wire.Register, request: Request) -> wire.Registered:
+    service: Service = request.app.state.service
+    if asked.protocol != wire.PROTOCOL:
+        raise ApiError(
+            400,
+            f"The service speaks version {wire.PROTOCOL} of the nodes' protocol, the node {asked.protocol}.",
+            "ProtocolNotSupported",
+        )
+    guid = guid_of(asked.auth_key) or ""
+    with service.database.write() as connection:
+        runtime = runtimes.by_guid(connection, guid)
+        if runtime is None or not service.keys.is_one(asked.auth_key.strip(), guid, runtime.generations):
+            raise ApiError(401, "The auth key is not valid; list the runtime's keys anew.", "InvalidAuthKey")
+        address = request.client.host if request.client else ""
+        node_id = nodes.register(connection, runtime, asked, address, now=time.time())
+        resource = runtime.resource
+    return wire.Registered(
+        node_id=node_id,
+        factory=resource.factory.name,
+        runtime=resource.name,
+        heartbeat=HEARTBEAT,
+        lease=LEASE,
+    )
+
+
+@router.post("/heartbeat")
+def heartbeat(beat: wire.Heartbeat, asking: Signed) -> wire.Beaten:
+    now, node = time.time(), asking.node
+    held = [Held(each.id, each.epoch, each.progress) for each in beat.holding]
+    with asking.service.database.write() as connection:
+        nodes.heard(connection, node, beat, now)
+        lost, cancel = renew(connection, node.id, held, LEASE, now)
+    return wire.Beaten(lost=sorted(lost), cancel=sorted(cancel), concurrent_jobs=node.row.concurrent_jobs)
+
+
+@router.post("/claim")
+async def claim_jobs(asked: wire.Claim, asking: Signed) -> wire.Jobs:
+    """Waits for jobs as long as the node wants to."""
+    service, runtime_id = asking.service, asking.node.row.runtime_id
+    until = anyio.current_time() + asked.wait
+    while True:
+        # Taken before the look: what is put into the queue between both is heard of.
+        news = service.bell.listen(runtime_id)
+        found = await run_sync(partial(_claim, asking, asked.want))
+        left = until - anyio.current_time()
+        if found or left <= 0:
+            return wire.Jobs(jobs=[_job(each) for each in found])
+        with anyio.move_on_after(min(left, _LOOK_AGAIN)):
+            await news.wait()
+
+
+def _claim(asking: Asking, want: int) -> list[Claimed]:
+    try:
+        with asking.service.database.write() as connection:
+            return claim(connection, asking.node.id, want, LEASE, time.time())
+    except Lost:
+        raise ApiError(401, "The node is not registered any more.") from None
+
+
+def _job(found: Claimed) -> wire.Job:
+    left = None if found.deadline is None else max(0.0, found.deadline - time.time())
+    return wire.Job(id=found.id, epoch=found.epoch, work=dict(found.work), deadline=left)
+
+
+@router.post("/jobs/{job_id}/finish")
+def finish_job(job_id: str, said: wire.Finish, asking: Signed) -> None:
+    """A job that is not the node's any more is answered with 409: its work counts for nothing."""
+    try:
+        with asking.service.database.write() as connection:
+            held = Held(job_id, said.epoch)
+            finish(connection, asking.node.id, held, said.outcome, said.result, now=time.time())
+    except Lost:
+        raise ApiError(409, "The job is not this node's any more.", "LeaseLost", job_id) from None
+    asking.service.ended.ring(job_id)

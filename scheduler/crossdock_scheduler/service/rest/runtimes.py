@@ -1,0 +1,163 @@
+"""``.../integrationRuntimes``: runtimes, their keys and states, and their nodes."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import uuid4
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Response
+
+from ..context import Call, Contributor, Operator, Owner, Reader
+from ..definitions import resources
+from ..definitions.names import RUNTIME
+from ..errors import ApiError
+from ..runtimes import nodes, runtimes, status
+from ..runtimes.runtimes import Runtime
+from .bodies import Body, MaybeBody
+from .definitions import routes
+from .factories import FACTORY
+
+ONE = f"{FACTORY}/{RUNTIME.segment}/{{name}}"
+NODE = ONE + "/nodes/{node}"
+_KEYS = {"authkey1": "key1", "authkey2": "key2"}
+_DURATION = re.compile(r"P(?=.)(?:\d+D)?(?:T(?=\d)(?:\d+H)?(?:\d+M)?(?:\d+S)?)?")
+
+router = APIRouter(tags=["IntegrationRuntimes"])
+router.include_router(routes(RUNTIME))
+
+
+@contextmanager
+def _runtime(call: Call, name: str) -> Iterator[tuple[sa.Connection, Runtime]]:
+    with call.write() as (connection, factory):
+        yield connection, runtimes.of(connection, resources.find(connection, factory, RUNTIME, name))
+
+
+@router.patch(ONE)
+def patch(name: str, body: Body, call: Contributor) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    if (update := body.get("autoUpdate")) is not None:
+        if str(update).lower() not in ("on", "off"):
+            raise ApiError(400, "autoUpdate must be On or Off.", target="autoUpdate")
+        values["auto_update"] = str(update).lower() == "on"
+    if (delay := body.get("updateDelayOffset")) is not None:
+        # Clients send the duration as JSON within the string.
+        values["update_delay"] = str(delay).strip('"')
+        if not _DURATION.fullmatch(values["update_delay"]):
+            raise ApiError(
+                400, "updateDelayOffset must be a duration, such as PT3H.", target="updateDelayOffset"
+            )
+    with _runtime(call, name) as (connection, runtime):
+        if values:
+            runtimes.change(connection, runtime, **values)
+        return runtime.resource.as_json()
+
+
+@router.post(f"{ONE}/getstatus")
+def get_status(name: str, call: Reader) -> dict[str, Any]:
+    with _runtime(call, name) as (connection, runtime):
+        found = nodes.of(connection, runtime)
+    return status.as_json(runtime, found, call.service.keys.endpoint, time.time())
+
+
+@router.post(f"{ONE}/monitoringdata")
+def monitoring_data(name: str, call: Reader) -> dict[str, Any]:
+    with _runtime(call, name) as (connection, runtime):
+        running = nodes.running(connection, runtime)
+        found = [each.monitored(running.get(each.id, 0)) for each in nodes.of(connection, runtime)]
+    return {"name": runtime.resource.name, "nodes": found}
+
+
+@router.post(f"{ONE}/listauthkeys")
+def list_auth_keys(name: str, call: Owner) -> dict[str, str]:
+    with _runtime(call, name) as (_, runtime):
+        return {f"authKey{number}": _key(call, runtime, number) for number in (1, 2)}
+
+
+@router.post(f"{ONE}/regenerateauthkey")
+def regenerate_auth_key(name: str, body: MaybeBody, call: Owner) -> dict[str, str]:
+    column = _KEYS.get(str(body.get("keyName")).lower())
+    if column is None:
+        raise ApiError(400, "keyName must be authKey1 or authKey2.", target="keyName")
+    number = int(column[-1])
+    with _runtime(call, name) as (connection, runtime):
+        runtimes.change(connection, runtime, **{column: runtime.generations[number - 1] + 1})
+        again = runtimes.of(connection, runtime.resource)
+    return {f"authKey{number}": _key(call, again, number)}
+
+
+def _key(call: Call, runtime: Runtime, number: int) -> str:
+    factory = runtime.resource.factory.name
+    return call.service.keys.make(runtime.guid, factory, number, runtime.generations[number - 1])
+
+
+@router.post(f"{ONE}/getconnectioninfo")
+def get_connection_info(name: str, call: Owner) -> dict[str, Any]:
+    """Of the node that dispatches. There is no channel of Microsoft's own protocol: the token is for none."""
+    now = time.time()
+    with _runtime(call, name) as (connection, runtime):
+        found = nodes.of(connection, runtime)
+    first = status.dispatcher(found, now)
+    return {
+        "serviceToken": uuid4().hex,
+        "identityCertThumbprint": "",
+        "hostServiceUri": first.as_json(now, dispatcher=True)["hostServiceUri"] if first else "",
+        "version": status.version(found),
+        "publicKey": first.row.sealing_key if first else "",
+        "isIdentityCertExprired": False,
+    }
+
+
+@router.post(f"{ONE}/start")
+@router.post(f"{ONE}/stop")
+def only_managed(name: str, call: Operator) -> None:
+    with _runtime(call, name):
+        raise ApiError(400, "Only managed integration runtimes are started and stopped.", target=name)
+
+
+@router.get(f"{ONE}/outboundnetworkdependenciesendpoints")
+def outbound(name: str, call: Reader) -> dict[str, Any]:
+    with _runtime(call, name):
+        return {"value": []}
+
+
+@router.get(NODE)
+def get_node(name: str, node: str, call: Reader) -> dict[str, Any]:
+    with _runtime(call, name) as (connection, runtime):
+        return _node_json(connection, runtime, node)
+
+
+@router.patch(NODE)
+def patch_node(name: str, node: str, body: Body, call: Contributor) -> dict[str, Any]:
+    limit = body.get("concurrentJobsLimit")
+    if not isinstance(limit, int) or isinstance(limit, bool):
+        raise ApiError(400, "concurrentJobsLimit must be a whole number.", target="concurrentJobsLimit")
+    with _runtime(call, name) as (connection, runtime):
+        nodes.change(connection, nodes.find(connection, runtime, node), limit)
+        return _node_json(connection, runtime, node)
+
+
+def _node_json(connection: sa.Connection, runtime: Runtime, name: str) -> dict[str, Any]:
+    found, now = nodes.find(connection, runtime, name), time.time()
+    first = status.dispatcher(nodes.of(connection, runtime), now)
+    return found.as_json(now, dispatcher=first is not None and first.id == found.id)
+
+
+@router.delete(NODE)
+def delete_node(name: str, node: str, call: Contributor) -> Response:
+    with _runtime(call, name) as (connection, runtime):
+        found = nodes.look(connection, runtime, node)
+        if found is None:
+            return Response(status_code=204)
+        nodes.delete(connection, found)
+    return Response(status_code=200)
+
+
+@router.post(f"{NODE}/ipaddress")
+def ip_address(name: str, node: str, call: Reader) -> dict[str, str]:
+    with _runtime(call, name) as (connection, runtime):
+        return {"ipAddress": nodes.find(connection, runtime, node).row.address}

@@ -1,0 +1,191 @@
+"""Nodes: registered with an auth key, alive as long as they are heard of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import sqlalchemy as sa
+
+from ...wire.node import Heartbeat, Register
+from ..database.tables import jobs, nodes
+from ..definitions.factories import timestamp
+from ..errors import ApiError, not_found
+from .runtimes import Runtime
+
+# Seconds between heartbeats, and after how many a node that is silent is offline.
+HEARTBEAT = 5.0
+SILENCE = 3 * HEARTBEAT
+LEASE = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node as it is stored; ``said`` is its last heartbeat."""
+
+    row: Any
+    said: Mapping[str, Any]
+
+    @property
+    def id(self) -> str:
+        return str(self.row.id)
+
+    @property
+    def name(self) -> str:
+        return str(self.row.name)
+
+    def is_alive(self, now: float) -> bool:
+        return (
+            self.row.seen_at is not None and now - self.row.seen_at <= SILENCE and self.row.stopped_at is None
+        )
+
+    def status(self, now: float) -> str:
+        """As SelfHostedIntegrationRuntimeNodeStatus."""
+        if self.row.seen_at is None:
+            return "Initializing"
+        if not self.is_alive(now):
+            return "Offline"
+        state = self.said.get("state", "online")
+        if state != "online":
+            return {"initializing": "Initializing", "upgrading": "Upgrading"}.get(state, "Offline")
+        capabilities = self.said["capabilities"]
+        return "Online" if capabilities["credentials"] and capabilities["enabled"] else "Limited"
+
+    def as_json(self, now: float, *, dispatcher: bool) -> dict[str, Any]:
+        """Under the names of Data Factory's REST API."""
+        row, said = self.row, self.said.get("capabilities", {})
+        return {
+            "nodeName": row.name,
+            "machineName": row.machine,
+            "hostServiceUri": f"https://{row.address}:8060/" if row.address else "",
+            "status": self.status(now),
+            "capabilities": {
+                "serviceBusConnected": str(bool(said.get("relay"))),
+                "httpsPortEnabled": str(bool(said.get("remote_access"))),
+                "credentialInSync": str(bool(said.get("credentials"))),
+                "connectedToResourceManager": str(self.is_alive(now)),
+                "nodeEnabled": str(bool(said.get("enabled"))),
+            },
+            "versionStatus": "UpToDate",
+            "version": row.version,
+            "registerTime": timestamp(row.registered),
+            "lastConnectTime": _moment(row.seen_at),
+            "lastStartTime": _moment(row.started_at),
+            "lastStopTime": _moment(row.stopped_at),
+            "lastUpdateResult": "None",
+            "isActiveDispatcher": dispatcher,
+            "concurrentJobsLimit": row.concurrent_jobs,
+            "maxConcurrentJobs": row.most_jobs,
+        }
+
+    def monitored(self, running: int) -> dict[str, Any]:
+        """Its part of the runtime's monitoring data."""
+        load = self.said.get("load", {})
+        return {
+            "nodeName": self.row.name,
+            "availableMemoryInMB": load.get("memory", 0),
+            "cpuUtilization": load.get("cpu", 0),
+            "concurrentJobsLimit": self.row.concurrent_jobs,
+            "concurrentJobsRunning": running,
+            "maxConcurrentJobs": self.row.most_jobs,
+            "sentBytes": load.get("sent", 0.0),
+            "receivedBytes": load.get("received", 0.0),
+        }
+
+
+def _moment(seconds: float | None) -> str | None:
+    return None if seconds is None else timestamp(datetime.fromtimestamp(seconds, UTC))
+
+
+def register(
+    connection: sa.Connection, runtime: Runtime, asked: Register, address: str, *, now: float
+) -> str:
+    """The id of the node. The same machine, known by its key, is the same node.
+
+    Raises ApiError where a live node has the name, or the runtime has as many nodes as it may.
+    """
+    found = look(connection, runtime, asked.name)
+    values: dict[str, Any] = {
+        "name": asked.name, "machine": asked.machine, "version": asked.version, "address": address,
+        "sealing_key": asked.sealing_key, "most_jobs": asked.most_jobs,
+        "concurrent_jobs": min(asked.concurrent_jobs, asked.most_jobs), "started_at": now, "stopped_at": None,
+    }  # fmt: skip
+    if found is not None and found.row.signing_key == asked.signing_key:
+        # What an operator has set stays.
+        values["concurrent_jobs"] = min(found.row.concurrent_jobs, asked.most_jobs)
+        connection.execute(sa.update(nodes).where(nodes.c.id == found.id).values(values))
+        return found.id
+    if found is not None and found.is_alive(now):
+        raise ApiError(
+            409, f"Another machine is registered as {found.name!r} and is alive; choose another name.",
+            "NodeNameInUse", asked.name,
+        )  # fmt: skip
+    if found is not None:
+        # Whoever comes back with the old key is nobody any more.
+        connection.execute(sa.delete(nodes).where(nodes.c.id == found.id))
+    elif runtime.node_limit is not None and len(of(connection, runtime)) >= runtime.node_limit:
+        raise ApiError(409, f"The runtime has its {runtime.node_limit} nodes already.", "NodeLimitReached")
+    made = str(uuid4())
+    values |= {"id": made, "runtime_id": runtime.id, "name_key": asked.name.lower(), "said": {}}
+    values |= {"signing_key": asked.signing_key, "registered": datetime.now(UTC)}
+    connection.execute(sa.insert(nodes).values(values))
+    return made
+
+
+def look(connection: sa.Connection, runtime: Runtime, name: str) -> Node | None:
+    query = sa.select(nodes).where(nodes.c.runtime_id == runtime.id, nodes.c.name_key == name.lower())
+    row = connection.execute(query).first()
+    return None if row is None else Node(row, row.said)
+
+
+def find(connection: sa.Connection, runtime: Runtime, name: str) -> Node:
+    """Raises ApiError where there is none."""
+    found = look(connection, runtime, name)
+    if found is None:
+        raise not_found("node", name)
+    return found
+
+
+def by_id(connection: sa.Connection, node_id: str) -> Node | None:
+    row = connection.execute(sa.select(nodes).where(nodes.c.id == node_id)).first()
+    return None if row is None else Node(row, row.said)
+
+
+def of(connection: sa.Connection, runtime: Runtime) -> Sequence[Node]:
+    """In the order in which they came."""
+    query = sa.select(nodes).where(nodes.c.runtime_id == runtime.id).order_by(nodes.c.registered, nodes.c.id)
+    return [Node(row, row.said) for row in connection.execute(query)]
+
+
+def running(connection: sa.Connection, runtime: Runtime) -> Mapping[str, int]:
+    """How many jobs each node has, by its id."""
+    query = (
+        sa.select(jobs.c.node_id, sa.func.count())
+        .join(nodes, nodes.c.id == jobs.c.node_id)
+        .where(nodes.c.runtime_id == runtime.id, jobs.c.state == "claimed")
+        .group_by(jobs.c.node_id)
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def heard(connection: sa.Connection, node: Node, beat: Heartbeat, now: float) -> None:
+    said = beat.model_dump(include={"state", "load", "capabilities"})
+    stopping = beat.state == "stopping"
+    values = {"said": said, "seen_at": now, "version": beat.version, "stopped_at": now if stopping else None}
+    connection.execute(sa.update(nodes).where(nodes.c.id == node.id).values(values))
+
+
+def change(connection: sa.Connection, node: Node, concurrent_jobs: int) -> None:
+    """Raises ApiError beyond what the node can take."""
+    if not 1 <= concurrent_jobs <= node.row.most_jobs:
+        raise ApiError(
+            400, f"concurrentJobsLimit must be from 1 to {node.row.most_jobs}.", target="concurrentJobsLimit"
+        )
+    connection.execute(sa.update(nodes).where(nodes.c.id == node.id).values(concurrent_jobs=concurrent_jobs))
+
+
+def delete(connection: sa.Connection, node: Node) -> None:
+    connection.execute(sa.delete(nodes).where(nodes.c.id == node.id))

@@ -1,0 +1,70 @@
+"""The state of a runtime, made of those of its nodes (reference: monitor-integration-runtime)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import crossdock
+
+from ..definitions.factories import timestamp
+from .nodes import Node
+from .runtimes import Runtime
+
+
+def state(found: Sequence[Node], now: float) -> str:
+    """Online: all nodes are. Offline: none is. Limited: not all are well."""
+    if not found:
+        return "NeedRegistration"
+    statuses = [each.status(now) for each in found]
+    if all(each == "Online" for each in statuses):
+        return "Online"
+    return "Limited" if any(each in ("Online", "Limited") for each in statuses) else "Offline"
+
+
+def version(found: Sequence[Node]) -> str | None:
+    """The one that most nodes have."""
+    counted = Counter(each.row.version for each in found)
+    return counted.most_common(1)[0][0] if counted else None
+
+
+def dispatcher(found: Sequence[Node], now: float) -> Node | None:
+    """The first that is alive."""
+    return next((each for each in found if each.is_alive(now)), None)
+
+
+def as_json(runtime: Runtime, found: Sequence[Node], endpoint: str, now: float) -> dict[str, Any]:
+    """IntegrationRuntimeStatusResponse."""
+    first, most = dispatcher(found, now), version(found)
+    listed = [each.as_json(now, dispatcher=each is first) for each in found]
+    given = runtime.resource.properties.get("typeProperties") or {}
+    names = listed[0]["capabilities"] if listed else {}
+    together = {name: str(all(each["capabilities"][name] == "True" for each in listed)) for name in names}
+    return {
+        "name": runtime.resource.name,
+        "properties": {
+            "type": "SelfHosted",
+            "dataFactoryName": runtime.resource.factory.name,
+            "state": state(found, now),
+            "typeProperties": {
+                "createTime": timestamp(runtime.resource.created),
+                "taskQueueId": runtime.guid,
+                "internalChannelEncryption": "SslEncrypted",
+                "version": most,
+                "nodes": listed,
+                "updateDelayOffset": runtime.update_delay,
+                "localTimeZoneOffset": "PT0H",
+                "capabilities": together,
+                "serviceUrls": [endpoint],
+                "autoUpdate": "On" if runtime.auto_update else "Off",
+                "versionStatus": "UpToDate" if most in (None, crossdock.__version__) else "UpdateAvailable",
+                "links": [],
+                "latestVersion": crossdock.__version__,
+                "pushedVersion": crossdock.__version__,
+                "selfContainedInteractiveAuthoringEnabled": bool(
+                    given.get("selfContainedInteractiveAuthoringEnabled")
+                ),
+            },
+        },
+    }

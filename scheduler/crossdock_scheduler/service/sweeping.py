@@ -1,0 +1,31 @@
+"""The loop that gives back jobs whose holders are silent, and ends those whose time is over."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import anyio
+from anyio.to_thread import run_sync
+from sqlalchemy.exc import SQLAlchemyError
+
+from .context import Service
+from .queue import sweep
+
+_EVERY = 1.0
+_LOG = logging.getLogger(__name__)
+
+
+async def sweeping(service: Service) -> None:
+    while True:
+        try:
+            await run_sync(_once, service)
+        except SQLAlchemyError as error:
+            # It comes back by itself, or the operator brings it back.
+            _LOG.warning("the database cannot be reached: %s", type(error).__name__)
+        await anyio.sleep(_EVERY)
+
+
+def _once(service: Service) -> None:
+    with service.database.write() as connection:
+        sweep(connection, time.time())

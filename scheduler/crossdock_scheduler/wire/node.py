@@ -1,0 +1,121 @@
+"""What a node and the service say to each other, as JSON over HTTPS below ``/crossdock/v1/nodes``.
+
+A node signs in with a JSON Web Token that it signs itself (RFC 7519, ES256): ``kid`` is its id, ``aud`` is
+AUDIENCE, and it holds for at most TOKEN_SECONDS. Only registering takes an auth key instead.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+PROTOCOL = 1
+AUDIENCE = "crossdock-service"
+ALGORITHM = "ES256"
+TOKEN_SECONDS = 600
+
+NodeName = Annotated[str, Field(pattern=r"^[a-z0-9A-Z][a-z0-9A-Z_-]{0,149}$")]
+
+
+class Message(BaseModel):
+    """Keys that are not known are left out: a newer side may say more."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class Register(Message):
+    """``auth_key`` is one of the runtime's two. The public keys are PEM: P-256, to verify what the node
+    signs, and to seal secrets to it."""
+
+    protocol: int = PROTOCOL
+    auth_key: str = Field(max_length=1000, repr=False)
+    name: NodeName
+    machine: str = Field(max_length=260)
+    version: str = Field(max_length=64)
+    signing_key: str = Field(max_length=1000)
+    sealing_key: str = Field(max_length=1000)
+    concurrent_jobs: int = Field(ge=1, le=1000)
+    most_jobs: int = Field(ge=1, le=1000)
+
+
+class Registered(Message):
+    """Who the node is from now on. Times are seconds."""
+
+    node_id: str
+    factory: str
+    runtime: str
+    heartbeat: float
+    lease: float
+
+
+class Load(Message):
+    """What a node's machine does. Percent, MB, and MB a second."""
+
+    cpu: int = Field(default=0, ge=0, le=100)
+    memory: int = Field(default=0, ge=0)
+    sent: float = 0.0
+    received: float = 0.0
+
+
+class Capabilities(Message):
+    """What of the node works: the relay, the port for other nodes, its credentials being in step."""
+
+    relay: bool = False
+    remote_access: bool = False
+    credentials: bool = True
+    enabled: bool = True
+
+
+class Holding(Message):
+    """A job that the node has, and what its output would be by now."""
+
+    id: str
+    epoch: int
+    progress: dict[str, Any] | None = None
+
+
+class Heartbeat(Message):
+    """``state``: what the node is about to do with itself."""
+
+    state: Literal["online", "initializing", "upgrading", "stopping"] = "online"
+    version: str = Field(max_length=64)
+    load: Load = Load()
+    capabilities: Capabilities = Capabilities()
+    holding: list[Holding] = Field(default=[], max_length=1000)
+
+
+class Beaten(Message):
+    """The answer to a heartbeat: jobs that are not the node's any more, and jobs to cancel."""
+
+    lost: list[str]
+    cancel: list[str]
+    concurrent_jobs: int
+
+
+class Claim(Message):
+    """Wait up to ``wait`` seconds for at most ``want`` jobs."""
+
+    want: int = Field(ge=1, le=100)
+    wait: float = Field(default=0.0, ge=0, le=60)
+
+
+class Job(Message):
+    """A job that the node now has. ``deadline`` is in seconds from now."""
+
+    id: str
+    epoch: int
+    work: dict[str, Any]
+    deadline: float | None = None
+
+
+class Jobs(Message):
+    jobs: list[Job]
+
+
+class Finish(Message):
+    """How a job ended. ``result`` has the ``output``, or the ``error``."""
+
+    epoch: int
+    outcome: Literal["succeeded", "failed", "cancelled"]
+    result: dict[str, Any] = {}

@@ -1,0 +1,176 @@
+"""Integration runtimes with the official client, and the protocol of their nodes."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+from servers.node_client import NodeClient
+from servers.service import ServiceProcess
+
+GROUP = "group"
+RUNTIME = {"properties": {"type": "SelfHosted", "description": "here"}}
+
+
+@pytest.fixture
+def sdk(control_plane: ServiceProcess) -> Iterator[Any]:
+    with control_plane.sdk() as client:
+        yield client
+
+
+@pytest.fixture
+def factory(sdk: Any) -> str:
+    name = f"factory-{uuid.uuid4().hex[:12]}"
+    sdk.factories.create_or_update(GROUP, name, {})
+    sdk.integration_runtimes.create_or_update(GROUP, name, "runtime", RUNTIME)
+    return name
+
+
+@pytest.fixture
+def node(control_plane: ServiceProcess) -> Iterator[NodeClient]:
+    with httpx.Client(base_url=control_plane.url, verify=control_plane.tls(), timeout=30) as http:
+        yield NodeClient(http)
+
+
+def key_of(sdk: Any, factory: str, number: int = 1) -> str:
+    keys = sdk.integration_runtimes.list_auth_keys(GROUP, factory, "runtime")
+    found: str = keys.auth_key1 if number == 1 else keys.auth_key2
+    return found
+
+
+def status(sdk: Any, factory: str) -> Any:
+    return sdk.integration_runtimes.get_status(GROUP, factory, "runtime")
+
+
+def test_life_of_a_runtime(sdk: Any, factory: str) -> None:
+    found = sdk.integration_runtimes.get(GROUP, factory, "RunTime")
+    assert (found.name, found.properties.description) == ("runtime", "here")
+    changed = sdk.integration_runtimes.update(
+        GROUP, factory, "runtime", {"autoUpdate": "On", "updateDelayOffset": '"PT19H"'}
+    )
+    assert changed.etag == found.etag
+    told = status(sdk, factory).properties
+    assert (told.state, told.type_properties.auto_update) == ("NeedRegistration", "On")
+    assert told.type_properties.update_delay_offset == "PT19H"
+    with pytest.raises(HttpResponseError, match="duration"):
+        sdk.integration_runtimes.update(GROUP, factory, "runtime", {"updateDelayOffset": "soon"})
+    sdk.integration_runtimes.delete(GROUP, factory, "runtime")
+    with pytest.raises(ResourceNotFoundError):
+        status(sdk, factory)
+
+
+def test_auth_keys(sdk: Any, factory: str, control_plane: ServiceProcess) -> None:
+    first, second = key_of(sdk, factory), key_of(sdk, factory, 2)
+    kind, guid, named, endpoint, last = first.split("@")
+    assert (kind, named) == ("IR", factory)
+    assert endpoint == "ServiceEndpoint=" + control_plane.url.removeprefix("https://")
+    assert (uuid.UUID(guid), len(last)) == (uuid.UUID(second.split("@")[1]), 44)
+    made = sdk.integration_runtimes.regenerate_auth_key(GROUP, factory, "runtime", {"keyName": "authKey2"})
+    assert (made.auth_key1, made.auth_key2 != second) == (None, True)
+    assert key_of(sdk, factory) == first
+
+
+def test_registering(sdk: Any, factory: str, node: NodeClient) -> None:
+    key = key_of(sdk, factory, 2)
+    answer = node.register(key)
+    assert (answer.json()["factory"], answer.json()["runtime"]) == (factory, "runtime")
+    assert status(sdk, factory).properties.type_properties.nodes[0].status == "Initializing"
+    capabilities = {"relay": True, "remote_access": False}
+    assert node.beat(capabilities=capabilities, load={"cpu": 12, "memory": 1000}).status_code == 200
+    told = status(sdk, factory).properties
+    assert (told.state, told.type_properties.version) == ("Online", "0.1.0")
+    (only,) = told.type_properties.nodes
+    assert (only.node_name, only.is_active_dispatcher, only.concurrent_jobs_limit) == ("node", True, 4)
+    assert (only.capabilities["serviceBusConnected"], only.capabilities["httpsPortEnabled"]) == (
+        "True",
+        "False",
+    )
+    (load,) = sdk.integration_runtimes.get_monitoring_data(GROUP, factory, "runtime").nodes
+    assert (load.cpu_utilization, load.available_memory_in_mb, load.concurrent_jobs_running) == (12, 1000, 0)
+    assert sdk.integration_runtime_nodes.get_ip_address(GROUP, factory, "runtime", "NODE").ip_address
+    node.beat(state="stopping")
+    assert status(sdk, factory).properties.state == "Offline"
+
+
+def test_keys_made_anew_let_nobody_in(sdk: Any, factory: str, node: NodeClient) -> None:
+    old = key_of(sdk, factory)
+    sdk.integration_runtimes.regenerate_auth_key(GROUP, factory, "runtime", {"keyName": "authKey1"})
+    foreign = f"IR@{uuid.uuid4()}@{factory}@ServiceEndpoint=x@{'A' * 43}="
+    for key in (old, foreign, "no key", old[:-5] + "AAAA="):
+        answer = node.register(key)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (401, "InvalidAuthKey")
+    assert not status(sdk, factory).properties.type_properties.nodes
+    assert node.register(key_of(sdk, factory)).status_code == 200
+
+
+def test_same_machine_is_the_same_node(sdk: Any, factory: str, node: NodeClient) -> None:
+    key = key_of(sdk, factory)
+    node.register(key)
+    first = node.node_id
+    sdk.integration_runtime_nodes.update(GROUP, factory, "runtime", "node", {"concurrentJobsLimit": 2})
+    node.beat()
+    node.register(key)
+    assert node.node_id == first
+    found = sdk.integration_runtime_nodes.get(GROUP, factory, "runtime", "node")
+    assert found.concurrent_jobs_limit == 2
+    other = NodeClient(node.http)
+    answer = other.register(key)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "NodeNameInUse")
+    node.beat(state="stopping")
+    assert other.register(key).status_code == 200
+    assert other.node_id != first
+    assert node.beat().status_code == 401
+
+
+def test_limits_of_nodes(sdk: Any, factory: str, node: NodeClient) -> None:
+    node.register(key_of(sdk, factory))
+    for limit in (0, 9, True, "4"):
+        body = {"concurrentJobsLimit": limit}
+        with pytest.raises(HttpResponseError, match="concurrentJobsLimit"):
+            sdk.integration_runtime_nodes.update(GROUP, factory, "runtime", "node", body)
+    sdk.integration_runtime_nodes.delete(GROUP, factory, "runtime", "node")
+    sdk.integration_runtime_nodes.delete(GROUP, factory, "runtime", "node")
+    with pytest.raises(ResourceNotFoundError):
+        sdk.integration_runtime_nodes.get(GROUP, factory, "runtime", "node")
+    assert node.beat().status_code == 401
+
+
+def test_tokens_that_are_not_the_nodes(sdk: Any, factory: str, node: NodeClient) -> None:
+    node.register(key_of(sdk, factory))
+    stranger = NodeClient(node.http, node_id=node.node_id)
+    now = time.time()
+    for token, said in (
+        (stranger.token(), "signature"),
+        (node.token(exp=now - 1000), "clock"),
+        (node.token(iat=now + 1000), "clock"),
+        (node.token(aud="another"), "signature"),
+        (node.token(exp=now + 9000), "600 seconds"),
+        ("nonsense", "no token"),
+        (sdk._config.credential.token, "no token"),
+    ):
+        answer = node.post("heartbeat", token, version="1")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (401, "AuthenticationFailed")
+        assert said in answer.json()["error"]["message"]
+
+
+def test_nodes_tokens_are_for_nodes(
+    sdk: Any, factory: str, node: NodeClient, control_plane: ServiceProcess
+) -> None:
+    node.register(key_of(sdk, factory))
+    with control_plane.sdk(node.token()) as other, pytest.raises(HttpResponseError) as caught:
+        other.factories.get(GROUP, factory)
+    assert caught.value.status_code == 401
+
+
+def test_waiting_for_a_job_that_does_not_come(sdk: Any, factory: str, node: NodeClient) -> None:
+    node.register(key_of(sdk, factory))
+    begun = time.monotonic()
+    assert node.claim(wait=1.5) == []
+    assert time.monotonic() - begun >= 1.5
+    answer = node.post(f"jobs/{uuid.uuid4()}/finish", epoch=1, outcome="succeeded")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "LeaseLost")
