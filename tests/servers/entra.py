@@ -46,6 +46,7 @@ class Issuer:
     secret: str = SECRET
     certificate: x509.Certificate | None = None
     asked: list[dict[str, str]] = field(default_factory=list)
+    issued: set[str] = field(default_factory=set)
 
     @property
     def principal(self) -> dict[str, str]:
@@ -135,6 +136,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._say(401, {"error": "invalid_client", "error_description": "AADSTS7000215: wrong secret"})
         else:
             token, end = self.issuer.token()
+            self.issuer.issued.add(token)
             times: dict[str, Any] = {"expires_in": self.issuer.seconds, "expires_on": str(end)}
             self._say(200, {"access_token": token, "token_type": "Bearer"} | times | more)
 

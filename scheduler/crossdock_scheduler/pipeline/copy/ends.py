@@ -25,6 +25,7 @@ from ..checks.parameters import parameters_of
 from ..definitions import Definition, Factory, Finding, of_remark
 from ..expressions import ExpressionError, Scope
 from ..policy import Policy
+from ..secrets import resolved
 from .legacy import folder_within, format_type, located, store_settings
 from .store_settings import read_settings, write_settings
 from .values import Values
@@ -123,22 +124,35 @@ class Ends:
     def stage(self, settings: AdfProperties) -> End | None:
         """The folder that a staged copy goes by."""
         link = settings.inner("linkedServiceName")
-        service = self.factory.find("linkedService", link.text("referenceName"))
+        found = self.linked_service(link)
         link.ignore_all()
-        if service is None or (spec := self.connector(service)) is None:
+        if found is None or (spec := self.connector(found[0])) is None:
             return None
-        scope = self._scope(service, "linked_service", self.values, link.get("parameters"))
-        properties = self._properties(service, scope)
+        service, properties = found
         path = settings.text("path")
         if not path:
             settings.refuse("path", "a stage needs a path: a container or file system, and a folder")
-        if properties is None or not path or spec.from_adf is None:
+        if not path or spec.from_adf is None:
             return None
         location = AdfProperties({"location": {"folderPath": path}})
         made = spec.from_adf(AdfEnd("stage", properties, location, AdfProperties({})))
         self._allow(made, service)
         self._remarks(properties, service)
         return End(made.address, None, made.options, made.secrets)
+
+    def linked_service(
+        self, reference: AdfProperties, *, with_secrets: bool = True
+    ) -> tuple[Definition, AdfProperties] | None:
+        """The linked service that a reference names, and its evaluated typeProperties.
+
+        Without secrets, those in a Key Vault are left as they are: one vault does not open another.
+        """
+        service = self.factory.find("linkedService", reference.text("referenceName"))
+        if service is None:
+            return None
+        scope = self._scope(service, "linked_service", self.values, reference.get("parameters"))
+        properties = self._properties(service, scope, with_secrets=with_secrets)
+        return (service, properties) if properties is not None else None
 
     def names_no_columns(self, reference: Mapping[str, Any]) -> bool:
         """Whether a dataset is of bytes, or of files whose format it does not name."""
@@ -183,10 +197,14 @@ class Ends:
         scope: Any = {field_: values}
         return Values(replace(Scope(global_parameters=around.scope.global_parameters), **scope), around.ahead)
 
-    def _properties(self, definition: Definition, values: Values) -> AdfProperties | None:
+    def _properties(
+        self, definition: Definition, values: Values, *, with_secrets: bool = True
+    ) -> AdfProperties | None:
         read = definition.read()
         try:
-            evaluated = values.of(dict(read.inner("typeProperties")))
+            evaluated = resolved(
+                values.of(dict(read.inner("typeProperties"))), self, with_secrets=with_secrets
+            )
         except ExpressionError as error:
             self._say(definition, told(error), "error")
             return None
