@@ -1,8 +1,9 @@
-"""Queries that are given as options: what can be read from, and nothing that changes anything."""
+"""Queries and scripts as users write them: what can be read from, and where values go into them."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from crossdock import ConfigError
 
@@ -13,6 +14,12 @@ _QUOTED = (
 )
 _PLAIN = re.compile(_QUOTED, re.DOTALL)
 _BRACKETS = re.compile(_QUOTED + r"|\[(?:[^\]]|\]\])*\]", re.DOTALL)
+_NAMED = re.compile(_QUOTED + r"|(?<![\w@:])[@:](?P<parameter>\w+)", re.DOTALL)
+_PARTS = re.compile(
+    r"""'(?:[^']|'')*' | "(?:[^"]|"")*" | --[^\n]* | /\*.*?\*/
+    | (?P<tag>\$[A-Za-z_]*\$).*?(?P=tag) | ; | .""",
+    re.DOTALL | re.VERBOSE,
+)
 _FIRST = re.compile(r"[\s(]*(\w+)")
 _SEMICOLON = re.compile(r";(?=\s*[^\s;])")
 # T-SQL needs no semicolon between statements; none of these words can be a name without brackets.
@@ -41,3 +48,32 @@ def one_select(query: str, *words: str, t_sql: bool = False) -> str:
             f"query: only a SELECT can be read from, without {found[0].upper()}; as a name: [{found[0]}]"
         )
     return query
+
+
+def with_parameters(script: str, put: Callable[[str], str | None]) -> str:
+    """The script with what ``put`` gives for each ``@name`` and ``:name`` outside of texts and comments.
+
+    None: that is no parameter.
+    """
+
+    def of(found: re.Match[str]) -> str:
+        made = put(found["parameter"]) if found["parameter"] else None
+        return found[0] if made is None else made
+
+    return _NAMED.sub(of, script)
+
+
+def statements(script: str) -> list[str]:
+    """The statements of a script, without their semicolons; texts, names, comments, $$ bodies stay whole."""
+    found, current = [], ""
+    for part in (match[0] for match in _PARTS.finditer(script)):
+        if part == ";":
+            found.append(current)
+            current = ""
+        else:
+            current += part
+    return [each.strip() for each in [*found, current] if _says_something(each)]
+
+
+def _says_something(text: str) -> bool:
+    return bool(re.sub(r"--[^\n]*|/\*.*?\*/|\s", "", text, flags=re.DOTALL))

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .interactive import schema as schema
     from .interactive import test_connection as test_connection
     from .json_values import json_rows as json_rows
+    from .json_values import json_value as json_value
     from .packing.format import packed_format as packed_format
     from .plugins import hookimpl as hookimpl
     from .plugins import registry as registry
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from .report import CopyResult as CopyResult
     from .report import RunInfo as RunInfo
     from .report import Snapshot as Snapshot
+    from .scripting import call_procedure as call_procedure
+    from .scripting import run_script as run_script
     from .spi import *
     from .stages import stage_in as stage_in
     from .stages import stage_out as stage_out
@@ -56,6 +59,7 @@ _ENGINE = {
     "stage_out": "stages",
     "stage_remove": "stages",
     "browse": "interactive",
+    "call_procedure": "scripting",
     "check": "checking",
     "children": "inspecting",
     "delete": "removing",
@@ -65,10 +69,12 @@ _ENGINE = {
     "hookimpl": "plugins",
     "registry": "plugins",
     "read": "reading",
+    "run_script": "scripting",
     "stat": "inspecting",
     "Item": "inspecting",
     "json_rows": "json_values",
     "packed_format": "packing.format",
+    "json_value": "json_values",
     "CopyResult": "report",
     "RunInfo": "report",
     "Snapshot": "report",
@@ -131,6 +137,8 @@ _SPI = (
     "ObjectInfo",
     "ObjectReader",
     "ObjectStore",
+    "Parameter",
+    "ParameterType",
     "Part",
     "Piece",
     "PlanHint",
@@ -139,6 +147,8 @@ _SPI = (
     "ReadBack",
     "Receipt",
     "RowSkips",
+    "ScriptResult",
+    "Scriptable",
     "Secrets",
     "Sink",
     "SkippingSink",
@@ -156,6 +166,7 @@ _SPI = (
     "adf_connection_string",
     "adf_leftovers",
     "fitted",
+    "gathered",
 )
 _HOME = _ENGINE | dict.fromkeys(_ERRORS, "errors") | dict.fromkeys(_SPI, "spi")
 

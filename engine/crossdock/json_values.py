@@ -55,12 +55,13 @@ def json_rows(batch: pa.RecordBatch | pa.Table) -> Iterator[dict[str, Any]]:
     Moments and dates are ISO texts that end in ``Z``, without zeros at the end of a fraction; bytes are
     base64. Decimals are numbers, or texts where a double would lose digits. The rest is as with ``plain``.
     """
-    columns = [[_json(value) for value in column] for column in batch.columns]
+    columns = [[json_value(value) for value in column] for column in batch.columns]
     for row in zip(*columns, strict=True):
         yield dict(zip(batch.schema.names, row, strict=True))
 
 
-def _json(value: pa.Scalar) -> Any:
+def json_value(value: pa.Scalar) -> Any:
+    """One value as ``json_rows`` has it."""
     import pyarrow as pa
     import pyarrow.types as t
 
@@ -68,9 +69,9 @@ def _json(value: pa.Scalar) -> Any:
     if not value.is_valid:
         return None
     if t.is_dictionary(kind) or isinstance(value, pa.ExtensionScalar):
-        return _json(value.value)
+        return json_value(value.value)
     if t.is_nested(kind):
-        return _nested(value, _json)
+        return _nested(value, json_value)
     told: dict[Callable[[pa.DataType], bool], Callable[[], Any]] = {
         t.is_timestamp: lambda: _moment(value.cast(pa.timestamp(kind.unit)).cast(pa.string()).as_py()),
         t.is_date: lambda: _moment(value.cast(pa.date32()).cast(pa.string()).as_py()),

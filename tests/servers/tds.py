@@ -23,7 +23,7 @@ import trustme
 from . import tds_wire as wire_
 from .tds_database import Database
 from .tds_engine import Session
-from .tds_tsql import SqlError, Token, statements
+from .tds_tsql import SqlError, Token, token_of
 from .tds_types import Reader, TdsError
 from .tds_wire import Login, Wire
 
@@ -196,6 +196,8 @@ class _Client:
                 if pending is not None:
                     out += pending
                 count = result.count
+                if result.message is not None:
+                    out += wire_.info(result.message)
                 if result.columns:
                     out += wire_.column_metadata(result.columns)
                     kinds = [kind for _, kind in result.columns]
@@ -206,8 +208,9 @@ class _Client:
                         if len(out) > self._wire.packet_size:
                             out = self._wire.part(out)
                             self._look()
-                pending = wire_.done(wire_.DONE_MORE, count)
-                status = wire_.done(0, count)
+                command = wire_.COMMANDS.get(result.verb, wire_.SELECT)
+                pending = wire_.done(wire_.DONE_MORE, count, command)
+                status = wire_.done(0, count, command)
             out += status if pending is not None else wire_.done()
         except _AttentionError:
             # What is left of a token that began in the packet before comes first.
@@ -251,7 +254,7 @@ class _Client:
             reader.take(1)
             values.append((parameter, reader.value(*reader.kind())))
         if number == 10 or name.endswith("sp_executesql"):
-            variables = {key.lower(): _token(value) for key, value in values[2:]}
+            variables = {key.lower(): token_of(value) for key, value in values[2:]}
             self._batch(str(values[0][1]), variables)
             return
         refusal = wire_.error(2812, f"Could not find stored procedure '{name or number}'.")
@@ -267,16 +270,6 @@ class _Client:
             return
         token = wire_.began(1) if request == 5 else wire_.ended(1, committed=request == 7)
         self._wire.answer(token + wire_.done())
-
-
-def _token(value: object) -> Token:
-    if value is None:
-        return Token("word", "NULL")
-    if isinstance(value, int | float):
-        return Token("number", repr(value))
-    if isinstance(value, bytes):
-        return Token("hex", "0x" + value.hex())
-    return next(statements("'" + str(value).replace("'", "''") + "'"))[0]
 
 
 if __name__ == "__main__":

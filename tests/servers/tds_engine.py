@@ -21,6 +21,7 @@ from .tds_tsql import (
     split,
     statements,
     table_name,
+    token_of,
 )
 from .tds_types import COLLATION, COLLATION_NAME, Kind, TdsError, Value
 
@@ -29,11 +30,13 @@ _SCALARS = ("OBJECT_ID", "SCHEMA_ID", "DB_NAME", "SUSER_SNAME", "XACT_STATE", "H
 
 @dataclass
 class Result:
-    """An answer: columns and rows, or only how many rows were touched."""
+    """An answer: columns and rows, or only how many rows were touched, or a message."""
 
     columns: list[tuple[str, Kind]] = field(default_factory=list)
     rows: Iterator[Sequence[Value]] = field(default_factory=lambda: iter(()))
     count: int | None = None
+    message: str | None = None
+    verb: str = ""
 
 
 class Session:
@@ -59,8 +62,8 @@ class Session:
             "IF": self._if, "SET": self._set, "BEGIN": self._begin, "COMMIT": self._commit,
             "ROLLBACK": self._rollback, "CREATE": self._create, "DROP": self._drop,
             "TRUNCATE": self._truncate, "INSERT": self._insert, "UPDATE": self._change,
-            "DELETE": self._delete, "SELECT": self._select, "WITH": self._select, "EXEC": self._execute,
-            "EXECUTE": self._execute, "DECLARE": self._declare, "WAITFOR": self._wait, "KILL": self._end,
+            "DELETE": self._delete, "SELECT": self._select, "WITH": self._select,
+            "DECLARE": self._declare, "WAITFOR": self._wait, "KILL": self._end, "PRINT": self._print,
             "USE": lambda *_: Result(), "DISABLE": self._trigger, "ENABLE": self._trigger,
         }  # fmt: skip
 
@@ -97,7 +100,12 @@ class Session:
             yield from self._bulk_target(sql)
             return
         for tokens in statements(sql):
-            yield self._statement(tokens, variables)
+            if tokens[0].word in ("EXEC", "EXECUTE"):
+                yield from self._execute(tokens, variables)
+            else:
+                result = self._statement(tokens, variables)
+                result.verb = tokens[0].word
+                yield result
             self.error = 0
 
     def _disturb(self, sql: str) -> None:
@@ -195,7 +203,10 @@ class Session:
 
     # the session
 
-    def _set(self, tokens: list[Token], _: dict[str, Token]) -> Result:
+    def _set(self, tokens: list[Token], variables: dict[str, Token]) -> Result:
+        if tokens[1].text.startswith("@"):
+            variables[tokens[1].text.lower()] = self._value(tokens[3:], variables)
+            return Result()
         words = [token.word for token in tokens]
         if words[1] == "FMTONLY":
             self.only_metadata = words[2] == "ON"
@@ -255,7 +266,19 @@ class Session:
         self.catalogue.switch_trigger(tokens)
         return Result()
 
-    def _declare(self, tokens: list[Token], _: dict[str, Token]) -> Result:
+    def _value(self, tokens: list[Token], variables: dict[str, Token]) -> Token:
+        """What an expression gives, as a literal."""
+        (found,) = self.connection.execute(f"SELECT {self.scalars(tokens, variables)}").fetchone()
+        return token_of(found)
+
+    def _print(self, tokens: list[Token], variables: dict[str, Token]) -> Result:
+        token = self._value(tokens[1:], variables)
+        return Result(message=token.value if token.kind == "text" else token.text)
+
+    def _declare(self, tokens: list[Token], variables: dict[str, Token]) -> Result:
+        if equals := next((i for i, token in enumerate(tokens) if token.text == "="), 0):
+            variables[tokens[1].text.lower()] = self._value(tokens[equals + 1 :], variables)
+            return Result()
         at = 3 if tokens[2].word == "AS" else 2
         self.catalogue.declare(tokens[1].text, chain(tokens, at)[0])
         return Result()
@@ -324,15 +347,20 @@ class Session:
     def _select(self, tokens: list[Token], variables: dict[str, Token]) -> Result:
         return self._reading.select(tokens, variables)
 
-    def _execute(self, tokens: list[Token], variables: dict[str, Token]) -> Result:
+    def _execute(self, tokens: list[Token], variables: dict[str, Token]) -> Iterator[Result]:
+        """A procedure or ``sp_executesql``; what it gives to parameters comes back with OUTPUT."""
         parts, at = chain(tokens, 1)
         if parts[-1].lower() == "sp_executesql":
-            return next(self.run(tokens[at].value))
-        body = self.catalogue.procedure(parts)
-        given = {}
-        while at < len(tokens):
-            value = tokens[at + 2]
-            given[tokens[at].text.lower()] = variables.get(value.text.lower(), value)
+            body = tokens[at].value
+            # Behind the text and a comma: the types of the parameters, and a comma.
             at += 4
-        results = list(self.run(body, given))
-        return next((each for each in results if each.columns), results[-1])
+        else:
+            body = self.catalogue.procedure(parts)
+        given, returned = {}, {}
+        for argument in split(tokens[at:]) if tokens[at:] else ():
+            name, value = argument[0].text.lower(), argument[2]
+            given[name] = variables.get(value.text.lower(), value)
+            if argument[-1].word in ("OUT", "OUTPUT"):
+                returned[value.text.lower()] = name
+        yield from self.batch(body, given)
+        variables.update({theirs: given[name] for theirs, name in returned.items()})

@@ -20,7 +20,7 @@ _TOKEN = re.compile(
 _TABLE_AFTER = {"FROM", "JOIN", "INTO", "TABLE", "UPDATE"}
 _RENAMED = {"COUNT_BIG": "COUNT", "ISNULL": "IFNULL", "LEN": "LENGTH"}
 VERBS = ("BEGIN", "COMMIT", "ROLLBACK", "CREATE", "DROP", "TRUNCATE", "INSERT", "DELETE", "UPDATE", "SELECT",
-         "EXEC", "WITH", "SET", "USE", "WAITFOR", "KILL", "DISABLE", "ENABLE")  # fmt: skip
+         "EXEC", "EXECUTE", "DECLARE", "PRINT", "WITH", "SET", "USE", "WAITFOR", "KILL", "DISABLE", "ENABLE")  # fmt: skip
 
 
 class SqlError(Exception):
@@ -71,6 +71,17 @@ def statements(sql: str) -> Iterator[list[Token]]:
             found.append(Token(kind, match[0]))
     if found:
         yield found
+
+
+def token_of(value: object) -> Token:
+    """A value as a token."""
+    if value is None:
+        return Token("word", "NULL")
+    if isinstance(value, int | float):
+        return Token("number", repr(value))
+    if isinstance(value, bytes):
+        return Token("hex", "0x" + value.hex())
+    return next(statements("'" + str(value).replace("'", "''") + "'"))[0]
 
 
 def closing(tokens: Sequence[Token], at: int) -> int:

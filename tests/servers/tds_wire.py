@@ -15,6 +15,9 @@ SQL_BATCH, RPC, ATTENTION, BULK_LOAD, TRANSACTION, LOGIN7, PRELOGIN = 0x01, 0x03
 _TABULAR = 0x04
 _RESET = 0x08 | 0x10
 _PACKET = 4096
+# What a DONE says that it ends; a driver counts rows by it.
+SELECT = 0xC1
+COMMANDS = {"INSERT": 0xC3, "DELETE": 0xC4, "UPDATE": 0xC5}
 DONE_MORE, DONE_ERROR, DONE_COUNT, DONE_ATTENTION = 0x01, 0x02, 0x10, 0x20
 
 
@@ -199,16 +202,20 @@ def login_answer(login: Login, packet_size: int) -> bytes:
     )  # fmt: skip
 
 
-def done(status: int = 0, count: int | None = None) -> bytes:
+def done(status: int = 0, count: int | None = None, command: int = SELECT) -> bytes:
     if count is not None:
         status |= DONE_COUNT
-    return struct.pack("<BHHQ", 0xFD, status, 0xC1, count or 0)
+    return struct.pack("<BHHQ", 0xFD, status, command, count or 0)
 
 
-def error(number: int, message: str, state: int = 1, level: int = 16) -> bytes:
+def error(number: int, message: str, state: int = 1, level: int = 16, token: int = 0xAA) -> bytes:
     body = struct.pack("<iBBH", number, state, level, len(message)) + message.encode("utf-16-le")
     body += _short("crossdock-test") + _short("") + struct.pack("<i", 1)
-    return struct.pack("<BH", 0xAA, len(body)) + body
+    return struct.pack("<BH", token, len(body)) + body
+
+
+def info(message: str) -> bytes:
+    return error(0, message, level=0, token=0xAB)
 
 
 def began(descriptor: int) -> bytes:

@@ -9,9 +9,9 @@ from adbc_driver_manager import AdbcStatusCode, DataError, InternalError, Operat
 
 import crossdock
 from crossdock import CrossdockError, Location
+from crossdock_connectors.queries import statements
 from crossdock_connectors.sql.postgres_address import connection_string, parameters, shown, weakness
 from crossdock_connectors.sql.postgres_errors import classify, stream_error
-from crossdock_connectors.sql.postgres_scripts import statements
 
 
 @pytest.fixture(autouse=True)

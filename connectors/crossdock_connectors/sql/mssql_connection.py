@@ -233,7 +233,7 @@ class Connection:
 
     def run(self, sql: str) -> list[tuple[Any, ...]]:
         """Run a batch to its end; returns the rows of its first result, where it has one."""
-        with self._cursor() as cursor:
+        with self.cursor() as cursor:
             cursor.execute(sql)
             rows = [tuple(row) for row in cursor.fetchall()] if cursor.description else []
             # Errors of later statements come with their results.
@@ -249,7 +249,7 @@ class Connection:
     @contextmanager
     def batches(self, sql: str, rows: int) -> Iterator[tuple[pa.Schema, Iterator[pa.RecordBatch]]]:
         """Run a query; its rows come as record batches of at most ``rows``."""
-        with self._cursor() as cursor:
+        with self.cursor() as cursor:
             cursor.execute(sql)
             reader = cursor.arrow_reader(rows)
             try:
@@ -268,7 +268,7 @@ class Connection:
             yield batch
 
     @contextmanager
-    def _cursor(self) -> Iterator[Any]:
+    def cursor(self) -> Iterator[Any]:
         """A cursor, in whose block the driver's errors become crossdock's."""
         self._go_on()
         try:

@@ -12,11 +12,11 @@ from .identifiers import MSSQL
 def assignments(parameters: Mapping[str, str | int | float | bool | None], *, raw: bool = False) -> str:
     """Parameters of a procedure, as EXEC takes them. ``raw``: the values are SQL already."""
     return ", ".join(
-        f"@{_checked(name)} = {value if raw else _literal(value)}" for name, value in parameters.items()
+        f"@{checked(name)} = {value if raw else _literal(value)}" for name, value in parameters.items()
     )
 
 
-def _checked(name: str) -> str:
+def checked(name: str) -> str:
     """The name of a procedure's parameter."""
     bare = name.removeprefix("@")
     if not bare or not bare.replace("_", "a").isalnum():

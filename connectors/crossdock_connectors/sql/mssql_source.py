@@ -20,9 +20,12 @@ from crossdock import (
     EntryPage,
     InternalError,
     NotFoundError,
+    Parameter,
     PlanHint,
     Reached,
     SchemaMismatchError,
+    Scriptable,
+    ScriptResult,
     Source,
     Split,
     Unit,
@@ -33,6 +36,7 @@ from ..queries import one_select
 from . import mssql_browse as browse_
 from . import mssql_columns as columns_
 from . import mssql_partition as partition_
+from . import mssql_scripting as scripting_
 from .identifiers import MSSQL
 from .mssql_columns import Column, columns_of, describe, unit_name, unit_parts
 from .mssql_connection import Connection, Server
@@ -70,7 +74,7 @@ class _Relation:
 
 
 @dataclass
-class MssqlSource(Source["pa.RecordBatch"], Cancellable, Browsable):
+class MssqlSource(Source["pa.RecordBatch"], Cancellable, Browsable, Scriptable):
     """The tables of a database, or the one named, or what a query or procedure gives."""
 
     server: Server
@@ -100,6 +104,26 @@ class MssqlSource(Source["pa.RecordBatch"], Cancellable, Browsable):
     def browse(self, path: str = "", after: str | None = None, most: int = 1000) -> EntryPage:
         with self._connect() as connection:
             return browse_.level(connection, path, self.config.table_schema, after, most)
+
+    def script(
+        self, text: str, parameters: Sequence[Parameter] = (), *, rows: int | None = None
+    ) -> ScriptResult:
+        with self._carrier() as connection:
+            return scripting_.script(connection, text, parameters, rows)
+
+    def call(
+        self, procedure: str, parameters: Sequence[Parameter] = (), *, rows: int | None = None
+    ) -> ScriptResult:
+        with self._carrier() as connection:
+            return scripting_.call(connection, procedure, self.config.table_schema, parameters, rows)
+
+    @contextmanager
+    def _carrier(self) -> Iterator[Connection]:
+        """A connection whose results are record batches, whichever driver statements go through."""
+        if self._cancelled:
+            raise CancelledError
+        with self.server.carrier() as connection:
+            yield connection
 
     def units(self, after: bytes | None = None) -> Iterator[UnitPage]:
         schema = self.config.table_schema

@@ -21,9 +21,12 @@ from crossdock import (
     DataError,
     EntryPage,
     NotFoundError,
+    Parameter,
     PlanHint,
     Reached,
     SchemaMismatchError,
+    Scriptable,
+    ScriptResult,
     Source,
     Split,
     Unit,
@@ -32,6 +35,7 @@ from crossdock import (
 
 from . import odbc_browse as browse_
 from . import odbc_catalog as catalog
+from . import odbc_scripting as scripting_
 from .odbc_catalog import Column, Name
 from .odbc_connection import BATCH_BYTES, Connection, Database, Rows, named
 from .odbc_types import cast, fetched, unbounded
@@ -71,7 +75,7 @@ class Plan:
 
 
 @dataclass
-class OdbcSource(Source["pa.RecordBatch"], Cancellable, Browsable):
+class OdbcSource(Source["pa.RecordBatch"], Cancellable, Browsable, Scriptable):
     """The tables of a database, or the one named, or a query."""
 
     database: Database
@@ -86,6 +90,18 @@ class OdbcSource(Source["pa.RecordBatch"], Cancellable, Browsable):
     def browse(self, path: str = "", after: str | None = None, most: int = 1000) -> EntryPage:
         with self.database.connect() as connection:
             return browse_.level(connection, path, after, most)
+
+    def script(
+        self, text: str, parameters: Sequence[Parameter] = (), *, rows: int | None = None
+    ) -> ScriptResult:
+        with self.database.connect() as connection:
+            return scripting_.script(connection, text, parameters, rows)
+
+    def call(
+        self, procedure: str, parameters: Sequence[Parameter] = (), *, rows: int | None = None
+    ) -> ScriptResult:
+        with self.database.connect() as connection:
+            return scripting_.call(connection, procedure, parameters, rows)
 
     def units(self, after: bytes | None = None) -> Iterator[UnitPage]:
         if self.table or self.query:

@@ -30,13 +30,13 @@ from crossdock import (
     WriteMode,
 )
 
+from ..queries import statements
 from . import postgres_staging as staging_
 from .postgres_columns import assigned, check_loadable, check_names, columns_of, convert, stored
 from .postgres_commit import commit
 from .postgres_database import Connection, Database, literal, quote
 from .postgres_readback import StagedSource
 from .postgres_relation import PREFIX, Relation, current_schema, find
-from .postgres_scripts import statements
 from .postgres_skip import left_out
 from .postgres_staging import Loaded, Staging, staging_name
 

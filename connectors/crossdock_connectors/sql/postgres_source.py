@@ -17,8 +17,11 @@ from crossdock import (
     CrossdockError,
     EntryPage,
     NotFoundError,
+    Parameter,
     PlanHint,
     Reached,
+    Scriptable,
+    ScriptResult,
     Source,
     Split,
     Unit,
@@ -26,6 +29,7 @@ from crossdock import (
 )
 
 from . import postgres_browse as browse_
+from . import postgres_scripting as scripting_
 from .postgres_database import Connection, Database, quote
 from .postgres_errors import fault, stream_error
 from .postgres_partition import by_key, by_place
@@ -43,7 +47,7 @@ BATCH = 4 << 20
 
 
 @dataclass
-class PostgresSource(Source["pa.RecordBatch"], Cancellable, Browsable):
+class PostgresSource(Source["pa.RecordBatch"], Cancellable, Browsable, Scriptable):
     """The tables of a schema, or the table named, or a query.
 
     ``column``: ranges of this column are the splits (``bounds``: between these), else places in the file.
@@ -74,6 +78,18 @@ class PostgresSource(Source["pa.RecordBatch"], Cancellable, Browsable):
     def browse(self, path: str = "", after: str | None = None, most: int = 1000) -> EntryPage:
         with self.database.connect() as connection:
             return browse_.level(connection, path, after, most)
+
+    def script(
+        self, text: str, parameters: Sequence[Parameter] = (), *, rows: int | None = None
+    ) -> ScriptResult:
+        with self.database.connect() as connection:
+            return scripting_.script(connection, text, parameters, rows)
+
+    def call(
+        self, procedure: str, parameters: Sequence[Parameter] = (), *, rows: int | None = None
+    ) -> ScriptResult:
+        with self.database.connect() as connection:
+            return scripting_.call(connection, procedure, parameters, rows)
 
     def units(self, after: bytes | None = None) -> Iterator[UnitPage]:
         with self.database.connect() as connection:

@@ -18,8 +18,12 @@ from crossdock import (
     DataError,
     EntryPage,
     NotFoundError,
+    NotSupportedError,
+    Parameter,
     PlanHint,
     Reached,
+    Scriptable,
+    ScriptResult,
     Source,
     SourceChangedError,
     Split,
@@ -28,6 +32,7 @@ from crossdock import (
 )
 
 from . import sqlite_browse as browse_
+from . import sqlite_scripting as scripting_
 from .sqlite_columns import (
     QUERY,
     Column,
@@ -55,7 +60,7 @@ _VERSION = 1
 
 
 @dataclass
-class SqliteSource(Source["pa.RecordBatch"], Browsable):
+class SqliteSource(Source["pa.RecordBatch"], Browsable, Scriptable):
     """The tables of a database, or the one named, or a query.
 
     ``partition`` names the column whose ranges are the splits (``none``: one split).
@@ -77,6 +82,16 @@ class SqliteSource(Source["pa.RecordBatch"], Browsable):
     def browse(self, path: str = "", after: str | None = None, most: int = 1000) -> EntryPage:
         with self.database.connect() as connection:
             return browse_.level(connection, path, after, most)
+
+    def script(
+        self, text: str, parameters: Sequence[Parameter] = (), *, rows: int | None = None
+    ) -> ScriptResult:
+        return scripting_.script(self.database, text, parameters, rows)
+
+    def call(
+        self, procedure: str, parameters: Sequence[Parameter] = (), *, rows: int | None = None
+    ) -> ScriptResult:
+        raise NotSupportedError("SQLite has no procedures")
 
     def units(self, after: bytes | None = None) -> Iterator[UnitPage]:
         with self.database.connect() as connection:

@@ -7,12 +7,20 @@ from .table_attempts import AttemptChecks
 from .table_bulk import BulkLoadChecks
 from .table_commit import CommitChecks
 from .table_modes import ModeChecks
+from .table_scripts import ScriptChecks
 from .table_source import SourceChecks
 from .table_types import TypeChecks
 
 
 class TableContract(
-    SourceChecks, ModeChecks, CommitChecks, AttemptChecks, TypeChecks, BulkLoadChecks, TableBrowseChecks
+    SourceChecks,
+    ModeChecks,
+    CommitChecks,
+    AttemptChecks,
+    TypeChecks,
+    BulkLoadChecks,
+    TableBrowseChecks,
+    ScriptChecks,
 ):
     """All checks of a table connector. Override the fixture ``url`` and, where you can, ``inventory``.
 

@@ -9,6 +9,7 @@ from .browse import Browsable, Entry, EntryPage, Reached
 from .data import Attempt, Begun, PlanHint, Receipt, Split, Target, Unit, UnitPage, WriteMode
 from .endpoints import BulkLoader, BulkWriter, Cancellable, Copier, ReadBack, Sink, Source, Writer
 from .format import ByteSink, FileFormat, FormatWriter, Part, Piece
+from .script import Parameter, ParameterType, Scriptable, ScriptResult, gathered
 from .skipping import RowSkips, SkippingSink, SkippingSource, fitted
 from .spec import BulkLoad, Capabilities, ConnectorSpec, Location, Secrets
 from .store import (
@@ -75,6 +76,8 @@ __all__ = [
     "ObjectInfo",
     "ObjectReader",
     "ObjectStore",
+    "Parameter",
+    "ParameterType",
     "Part",
     "Piece",
     "PlanHint",
@@ -83,6 +86,8 @@ __all__ = [
     "ReadBack",
     "Receipt",
     "RowSkips",
+    "ScriptResult",
+    "Scriptable",
     "Secrets",
     "Sink",
     "SkippingSink",
@@ -100,6 +105,7 @@ __all__ = [
     "adf_connection_string",
     "adf_leftovers",
     "fitted",
+    "gathered",
 ]
 
 

@@ -13,7 +13,15 @@ from .definitions.activities import Activity
 from .expressions import Scope
 from .policy import Policy
 
-_MODULES = ("copy.runner", "data.lookup", "data.get_metadata", "data.validation", "data.delete")
+_MODULES = (
+    "copy.runner",
+    "data.lookup",
+    "data.get_metadata",
+    "data.validation",
+    "data.delete",
+    "data.script",
+    "data.stored_procedure",
+)
 _TYPES: dict[str, ActivityType] = {}
 
 

@@ -154,6 +154,21 @@ class Ends:
         properties = self._properties(service, scope, with_secrets=with_secrets)
         return (service, properties) if properties is not None else None
 
+    def database(self, reference: AdfProperties) -> End | None:
+        """The database of a linked service, for an activity that has no dataset."""
+        found = self.linked_service(reference)
+        reference.ignore_all()
+        if found is None or (spec := self.connector(found[0])) is None:
+            return None
+        service, properties = found
+        if spec.kind != "table" or spec.from_adf is None:
+            self._say(service, f"a linked service of the type {service.type} has no database")
+            return None
+        made = spec.from_adf(AdfEnd("source", properties, AdfProperties({}), AdfProperties({})))
+        self._allow(made, service)
+        self._remarks(properties, service)
+        return End(made.address, None, made.options, made.secrets)
+
     def names_no_columns(self, reference: Mapping[str, Any]) -> bool:
         """Whether a dataset is of bytes, or of files whose format it does not name."""
         dataset = self.factory.find("dataset", AdfProperties(reference).text("referenceName"))

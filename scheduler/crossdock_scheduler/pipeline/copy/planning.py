@@ -64,16 +64,28 @@ class Planning:
             given.ignore_all()
             return AdfProperties({}, given.path)
 
-    def dataset(self, activity: AdfProperties, *, key: str = "dataset") -> End | None:
-        """The end that a key of the properties names, which is read with what ``activity`` says of it."""
+    def dataset(self, activity: AdfProperties, *, key: str = "dataset", as_is: bool = False) -> End | None:
+        """The end that a key of the properties names, which is read with what ``activity`` says of it.
+
+        ``as_is``: where the dataset does not name a format, bytes are meant.
+        """
         reference, end = self.properties.get(key), None
         if isinstance(reference, Mapping) and reference.get("referenceName"):
-            end = self.ends.of_dataset("source", reference, activity)
+            end = self.ends.of_dataset("source", reference, activity, as_is=as_is)
         else:
             self.say("error", "BrokenDefinition", f"{key}: a dataset is needed", self.properties.where(key))
         if end is None:
             activity.ignore_all()  # its keys are read by a connector that is not there
         return end
+
+    def database(self) -> End | None:
+        """The database that the activity's own linked service names."""
+        link = self.whole.inner("linkedServiceName")
+        if not link.text("referenceName"):
+            message = "linkedServiceName: the linked service of a database is needed"
+            self.say("error", "BrokenDefinition", message, self.activity.path)
+            return None
+        return self.ends.database(link)
 
     def report(self) -> None:
         """Gather what was found wrong with keys, and those that nobody has read."""

@@ -6,12 +6,12 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
-from crossdock import ConfigError, CrossdockError
+from crossdock import AdfProperties, ConfigError, CrossdockError
 
 from ..activity_types import ActivityType, Attempt, register
-from ..copy.ends import End
+from ..copy.ends import End, unread
 from ..copy.planning import Planning
-from ..definitions import Definition, Factory, Finding
+from ..definitions import Definition, Factory, Finding, of_remark
 from ..definitions.activities import Activity
 from ..policy import Policy
 
@@ -44,6 +44,12 @@ class DataActivity(Planning, Generic[Plan]):
     def wrong(self, key: str, message: str) -> None:
         """Say what is wrong with one of the properties."""
         self.say("error", "InvalidValue", f"{key}: {message}", self.properties.where(key))
+
+    def also(self, properties: AdfProperties) -> None:
+        """Report on an object in a list, of which all has been read that is known."""
+        place, owner, name = self.pipeline.place, self.pipeline.owner, self.activity.name
+        self.findings.extend(of_remark(each, place, owner, name) for each in properties.remarks())
+        self.findings.extend(unread(properties, self.pipeline, name))
 
     def run(self, attempt: Attempt) -> Mapping[str, Any]:
         plan = self.plan()

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 import crossdock
 from crossdock import AdfProperties, CrossdockError
@@ -18,6 +18,7 @@ from crossdock import AdfProperties, CrossdockError
 from ..activity_types import Attempt
 from ..copy.ends import End
 from .activity import DataActivity, registered
+from .logs import log_address, put_file
 
 _LOG = ("Name", "Category", "Status", "Error")
 _CHOICES = ("wildcard_folder_path", "wildcard_file_name", "prefix", "file_list_path")
@@ -40,7 +41,7 @@ class DeleteActivity(DataActivity[Deletion]):
 
     def plan(self) -> Deletion | None:
         given = self.properties
-        end = self.uses(self.dataset(given))
+        end = self.uses(self.dataset(given, as_is=True))
         log = self.uses(self._log(given))
         recursive, most = given.flag("recursive"), given.whole("maxConcurrentConnections")
         if end is None:
@@ -107,7 +108,7 @@ def _log(plan: Deletion, attempt: Attempt) -> Iterator[tuple[Any, str]]:
     if plan.log is None:
         yield None, ""
         return
-    address = f"{plan.log.address.rstrip('/')}/{quote(attempt.run_id)}.csv"
+    name = f"{attempt.run_id}.csv"
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "log.csv")
         with file.open("w", encoding="utf-8", newline="") as text:
@@ -120,21 +121,10 @@ def _log(plan: Deletion, attempt: Attempt) -> Iterator[tuple[Any, str]]:
                 )
 
             try:
-                yield note, address
+                yield note, log_address(plan.log, name)
             finally:
                 text.flush()
-                _put(file, address, plan.log)
-
-
-def _put(file: Path, address: str, log: End) -> None:
-    crossdock.copy(
-        file,
-        address,
-        source_format="binary",
-        sink_format="binary",
-        sink_options=log.given(),
-        mode="overwrite",
-    )
+                put_file(file, plan.log, name)
 
 
 registered("Delete", "files, or a folder with all that is in it, with a log", DeleteActivity)

@@ -33,7 +33,7 @@ class GetMetadataActivity(DataActivity[Metadata]):
     """Fields that are of the other kind, such as the size of a folder, are an error when it runs."""
 
     def plan(self) -> Metadata | None:
-        end = self.uses(self.dataset(self.properties))
+        end = self.uses(self.dataset(self.properties, as_is=True))
         fields = tuple(self._fields())
         if end is None:
             return None

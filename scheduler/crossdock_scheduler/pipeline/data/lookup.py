@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import crossdock
-from crossdock import ConfigError
+from crossdock import AdfProperties, ConfigError, NotSupportedError, Parameter
 
 from ..activity_types import Attempt
 from ..copy.ends import End
 from .activity import DataActivity, registered
+from .parameters import by_name
 
 MOST_BYTES = 64 << 20
+# Options of connectors that say what is asked of a database in place of a table.
+_ASKED = frozenset({"query", "procedure", "parameters"})
 
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """What is looked up. ``first``: the first row only."""
+    """What is looked up. ``first``: the first row only. ``parameters`` are those of a procedure."""
 
     end: End
     first: bool = True
+    parameters: Sequence[Parameter] = ()
 
 
 class LookupActivity(DataActivity[Lookup]):
@@ -35,13 +40,41 @@ class LookupActivity(DataActivity[Lookup]):
             return None
         if not end.tabular:
             self.wrong("dataset", "a file that is read as bytes has no rows")
-        return Lookup(end, first is not False)
+        given = AdfProperties(json.loads(end.options.get("parameters", "{}")), "parameters")
+        parameters = by_name(given) if end.format is None else ()
+        self.also(given)
+        return Lookup(end, first is not False, parameters)
 
     def carry_out(self, plan: Lookup, attempt: Attempt) -> Mapping[str, Any]:
-        rows = _rows(plan, attempt)
+        asked = plan.end.format is None and plan.end.options.keys() & _ASKED
+        rows = _answered(plan, attempt) if asked else None
+        if rows is None:
+            rows = _rows(plan, attempt)
         if plan.first:
             return {"firstRow": rows[0]} if rows else {}
         return {"count": len(rows), "value": rows}
+
+
+def _answered(plan: Lookup, attempt: Attempt) -> list[dict[str, Any]] | None:
+    """What a query or a procedure gives, which may do more than select; None where scripts are not run."""
+    given = plan.end.given()
+    query, procedure = given.get("query", ""), given.get("procedure", "")
+    how: dict[str, Any] = {
+        "options": {name: value for name, value in given.items() if name not in _ASKED},
+        "rows": 1 if plan.first else None,
+        "cancel": attempt.cancel,
+    }
+    try:
+        if query:
+            found = crossdock.run_script(plan.end.address, query, **how)
+        else:
+            found = crossdock.call_procedure(plan.end.address, procedure, parameters=plan.parameters, **how)
+    except NotSupportedError:
+        return None
+    if len(found.tables) != 1:
+        what = "the query" if query else "the procedure"
+        raise ConfigError(f"source: {what} must give one result set, and it gave {len(found.tables)}")
+    return list(crossdock.json_rows(found.tables[0]))
 
 
 def _rows(plan: Lookup, attempt: Attempt) -> list[dict[str, Any]]:

@@ -31,7 +31,7 @@ class Wanted:
 
 class ValidationActivity(DataActivity[Wanted]):
     def plan(self) -> Wanted | None:
-        end = self.uses(self.dataset(self.properties))
+        end = self.uses(self.dataset(self.properties, as_is=True))
         given = self.properties
         timeout, sleep, least = given.seconds("timeout"), given.whole("sleep"), given.whole("minimumSize")
         children = given.flag("childItems")
