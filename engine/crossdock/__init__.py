@@ -157,6 +157,7 @@ _SPI = (
     "Split",
     "StagedFile",
     "Target",
+    "TypedSink",
     "Unit",
     "UnitPage",
     "UploadRequest",

@@ -32,6 +32,7 @@ def check(
     mode: str = "error",
     stage: str | None = None,
     stage_options: Mapping[str, str] | None = None,
+    skip_rows: bool = False,
     log: str | None = None,
     log_options: Mapping[str, str] | None = None,
 ) -> Payload:
@@ -54,7 +55,13 @@ def check(
         over = Side(registry(), stage, None, snake_case(stage_options), "stage", ended)
         over.sort_options()
         decide_stage(over.spec, ends[1].spec, registry().of_kind("format"))
-    payload = decide(ends[0].end(""), ends[1].end(""), mapped=columns is not None, staged=stage is not None)
+    payload = decide(
+        ends[0].end(""),
+        ends[1].end(""),
+        mapped=columns is not None,
+        staged=stage is not None,
+        skip_rows=skip_rows,
+    )
     if log is not None:
         log_end(CopyRequest(source, sink, log=log, log_options=snake_case(log_options)))
     check_payload(ends[0].settings, tabular=payload == "tabular")

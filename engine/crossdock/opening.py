@@ -71,6 +71,8 @@ def open_end(end: SourceEnd, payload: Payload) -> Source[Any]:
     file_format = _open_format(end.format, end.format_options)
     agreed = unpacked(end.columns) if end.columns else None
     file_format.skips_rows = end.skip_rows
+    if end.wanted:
+        file_format.wanted = {field.name: field.type for field in unpacked(end.wanted)}
     return FormatSource(store, file_format, selection, end.merge, partitions=partitions, agreed=agreed)
 
 

@@ -38,24 +38,35 @@ class End:
         return self.format is not None and self.format.open_format is None
 
 
-def decide(source: End, sink: End, *, mapped: bool, merging: bool = False, staged: bool = False) -> Payload:
+def decide(
+    source: End,
+    sink: End,
+    *,
+    mapped: bool,
+    merging: bool = False,
+    staged: bool = False,
+    skip_rows: bool = False,
+) -> Payload:
     """``binary`` when both ends are stores and nothing has to look into the files; else ``tabular``.
 
     Files of the same format and extension are copied as they are unless columns are mapped, format
-    options ask for another encoding, or many files become one (``merging``). What is ``staged`` has tables.
+    options ask for another encoding, many files become one (``merging``), or rows may be left out
+    (``skip_rows``). What is ``staged`` has tables.
     Raises ConfigError where a format is needed and nothing says which.
     """
     if source.is_store and sink.is_store:
         if source.as_bytes or sink.as_bytes:
             if staged:
                 raise ConfigError("a stage holds tables; copy the bytes as they are without one")
+            if skip_rows:
+                raise ConfigError("--skip-rows needs tables; a binary copy carries bytes as they are")
             _only_bytes(source, sink, mapped)
             return "binary"
         _refuse_other_extension(source, sink)
         same = source.format is sink.format or sink.format is None
         extension = not sink.extension or source.extension == sink.extension
         changed = mapped or source.shaped or sink.shaped or (merging and sink.format)
-        if same and extension and not (changed or staged):
+        if same and extension and not (changed or staged or skip_rows):
             return "binary"
     for end, side, other in ((source, "source", sink), (sink, "sink", source)):
         if end.is_store and end.format is None:

@@ -43,8 +43,8 @@ def _reason(request: CopyRequest, resolved: Resolved) -> str:
         return f"{sink.connector if source.format else source.connector} has tables"
     if source.format != sink.format:
         return f"{source.format} becomes {sink.format}"
-    if request.map is not None:
-        return "columns are mapped"
+    if request.map is not None or request.skip_rows:
+        return "columns are mapped" if request.map is not None else "rows that do not fit are left out"
     if source.format_options or sink.format_options:
         return "options ask for another encoding of the files"
     return "many files become one" if source.merge else "the files change their shape"

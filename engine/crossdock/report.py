@@ -111,9 +111,6 @@ class CopyResult:
             "status": self.status,
             "dataRead": self.bytes_read,
             "dataWritten": self.bytes_written,
-            "filesRead": self.files_read,
-            "filesWritten": self.files_written,
-            "filesSkipped": self.files_skipped,
             "copyDuration": round(self.duration),
             "throughput": round((self.bytes_read - self.bytes_skipped) / 1024 / max(self.duration, 0.001), 3),
             "usedParallelCopies": self.parallel_copies,
@@ -123,6 +120,7 @@ class CopyResult:
             "dataConsistencyVerification": self._consistency(),
             "executionDetails": [hop._execution() for hop in self.hops or (self,)],
         }
+        out |= self._files()
         if self.log:
             out["logFilePath"] = self.log
         if self.rows_copied is not None:
@@ -146,6 +144,13 @@ class CopyResult:
             out["crossdock"]["hops"] = [hop.output() for hop in self.hops]
         return out
 
+    def _files(self) -> dict[str, int]:
+        """The counts of those ends that have files."""
+        read, written = (self.payload == "binary" or bool(end.format) for end in (self.source, self.sink))
+        found = {"filesRead": self.files_read} if read else {}
+        found |= {"filesWritten": self.files_written} if written else {}
+        return found | ({"filesSkipped": self.files_skipped} if read or written else {})
+
     def _consistency(self) -> dict[str, str]:
         if self.verified is None:
             return {"VerificationResult": "NotVerified"}
@@ -153,10 +158,11 @@ class CopyResult:
         return {"VerificationResult": "Verified", "InconsistentData": inconsistent}
 
     def _execution(self) -> dict[str, Any]:
-        queue, transfer = round(self.planning), round(self.duration - self.planning)
+        # It waits for nobody; listing is a part of what Data Factory calls the transfer.
+        queue, transfer = 0, round(self.duration)
         source, sink = self.source.connector, self.sink.connector
-        details = {
-            "listingSource": {"type": source, "workingDuration": round(self.planning)},
+        listing = {"listingSource": {"type": source, "workingDuration": round(self.planning)}}
+        details = (listing if "filesRead" in self._files() else {}) | {
             "readingFromSource": {"type": source, "workingDuration": round(self.seconds.get("source", 0))},
             "writingToSink": {"type": sink, "workingDuration": round(self.seconds.get("sink", 0))},
         }
@@ -164,7 +170,7 @@ class CopyResult:
             "source": {"type": source},
             "sink": {"type": sink, "throttlingErrors": self.throttled},
             "status": self.status,
-            "start": self.started.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "start": self.started.strftime("%Y-%m-%dT%H:%M:%S.%f0Z"),
             "duration": round(self.duration),
             "usedParallelCopies": self.parallel_copies,
             "profile": {

@@ -71,7 +71,8 @@ class SourceEnd:
     ``pattern`` or what the settings choose; ``merge``: all objects are one unit, whose tables are read with
     ``columns``, an Arrow schema. ``notes``: what the format had to say when it was asked for them.
     ``stage``: the folder is a stage, whose manifest says what is read; a ``hop`` of a staged copy, or one
-    that is ``kept`` or ``removed`` once all is copied. ``skip_rows``: rows that cannot be read are left out.
+    that is ``kept`` or ``removed`` once all is copied. ``skip_rows``: rows that cannot be read are left out;
+    ``wanted`` is then what the sink takes, an Arrow schema with columns of the source.
     """
 
     connector: str
@@ -86,6 +87,7 @@ class SourceEnd:
     notes: tuple[str, ...] = ()
     stage: Literal["", "hop", "kept", "removed"] = ""
     skip_rows: bool = False
+    wanted: str = ""
     settings: StoreReadSettings = READ_DEFAULTS
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -27,6 +27,8 @@ from .plugins import Registry, registry
 from .request import CopyRequest, Resolved, SinkEnd, SourceEnd
 from .retry import again
 from .run_log import log_end
+from .spi.data import WriteMode
+from .spi.skipping import TypedSink
 from .spi.spec import ConnectorSpec, Location
 from .spi.store import ObjectStore
 
@@ -51,28 +53,50 @@ def resolve(request: CopyRequest, cancel: threading.Event | None = None, *, stag
     sink.sort_options()
     merging = source.spec.kind == "store" and not found.get("name") and "name" in placed
     ends = source.end(found.get("name", "")), sink.end(placed.get("name", ""))
-    payload = decide(*ends, mapped=request.map is not None, merging=merging, staged=staged)
+    payload = decide(
+        *ends, mapped=request.map is not None, merging=merging, staged=staged, skip_rows=request.skip_rows
+    )
     tabular = payload == "tabular"
     check_payload(source.settings, tabular=tabular)
     wanted = wanted_block(request.block_size, sink.settings)
     block = block_size(wanted, sink.spec, source.spec)
     if tabular and sink.format and "name" not in placed:
         placed |= {"extension": next(iter(sink.format.extensions), ""), "replaces": source.ending()}
-    return one_unit(
-        Resolved(
-            payload=payload,
-            source=SourceEnd(**source.common(tabular), **found, skip_rows=tabular and request.skip_rows),
-            sink=SinkEnd(
-                **sink.common(tabular),
-                **placed,
-                block=block,
-                fixed_block=is_fixed(sink.settings),
-                digest=request.verify is True,
-            ),
-            log=log_end(request),
+    resolved = Resolved(
+        payload=payload,
+        source=SourceEnd(**source.common(tabular), **found, skip_rows=tabular and request.skip_rows),
+        sink=SinkEnd(
+            **sink.common(tabular),
+            **placed,
+            block=block,
+            fixed_block=is_fixed(sink.settings),
+            digest=request.verify is True,
         ),
-        ended,
+        log=log_end(request),
     )
+    return one_unit(_typed(resolved, request, ended), ended)
+
+
+def _typed(resolved: Resolved, request: CopyRequest, cancel: threading.Event) -> Resolved:
+    """Where rows may be left out: with the types of the table that texts go into."""
+    if not (request.skip_rows and resolved.payload == "tabular" and resolved.source.format):
+        return resolved
+
+    def attempt(number: int) -> Mapping[str, Any]:
+        with blaming(resolved.sink.connector, "sink"), closing(open_sink(resolved)) as sink:
+            if isinstance(sink, TypedSink) and sink.one_target and request.mode is WriteMode.APPEND:
+                return sink.column_types()
+            return {}
+
+    if not (types := again(attempt, cancel, Worker(), NoGate())):
+        return resolved
+    import pyarrow as pa
+
+    from .files.tabular import packed
+
+    columns = request.map or {name: name for name in types}
+    wanted = pa.schema([(old, types[new]) for old, new in columns.items() if new in types])
+    return replace(resolved, source=replace(resolved.source, wanted=packed(wanted)))
 
 
 @dataclass

@@ -180,9 +180,7 @@ def test_text_to_another_format_and_back(made: Made, kind: str, codec: Json) -> 
 @pytest.mark.parametrize(
     ("place", "key", "value"),
     [
-        ("activity", "enableSkipIncompatibleRow", True),
-        ("activity", "skipErrorFile", {"fileMissing": True}),
-        ("activity", "logSettings", {"enableCopyActivityLog": True}),
+        ("activity", "skipErrorFile", {"invalidFileName": True}),
         ("activity", "madeUp", 1),
         ("source", "additionalColumns", [{"name": "x", "value": "y"}]),
         ("source", "madeUp", 1),

@@ -73,8 +73,8 @@ def test_execution_details() -> None:
     (execution,) = result().output()["executionDetails"]
     assert execution["source"] == {"type": "file"}
     assert execution["sink"] == {"type": "sqlite", "throttlingErrors": 2}
-    assert (execution["start"], execution["status"]) == ("2024-02-29T12:30:15.123456Z", "Succeeded")
-    assert execution["detailedDurations"] == {"queuingDuration": 1, "transferDuration": 3}
+    assert (execution["start"], execution["status"]) == ("2024-02-29T12:30:15.1234560Z", "Succeeded")
+    assert execution["detailedDurations"] == {"queuingDuration": 0, "transferDuration": 5}
     details = execution["profile"]["transfer"]["details"]
     assert details["readingFromSource"] == {"type": "file", "workingDuration": 2}
     assert details["writingToSink"] == {"type": "sqlite", "workingDuration": 4}

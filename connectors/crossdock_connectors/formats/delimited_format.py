@@ -70,7 +70,8 @@ class DelimitedFormat(FileFormat):
             self._note_nulls(of, layout, [each for each in marked if each.column not in self._types])
         else:
             schema = pa.schema([(name, pa.string()) for name in layout.names])
-        return apply_types(schema, self._types, info.path)
+        wanted = {name: kind for name, kind in self.wanted.items() if name in layout.names}
+        return apply_types(schema, wanted | self._types, info.path)
 
     def _note_nulls(self, of: DelimitedFile, layout: Layout, marked: Sequence[Marked]) -> None:
         if marked:

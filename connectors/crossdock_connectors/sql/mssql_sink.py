@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -25,6 +25,7 @@ from crossdock import (
     StagedFile,
     StageLostError,
     Target,
+    TypedSink,
     Unit,
     WriteMode,
     Writer,
@@ -41,6 +42,7 @@ from .mssql_readback import StagedTables
 from .mssql_staging import Staging, prefix_of
 from .mssql_target import schema_of
 from .mssql_types import Type
+from .mssql_values import text_as
 from .mssql_writer import PENDING, DirectWriter, StagingWriter
 
 if TYPE_CHECKING:
@@ -54,7 +56,7 @@ _CONTROL = re.compile(r"[\0-\x1f\x7f]")
 
 
 @dataclass
-class MssqlSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], BulkLoader, Cancellable):
+class MssqlSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], BulkLoader, TypedSink, Cancellable):
     """One table per unit, or ``table`` for all, or a stored procedure."""
 
     server: Server
@@ -96,6 +98,8 @@ class MssqlSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], BulkLoader, 
             raise ConfigError(
                 f"write_behavior={config.write_behavior} adds to what is there: it needs --mode append"
             )
+        if target.skip_rows and config.stored_procedure:
+            raise ConfigError("a stored procedure gets all rows, or none: leave out --skip-rows")
         with self.server.connect() as connection:
             target_.check_schema(connection, parts[0], parts[1])
             if config.interim_schema_name:
@@ -130,6 +134,14 @@ class MssqlSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], BulkLoader, 
         else:
             target_.check_replaceable(connection, parts)
             target_.declared(schema)
+
+    def column_types(self) -> Mapping[str, pa.DataType]:
+        if not self.table:
+            return {}
+        with self.server.connect() as connection:
+            parts = self._parts(Unit(""))
+            columns = columns_of(connection, parts) if exists(connection, parts) else []
+        return {each.name: kind for each in columns if (kind := text_as(each.type)) is not None}
 
     def begin(self, unit: Unit, target: Target, run_id: str) -> Begun:
         parts, schema = self._parts(unit), schema_of(target)

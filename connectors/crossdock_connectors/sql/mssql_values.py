@@ -53,6 +53,17 @@ def form(kind: pa.DataType, target: Type) -> pa.DataType | None:
     return wanted if takes(kind) else None
 
 
+def text_as(target: Type) -> pa.DataType | None:
+    """What a text is read as on its way into a column; None where there is no such thing."""
+    if target.name == "decimal":
+        return pa.decimal128(target.precision, target.scale)
+    moments = dict.fromkeys(("datetime2", "datetime", "smalldatetime"), pa.timestamp("us"))
+    texts = dict.fromkeys(_TEXTS, pa.string())
+    others = {"float": pa.float64(), "real": pa.float32(), "date": pa.date32(), "bit": pa.bool_(),
+              "time": pa.time64("us")}  # fmt: skip
+    return (_INTEGERS | moments | texts | others).get(target.name)
+
+
 def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 

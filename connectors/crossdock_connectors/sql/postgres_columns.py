@@ -164,6 +164,14 @@ def check_loadable(names: Sequence[str], types: Sequence[str], target: Sequence[
             )
 
 
+def text_as(column: TargetColumn) -> pa.DataType | None:
+    """What a text is read as on its way into the column: a number, else the text, which the server reads."""
+    import pyarrow as pa
+
+    numbers = {"int2": pa.int16(), "int4": pa.int32(), "int8": pa.int64(), "float8": pa.float64()}
+    return None if column.base == "bytea" else numbers.get(column.base, pa.string())
+
+
 def _assigned(table: str, name: str, ours: str, column: TargetColumn) -> str:
     found = None if column.generated else _expression(name, ours, column)
     if found is None:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -26,13 +26,14 @@ from crossdock import (
     Source,
     Split,
     Target,
+    TypedSink,
     Unit,
     WriteMode,
 )
 
 from ..queries import statements
 from . import postgres_staging as staging_
-from .postgres_columns import assigned, check_loadable, check_names, columns_of, convert, stored
+from .postgres_columns import assigned, check_loadable, check_names, columns_of, convert, stored, text_as
 from .postgres_commit import commit
 from .postgres_database import Connection, Database, literal, quote
 from .postgres_readback import StagedSource
@@ -47,7 +48,7 @@ _MOST_WRITERS = 16
 
 
 @dataclass
-class PostgresSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], SkippingSink, Cancellable):
+class PostgresSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], SkippingSink, TypedSink, Cancellable):
     """One table per unit, or ``table`` for all. With ``keys`` rows replace those with the same keys.
 
     ``script`` runs in the transaction of the commit, before the rows. ``direct``: nothing is staged, rows
@@ -156,6 +157,12 @@ class PostgresSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], SkippingS
                 raise ConfigError(
                     f"{table.name} has no primary key or unique index over {', '.join(self.keys)}"
                 )
+
+    def column_types(self) -> Mapping[str, pa.DataType]:
+        with self.database.connect() as connection:
+            found = find(connection, self._in(connection), self.table)
+            columns = columns_of(connection, found) if found else []
+        return {column.name: kind for column in columns if (kind := text_as(column)) is not None}
 
     def begin(self, unit: Unit, target: Target, run_id: str) -> Begun:
         table, schema = self._table(unit), _schema(target)

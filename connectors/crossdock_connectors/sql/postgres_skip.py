@@ -52,19 +52,20 @@ class Moving:
         left = left_table(staging)
         connection.run(f"CREATE TABLE {left} (place tid PRIMARY KEY, reason text)")
         pages = int(connection.value(f"SELECT pg_relation_size({literal(staging.staged)}) / 8192"))
-        ranges: list[tuple[Place, Place]] = [((0, 0), (pages, 0))]
-        moved, looked = 0, False
+        ranges: list[tuple[Place, Place, bool]] = [((0, 0), (pages, 0), False)]
+        moved = 0
         while ranges:
-            first, end = ranges.pop()
+            first, end, looked = ranges.pop()
             try:
-                moved += self._try(first, end)
+                moved += self._try(self.into, first, end)
             except DataError as error:
-                if not looked and "duplicate key" in error.detail:
-                    looked = True
-                    self._leave_out_taken(target)
-                    ranges.append((first, end))
-                elif middle := _middle(first, end):
-                    ranges += [(middle, end), (first, middle)]
+                middle = _middle(first, end)
+                taken = "duplicate key" in error.detail and not looked
+                if middle and taken and self._only_keys_are_wrong(first, end):
+                    self._leave_out_taken(target, first, end)
+                    ranges.append((first, end, True))
+                elif middle:
+                    ranges += [(middle, end, False), (first, middle, False)]
                 else:
                     connection.run(
                         f"INSERT INTO {left} SELECT ctid, {literal(error.message)} FROM {staging.staged} "
@@ -83,22 +84,35 @@ class Moving:
         ]
         return " AND ".join([*conditions, self.wanted] if self.wanted else conditions)
 
-    def _try(self, first: Place, end: Place) -> int:
+    def _try(self, into: str, first: Place, end: Place, *, undo: bool = False) -> int:
         connection = self.connection
         connection.run(f"SAVEPOINT {_MARK}")
         try:
             count = connection.change(
-                f"INSERT INTO {self.into} SELECT {', '.join(self.expressions)} FROM {self.staging.staged} "
-                f"WHERE {self._within(first, end)}{self.ending}"
+                f"INSERT INTO {into} SELECT {', '.join(self.expressions)} FROM {self.staging.staged} "
+                f"WHERE {self._within(first, end)}{'' if undo else self.ending}"
             )
         except DataError:
             connection.run(f"ROLLBACK TO SAVEPOINT {_MARK}")
             raise
-        connection.run(f"RELEASE SAVEPOINT {_MARK}")
+        connection.run(f"{'ROLLBACK TO' if undo else 'RELEASE'} SAVEPOINT {_MARK}")
         return count
 
-    def _leave_out_taken(self, target: Relation) -> None:
-        """Rows with keys that the target has, or an earlier row. A text that is no key stays for later."""
+    def _only_keys_are_wrong(self, first: Place, end: Place) -> bool:
+        """Whether a table without keys takes these rows: else one that it refuses could hide a good one."""
+        plain = f"{_MARK}_plain"
+        self.connection.run(
+            f"CREATE TEMP TABLE IF NOT EXISTS {plain} (LIKE {self.staging.target} INCLUDING CONSTRAINTS "
+            "INCLUDING DEFAULTS INCLUDING GENERATED) ON COMMIT DROP"
+        )
+        try:
+            self._try(self.into.replace(self.staging.target, plain, 1), first, end, undo=True)
+        except DataError:
+            return False
+        return True
+
+    def _leave_out_taken(self, target: Relation, first: Place, end: Place) -> None:
+        """Rows with keys that the target has, or an earlier row of these."""
         connection, staging = self.connection, self.staging
         for index, columns in self._keys(target):
             given = [self.expressions[staging.schema.names.index(name)] for name in columns]
@@ -106,19 +120,14 @@ class Moving:
             listed = ", ".join(f"k{at}" for at in range(len(given)))
             same = " AND ".join(f"t.{quote(name)} = s.k{at}" for at, name in enumerate(columns))
             known = " AND ".join(f"k{at} IS NOT NULL" for at in range(len(given)))
+            rows = f"SELECT ctid AS place, {keys} FROM {staging.staged} WHERE {self._within(first, end)}"
             reason = f"the key of {index} ({', '.join(columns)}) is taken by another row"
-            where = f" WHERE {self.wanted}" if self.wanted else ""
-            connection.run(f"SAVEPOINT {_MARK}")
-            try:
-                connection.run(
-                    f"INSERT INTO {left_table(staging)} SELECT place, {literal(reason)} FROM (SELECT place, "
-                    f"row_number() OVER (PARTITION BY {listed} ORDER BY place) AS number, "
-                    f"EXISTS (SELECT 1 FROM {staging.target} t WHERE {same}) AS there "
-                    f"FROM (SELECT ctid AS place, {keys} FROM {staging.staged}{where}) s WHERE {known}) d "
-                    "WHERE number > 1 OR there ON CONFLICT DO NOTHING"
-                )
-            except DataError:
-                connection.run(f"ROLLBACK TO SAVEPOINT {_MARK}")
+            connection.run(
+                f"INSERT INTO {left_table(staging)} SELECT place, {literal(reason)} FROM (SELECT place, "
+                f"row_number() OVER (PARTITION BY {listed} ORDER BY place) AS number, "
+                f"EXISTS (SELECT 1 FROM {staging.target} t WHERE {same}) AS there "
+                f"FROM ({rows}) s WHERE {known}) d WHERE number > 1 OR there"
+            )
 
     def _keys(self, target: Relation) -> list[tuple[str, list[str]]]:
         """The unique indexes whose columns are all among ours."""

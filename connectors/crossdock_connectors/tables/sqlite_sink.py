@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Literal
@@ -28,6 +28,7 @@ from crossdock import (
     Source,
     Split,
     Target,
+    TypedSink,
     Unit,
     WriteMode,
 )
@@ -49,7 +50,7 @@ _MOST_COLUMNS = 2000
 
 
 @dataclass
-class SqliteSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], SkippingSink):
+class SqliteSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], SkippingSink, TypedSink):
     """One table per unit, or ``table`` for all. Writers of one database take turns."""
 
     database: Database
@@ -99,6 +100,17 @@ class SqliteSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], SkippingSin
                 f"{name!r} cannot be the name of an SQLite table; name one: sqlite:///...#table"
             )
         return name
+
+    def column_types(self) -> Mapping[str, pa.DataType]:
+        import pyarrow as pa
+
+        if not self.database.exists:
+            return {}
+        with self.database.connect() as connection:
+            found = find_table(connection, self.table)
+            kinds = {"INTEGER": pa.int64(), "REAL": pa.float64(), "TEXT": pa.string()}
+            columns = _columns_of(connection, found[0]) if found else []
+            return {name: kinds[kind] for name, declared in columns if (kind := affinity(declared)) in kinds}
 
     def begin(self, unit: Unit, target: Target, run_id: str) -> Begun:
         table, schema = self._table(unit), _schema(target)
@@ -286,12 +298,17 @@ def _check_folder(path: str) -> None:
         raise AccessDeniedError(f"the folder {folder} may not be written to")
 
 
-def _matched(connection: Connection, table: str, names: Sequence[str], codes: Sequence[str]) -> Sequence[str]:
-    """The table's own spelling of the columns. Raises SchemaMismatchError for one that it cannot take."""
+def _columns_of(connection: Connection, table: str) -> list[tuple[str, str]]:
+    """The names and declared types of a table's columns."""
     rows = connection.run(
         f"SELECT name, type FROM pragma_table_xinfo({literal(table)}) WHERE hidden = 0 ORDER BY cid"
     )
-    known = {name.lower(): (name, declared or "") for name, declared in rows}
+    return [(name, declared or "") for name, declared in rows]
+
+
+def _matched(connection: Connection, table: str, names: Sequence[str], codes: Sequence[str]) -> Sequence[str]:
+    """The table's own spelling of the columns. Raises SchemaMismatchError for one that it cannot take."""
+    known = {name.lower(): (name, declared) for name, declared in _columns_of(connection, table)}
     found = []
     for name, code in zip(names, codes, strict=True):
         if name.lower() not in known:

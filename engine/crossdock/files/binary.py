@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ..errors import (
+    AccessDeniedError,
     AlreadyExistsError,
+    CrossdockError,
     NotFoundError,
     NotSupportedError,
     ShortReadError,
@@ -246,6 +248,9 @@ class BinarySink(Sink[memoryview], Copier, ReadBack[memoryview]):
                 # A sink that lost something says StageLostError.
                 error.side = "source"
                 raise
+            except AccessDeniedError as error:
+                error.side = "source" if _may_not_read(source.store, split) else "sink"
+                raise
         return _receipt(attempt.number, [length] if length else [])
 
     def commit(self, handle: bytes, receipts: Sequence[tuple[Split, Receipt]]) -> None:
@@ -285,6 +290,18 @@ class BinarySink(Sink[memoryview], Copier, ReadBack[memoryview]):
 
 def _upload(handle: bytes) -> bytes:
     return handle.partition(b"\0")[2]
+
+
+def _may_not_read(store: ObjectStore, split: Split) -> bool:
+    """Whether it is the source that lets nobody in."""
+    try:
+        with store.open_read((info := split_info(split)).path, info) as reader:
+            reader.read_into(0, memoryview(bytearray(1)))
+    except AccessDeniedError:
+        return True
+    except CrossdockError:
+        return False
+    return False
 
 
 def _receipt(attempt: int, lengths: list[int]) -> Receipt:

@@ -10,7 +10,7 @@ from .data import Attempt, Begun, PlanHint, Receipt, Split, Target, Unit, UnitPa
 from .endpoints import BulkLoader, BulkWriter, Cancellable, Copier, ReadBack, Sink, Source, Writer
 from .format import ByteSink, FileFormat, FormatWriter, Part, Piece
 from .script import Parameter, ParameterType, Scriptable, ScriptResult, gathered
-from .skipping import RowSkips, SkippingSink, SkippingSource, fitted
+from .skipping import RowSkips, SkippingSink, SkippingSource, TypedSink, fitted
 from .spec import BulkLoad, Capabilities, ConnectorSpec, Location, Secrets
 from .store import (
     Attributes,
@@ -96,6 +96,7 @@ __all__ = [
     "Split",
     "StagedFile",
     "Target",
+    "TypedSink",
     "Unit",
     "UnitPage",
     "UploadRequest",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 if TYPE_CHECKING:
@@ -76,6 +77,9 @@ class FileFormat(ABC):
 
     skips_rows: bool = False
     """Set by the engine where rows that do not fit are left out: no sample may end in an error for one."""
+
+    wanted: Mapping[str, pa.DataType] = MappingProxyType({})
+    """Set by the engine with ``skips_rows``: what the sink takes, by column (``TypedSink``)."""
 
     @abstractmethod
     def schema(self, file: io.RawIOBase, info: ObjectInfo) -> pa.Schema:

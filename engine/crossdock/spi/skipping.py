@@ -54,6 +54,18 @@ class SkippingSink(ABC):
         """The rows that the unit's commit has left out, and why each; the same rows each time."""
 
 
+class TypedSink(ABC):
+    """Ability of a sink that is one table: it knows what its columns take.
+
+    Where rows may be left out, a format of texts reads its columns as that: one bad value in a sample would
+    else make a text of a number.
+    """
+
+    @abstractmethod
+    def column_types(self) -> Mapping[str, pa.DataType]:
+        """What a text has to be for each column of the table, of those of which that is known."""
+
+
 def fitted(
     batch: pa.RecordBatch, convert: Callable[[pa.RecordBatch], T], skips: RowSkips | None
 ) -> tuple[pa.RecordBatch, T]:

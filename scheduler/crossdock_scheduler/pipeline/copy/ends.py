@@ -121,8 +121,8 @@ class Ends:
         self._report(end, dataset, service)
         return made
 
-    def stage(self, settings: AdfProperties) -> End | None:
-        """The folder that a staged copy goes by."""
+    def folder(self, what: Literal["stage", "log"], settings: AdfProperties) -> End | None:
+        """The folder that a staged copy goes by, or that its log is in."""
         link = settings.inner("linkedServiceName")
         found = self.linked_service(link)
         link.ignore_all()
@@ -131,7 +131,7 @@ class Ends:
         service, properties = found
         path = settings.text("path")
         if not path:
-            settings.refuse("path", "a stage needs a path: a container or file system, and a folder")
+            settings.refuse("path", f"a {what} needs a path: a container or file system, and a folder")
         if not path or spec.from_adf is None:
             return None
         location = AdfProperties({"location": {"folderPath": path}})

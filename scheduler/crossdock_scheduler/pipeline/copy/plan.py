@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,9 +17,11 @@ from ..expressions import Scope
 from ..policy import Policy
 from .ends import End
 from .planning import Planning
+from .tolerance import log_of, of_run, skipping
 from .translator import column_map
 
-_LOGS = ("logSettings", "logStorageSettings", "redirectIncompatibleRowSettings")
+# What is right or wrong by itself.
+_UNCHECKED = ("parallel_copies", "verify", "skip_files", "log_level", "log_reliable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +32,19 @@ class CopyPlan:
     sink: End
     settings: Mapping[str, Any]
     stage: End | None = None
+    log: End | None = None
     attempts: Attempts = field(default_factory=Attempts)
 
     @property
     def missing(self) -> list[str]:
-        ends = {"source": self.source, "sink": self.sink, "stage": self.stage}
+        ends = {"source": self.source, "sink": self.sink, "stage": self.stage, "log": self.log}
         return [
             f"{what} ({option} of the {side})"
             for side, end in ends.items()
             for option, what in (end.missing if end else {}).items()
         ]
 
-    def options(self, *, secrets: bool = False) -> dict[str, Any]:
+    def options(self, *, secrets: bool = False, activity_run_id: str = "run") -> dict[str, Any]:
         """What ``crossdock.copy`` takes beside the addresses; with ``secrets``, those that are known."""
         return {
             **self.settings,
@@ -54,16 +58,19 @@ class CopyPlan:
                 if self.stage
                 else {}
             ),
+            **(of_run(self.log, activity_run_id, secrets=secrets) if self.log else {}),
         }
 
-    def run(self, **more: Any) -> CopyResult:
-        """Carry it out once. ``more`` is what else ``crossdock.copy`` takes.
+    def run(self, *, activity_run_id: str | None = None, **more: Any) -> CopyResult:
+        """Carry it out once; the log is that of an activity's run. ``more`` is what else ``crossdock.copy``
+        takes.
 
         Raises what that raises, and ConfigError where something is ``missing``.
         """
         if self.missing:
             raise ConfigError(f"the copy needs {'; '.join(self.missing)}")
-        return crossdock.copy(self.source.address, self.sink.address, **self.options(secrets=True), **more)
+        options = self.options(secrets=True, activity_run_id=activity_run_id or str(uuid.uuid4()))
+        return crossdock.copy(self.source.address, self.sink.address, **options | more)
 
 
 def plan_copy(
@@ -100,7 +107,9 @@ class _Planned(Planning):
             )
         settings = self._settings(properties, source, sink)
         stage = self._stage(properties)
-        made = CopyPlan(source, sink, settings, stage, attempts) if source and sink else None
+        log, more = log_of(properties, self.ends, self.activity.name)
+        settings |= more
+        made = CopyPlan(source, sink, settings, stage, log, attempts) if source and sink else None
         if made is not None:
             self._check(made)
         else:
@@ -139,13 +148,7 @@ class _Planned(Planning):
             else:
                 properties.inner("translator").ignore_all()
         self._preserve(properties, sink)
-        if properties.flag("enableSkipIncompatibleRow"):
-            properties.refuse("enableSkipIncompatibleRow", "rows that do not fit are an error, not skipped")
-        self._logs(properties)
-        skips = properties.inner("skipErrorFile")
-        for name in skips:
-            if skips.flag(name):
-                skips.refuse(name, "a file that fails ends the copy, it is not skipped")
+        found |= skipping(properties, tabular=tabular)
         additional = properties.inner("source").get("additionalColumns")
         if additional:
             properties.inner("source").refuse("additionalColumns", "columns cannot be added")
@@ -160,25 +163,17 @@ class _Planned(Planning):
         else:
             sink.options["preserve"] = ",".join(map(str, kept))
 
-    def _logs(self, properties: AdfProperties) -> None:
-        logs = properties.inner("logSettings")
-        wanted = logs.flag("enableCopyActivityLog")
-        logs.ignore_all()
-        for name in _LOGS:
-            if properties.get(name) and (name != "logSettings" or wanted):
-                properties.refuse(name, "no log of files and rows is written")
-
     def _stage(self, properties: AdfProperties) -> End | None:
         settings = properties.inner("stagingSettings")
         if not properties.flag("enableStaging"):
             settings.ignore_all()
             return None
         settings.ignore("enableCompression")  # what is staged is always compressed
-        return self.ends.stage(settings)
+        return self.ends.folder("stage", settings)
 
     def _check(self, plan: CopyPlan) -> None:
         given = plan.options()
-        wanted = {key: given[key] for key in given if key not in ("parallel_copies", "verify")}
+        wanted = {key: given[key] for key in given if key not in _UNCHECKED}
         try:
             crossdock.check(plan.source.address, plan.sink.address, **wanted)
         except CrossdockError as error:

@@ -11,6 +11,7 @@ from ..activity_types import ActivityType, Attempt, register
 from ..definitions import Definition, Factory, Finding
 from ..definitions.activities import Activity
 from ..policy import Policy
+from .output import activity_output
 from .plan import plan_copy
 
 
@@ -29,7 +30,8 @@ def _run(attempt: Attempt) -> Mapping[str, Any]:
     def progress(snapshot: Snapshot) -> None:
         attempt.progress({"dataRead": snapshot.bytes_done, "rowsCopied": snapshot.rows_done})
 
-    return plan.run(progress=progress, cancel=attempt.cancel).output()
+    result = plan.run(activity_run_id=attempt.run_id, progress=progress, cancel=attempt.cancel)
+    return activity_output(result, attempt)
 
 
 register(ActivityType("Copy", "rows or files from one dataset to another", _plan, _run))

@@ -69,7 +69,7 @@ class DeleteActivity(DataActivity[Deletion]):
             return None
         for name in ("enableCopyActivityLog", "copyActivityLogSettings"):
             new.ignore(name)
-        return self.ends.stage(place)
+        return self.ends.folder("log", place)
 
     def carry_out(self, plan: Deletion, attempt: Attempt) -> Mapping[str, Any]:
         began = time.monotonic()

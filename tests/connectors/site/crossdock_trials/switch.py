@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import Field
 
 from crossdock import (
+    AccessDeniedError,
     AuthError,
     ConnectorConfig,
     CrossdockError,
@@ -122,6 +123,7 @@ def _fail(how: str, said: str) -> None:
         "missing": NotFoundError(f"it does not exist{said}"),
         "changed": SourceChangedError(f"it is another version{said}"),
         "full": NoSpaceError(f"the sink is full{said}"),
+        "forbidden": AccessDeniedError(f"nobody may read it{said}"),
     }
     if how == "exit":
         os._exit(9)

@@ -1,0 +1,198 @@
+"""Copies that Data Factory defines, with fault tolerance and a log: by their effect on files and tables."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from copy_definitions import Made, put
+from observing import Record
+from postgres_rows import sql, stored
+
+from crossdock import CopyResult, CrossdockError, DataError
+from crossdock_scheduler.pipeline.expressions import Scope
+
+LOG = {"linkedServiceName": {"referenceName": "files", "type": "LinkedServiceReference"}, "path": "logs/here"}
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Made:
+    return Made(tmp_path)
+
+
+def run(made: Made, activity_run_id: str = "run-1") -> CopyResult:
+    plan, findings = made.plan(Scope())
+    assert [str(each) for each in findings if each.severity != "note"] == []
+    assert plan is not None
+    return plan.run(home=made.root / "home", activity_run_id=activity_run_id)
+
+
+def log_lines(folder: Path) -> list[list[str]]:
+    found = []
+    for file in folder.glob("*.csv"):
+        with file.open(newline="", encoding="utf-8") as text:
+            header, *rows = csv.reader(text)
+        assert header == ["Timestamp", "Level", "OperationName", "OperationItem", "Message"]
+        found += rows
+    return found
+
+
+def logged(level: str = "Warning", *, reliable: bool = False) -> dict[str, Any]:
+    return {
+        "enableCopyActivityLog": True,
+        "copyActivityLogSettings": {"logLevel": level, "enableReliableLogging": reliable},
+        "logLocationSettings": LOG,
+    }
+
+
+def binary(made: Made, *names: str) -> None:
+    for name in names:
+        made.write(f"in/{name}", f"content of {name}")
+    made.source, made.sink = made.dataset("Binary", "in"), made.dataset("Binary", "out")
+    made.activity = {
+        "source": {"type": "BinarySource", "storeSettings": {"type": "FileServerReadSettings"}},
+        "sink": {"type": "BinarySink", "storeSettings": {"type": "FileServerWriteSettings"}},
+    }
+
+
+# -- rows -----------------------------------------------------------------------------------------------
+
+
+def to_postgres(made: Made, database: str, table: str) -> None:
+    server = urlsplit(database)
+    put(made.root, "linkedService", "db", {"type": "PostgreSqlV2", "typeProperties": {
+        "server": server.hostname, "port": server.port, "database": server.path.strip("/"),
+        "username": server.username, "authenticationType": "Basic", "sslMode": 0,
+        "password": {"type": "SecureString", "value": server.password or "none"},
+    }})  # fmt: skip
+    made.sink = {
+        "type": "PostgreSqlV2Table",
+        "linkedServiceName": {"referenceName": "db", "type": "LinkedServiceReference"},
+        "typeProperties": {"schema": "public", "table": table},
+    }
+    made.activity["sink"] = {"type": "AzurePostgreSqlSink"}
+
+
+@pytest.fixture
+def table(made: Made, database: str) -> str:
+    """Text files into a table of PostgreSQL, with rows that do not fit for every reason."""
+    sql(database, "CREATE TABLE t (id int PRIMARY KEY, day timestamp, word varchar(5))")
+    to_postgres(made, database, "t")
+    made.write("in/a.csv", "id,day,word\n1,2024-01-01,one\n123456abc,2024-01-01,bad\n2,2024-01-02,two\n")
+    made.write("in/b.csv", "id,day,word\n3,not a day,bad\n3,2024-01-03,three\n1,2024-01-01,again\n"
+               "4,2024-01-04\n"
+               "5,2024-01-05,five,5\n6,2024-01-06,too long\n")  # fmt: skip
+    made.activity["sink"]["tableOption"] = "none"
+    del made.activity["sink"]["tableOption"]
+    return "t"
+
+
+def test_rows_that_do_not_fit_end_a_copy_or_are_left_out(made: Made, table: str, database: str) -> None:
+    with pytest.raises(DataError):
+        run(made)
+    assert stored(database, table) == []
+    made.activity |= {"enableSkipIncompatibleRow": True, "logSettings": logged()}
+    result = run(made, "0000-1")
+    assert [(row[0], row[2]) for row in stored(database, table)] == [(1, "one"), (2, "two"), (3, "three")]
+    output = result.output()
+    assert (output["rowsRead"], output["rowsCopied"], output["rowsSkipped"]) == (9, 3, 6)
+    assert output["logFilePath"].endswith("/logs/here/copyactivity-logs/Copy it/0000-1/")
+    lines = log_lines(made.data / "logs/here/copyactivity-logs/Copy it/0000-1")
+    assert {(level, name) for _, level, name, _, _ in lines} == {("Warning", "TabularRowSkip")}
+    assert sorted(item for _, _, _, item, _ in lines) == [
+        "1,2024-01-01,again", "123456abc,2024-01-01,bad", "3,not a day,bad", "4,2024-01-04",
+        "5,2024-01-05,five,5", "6,2024-01-06,too long",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("older", ["logStorageSettings", "redirectIncompatibleRowSettings"])
+def test_the_older_names_of_the_log(made: Made, older: str) -> None:
+    made.write("in/a.csv", "a,b\n1,2\n3\n")
+    made.activity |= {"enableSkipIncompatibleRow": True, older: LOG}
+    run(made, "r")
+    assert made.out("a.csv") == ["a,b", "1,2"]
+    assert [line[3] for line in log_lines(made.data / "logs/here/copyactivity-logs/Copy it/r")] == ["3"]
+
+
+def test_a_procedure_gets_all_rows_or_none(made: Made) -> None:
+    made.activity["enableSkipIncompatibleRow"] = True
+    made.activity["sink"]["sqlWriterStoredProcedureName"] = "p"
+    assert "unsupported enableSkipIncompatibleRow" in made.unsupported()
+
+
+def test_a_log_needs_a_place(made: Made) -> None:
+    made.activity["logSettings"] = {**logged(), "logLocationSettings": {**LOG, "path": ""}}
+    assert made.unsupported() == ["unsupported path"]
+
+
+# -- files ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reliable", [True, False])
+def test_the_log_of_files(made: Made, reliable: bool) -> None:
+    binary(made, "a.bin", "deep/b.bin", 'with "quotes", commas.bin')
+    made.activity["logSettings"] = logged("Info", reliable=reliable)
+    output = run(made, "r1").output()
+    lines = log_lines(made.data / "logs/here/copyactivity-logs/Copy it/r1")
+    assert (output["filesRead"], output["filesWritten"], len(lines)) == (3, 3, 12)
+    of_b = [line for line in lines if line[3] == "deep/b.bin"]
+    assert [(level, name) for _, level, name, _, _ in of_b] == [
+        ("Info", "FileRead"), ("Info", "FileWrite"), ("Info", "FileRead"), ("Info", "FileWrite"),
+    ]  # fmt: skip
+    about = json.loads(of_b[0][4].removeprefix("Start to read file: "))
+    assert (about["Path"], about["Size"]) == ("deep/b.bin", len("content of deep/b.bin"))
+    assert of_b[3][4].endswith("File is successfully copied.")
+    assert len([line for line in lines if line[3] == 'with "quotes", commas.bin']) == 4
+
+
+def test_a_warning_log_of_files_that_were_all_copied_is_a_header(made: Made) -> None:
+    binary(made, "a.bin")
+    made.activity["logSettings"] = logged()
+    run(made, "r")
+    (file,) = (made.data / "logs/here/copyactivity-logs/Copy it/r").iterdir()
+    assert file.read_text() == "Timestamp,Level,OperationName,OperationItem,Message\n"
+
+
+def hooked(made: Made, record: Record, how: str, **more: str) -> tuple[Any, dict[str, Any]]:
+    """The plan of a copy whose source fails at one file."""
+    plan, findings = made.plan(Scope())
+    assert [str(each) for each in findings if each.severity != "note"] == []
+    assert plan is not None
+    options = plan.options(secrets=True)
+    trouble = {"fail": how, "fail_unit": "b.bin", "fail_times": "0"}
+    options["source_options"] = options["source_options"] | record.options | trouble | more
+    return plan, options
+
+
+@pytest.mark.parametrize(
+    ("how", "key"),
+    [
+        ("read:missing", "fileMissing"),
+        ("read:forbidden", "fileForbidden"),
+        ("read:changed", "dataInconsistency"),
+    ],
+)
+@pytest.mark.parametrize("skipped", [True, False])
+def test_files_that_cannot_be_copied(
+    made: Made, source_record: Record, how: str, key: str, skipped: bool
+) -> None:
+    import crossdock
+
+    binary(made, "a.bin", "b.bin", "c.bin")
+    made.activity |= {"skipErrorFile": {key: skipped}, "logSettings": logged()}
+    plan, options = hooked(made, source_record, how)
+    source = plan.source.address.replace("file://", "hooked://")
+    if not skipped:
+        with pytest.raises(CrossdockError):
+            crossdock.copy(source, plan.sink.address, **options)
+        return
+    result = crossdock.copy(source, plan.sink.address, **options)
+    output = result.output()
+    assert (output["filesRead"], output["filesWritten"], output["filesSkipped"]) == (2, 2, 1)
+    assert sorted(each.name for each in (made.data / "out").iterdir()) == ["a.bin", "c.bin"]
+    (line,) = log_lines(made.data / "logs/here/copyactivity-logs/Copy it/run")
+    assert line[1:4] == ["Warning", "FileSkip", "b.bin"]
