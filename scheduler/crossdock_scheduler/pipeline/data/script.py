@@ -49,7 +49,7 @@ class ScriptActivity(DataActivity[Scripts]):
         logs = given.inner("logSettings")
         log = None
         if logs.choice("logDestination", _PLACES, "ActivityOutput") == "ExternalStore":
-            log = self.uses(self.ends.stage(logs.inner("logLocationSettings")))
+            log = self.uses(self.ends.folder("log", logs.inner("logLocationSettings")))
         else:
             logs.ignore("logLocationSettings")
         if end is None:
