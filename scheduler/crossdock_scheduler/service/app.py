@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import anyio
+from anyio.to_thread import run_sync
 from fastapi import FastAPI
 
 import crossdock
@@ -14,7 +15,8 @@ from .context import Service
 from .errors import add_handlers
 from .headers import AnswerHeaders
 from .paths import CaselessPaths
-from .rest import definitions, factories, node_protocol, runtimes
+from .rest import definitions, factories, node_protocol, runs, runtimes
+from .runs.driver import Driver
 from .sweeping import sweeping
 
 
@@ -22,10 +24,14 @@ from .sweeping import sweeping
 async def _life(app: FastAPI) -> AsyncIterator[None]:
     """While the service serves, its loops run."""
     service: Service = app.state.service
+    driver = Driver(service)
     async with anyio.create_task_group() as group:
         group.start_soon(sweeping, service)
+        group.start_soon(driver.driving)
         yield
+        driver.leaving = True
         group.cancel_scope.cancel()
+    await run_sync(driver.release_all)
 
 
 def create_app(service: Service) -> FastAPI:
@@ -35,7 +41,7 @@ def create_app(service: Service) -> FastAPI:
         openapi_url="/crossdock/v1/openapi.json", lifespan=_life,
     )  # fmt: skip
     app.state.service = service
-    for each in (factories, runtimes, node_protocol):
+    for each in (factories, runtimes, runs, node_protocol):
         app.include_router(each.router)
     for kind in definitions.KINDS:
         app.include_router(definitions.routes(kind))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
 
 import anyio
 import anyio.from_thread
@@ -11,22 +12,39 @@ from anyio.lowlevel import EventLoopToken, current_token
 
 
 class Bell:
-    """Events by name. ``listen`` belongs to the event loop, ``ring`` to any thread."""
+    """Events by name. ``listening`` belongs to the event loop, ``ring`` to any other thread."""
 
     def __init__(self) -> None:
-        self._waiting: dict[Hashable, tuple[anyio.Event, EventLoopToken]] = {}
+        self._waiting: dict[Hashable, set[anyio.Event]] = {}
         self._lock = threading.Lock()
+        self._loop: EventLoopToken | None = None
 
-    def listen(self, name: Hashable) -> anyio.Event:
-        """Set by the next ``ring`` of the name."""
+    @contextmanager
+    def listening(self, name: Hashable) -> Iterator[anyio.Event]:
+        """An event that the next ``ring`` of the name sets."""
+        event = anyio.Event()
         with self._lock:
-            if name not in self._waiting:
-                self._waiting[name] = anyio.Event(), current_token()
-            return self._waiting[name][0]
+            self._loop = current_token()
+            self._waiting.setdefault(name, set()).add(event)
+        try:
+            yield event
+        finally:
+            with self._lock:
+                found = self._waiting[name]
+                found.discard(event)
+                if not found:
+                    del self._waiting[name]
 
     def ring(self, name: Hashable) -> None:
         """Call it after the transaction: before, there is nothing to be seen."""
         with self._lock:
-            found = self._waiting.pop(name, None)
-        if found is not None:
-            anyio.from_thread.run_sync(found[0].set, token=found[1])
+            if self._loop is None or name not in self._waiting:
+                return
+            loop = self._loop
+        anyio.from_thread.run_sync(self._set, name, token=loop)
+
+    def _set(self, name: Hashable) -> None:
+        with self._lock:
+            events = list(self._waiting.get(name, ()))
+        for each in events:
+            each.set()

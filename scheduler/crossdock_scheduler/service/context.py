@@ -19,18 +19,20 @@ from .definitions.factories import FactoryRow
 from .errors import ApiError
 from .runtimes.keys import KeyMaker
 
+NEW_RUN = "a new run"
+
 
 @dataclass(frozen=True, slots=True)
 class Service:
     """The parts that all requests share; ``app.state.service``.
 
-    ``bell`` rings for the runtime that has a new job, ``ended`` for a job that has ended.
+    ``new_jobs`` rings for the id of a runtime, ``changed`` for that of a job or a run, and for ``NEW_RUN``.
     """
 
     database: Database
     keys: KeyMaker
-    bell: Bell = field(default_factory=Bell)
-    ended: Bell = field(default_factory=Bell)
+    new_jobs: Bell = field(default_factory=Bell)
+    changed: Bell = field(default_factory=Bell)
 
 
 @dataclass(frozen=True, slots=True)

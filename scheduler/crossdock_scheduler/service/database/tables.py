@@ -140,3 +140,64 @@ _OPEN = jobs.c.ended.is_(None)
 sa.Index("ix_jobs_deadline", jobs.c.deadline, sqlite_where=_OPEN, postgresql_where=_OPEN)
 sa.Index("ix_jobs_lease", jobs.c.lease_until, sqlite_where=_CLAIMED, postgresql_where=_CLAIMED)
 sa.Index("ix_jobs_node", jobs.c.node_id, sqlite_where=_CLAIMED, postgresql_where=_CLAIMED)
+
+# Runs of pipelines. ``record`` is the interpreter's; ``definitions`` are those that it began with.
+pipeline_runs = sa.Table(
+    "pipeline_runs",
+    metadata,
+    sa.Column("run_id", sa.String(36), primary_key=True),
+    sa.Column("factory_id", sa.Integer, sa.ForeignKey("factories.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("group_id", sa.String(36), nullable=False),
+    sa.Column("pipeline", sa.String(260), nullable=False),
+    sa.Column("status", sa.String(12), nullable=False),
+    sa.Column("record", sa.JSON, nullable=False),
+    sa.Column("definitions", sa.JSON(none_as_null=True), nullable=True),
+    sa.Column("request_id", sa.String(64), nullable=True),
+    sa.Column("detached", sa.Boolean, nullable=False),
+    sa.Column("cancelling", sa.Boolean, nullable=False),
+    sa.Column("started", sa.Float, nullable=False),
+    sa.Column("ended", sa.Float, nullable=True),
+    sa.Column("updated", sa.Float, nullable=False),
+    sa.Column("driver", sa.String(36), nullable=True),
+    sa.Column("driven_until", sa.Float, nullable=True),
+    sa.UniqueConstraint("factory_id", "request_id", name="uq_pipeline_runs_request"),
+    sa.Index("ix_pipeline_runs_updated", "factory_id", "updated"),
+    sa.Index("ix_pipeline_runs_group", "group_id"),
+)
+_RUNNING = pipeline_runs.c.ended.is_(None)
+sa.Index(
+    "ix_pipeline_runs_open", pipeline_runs.c.driven_until, sqlite_where=_RUNNING, postgresql_where=_RUNNING
+)
+
+# Attempts at activities; ``key`` says where in the run.
+activity_runs = sa.Table(
+    "activity_runs",
+    metadata,
+    sa.Column(
+        "pipeline_run_id",
+        sa.String(36),
+        sa.ForeignKey("pipeline_runs.run_id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("attempt", sa.Integer, primary_key=True),
+    sa.Column("record", sa.JSON, nullable=False),
+    sa.Column("started", sa.Float, nullable=False),
+    sa.Column("ended", sa.Float, nullable=True),
+    sa.Column("updated", sa.Float, nullable=False),
+)
+
+# What activities made of variables; the name of a pipeline's return value is empty.
+variables = sa.Table(
+    "variables",
+    metadata,
+    sa.Column(
+        "pipeline_run_id",
+        sa.String(36),
+        sa.ForeignKey("pipeline_runs.run_id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    sa.Column("name", sa.String(260), primary_key=True),
+    sa.Column("value", sa.JSON, nullable=True),
+    sa.Column("whole", sa.Boolean, nullable=False),
+)

@@ -86,14 +86,14 @@ async def claim_jobs(asked: wire.Claim, asking: Signed) -> wire.Jobs:
     service, runtime_id = asking.service, asking.node.row.runtime_id
     until = anyio.current_time() + asked.wait
     while True:
-        # Taken before the look: what is put into the queue between both is heard of.
-        news = service.bell.listen(runtime_id)
-        found = await run_sync(partial(_claim, asking, asked.want))
-        left = until - anyio.current_time()
-        if found or left <= 0:
-            return wire.Jobs(jobs=[_job(each) for each in found])
-        with anyio.move_on_after(min(left, _LOOK_AGAIN)):
-            await news.wait()
+        # Listening before the look: what is put into the queue between both is heard of.
+        with service.new_jobs.listening(runtime_id) as news:
+            found = await run_sync(partial(_claim, asking, asked.want))
+            left = until - anyio.current_time()
+            if found or left <= 0:
+                return wire.Jobs(jobs=[_job(each) for each in found])
+            with anyio.move_on_after(min(left, _LOOK_AGAIN)):
+                await news.wait()
 
 
 def _claim(asking: Asking, want: int) -> list[Claimed]:
@@ -118,4 +118,4 @@ def finish_job(job_id: str, said: wire.Finish, asking: Signed) -> None:
             finish(connection, asking.node.id, held, said.outcome, said.result, now=time.time())
     except Lost:
         raise ApiError(409, "The job is not this node's any more.", "LeaseLost", job_id) from None
-    asking.service.ended.ring(job_id)
+    asking.service.changed.ring(job_id)

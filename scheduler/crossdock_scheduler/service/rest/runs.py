@@ -1,0 +1,102 @@
+"""``createRun``, ``.../pipelineruns`` and their activity runs."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import uuid4
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Header
+
+from ...pipeline.run import PipelineRun, arguments, divided
+from ..context import NEW_RUN, Operator, Reader
+from ..database.tables import pipeline_runs
+from ..definitions.factories import FactoryRow
+from ..errors import ApiError, not_found
+from ..runs.ending import cancelled
+from ..runs.queries import activity_runs_of, pipeline_json, pipeline_runs_of
+from ..runs.snapshot import factory_now, kept
+from ..runs.store import save
+from .bodies import Body, MaybeBody
+from .factories import FACTORY
+
+RUN = FACTORY + "/pipelineruns/{run_id}"
+
+router = APIRouter(tags=["PipelineRuns"])
+
+
+@router.post(FACTORY + "/pipelines/{name}/createrun")
+def create_run(
+    name: str,
+    body: MaybeBody,
+    call: Operator,
+    request_id: Annotated[str | None, Header(alias="x-ms-client-request-id", max_length=64)] = None,
+) -> dict[str, str]:
+    """Clients send it again with the same request id after an answer that they did not get."""
+    with call.write() as (connection, factory):
+        known = sa.select(pipeline_runs.c.run_id).where(
+            pipeline_runs.c.factory_id == factory.id, pipeline_runs.c.request_id == request_id
+        )
+        if request_id and (found := connection.execute(known).scalar()):
+            return {"runId": str(found)}
+        now = factory_now(connection, factory)
+        pipeline = now.find("pipeline", name)
+        if pipeline is None:
+            raise not_found("pipeline", name)
+        parameters, wrong = arguments(pipeline, body)
+        if wrong:
+            raise ApiError(400, "; ".join(wrong), "InvalidParameters", pipeline.name)
+        open_ones, secrets = divided(pipeline, parameters)
+        if secrets:
+            raise ApiError(
+                400,
+                f"This release keeps no secrets: {', '.join(secrets)}.",
+                "SecretNotAccepted",
+                pipeline.name,
+            )
+        run = PipelineRun(str(uuid4()), pipeline.name, datetime.now(UTC), open_ones)
+        more = {"definitions": kept(now, pipeline), "request_id": request_id, "status": "Queued"}
+        save(connection, factory.id, run, **more)
+    call.service.changed.ring(NEW_RUN)
+    return {"runId": run.run_id}
+
+
+@router.get(RUN)
+def get(run_id: str, call: Reader) -> dict[str, Any]:
+    with call.read() as (connection, factory):
+        return pipeline_json(_found(connection, factory, run_id))
+
+
+@router.post(f"{RUN}/cancel")
+def cancel(run_id: str, call: Operator) -> None:
+    """Ends the run and those that it called; one that has ended stays as it is."""
+    with call.write() as (connection, factory):
+        row = _found(connection, factory, run_id)
+        if row.driver is None and row.ended is None:
+            cancelled(connection, row.group_id)
+        else:
+            asked = sa.update(pipeline_runs).where(pipeline_runs.c.run_id == row.group_id)
+            connection.execute(asked.values(cancelling=True))
+    call.service.changed.ring(row.group_id)
+
+
+@router.post(FACTORY + "/querypipelineruns")
+def query(body: Body, call: Reader) -> dict[str, Any]:
+    with call.read() as (connection, factory):
+        return pipeline_runs_of(connection, factory, body)
+
+
+@router.post(f"{RUN}/queryactivityruns")
+def query_activities(run_id: str, body: Body, call: Reader) -> dict[str, Any]:
+    with call.read() as (connection, factory):
+        _found(connection, factory, run_id)
+        return activity_runs_of(connection, run_id, body)
+
+
+def _found(connection: sa.Connection, factory: FactoryRow, run_id: str) -> Any:
+    mine = (pipeline_runs.c.run_id == run_id, pipeline_runs.c.factory_id == factory.id)
+    row = connection.execute(sa.select(pipeline_runs).where(*mine)).first()
+    if row is None:
+        raise not_found("pipeline run", run_id)
+    return row

@@ -1,0 +1,136 @@
+"""Leaf activities as jobs in the queue of an integration runtime."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+import sqlalchemy as sa
+from anyio.to_thread import run_sync
+
+from ...pipeline.activity_types import Attempt
+from ...pipeline.definitions import Factory
+from ...pipeline.run.failure import ActivityFailed
+from ...pipeline.run.shipping import packed, referenced
+from ..context import Service
+from ..database.tables import resources
+from ..definitions.names import RUNTIME
+from ..queue import Job, NewJob, cancel, enqueue, find
+
+# Another replica may have heard of the end; and seconds for which a cancelled job is waited for.
+_LOOK_AGAIN = 2.0
+_GRACE = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class QueueCarrier:
+    """``Carrier`` of the interpreter. A job has the id of the activity run: after a crash it is the same.
+
+    ``is_leaving``: whether another process goes on with the run; jobs are left alone then.
+    """
+
+    service: Service
+    factory_id: int
+    is_leaving: Callable[[], bool]
+
+    async def carry(self, attempt: Attempt) -> Mapping[str, Any]:
+        await run_sync(self._enqueue, attempt)
+        try:
+            job = await self._ended(attempt)
+        except anyio.get_cancelled_exc_class():
+            if self.is_leaving():
+                raise
+            with anyio.move_on_after(_GRACE, shield=True):
+                await run_sync(self._cancel, attempt.run_id)
+                await self._ended(attempt)
+            raise
+        return _output(job)
+
+    def _enqueue(self, attempt: Attempt) -> None:
+        name = runtime_of(attempt)
+        with self.service.database.write() as connection:
+            runtime_id = self._runtime(connection, name)
+            lane = attempt.pipeline.name.lower()
+            new = enqueue(connection, NewJob(attempt.run_id, runtime_id, lane, packed(attempt)), time.time())
+        if new:
+            self.service.new_jobs.ring(runtime_id)
+
+    def _runtime(self, connection: sa.Connection, name: str) -> int:
+        """Without a name, the only one that the factory has."""
+        wanted = [resources.c.factory_id == self.factory_id, resources.c.kind == RUNTIME.segment]
+        if name:
+            wanted.append(resources.c.name_key == name.lower())
+        found = connection.execute(sa.select(resources.c.id).where(*wanted).limit(2)).scalars().all()
+        if len(found) == 1:
+            return int(found[0])
+        if name:
+            raise ActivityFailed("NotFound", f"there is no integration runtime {name!r}")
+        how_many = "several integration runtimes" if found else "no integration runtime"
+        raise ActivityFailed(
+            "RuntimeNotChosen", f"the factory has {how_many}: let a linked service say connectVia"
+        )
+
+    async def _ended(self, attempt: Attempt) -> Job:
+        said: Mapping[str, Any] | None = None
+        while True:
+            with self.service.changed.listening(attempt.run_id) as news:
+                job = await run_sync(self._find, attempt.run_id)
+                if job.ended:
+                    return job
+                if job.progress and job.progress != said:
+                    said = job.progress
+                    attempt.progress(said)
+                with anyio.move_on_after(_LOOK_AGAIN):
+                    await news.wait()
+
+    def _find(self, job_id: str) -> Job:
+        with self.service.database.read() as connection:
+            found = find(connection, job_id, time.time())
+        if found is None:
+            raise ActivityFailed("JobLost", "the integration runtime of the job was deleted", "SystemError")
+        return found
+
+    def _cancel(self, job_id: str) -> None:
+        with self.service.database.write() as connection:
+            cancel(connection, job_id, time.time())
+
+
+def _output(job: Job) -> Mapping[str, Any]:
+    result = job.result or {}
+    if job.state == "succeeded":
+        output: Mapping[str, Any] = result.get("output") or {}
+        return dict(output) | {"durationInQueue": {"integrationRuntimeQueue": round(job.queued_for)}}
+    error = result.get("error") or {}
+    code, message = error.get("errorCode", job.state), error.get("message", f"the job was {job.state}")
+    if error.get("failureType") == "SystemError":
+        raise ActivityFailed(code, message, "SystemError")
+    raise ActivityFailed(code, message)
+
+
+def runtime_of(attempt: Attempt) -> str:
+    """The integration runtime that the activity's linked services ask for; empty where none does.
+
+    Raises ActivityFailed where they ask for different ones.
+    """
+    names = dict.fromkeys(_connected(attempt.factory, attempt.activity.properties))
+    by_key = {each.lower(): each for each in names}
+    if len(by_key) > 1:
+        raise ActivityFailed(
+            "DifferentRuntimes",
+            f"its linked services want different integration runtimes: {', '.join(by_key.values())}",
+        )
+    return next(iter(by_key.values()), "")
+
+
+def _connected(factory: Factory, value: Any) -> list[str]:
+    found = []
+    for each in referenced(factory, value):
+        if each.kind == "integrationRuntime":
+            found.append(each.name)
+        name = each.read().inner("connectVia").text("referenceName") if each.kind == "linkedService" else ""
+        if name and name.lower() != "autoresolveintegrationruntime":
+            found.append(name)
+    return found

@@ -1,0 +1,162 @@
+"""Drives the runs of pipelines: each group of runs by one process at a time, under a lease."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import anyio
+import sqlalchemy as sa
+from anyio.to_thread import run_sync
+from sqlalchemy.exc import SQLAlchemyError
+
+from ...pipeline.run import Interpreter
+from ...pipeline.run.records import restored_pipeline
+from ..context import NEW_RUN, Service
+from ..database.tables import pipeline_runs
+from .carrier import QueueCarrier
+from .ending import cancelled, release
+from .snapshot import restored
+from .store import SqlStore, Superseded
+
+_LEASE = 30.0
+_RENEW = 5.0
+_LOOK = 1.0
+_AT_ONCE = 20
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The first run of a group, which this process drives now."""
+
+    run_id: str
+    factory_id: int
+    record: dict[str, Any]
+    definitions: dict[str, Any]
+
+
+@dataclass
+class Driver:
+    """Takes runs that nobody drives and drives them to their end.
+
+    ``leaving``: this process stops, and the jobs of its runs go on without it.
+    """
+
+    service: Service
+    id: str = field(default_factory=lambda: str(uuid4()))
+    leaving: bool = False
+
+    async def driving(self) -> None:
+        """The loop; cancelled, it leaves the runs for another process."""
+        async with anyio.create_task_group() as group:
+            while True:
+                with self.service.changed.listening(NEW_RUN) as news:
+                    for taken in await self._take():
+                        group.start_soon(self._drive, taken)
+                    with anyio.move_on_after(_LOOK):
+                        await news.wait()
+
+    async def _take(self) -> list[Taken]:
+        try:
+            return await run_sync(self._take_some)
+        except SQLAlchemyError as error:
+            _LOG.warning("the database cannot be reached: %s", type(error).__name__)
+            return []
+
+    def _take_some(self) -> list[Taken]:
+        now = time.time()
+        with self.service.database.write() as connection:
+            query = (
+                sa.select(pipeline_runs)
+                .where(
+                    pipeline_runs.c.ended.is_(None),
+                    pipeline_runs.c.run_id == pipeline_runs.c.group_id,
+                    sa.or_(pipeline_runs.c.driven_until.is_(None), pipeline_runs.c.driven_until < now),
+                )
+                .order_by(pipeline_runs.c.started)
+                .limit(_AT_ONCE)
+                .with_for_update(skip_locked=True)
+            )
+            found = [row for row in connection.execute(query) if _has_room(connection, row)]
+            for row in found:
+                mine = {"driver": self.id, "driven_until": now + _LEASE, "status": "InProgress"}
+                connection.execute(_one(row.run_id).values(mine))
+        return [Taken(row.run_id, row.factory_id, row.record, row.definitions) for row in found]
+
+    async def _drive(self, taken: Taken) -> None:
+        carrier = QueueCarrier(self.service, taken.factory_id, lambda: self.leaving or is_lost)
+        store = SqlStore(self.service.database, taken.factory_id, taken.run_id, self.id)
+        interpreter = Interpreter(restored(taken.definitions), store, carrier)
+        is_cancelled = is_lost = False
+        try:
+            async with anyio.create_task_group() as group:
+
+                async def renewing() -> None:
+                    nonlocal is_cancelled, is_lost
+                    while (state := await run_sync(self._renew, taken.run_id)) == "go on":
+                        with (
+                            self.service.changed.listening(taken.run_id) as news,
+                            anyio.move_on_after(_RENEW),
+                        ):
+                            await news.wait()
+                    is_cancelled, is_lost = state == "cancel", state == "lost"
+                    group.cancel_scope.cancel()
+
+                group.start_soon(renewing)
+                await interpreter.run(restored_pipeline(taken.record))
+                group.cancel_scope.cancel()
+            if is_cancelled:
+                await run_sync(self._cancelled, taken.run_id)
+        except* Superseded:
+            _LOG.warning("the run %s is driven by another process now", taken.run_id)
+        except* SQLAlchemyError as errors:
+            # Whoever finds the run when the lease is over goes on with it.
+            _LOG.warning(
+                "the run %s is left for later: %s", taken.run_id, type(errors.exceptions[0]).__name__
+            )
+
+    def _renew(self, run_id: str) -> str:
+        with self.service.database.write() as connection:
+            mine = (pipeline_runs.c.run_id == run_id, pipeline_runs.c.driver == self.id)
+            done = connection.execute(
+                sa.update(pipeline_runs).where(*mine).values(driven_until=time.time() + _LEASE)
+            )
+            if not done.rowcount:
+                return "lost"
+            query = sa.select(pipeline_runs.c.cancelling).where(*mine)
+            return "cancel" if connection.execute(query).scalar() else "go on"
+
+    def _cancelled(self, run_id: str) -> None:
+        with self.service.database.write() as connection:
+            cancelled(connection, run_id)
+
+    def release_all(self) -> None:
+        """Let others have the runs at once; on the way out."""
+        with self.service.database.write() as connection:
+            release(connection, self.id)
+
+
+def _one(run_id: str) -> sa.Update:
+    return sa.update(pipeline_runs).where(pipeline_runs.c.run_id == run_id)
+
+
+def _has_room(connection: sa.Connection, row: Any) -> bool:
+    """Whether the pipeline's ``concurrency`` allows one more; what runs already goes on in any case."""
+    if row.driver is not None:
+        return True
+    pipeline = restored(row.definitions).find("pipeline", row.pipeline)
+    most = pipeline.read().whole("concurrency") if pipeline else None
+    if not most:
+        return True
+    same = (
+        pipeline_runs.c.factory_id == row.factory_id,
+        sa.func.lower(pipeline_runs.c.pipeline) == row.pipeline.lower(),
+        pipeline_runs.c.ended.is_(None),
+        pipeline_runs.c.driver.is_not(None),
+    )
+    running = connection.execute(sa.select(sa.func.count()).select_from(pipeline_runs).where(*same)).scalar()
+    return (running or 0) < most

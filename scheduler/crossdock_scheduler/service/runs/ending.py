@@ -1,0 +1,46 @@
+"""Runs that end otherwise than by themselves."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+from ...pipeline.run.records import restored_activity, restored_pipeline, stored
+from ..database.tables import activity_runs, pipeline_runs
+
+
+def cancelled(connection: sa.Connection, group_id: str) -> None:
+    """All runs of a group that are going on, and their activities, are cancelled."""
+    now, moment = time.time(), datetime.now(UTC)
+    open_runs = connection.execute(
+        sa.select(pipeline_runs.c.run_id, pipeline_runs.c.record).where(
+            pipeline_runs.c.group_id == group_id, pipeline_runs.c.ended.is_(None)
+        )
+    ).all()
+    for row in open_runs:
+        run = replace(restored_pipeline(row.record), status="Cancelled", ended=moment)
+        values = {"record": stored(run), "status": "Cancelled", "ended": now, "updated": now}
+        connection.execute(
+            sa.update(pipeline_runs).where(pipeline_runs.c.run_id == row.run_id).values(values)
+        )
+        going = (activity_runs.c.pipeline_run_id == row.run_id, activity_runs.c.ended.is_(None))
+        for each in connection.execute(sa.select(activity_runs).where(*going)).all():
+            activity = replace(restored_activity(each.record), status="Cancelled", ended=moment, state=None)
+            connection.execute(
+                sa.update(activity_runs)
+                .where(
+                    activity_runs.c.pipeline_run_id == row.run_id,
+                    activity_runs.c.key == each.key,
+                    activity_runs.c.attempt == each.attempt,
+                )
+                .values(record=stored(activity), ended=now, updated=now)
+            )
+
+
+def release(connection: sa.Connection, driver: str) -> None:
+    """The runs of a process that stops are anybody's."""
+    mine = (pipeline_runs.c.driver == driver, pipeline_runs.c.ended.is_(None))
+    connection.execute(sa.update(pipeline_runs).where(*mine).values(driven_until=0.0))
