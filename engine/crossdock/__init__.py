@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from .interactive import preview as preview
     from .interactive import schema as schema
     from .interactive import test_connection as test_connection
+    from .json_text import is_list as is_list
+    from .json_text import json_lines as json_lines
+    from .json_text import list_offsets as list_offsets
     from .json_values import json_rows as json_rows
     from .json_values import json_value as json_value
     from .packing.format import packed_format as packed_format
@@ -48,6 +51,7 @@ if TYPE_CHECKING:
     from .stages import stage_in as stage_in
     from .stages import stage_out as stage_out
     from .stages import stage_remove as stage_remove
+    from .type_names import parse_type as parse_type
 
 _ENGINE = {
     "state_folder": "history",
@@ -75,6 +79,10 @@ _ENGINE = {
     "json_rows": "json_values",
     "packed_format": "packing.format",
     "json_value": "json_values",
+    "is_list": "json_text",
+    "json_lines": "json_text",
+    "list_offsets": "json_text",
+    "parse_type": "type_names",
     "CopyResult": "report",
     "RunInfo": "report",
     "Snapshot": "report",

@@ -17,7 +17,7 @@ from .history import Options, forget, given_again, journal_path, named, recall, 
 from .journal import Journal, created
 from .journal_lock import remove
 from .limits import parse_size
-from .mapping import parse_map
+from .mapping.parsing import Added, MapText, parse_map
 from .report import CopyResult, Snapshot
 from .request import CopyRequest, Resolved, Verify
 from .spelling import snake_case
@@ -35,7 +35,8 @@ def copy(
     sink_format: str | None = None,
     source_options: Options | None = None,
     sink_options: Options | None = None,
-    map: str | Mapping[str, str] | None = None,  # noqa: A002 - the option's name
+    map: MapText | None = None,  # noqa: A002 - the option's name
+    add_columns: Added | None = None,
     parallel_copies: int | Literal["auto"] = "auto",
     block_size: int | str | None = None,
     memory: int | str = "512MiB",
@@ -59,7 +60,8 @@ def copy(
 ) -> CopyResult:
     """Copy ``source`` to ``sink`` (paths or URLs) and return what was done.
 
-    The options are those of ``crossdock copy``, in snake_case or as Data Factory spells them;
+    The options are those of ``crossdock copy``, in snake_case or as Data Factory spells them; ``map`` may
+    also be a dictionary of names or a ``ColumnMapping``, ``add_columns`` a dictionary;
     ``verify="full"`` is ``--verify-full``. Sizes are bytes or texts such as ``"8MiB"``.
     ``stage``: go by compressed Parquet files below that address, which are removed whatever happens unless
     ``keep_staging``; only then can a copy that failed or was interrupted be resumed.
@@ -92,7 +94,7 @@ def copy(
         sink_format=sink_format,
         source_options=given["source"],
         sink_options=given["sink"],
-        map=parse_map(map),
+        map=parse_map(map, add_columns),
         block_size=None if block_size is None else parse_size(block_size, "--block-size"),
         mode=write_mode(mode),
         **limits(parallel_copies, memory, bandwidth, verify),

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from .errors import (
     CancelledError,
     CrossdockError,
+    DataError,
     InternalError,
     NotSupportedError,
 )
@@ -364,11 +365,13 @@ class Carrier:
         digest, skips = reading.digest, reading.skips
         if skips is not None and apply is not None:
             apply = skips.applying(apply)
-        worker.state, last = "source", perf_counter()
+        worker.state, last, read = "source", perf_counter(), 0
         try:
             for item in items:
                 if apply is not None:
+                    rows = item.num_rows
                     item = apply(item)  # noqa: PLW2901 - the mapped item takes its place
+                    read += rows
                 if skips is not None:
                     skips.forget_kept()
                 elif digest is not None:
@@ -394,6 +397,8 @@ class Carrier:
             raise
         except BaseException as error:
             reading.failed = error
+            if isinstance(error, DataError) and error.row is not None:
+                error.place(read, job.split.index)
             raise
         reading.ended = True
         seconds["source"] += perf_counter() - last

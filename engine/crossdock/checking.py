@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from .errors import NotSupportedError
-from .mapping import parse_map
+from .mapping.parsing import Added, MapText, parse_map
 from .plan import decide, decide_stage
 from .plugins import registry
 from .request import CopyRequest
-from .resolve import Side, check_payload
+from .resolve import Side, check_payload, path_columns
 from .run_log import log_end
 from .spelling import snake_case
 from .spi.data import WriteMode
@@ -28,7 +28,8 @@ def check(
     sink_format: str | None = None,
     source_options: Mapping[str, str] | None = None,
     sink_options: Mapping[str, str] | None = None,
-    map: Mapping[str, str] | None = None,  # noqa: A002 - the option's name
+    map: MapText | None = None,  # noqa: A002 - the option's name
+    add_columns: Added | None = None,
     mode: str = "error",
     stage: str | None = None,
     stage_options: Mapping[str, str] | None = None,
@@ -37,7 +38,7 @@ def check(
     log_options: Mapping[str, str] | None = None,
 ) -> Payload:
     """Raise what ``copy`` would raise for these options before it opens anything; else how it would copy."""
-    columns, ended = parse_map(map), threading.Event()
+    columns, ended = parse_map(map, add_columns), threading.Event()
     options = snake_case(source_options), snake_case(sink_options)
     ends = (
         Side(registry(), source, source_format, options[0], "source", ended),
@@ -64,5 +65,6 @@ def check(
     )
     if log is not None:
         log_end(CopyRequest(source, sink, log=log, log_options=snake_case(log_options)))
+    path_columns(columns, ends[0].spec)
     check_payload(ends[0].settings, tabular=payload == "tabular")
     return payload

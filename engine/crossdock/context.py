@@ -14,7 +14,7 @@ from .errors import CancelledError, CrossdockError, TransientError
 from .files.folders import CopiedFolders
 from .gate import NoGate
 from .journal import Journal
-from .mapping import Apply, compile_mapping
+from .mapping import Apply, ColumnMapping, compile_mapping
 from .request import CopyRequest, Resolved
 from .retry import again, make_way, pause
 from .run_log import RunLog
@@ -33,6 +33,7 @@ class Context:
     """One run in one process.
 
     ``parallel`` workers carry it, up to ``most_parallel`` where that helps (``crew``).
+    ``mapping`` is that of the request as the sink needs it.
     ``handles`` are the units begun here and not finished. ``asking`` counts the retries of all calls
     outside of workers. ``attributes`` says what a unit's object gets beside its bytes, ``folders`` which
     folders are made when all files are there. ``notes`` are for the report.
@@ -56,6 +57,7 @@ class Context:
     folders: CopiedFolders | None = None
     notes: list[str] = field(default_factory=list)
     log: RunLog | None = None
+    mapping: ColumnMapping | None = None
     _working: threading.local = field(default_factory=threading.local)
     _schemas: dict[str, tuple[Any, Apply | None]] = field(default_factory=dict)
 
@@ -115,7 +117,7 @@ class Context:
         known = self._schemas.get(unit.name)
         if known is None:
             schema = self.ask_source(lambda: self.source.schema(unit))
-            known = compile_mapping(schema, self.request.map, unit.name)
+            known = compile_mapping(schema, self.mapping, unit.name, self.notes)
             if len(self._schemas) < KEPT_SCHEMAS:
                 self._schemas[unit.name] = known
         return known

@@ -163,10 +163,21 @@ class ShortReadError(TransientError):
 
 
 class DataError(CrossdockError):
-    """The data cannot be carried as it is: a ragged row, a value that does not convert."""
+    """The data cannot be carried as it is: a ragged row, a value that does not convert.
+
+    ``row``: the place of the row in the batch as it was read, where that is known.
+    """
 
     code = "DataError"
     exit_code = 2
+    row: int | None = None
+
+    def place(self, before: int, part: int) -> None:
+        """Say which row it is: ``before`` rows of that part of the unit have been read."""
+        assert self.row is not None  # noqa: S101 - it is about a row
+        of = f" of part {part + 1}" if part else ""
+        self.message = f"row {before + self.row + 1:,}{of} of {self.message}"
+        self.row = None
 
 
 class SourceChangedError(DataError):

@@ -11,6 +11,7 @@ from .credentials import public_url
 from .errors import ConfigError
 from .files.binary import BinarySink, BinarySource, FileTarget
 from .files.merging import MergedSource
+from .files.partitions import with_paths
 from .files.selecting import discovered, select
 from .plugins import registry
 from .report import Payload
@@ -67,7 +68,7 @@ def open_end(end: SourceEnd, payload: Payload) -> Source[Any]:
         return MergedSource(store, selection) if end.merge else BinarySource(store, selection)
     from .files.tabular import FormatSource, unpacked
 
-    partitions = discovered(location.path, settings)
+    partitions = with_paths(discovered(location.path, settings), end.path_columns)
     file_format = _open_format(end.format, end.format_options)
     agreed = unpacked(end.columns) if end.columns else None
     file_format.skips_rows = end.skip_rows

@@ -19,6 +19,8 @@ from .files.merging import MergedSource
 from .gate import Gate, NoGate
 from .journal import Journal
 from .limits import MemoryBudget, NoThrottle, Throttle
+from .mapping import ColumnMapping
+from .mapping.model import flattened
 from .opening import open_sink, open_source
 from .plugins import registry
 from .request import CopyRequest, Resolved
@@ -45,8 +47,10 @@ def open_run(
         opened.callback(source.close)
         sink = open_sink(resolved)
         opened.callback(sink.close)
+        mapping = request.map
         if resolved.payload == "tabular":
             _agree_on_encoding(source, sink)
+            mapping = flattened(mapping) if not _holds_nested(sink) else mapping
         if request.verify and not (isinstance(sink, ReadBack) and sink_spec.capabilities.read_back != "no"):
             raise NotSupportedError(f"--verify: what was written to {sink_spec.name} cannot be read back")
         attributes = _attributes(source, sink, resolved)
@@ -74,7 +78,7 @@ def open_run(
         run_id,
         epoch,
         pulls,
-        _children(resolved, request, (source_spec, sink_spec), cancel),
+        _children(resolved, mapping, (source_spec, sink_spec), cancel),
         Gate(parallel) if parallel > 1 else NoGate(),
     )
     log = None
@@ -84,7 +88,7 @@ def open_run(
         log = RunLog(resolved.log, journal, name, request.log_reliable, request.log_level == "info")
     return Context(
         run_id, request, resolved, journal, source, sink, source_spec, sink_spec, carrier, parallel, most,
-        cancel, attributes=attributes, folders=folders, log=log,
+        cancel, attributes=attributes, folders=folders, log=log, mapping=mapping,
     )  # fmt: skip
 
 
@@ -97,14 +101,20 @@ def _agree_on_encoding(source: Source[Any], sink: Sink[Any]) -> None:
         source.encoded = sink.format.dictionaries
 
 
+def _holds_nested(sink: Sink[Any]) -> bool:
+    from .files.tabular import FormatSink
+
+    return not isinstance(sink, FormatSink) or sink.format.nested
+
+
 def _children(
-    resolved: Resolved, request: CopyRequest, specs: Sequence[ConnectorSpec], cancel: threading.Event
+    resolved: Resolved, mapping: ColumnMapping | None, specs: Sequence[ConnectorSpec], cancel: threading.Event
 ) -> Children | None:
     if not any(spec.capabilities.gil_bound or spec.capabilities.isolated for spec in specs):
         return None
     from .worker import ChildPool
 
-    return ChildPool(resolved, request.map, cancel, logged=resolved.log is not None)
+    return ChildPool(resolved, mapping, cancel, logged=resolved.log is not None)
 
 
 def _parallel(request: CopyRequest, resolved: Resolved, specs: Sequence[ConnectorSpec]) -> tuple[int, int]:

@@ -64,7 +64,8 @@ def _splits(context: Context, unit: Unit) -> int:
 
 def _columns(context: Context, unit: Unit) -> list[dict[str, str]]:
     schema, _ = context.mapped(unit)
-    origin = {new: old for old, new in (context.request.map or {}).items()}
+    columns = context.mapping.columns if context.mapping else ()
+    origin = {each.sink[0]: each.origin for each in columns}
     return [
         {"name": column.name, "type": str(column.type), "source": origin.get(column.name, column.name)}
         for column in schema

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import ConfigError
 from .files.settings import READ_DEFAULTS, WRITE_DEFAULTS, StoreReadSettings, StoreWriteSettings
+from .mapping import ColumnMapping
 from .report import Payload
 from .spi.data import WriteMode
 
@@ -37,7 +38,7 @@ class CopyRequest:
     sink_format: str | None = None
     source_options: dict[str, str] = field(default_factory=dict)
     sink_options: dict[str, str] = field(default_factory=dict)
-    map: dict[str, str] | None = None
+    map: ColumnMapping | None = None
     parallel_copies: int | None = None
     block_size: int | None = None
     memory: int = 512 << 20
@@ -56,11 +57,13 @@ class CopyRequest:
 
     def dump(self) -> dict[str, Any]:
         """As JSON values, which ``load`` reads again."""
-        return dict(vars(self))
+        return vars(self) | {"map": None if self.map is None else self.map.dump()}
 
     @classmethod
     def load(cls, facts: dict[str, Any]) -> CopyRequest:
-        return cls(**facts | {"mode": WriteMode(facts["mode"]), "skip_files": tuple(facts["skip_files"])})
+        columns = facts["map"] and ColumnMapping.load(facts["map"])
+        more = {"mode": WriteMode(facts["mode"]), "skip_files": tuple(facts["skip_files"]), "map": columns}
+        return cls(**facts | more)
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,7 @@ class SourceEnd:
     ``root`` is the address of the store's root or of the table; ``name`` one object, else
     ``pattern`` or what the settings choose; ``merge``: all objects are one unit, whose tables are read with
     ``columns``, an Arrow schema. ``notes``: what the format had to say when it was asked for them.
+    ``path_columns`` are columns to add, which hold the path of the file.
     ``stage``: the folder is a stage, whose manifest says what is read; a ``hop`` of a staged copy, or one
     that is ``kept`` or ``removed`` once all is copied. ``skip_rows``: rows that cannot be read are left out;
     ``wanted`` is then what the sink takes, an Arrow schema with columns of the source.
@@ -84,6 +88,7 @@ class SourceEnd:
     pattern: str = ""
     merge: bool = False
     columns: str = ""
+    path_columns: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     stage: Literal["", "hop", "kept", "removed"] = ""
     skip_rows: bool = False
@@ -148,7 +153,7 @@ class Resolved:
             facts["payload"],
             SourceEnd(
                 **source
-                | {"notes": tuple(source["notes"])}
+                | {"notes": tuple(source["notes"]), "path_columns": tuple(source["path_columns"])}
                 | {"settings": validated(StoreReadSettings, read) if read else READ_DEFAULTS}
             ),
             SinkEnd(**sink | {"settings": validated(StoreWriteSettings, write) if write else WRITE_DEFAULTS}),

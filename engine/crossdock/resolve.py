@@ -20,6 +20,8 @@ from .files.names import merged
 from .files.selecting import check_address, parent, rooted, select
 from .files.settings import StoreReadSettings, StoreWriteSettings
 from .gate import NoGate
+from .mapping import ColumnMapping
+from .mapping.model import FILE_PATH
 from .opening import blaming, open_sink, open_source, open_store
 from .options import given_settings, sort_options
 from .plan import End, decide
@@ -58,13 +60,19 @@ def resolve(request: CopyRequest, cancel: threading.Event | None = None, *, stag
     )
     tabular = payload == "tabular"
     check_payload(source.settings, tabular=tabular)
+    paths = path_columns(request.map, source.spec)
     wanted = wanted_block(request.block_size, sink.settings)
     block = block_size(wanted, sink.spec, source.spec)
     if tabular and sink.format and "name" not in placed:
         placed |= {"extension": next(iter(sink.format.extensions), ""), "replaces": source.ending()}
     resolved = Resolved(
         payload=payload,
-        source=SourceEnd(**source.common(tabular), **found, skip_rows=tabular and request.skip_rows),
+        source=SourceEnd(
+            **source.common(tabular),
+            **found,
+            path_columns=paths,
+            skip_rows=tabular and request.skip_rows,
+        ),
         sink=SinkEnd(
             **sink.common(tabular),
             **placed,
@@ -94,7 +102,7 @@ def _typed(resolved: Resolved, request: CopyRequest, cancel: threading.Event) ->
 
     from .files.tabular import packed
 
-    columns = request.map or {name: name for name in types}
+    columns = request.map.names if request.map and request.map.columns else {name: name for name in types}
     wanted = pa.schema([(old, types[new]) for old, new in columns.items() if new in types])
     return replace(resolved, source=replace(resolved.source, wanted=packed(wanted)))
 
@@ -317,6 +325,14 @@ def _exists(store: ObjectStore, name: str) -> bool:
     except NotFoundError:
         return store.is_folder(name)
     return True
+
+
+def path_columns(mapping: ColumnMapping | None, source: ConnectorSpec) -> tuple[str, ...]:
+    """The columns to add that hold the path of the file. Raises ConfigError where the source has no files."""
+    found = mapping.path_columns if mapping else ()
+    if found and source.kind != "store":
+        raise ConfigError(f"--add-column {found[0]}: {FILE_PATH} needs files, and {source.name} has tables")
+    return found
 
 
 def check_payload(settings: StoreReadSettings | None, *, tabular: bool) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +11,7 @@ from .arguments import limits, write_mode
 from .credentials import know, public_url
 from .errors import ConfigError
 from .history import Options
-from .mapping import parse_map
+from .mapping.parsing import Added, MapText, parse_map
 from .opening import blaming
 from .report import CopyResult
 from .request import CopyRequest, Verify
@@ -27,7 +26,8 @@ def stage_out(
     source_format: str | None = None,
     source_options: Options | None = None,
     stage_options: Options | None = None,
-    map: str | Mapping[str, str] | None = None,  # noqa: A002 - the option's name
+    map: MapText | None = None,  # noqa: A002 - the option's name
+    add_columns: Added | None = None,
     parallel_copies: int | Literal["auto"] = "auto",
     memory: int | str = "512MiB",
     bandwidth: int | str | None = None,
@@ -51,7 +51,7 @@ def stage_out(
         source_format=source_format,
         source_options=given["source"],
         sink_options=given["sink"],
-        map=parse_map(map),
+        map=parse_map(map, add_columns),
         **limits(parallel_copies, memory, bandwidth, "full" if verify else False),
     )
     return api.start(request, given, resolve_out, run_id, progress, home, cancel, dry_run=dry_run)

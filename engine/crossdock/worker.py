@@ -27,7 +27,7 @@ from .carry import Carrier, Job, Worker, classified
 from .errors import CancelledError, CrossdockError, InternalError, TransientError
 from .files.tabular import packed, unpacked
 from .limits import MemoryBudget, NoThrottle
-from .mapping import Apply, compile_mapping
+from .mapping import Apply, ColumnMapping, compile_mapping
 from .plugins import registry
 from .request import Resolved
 from .skips import Line, Lines
@@ -47,11 +47,12 @@ class ChildPool:
     def __init__(
         self,
         resolved: Resolved,
-        columns: dict[str, str] | None,
+        mapping: ColumnMapping | None,
         cancel: threading.Event,
         *,
         logged: bool = False,
     ) -> None:
+        columns = None if mapping is None else mapping.dump()
         self._hello = {
             "protocol": PROTOCOL, "resolved": resolved.dump(), "map": columns, "logged": logged,
         }  # fmt: skip
@@ -252,7 +253,7 @@ class _Child:
             raise refusal
         resolved, plugins = Resolved.load(hello["resolved"]), registry()
         know_resolved(resolved)
-        self.columns, self.out = hello["map"], out
+        self.mapping, self.out = hello["map"] and ColumnMapping.load(hello["map"]), out
         self.paced = _ParentsThrottle(self.send)
         self._mutex = threading.Lock()
         self.carrier = Carrier(
@@ -309,7 +310,7 @@ class _Child:
 
         schema = None if message["schema"] is None else unpacked(message["schema"])
         digest = None if message["digest"] is None else Digesting(schema, *message["digest"])
-        apply = _map_by_first_batch(self.columns, split.unit) if self.columns else None
+        apply = _map_by_first_batch(self.mapping, split.unit) if self.mapping else None
         return Job(
             split, b64decode(message["handle"]), apply, 0, message["read_ahead"], digest, schema,
             skip_rows=message["skip_rows"],
@@ -344,13 +345,13 @@ def _failure(error: Exception) -> dict[str, Any]:
     return {"error": _pack_error(classified(error, lambda _: None, "engine"))}
 
 
-def _map_by_first_batch(columns: dict[str, str], unit: str) -> Apply:
+def _map_by_first_batch(mapping: ColumnMapping, unit: str) -> Apply:
     """The mapping, compiled from the first batch: asking for the schema again would cost a round trip."""
     compiled: list[Apply | None] = []
 
     def apply(batch: Any) -> Any:
         if not compiled:
-            compiled.append(compile_mapping(batch.schema, columns, unit)[1])
+            compiled.append(compile_mapping(batch.schema, mapping, unit)[1])
         return compiled[0](batch) if compiled[0] else batch
 
     return apply

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crossdock import ConfigError, SchemaMismatchError
-from crossdock.mapping import compile_mapping, parse_map
+from crossdock.mapping import Apply, ColumnMapping, MappedColumn, parse_map
+from crossdock.mapping import compile_mapping as compile_any
 
 SCHEMA = pa.schema(
     [
@@ -17,6 +18,16 @@ SCHEMA = pa.schema(
         pa.field("when", pa.timestamp("us", "UTC")),
     ]
 )
+
+
+def names_of(mapping: ColumnMapping | None) -> dict[str, str]:
+    return {each.source: each.sink[0] for each in (mapping.columns if mapping else ())}
+
+
+def compile_mapping(
+    schema: pa.Schema, names: dict[str, str] | None, where: str
+) -> tuple[pa.Schema, Apply | None]:
+    return compile_any(schema, names and ColumnMapping.renaming(names), where)
 
 
 class TestParse:
@@ -34,18 +45,52 @@ class TestParse:
         ],
     )
     def test_good(self, text: str, expected: dict[str, str]) -> None:
-        parsed = parse_map(text)
-        assert parsed == expected
-        assert list(parsed or ()) == list(expected), "the order is that of the text"
+        parsed = names_of(parse_map(text))
+        assert list(parsed.items()) == list(expected.items()), "the order is that of the text"
 
     def test_none_and_dictionaries_are_taken_as_they_are(self) -> None:
         assert parse_map(None) is None
-        assert parse_map({"a,b": "c=d"}) == {"a,b": "c=d"}
+        assert names_of(parse_map({"a,b": "c=d", "a:int": "x"})) == {"a,b": "c=d", "a:int": "x"}
 
     @pytest.mark.parametrize("text", ["", ",", "a=", "=a", "a=b=c", "a,,b", "a,"])
     def test_no_mapping(self, text: str) -> None:
         with pytest.raises(ConfigError, match="is not of the form source=sink"):
             parse_map(text)
+
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("a:int64=b", MappedColumn(("b",), "a", type="int64")),
+            ("a:decimal(10, 2)", MappedColumn(("a",), "a", type="decimal(10, 2)")),
+            ("a : timestamp(us,UTC) = b", MappedColumn(("b",), "a", type="timestamp(us,UTC)")),
+            ("a\\:date=b", MappedColumn(("b",), "a:date")),
+            ("a:b=c", MappedColumn(("c",), "a:b")),
+            ("x:y:GUID", MappedColumn(("x:y",), "x:y", type="GUID")),
+        ],
+    )
+    def test_types(self, text: str, expected: MappedColumn) -> None:
+        assert parse_map(f"first,{text},last=end:date") == ColumnMapping(
+            (MappedColumn(("first",), "first"), expected, MappedColumn(("end:date",), "last"))
+        )
+
+    def test_added_columns(self) -> None:
+        expected = (("run", "a=b"), ("of", "$$COLUMN:id"))
+        for given in (["run=a=b", "of=$$COLUMN:id"], dict(expected)):
+            assert parse_map(None, given) == ColumnMapping(added=expected)
+        assert parse_map("a=b", ["x=1"]) == ColumnMapping((MappedColumn(("b",), "a"),), added=(("x", "1"),))
+
+    @pytest.mark.parametrize(
+        ("given", "said"),
+        [
+            (["x"], "'x' is not of the form name=value"),
+            (["=1"], "a column needs a name"),
+            (["x=1", "x=2"], "the column 'x' would be added twice"),
+            (["x=$$column:"], "needs the name of a column"),
+        ],
+    )
+    def test_what_cannot_be_added(self, given: list[str], said: str) -> None:
+        with pytest.raises(ConfigError, match=said):
+            parse_map(None, given)
 
     def test_a_source_column_twice(self) -> None:
         with pytest.raises(ConfigError, match="the source column 'a' is named twice"):
@@ -66,10 +111,10 @@ class TestParse:
     @given(st.lists(st.tuples(names, names), min_size=1, unique_by=(lambda p: p[0], lambda p: p[1])))
     def test_any_name_can_be_written(self, pairs: list[tuple[str, str]]) -> None:
         def escaped(name: str) -> str:
-            return name.replace(",", "\\,").replace("=", "\\=")
+            return name.replace(",", "\\,").replace("=", "\\=").replace(":", "\\:")
 
         text = ",".join(f"{escaped(a)}={escaped(b)}" for a, b in pairs)
-        assert list((parse_map(text) or {}).items()) == pairs
+        assert list(names_of(parse_map(text)).items()) == pairs
 
 
 class TestCompile:

@@ -9,29 +9,8 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from crossdock import ConfigError, SchemaMismatchError
+from crossdock import ConfigError, SchemaMismatchError, parse_type
 
-_SIMPLE = {
-    "string": pa.string(),
-    "bool": pa.bool_(),
-    "int8": pa.int8(),
-    "int16": pa.int16(),
-    "int32": pa.int32(),
-    "int64": pa.int64(),
-    "int": pa.int64(),
-    "uint8": pa.uint8(),
-    "uint16": pa.uint16(),
-    "uint32": pa.uint32(),
-    "uint64": pa.uint64(),
-    "float32": pa.float32(),
-    "float64": pa.float64(),
-    "double": pa.float64(),
-    "date": pa.date32(),
-    "time": pa.time64("us"),
-    "timestamp": pa.timestamp("us"),
-}
-_DECIMAL = re.compile(r"decimal\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)")
-_TIMESTAMP = re.compile(r"timestamp\(\s*(s|ms|us|ns)\s*(?:,\s*([A-Za-z0-9_+:/-]+)\s*)?\)")
 _OUTSIDE_BRACKETS = re.compile(r",(?![^()]*\))")
 
 
@@ -44,25 +23,8 @@ def parse_types(text: str) -> dict[str, pa.DataType]:
             raise ConfigError(f"types: {item!r} is not of the form column:type")
         if name in found:
             raise ConfigError(f"types: the column {name!r} is given twice")
-        found[name] = _parse_type(type_name.strip().lower(), type_name.strip())
+        found[name] = parse_type(type_name)
     return found
-
-
-def _parse_type(lower: str, text: str) -> pa.DataType:
-    if lower in _SIMPLE:
-        return _SIMPLE[lower]
-    if match := _DECIMAL.fullmatch(lower):
-        precision, scale = int(match[1]), int(match[2] or 0)
-        if 1 <= precision <= 38 and scale <= precision:
-            return pa.decimal128(precision, scale)
-        raise ConfigError(f"types: {text} is out of range; precision is 1 to 38 and scale at most that")
-    # The zone keeps its case: "Europe/Berlin".
-    if match := _TIMESTAMP.fullmatch(text):
-        return pa.timestamp(match[1], match[2])
-    known = [*_SIMPLE, "decimal(p,s)", "timestamp(unit,zone)"]
-    near = difflib.get_close_matches(lower, known, 1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    raise ConfigError(f"types: unknown type {text!r} (known: {', '.join(known)}){hint}")
 
 
 def apply_types(schema: pa.Schema, types: dict[str, pa.DataType], path: str) -> pa.Schema:

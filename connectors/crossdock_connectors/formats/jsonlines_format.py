@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from crossdock import ByteSink, FileFormat, FormatWriter, InternalError, ObjectInfo, Piece, PlanHint
+from crossdock import (
+    ByteSink,
+    FileFormat,
+    FormatWriter,
+    InternalError,
+    ObjectInfo,
+    Piece,
+    PlanHint,
+    json_lines,
+)
 
 from .arrow_io import EncodedSink, cut_at_newlines
 from .column_types import parse_types, refuse_repeated
@@ -20,7 +29,7 @@ from .compressed import GZIP_LEVELS
 from .jsonlines_document import Form
 from .jsonlines_read import BLOCK, infer_schema, read_batches
 from .jsonlines_text import JsonFile, formed
-from .jsonlines_values import check_type, rows_text
+from .jsonlines_types import check_type
 
 if TYPE_CHECKING:
     from .jsonlines_config import JsonLinesConfig
@@ -117,7 +126,7 @@ class JsonLinesWriter(FormatWriter):
         width = max(batch.nbytes // max(batch.num_rows, 1), 1)
         rows = max(1, min(_ROWS_AT_ONCE, _BYTES_AT_ONCE // width))
         for start in range(0, batch.num_rows, rows):
-            self._put(rows_text(batch.slice(start, rows), self._non_finite))
+            self._put(json_lines(batch.slice(start, rows), self._non_finite))
 
     def _put(self, lines: pa.Buffer) -> None:
         self._out.write(lines)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from crossdock import SchemaMismatchError, is_list, list_offsets
 
 
 def readable(kind: pa.DataType) -> pa.DataType:
@@ -42,14 +43,33 @@ def convert(column: pa.Array, kind: pa.DataType) -> pa.Array:
     return pc.cast(column, kind)
 
 
-def is_list(kind: pa.DataType) -> bool:
+def check_type(kind: pa.DataType, column: str) -> None:
+    """Raise SchemaMismatchError for a type that has no form in JSON."""
     types = pa.types
-    return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
+    if types.is_dictionary(kind) or is_list(kind):
+        check_type(kind.value_type, column)
+    elif types.is_struct(kind):
+        for field in kind:
+            check_type(field.type, f"{column}.{field.name}")
+    elif not _has_text(kind):
+        raise SchemaMismatchError(
+            f"column {column!r}: JSON lines cannot hold values of type {kind}; "
+            "leave the column out or choose a format that can (Parquet)"
+        )
 
 
-def list_offsets(column: pa.Array) -> pa.Array:
-    """Where the items of each list start in ``column.flatten()``; a null has none."""
-    lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
-    offsets = np.zeros(len(column) + 1, np.int32)
-    np.cumsum(lengths, out=offsets[1:])
-    return pa.array(offsets)
+def _has_text(kind: pa.DataType) -> bool:
+    types = pa.types
+    return bool(
+        types.is_boolean(kind)
+        or types.is_integer(kind)
+        or types.is_floating(kind)
+        or types.is_decimal(kind)
+        or types.is_null(kind)
+        or types.is_string(kind)
+        or types.is_large_string(kind)
+        or types.is_string_view(kind)
+        or types.is_date(kind)
+        or types.is_time(kind)
+        or types.is_timestamp(kind)
+    )

@@ -39,6 +39,7 @@ def copy(
     source_option: options.SourceOptions = None,
     sink_option: options.SinkOptions = None,
     column_map: options.ColumnMap = None,
+    add_column: options.AddedColumns = None,
     parallel_copies: options.ParallelCopies = "auto",
     block_size: Annotated[
         str | None,
@@ -164,6 +165,7 @@ def copy(
             source_options=source_options,
             sink_options=sink_options,
             map=column_map,
+            add_columns=add_column,
             # The parser made it so; typer's annotation only knows the text.
             parallel_copies=cast("int | Literal['auto']", parallel_copies),
             block_size=block_size,

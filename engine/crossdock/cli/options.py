@@ -145,8 +145,19 @@ ColumnMap = Annotated[
     str | None,
     typer.Option(
         "--map",
-        metavar="'A=B,C=D'",
-        help="Columns to copy, and their names at the sink.",
+        metavar="'A=B,C:TYPE=D'",
+        help="Columns to copy, their names at the sink and, behind a colon, their types there: int64, "
+        "decimal(10,2), date, timestamp, string, ...",
+        rich_help_panel=ENDS,
+    ),
+]
+AddedColumns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--add-column",
+        metavar="NAME=VALUE",
+        help="A column to add to the source's: with a text, $$FILEPATH (the path of the file), or "
+        "$$COLUMN:NAME (another column again).",
         rich_help_panel=ENDS,
     ),
 ]

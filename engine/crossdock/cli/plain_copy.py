@@ -37,6 +37,7 @@ LISTS = {
     "--sink-option": "sink_options",
     "--stage-option": "stage_options",
     "--log-option": "log_options",
+    "--add-column": "add_columns",
 }
 FLAGS = {
     "--verify": "verify",

@@ -1,8 +1,8 @@
-"""Partition discovery: folders named ``key=value`` as columns of text."""
+"""Columns of text that a file gets from its path: folders named ``key=value``, and the path itself."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -19,11 +19,14 @@ Keys = dict[str, str | None]
 @dataclass(frozen=True)
 class Partitions:
     """Where the partition root lies: ``above`` are the folders from it down to the store's root,
-    ``below`` those from the store's root down to it. One of them is empty.
+    ``below`` those from the store's root down to it. One of them is empty. ``paths`` are columns of the
+    file's path. Without ``discover`` folders are no columns.
     """
 
     above: str = ""
     below: str = ""
+    paths: tuple[str, ...] = ()
+    discover: bool = True
 
     @classmethod
     def between(cls, root: str, given: str) -> Partitions:
@@ -47,6 +50,9 @@ class Partitions:
                 raise ConfigError(f"{path} is not below the partition root {self.below}")
             path = path[len(self.below) + 1 :]
         keys: Keys = {}
+        if not self.discover:
+            return dict.fromkeys(self.paths, path)
+        whole = path
         for folder in f"{self.above}/{path}".split("/")[:-1]:
             key, equals, value = folder.partition("=")
             if not (equals and key):
@@ -55,13 +61,17 @@ class Partitions:
             if name in keys:
                 raise ConfigError(f"{path} lies in two folders named {name}=...; {_INSTEAD}")
             keys[name] = None if value == NULL else _text(value, path)
-        return keys
+        return keys | dict.fromkeys(self.paths, whole)
 
     def extend(self, schema: pa.Schema, path: str) -> pa.Schema:
         """The file's schema with a column per key behind its own."""
         import pyarrow as pa
 
         for key in self.of(path):
+            if key in schema.names and key in self.paths:
+                raise SchemaMismatchError(
+                    f"{path} has a column {key!r} of its own; add it under another name"
+                )
             if key in schema.names:
                 raise SchemaMismatchError(
                     f"{path} has a column {key} and a folder {key}=...; map or rename one, or turn "
@@ -69,6 +79,13 @@ class Partitions:
                 )
             schema = schema.append(pa.field(key, pa.string()))
         return schema
+
+
+def with_paths(partitions: Partitions | None, columns: tuple[str, ...]) -> Partitions | None:
+    """The partitions (None: there are none), and columns of the file's path behind them."""
+    if not columns:
+        return partitions
+    return replace(partitions or Partitions(discover=False), paths=columns)
 
 
 def with_keys(batch: Any, keys: Keys) -> Any:

@@ -81,6 +81,9 @@ class FileFormat(ABC):
     wanted: Mapping[str, pa.DataType] = MappingProxyType({})
     """Set by the engine with ``skips_rows``: what the sink takes, by column (``TypedSink``)."""
 
+    nested: ClassVar[bool] = True
+    """Whether files can hold lists and objects; else those are written as JSON texts."""
+
     @abstractmethod
     def schema(self, file: io.RawIOBase, info: ObjectInfo) -> pa.Schema:
         """The schema that every ``read`` of this file follows."""

@@ -8,29 +8,33 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from crossdock import DataError, SchemaMismatchError
-
-from .jsonlines_types import is_list, list_offsets
+from .conversion.binary_text import bytes_to_text
+from .conversion.spans import span_to_text
+from .errors import DataError, SchemaMismatchError
 
 _SHORT = {8: "\\b", 9: "\\t", 10: "\\n", 12: "\\f", 13: "\\r"}
 
 
-def check_type(kind: pa.DataType, column: str) -> None:
-    """Raise SchemaMismatchError for a type that has no form in JSON."""
+def json_text(column: pa.Array) -> pa.StringArray:
+    """JSON of each value; a null stays one. NaN and the infinities are null, bytes are base64."""
+    text, quoted = _value(column, "", "null")
+    return pc.binary_join_element_wise(pa.scalar('"'), text, pa.scalar('"'), "") if quoted else text
+
+
+def is_list(kind: pa.DataType) -> bool:
     types = pa.types
-    if types.is_dictionary(kind) or is_list(kind):
-        check_type(kind.value_type, column)
-    elif types.is_struct(kind):
-        for field in kind:
-            check_type(field.type, f"{column}.{field.name}")
-    elif not (_is_text(kind) or _is_bare(kind) or _is_moment(kind)):
-        raise SchemaMismatchError(
-            f"column {column!r}: JSON lines cannot hold values of type {kind}; "
-            "leave the column out or choose a format that can (Parquet)"
-        )
+    return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
 
 
-def rows_text(batch: pa.RecordBatch, non_finite: str) -> pa.Buffer:
+def list_offsets(column: pa.Array) -> pa.Array:
+    """Where the items of each list start in ``column.flatten()``; a null has none."""
+    lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
+    offsets = np.zeros(len(column) + 1, np.int32)
+    np.cumsum(lengths, out=offsets[1:])
+    return pa.array(offsets)
+
+
+def json_lines(batch: pa.RecordBatch, non_finite: str) -> pa.Buffer:
     """One JSON object and a newline per row, as UTF-8.
 
     ``non_finite``: ``null`` writes NaN and the infinities as null, else they raise DataError.
@@ -73,20 +77,29 @@ def _value(column: pa.Array, path: str, non_finite: str) -> tuple[pa.Array, bool
     kind, types = column.type, pa.types
     if types.is_dictionary(kind):
         return _value(pc.cast(column, kind.value_type), path, non_finite)
-    if _is_text(kind):
-        return _escaped(pc.cast(column, pa.string())), True
-    if _is_moment(kind):
-        text = pc.cast(column, pa.string())
-        # "2024-01-31 10:00:00" as ISO 8601 has it; other moments have no space.
-        return pc.replace_substring(text, " ", "T", max_replacements=1), True
     if types.is_struct(kind):
         names = [field.name for field in kind]
         text = _object(column.flatten(), names, [path + "."] * len(names), non_finite, "}")
         return _with_nulls(text, column), False
+    if types.is_map(kind):
+        return _array(_pairs(column), path, non_finite), False
     if is_list(kind):
         return _array(column, path, non_finite), False
-    text = _float(column, path, non_finite) if types.is_floating(kind) else pc.cast(column, pa.string())
-    return text, False
+    if _is_bare(kind):
+        numbers = types.is_floating(kind)
+        return _float(column, path, non_finite) if numbers else pc.cast(column, pa.string()), False
+    return _quotable(column), True
+
+
+def _quotable(column: pa.Array) -> pa.Array:
+    """What stands between quotes for texts, moments, spans of time and bytes."""
+    kind, types = column.type, pa.types
+    if types.is_duration(kind):
+        return span_to_text(column, "c")
+    if _is_moment(kind):
+        # "2024-01-31 10:00:00" as ISO 8601 has it; other moments have no space.
+        return pc.replace_substring(pc.cast(column, pa.string()), " ", "T", max_replacements=1)
+    return bytes_to_text(column) if _is_bytes(kind) else _escaped(pc.cast(column, pa.string()))
 
 
 def _array(column: pa.Array, path: str, non_finite: str) -> pa.StringArray:
@@ -145,9 +158,17 @@ def _special(text: pa.StringArray) -> list[int]:
     return found + [int(code) for code in np.unique(controls)] if len(controls) else found
 
 
-def _is_text(kind: pa.DataType) -> bool:
+def _is_bytes(kind: pa.DataType) -> bool:
     types = pa.types
-    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
+    return bool(types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind))
+
+
+def _pairs(column: pa.MapArray) -> pa.ListArray:
+    """A map as a list of objects with a key and a value."""
+    items = pa.StructArray.from_arrays([column.keys, column.items], ["key", "value"])
+    return pa.ListArray.from_arrays(
+        column.offsets, items, mask=column.is_null() if column.null_count else None
+    )
 
 
 def _is_moment(kind: pa.DataType) -> bool:

@@ -1,0 +1,104 @@
+"""The column mapping as it was asked for: what is journaled, and what a child process gets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from ..conversion import ConversionSettings
+from ..errors import ConfigError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Apply = Callable[["pa.RecordBatch"], "pa.RecordBatch"]
+AS_IT_IS = ConversionSettings()
+FILE_PATH, COPY_OF = "$$FILEPATH", "$$COLUMN:"
+
+
+@dataclass(frozen=True, slots=True)
+class MappedColumn:
+    """A column of the sink. It comes from the ``source`` column of that name, from the one at ``ordinal``
+    (from 1), or from a ``path`` into nested values.
+
+    ``sink`` are names from the outside in: more than one make a field of an object. ``type`` is a name of a
+    type (empty: as it is). ``format`` and ``culture`` are .NET's, in place of those of the settings.
+    """
+
+    sink: tuple[str, ...]
+    source: str = ""
+    ordinal: int = 0
+    path: str = ""
+    type: str = ""
+    format: str = ""
+    culture: str = ""
+
+    @property
+    def origin(self) -> str:
+        """Where it comes from, for people."""
+        return self.source or self.path or f"column {self.ordinal}"
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnMapping:
+    """``columns``: exactly those, in their order (none: all columns as they are).
+
+    ``unfold`` is the path of a list: each of its items becomes a row, and paths that do not begin with ``$``
+    lead into the item. ``nested_as_text``: what is nested becomes JSON. ``added``: names of columns that the
+    source gets behind its own, and their values: a text, ``$$FILEPATH`` or ``$$COLUMN:name``.
+    """
+
+    columns: tuple[MappedColumn, ...] = ()
+    unfold: str = ""
+    nested_as_text: bool = False
+    conversion: ConversionSettings = AS_IT_IS
+    added: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        _refuse_doubles([name for name, _ in self.added], "--add-column", "added")
+        _refuse_doubles([".".join(each.sink) for each in self.columns], "--map", "written")
+
+    @property
+    def path_columns(self) -> tuple[str, ...]:
+        """The added columns that hold the path of the file."""
+        return tuple(name for name, value in self.added if value.upper() == FILE_PATH)
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Columns of the source by name, and those of the sink, as far as they stay what they are."""
+        plain = (each for each in self.columns if each.source and not each.type and len(each.sink) == 1)
+        return {each.source: each.sink[0] for each in plain}
+
+    @classmethod
+    def renaming(cls, names: dict[str, str]) -> ColumnMapping:
+        """Columns of the source by those of the sink."""
+        return cls(tuple(MappedColumn((sink,), source) for source, sink in names.items()))
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON values, which ``load`` reads again."""
+        return asdict(self)
+
+    @classmethod
+    def load(cls, facts: dict[str, Any]) -> ColumnMapping:
+        columns = (MappedColumn(**each | {"sink": tuple(each["sink"])}) for each in facts["columns"])
+        return cls(
+            **facts
+            | {
+                "columns": tuple(columns),
+                "conversion": ConversionSettings(**facts["conversion"]),
+                "added": tuple((name, value) for name, value in facts["added"]),
+            }
+        )
+
+
+def flattened(mapping: ColumnMapping | None) -> ColumnMapping:
+    """The mapping for a sink that holds no nested values."""
+    return replace(mapping or ColumnMapping(), nested_as_text=True)
+
+
+def _refuse_doubles(names: list[str], where: str, done: str) -> None:
+    doubles = sorted({name for name in names if names.count(name) > 1})
+    if doubles:
+        kind = "sink column" if done == "written" else "column"
+        raise ConfigError(f"{where}: the {kind} {doubles[0]!r} would be {done} twice")

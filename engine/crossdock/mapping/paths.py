@@ -1,0 +1,93 @@
+"""Paths into nested values: ``$['a']['b']``, ``$.a.b``, ``$.list[0]``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..errors import ConfigError
+from ..json_text import is_list, list_offsets
+
+Array: TypeAlias = pa.Array
+Step = str | int
+Take = Callable[[Array], Array]
+_STEP = re.compile(
+    r"""\s*(?:\[\s*'(?P<single>(?:[^'\\]|\\.)*)'\s*\] | \[\s*"(?P<double>(?:[^"\\]|\\.)*)"\s*\]
+    | \[\s*(?P<index>[0-9]{1,9})\s*\] | \.?(?P<name>[^.\[\]'"$*\s][^.\[\]'"*]*))""",
+    re.VERBOSE,
+)
+
+
+def parse_path(text: str) -> tuple[bool, list[Step]]:
+    """Whether a path begins at the root, and its steps: names and, from 0, places in a list.
+
+    Raises ConfigError.
+    """
+    rest = text.strip().removesuffix("[*]")
+    rooted = rest.startswith("$")
+    at, steps = int(rooted), list[Step]()
+    while at < len(rest):
+        found = _STEP.match(rest, at)
+        if found is None or not found[0].strip() or found["name"] == "":
+            raise ConfigError(
+                f"the path {text!r} cannot be read at {rest[at:][:20]!r}; a path is $['name']['name'], "
+                "with [0] for an item of a list"
+            )
+        if found["index"] is not None:
+            steps.append(int(found["index"]))
+        elif found["name"] is not None:
+            steps.append(found["name"].strip())
+        else:
+            quoted = found["single"] if found["single"] is not None else found["double"]
+            steps.append(re.sub(r"\\(.)", r"\1", quoted))
+        at = found.end()
+    return rooted, steps
+
+
+def follow(kind: pa.DataType, steps: Sequence[Step]) -> tuple[pa.DataType, list[Take]] | None:
+    """The type at the end of a path within ``kind``, and what takes values there; None: no such path."""
+    taking: list[Take] = []
+    for step in steps:
+        if pa.types.is_dictionary(kind):
+            kind = kind.value_type
+            taking.append(lambda values: values.dictionary_decode())
+        if isinstance(step, int) and is_list(kind):
+            kind = kind.value_type
+            taking.append(_item(step))
+        elif isinstance(step, str) and pa.types.is_struct(kind) and kind.get_field_index(step) >= 0:
+            kind = kind.field(step).type
+            taking.append(_field(step))
+        elif isinstance(step, str) and pa.types.is_map(kind) and pa.types.is_string(kind.key_type):
+            kind = kind.item_type
+            taking.append(_key(step))
+        else:
+            return None
+    return kind, taking
+
+
+def _field(name: str) -> Take:
+    return lambda values: pc.struct_field(values, [name])
+
+
+def _key(name: str) -> Take:
+    return lambda values: pc.map_lookup(values, pa.scalar(name), "last")
+
+
+def _item(index: int) -> Take:
+    def take(values: Array) -> Array:
+        starts = list_offsets(values)[:-1]
+        there = pc.greater(pc.list_value_length(values), index)
+        return values.flatten().take(pc.if_else(there, pc.add(starts, index), None))
+
+    return take
+
+
+def taken(values: Array, taking: Sequence[Take]) -> Array:
+    """The values at the end of a path."""
+    for take in taking:
+        values = take(values)
+    return values
