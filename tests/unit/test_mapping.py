@@ -75,8 +75,8 @@ class TestParse:
 
     def test_added_columns(self) -> None:
         expected = (("run", "a=b"), ("of", "$$COLUMN:id"))
-        for given in (["run=a=b", "of=$$COLUMN:id"], dict(expected)):
-            assert parse_map(None, given) == ColumnMapping(added=expected)
+        for added in (["run=a=b", "of=$$COLUMN:id"], dict(expected)):
+            assert parse_map(None, added) == ColumnMapping(added=expected)
         assert parse_map("a=b", ["x=1"]) == ColumnMapping((MappedColumn(("b",), "a"),), added=(("x", "1"),))
 
     @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr, model_validator
 from crossdock import ConfigError, ConnectorConfig
 from crossdock.credentials import public_url
 from crossdock.files.settings import StoreReadSettings, StoreWriteSettings
+from crossdock.mapping import parse_map
 from crossdock.request import CopyRequest, Resolved, SinkEnd, SourceEnd, validate_options
 
 
@@ -115,7 +116,7 @@ class TestOptions:
 
 def test_what_is_journaled_comes_back() -> None:
     request = CopyRequest(
-        source="a", sink="b", map={"b": "x", "a": "y"}, bandwidth=5, source_options={"k": "v"}
+        source="a", sink="b", map=parse_map("b:decimal(9,2)=x,a=y", ["c=$$FILEPATH"]), bandwidth=5, source_options={"k": "v"}
     )
     again = CopyRequest.load(json.loads(json.dumps(request.dump())))
     assert again == request
