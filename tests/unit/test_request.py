@@ -116,11 +116,14 @@ class TestOptions:
 
 def test_what_is_journaled_comes_back() -> None:
     request = CopyRequest(
-        source="a", sink="b", map=parse_map("b:decimal(9,2)=x,a=y", ["c=$$FILEPATH"]), bandwidth=5, source_options={"k": "v"}
+        source="a",
+        sink="b",
+        map=parse_map("b:decimal(9,2)=x,a=y", ["c=$$FILEPATH"]),
+        bandwidth=5,
+        source_options={"k": "v"},
     )
     again = CopyRequest.load(json.loads(json.dumps(request.dump())))
     assert again == request
-    assert list(again.map or ()) == ["b", "a"]
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ from crossdock import (
 )
 from crossdock.carry import Job, Worker
 from crossdock.digest_split import Digesting
-from crossdock.mapping import compile_mapping
+from crossdock.mapping import ColumnMapping, compile_mapping, parse_map
 from crossdock.opening import open_sink, open_source
 from crossdock.request import CopyRequest, Resolved
 from crossdock.resolve import resolve
@@ -86,7 +86,7 @@ def resolved(tmp_path: Path) -> Resolved:
 class Bench:
     """A copy of one split, in a pool of children."""
 
-    def __init__(self, resolved: Resolved, columns: dict[str, str] | None = None) -> None:
+    def __init__(self, resolved: Resolved, columns: ColumnMapping | None = None) -> None:
         self.cancel = threading.Event()
         self.pool = ChildPool(resolved, columns, self.cancel)
         self.source, self.sink = open_source(resolved), open_sink(resolved)
@@ -125,7 +125,7 @@ class TestPool:
         assert pq.read_table(tmp_path / "b.parquet")["id"].to_pylist() == list(range(5000))
 
     def test_mapping_and_digest_are_those_of_this_process(self, resolved: Resolved, tmp_path: Path) -> None:
-        with closing(Bench(resolved, {"word": "w", "id": "id"})) as bench:
+        with closing(Bench(resolved, parse_map("word=w,id:string=id"))) as bench:
             receipt, digest = bench.attempt(digest=Digesting(bench.schema))
             bench.sink.commit(bench.begun.handle, [(bench.split, receipt)])
             expected = Digesting(bench.schema)()
