@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .api import copy as copy
     from .api import resume as resume
     from .checking import check as check
+    from .conversion import ConversionSettings as ConversionSettings
     from .errors import *
     from .history import state_folder as state_folder
     from .inspecting import Item as Item
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from .json_text import list_offsets as list_offsets
     from .json_values import json_rows as json_rows
     from .json_values import json_value as json_value
+    from .mapping import ColumnMapping as ColumnMapping
+    from .mapping import MappedColumn as MappedColumn
     from .packing.format import packed_format as packed_format
     from .plugins import hookimpl as hookimpl
     from .plugins import registry as registry
@@ -83,6 +86,9 @@ _ENGINE = {
     "json_lines": "json_text",
     "list_offsets": "json_text",
     "parse_type": "type_names",
+    "ColumnMapping": "mapping",
+    "MappedColumn": "mapping",
+    "ConversionSettings": "conversion",
     "CopyResult": "report",
     "RunInfo": "report",
     "Snapshot": "report",

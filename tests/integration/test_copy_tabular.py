@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import json
 from itertools import product
@@ -255,11 +256,20 @@ class TestEdges:
         assert (tmp_path / "a.csv").read_text() == "id,word,value\n"
 
     def test_types_that_csv_does_not_have(self, tmp_path: Path) -> None:
-        table = pa.table({"a": [[1, 2], [3]]})
+        table = pa.table({"a": pa.array([[1, 2], None]), "b": [{"c": 'x"'}, {"c": None}]})
         pq.write_table(table, tmp_path / "a.parquet")
+        crossdock.copy(tmp_path / "a.parquet", tmp_path / "a.csv", verify=True)
+        rows = [("a", "b"), ("[1,2]", '{"c":"x\\""}'), ("", '{"c":null}')]
+        with (tmp_path / "a.csv").open(newline="") as file:
+            assert [tuple(row) for row in csv.reader(file)] == rows
+
+    def test_types_that_csv_does_not_have_either(self, tmp_path: Path) -> None:
+        pq.write_table(pa.table({"a": pa.array([1], pa.duration("s"))}), tmp_path / "a.parquet")
         with pytest.raises(crossdock.SchemaMismatchError):
             crossdock.copy(tmp_path / "a.parquet", tmp_path / "a.csv")
         assert not (tmp_path / "a.csv").exists()
+        crossdock.copy(tmp_path / "a.parquet", tmp_path / "a.csv", map="a:string")
+        assert (tmp_path / "a.csv").read_text() == 'a\n"00:00:01"\n'
 
     def test_bandwidth_counts_rows_too(self, shelf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         from crossdock.limits import Throttle
