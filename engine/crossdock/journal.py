@@ -31,7 +31,7 @@ _SCHEMA = """
 CREATE TABLE run (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE units (
     seq INTEGER PRIMARY KEY, name BLOB, size INTEGER, token BLOB, state INTEGER DEFAULT 0,
-    handle BLOB, begun TEXT, target BLOB, skipped INTEGER DEFAULT 0
+    handle BLOB, begun TEXT, target BLOB, skipped INTEGER
 );
 CREATE INDEX units_open ON units (seq) WHERE state < 5;
 CREATE UNIQUE INDEX units_target ON units (target) WHERE target IS NOT NULL;

@@ -52,7 +52,13 @@ class JournalLog:
             )
 
     def leave_out(self, seq: int, found: Iterator[Sequence[Line]], *, logged: bool) -> int:
-        """The rows that a unit's commit left out, in place of what is known of that; returns their count."""
+        """Note the rows that a unit's commit left out, and return their count.
+
+        Once that is known it is not asked for again: a cleanup may have come in between.
+        """
+        ((known,),) = self._query("SELECT skipped FROM units WHERE seq = ?", seq)
+        if known is not None:
+            return int(known)
         self.drop_lines(seq, UNIT)
         count = 0
         for lines in found:

@@ -34,6 +34,7 @@ from crossdock_connectors.stores import file_store, file_upload
 from crossdock_connectors.tables import sqlite_database, sqlite_source
 
 JOURNAL = ("add_units", "begin", "add_receipts", "set_state", "set", "finish", "forget_splits")
+LOG = ("add_lines", "leave_out", "end_units", "seal_lines")
 STORE = ("open_upload", "write_block", "copy_block", "commit", "abort")
 SYSTEM = ("link", "replace", "unlink", "ftruncate", "rmdir")
 SINK = ("begin", "commit", "cleanup")
@@ -70,7 +71,7 @@ class Failpoints:
 
     def install(self) -> None:
         for owner, names, prefix in (
-            (Journal, JOURNAL, "journal"),
+            (Journal, JOURNAL + LOG, "journal"),
             (file_store.FileStore, STORE, "store"),
             (os, SYSTEM, "os"),
             (sqlite_database.Connection, ("run",), "sqlite"),
