@@ -21,6 +21,7 @@ _MODULES = (
     "data.delete",
     "data.script",
     "data.stored_procedure",
+    "web.activity",
 )
 _TYPES: dict[str, ActivityType] = {}
 
