@@ -38,7 +38,7 @@ def test_the_sample_as_json(sample: Path) -> None:
     supported = {each["name"]: each["supported"] for each in found["pipelines"]}
     assert supported.pop("nightly") is (code == 0)
     assert set(supported.values()) == {True}
-    assert (found["loaded"]["dataset"], found["loaded"]["pipeline"]) == (9, 5)
+    assert (found["loaded"]["dataset"], found["loaded"]["pipeline"]) == (9, 7)
     states = {(each["kind"], each["type"]): each["state"] for each in found["types"]}
     assert states["activity", "Copy"] == states["dataset", "Parquet"] == "supported"
     for each in found["pipelines"]:
@@ -74,7 +74,7 @@ def test_what_a_pipeline_calls_counts_as_its_own(sample: Path) -> None:
     code, found = report(sample)
     supported = {each["name"]: each["supported"] for each in found["pipelines"]}
     assert code == 2
-    assert supported == {"files": True, "load": False, "nightly": False, "tables": True, "unload": True}
+    assert {name for name, each in supported.items() if not each} == {"load", "nightly"}
 
 
 def test_a_broken_file_ends_with_2_and_its_place(sample: Path) -> None:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import typer
 
+from .pipeline_runs import pipeline_runs
+from .run import run
 from .service import service
 from .validate import validate
 
 
 def add_commands(app: typer.Typer) -> None:
     app.command()(validate)
+    app.command()(run)
+    app.add_typer(pipeline_runs, name="pipeline-runs")
     app.add_typer(service, name="service")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crossdock import MissingDependencyError
 from crossdock.cli import options
 from crossdock.cli.session import Output
+
+from .definition_options import AllowPath, ForbidPrivate, TemplateParameters, need_parser
 
 if TYPE_CHECKING:
     from ..pipeline.policy import Policy
@@ -26,16 +26,9 @@ def validate(
         ),
     ],
     *,
-    parameters: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The file of parameters of an ARM template.")
-    ] = None,
-    allow_path: Annotated[
-        list[str] | None,
-        typer.Option(metavar="DIR", help="Only folders below this may be read and written; may be repeated."),
-    ] = None,
-    forbid_private: Annotated[
-        bool, typer.Option("--forbid-private", help="No addresses of private networks or of this machine.")
-    ] = False,
+    parameters: TemplateParameters = None,
+    allow_path: AllowPath = None,
+    forbid_private: ForbidPrivate = False,
     output: options.OutputOption = Output.TEXT,
     verbose: options.VerboseOption = False,
 ) -> None:
@@ -43,7 +36,7 @@ def validate(
 
     Ends with 0 if every pipeline is supported, 1 if something is not, 2 if a definition is wrong.
     """
-    _need_parser()
+    need_parser()
     from ..pipeline.coverage import cover
     from ..pipeline.definitions import load
 
@@ -58,13 +51,6 @@ def validate(
         show(session, found)
     if found.exit_code:
         raise typer.Exit(found.exit_code)
-
-
-def _need_parser() -> None:
-    if find_spec("lark") is None or find_spec("lxml") is None:
-        raise MissingDependencyError(
-            "expressions need lark and lxml; install them with: pip install 'crossdock[pipeline]'"
-        )
 
 
 def _policy(allow_path: list[str] | None, forbid_private: bool) -> Policy:

@@ -21,7 +21,7 @@ def show(session: Session, found: Coverage) -> None:
     if found.pipelines:
         session.show(_pipelines(found))
     for each in found.findings:
-        session.show(_finding(each))
+        session.show(finding_text(each))
     session.show(_summary(found))
 
 
@@ -57,7 +57,8 @@ def _pipelines(found: Coverage) -> Table:
     return table
 
 
-def _finding(finding: Finding) -> Text:
+def finding_text(finding: Finding) -> Text:
+    """A finding with its place, and carets below what they point at."""
     first, *rest = str(finding).split("\n")
     text = Text(f"{finding.severity:11} ", _STYLES[finding.severity])
     text.append(one_line(first), "default")
@@ -74,5 +75,5 @@ def _summary(found: Coverage) -> str:
     wrong = f"; {errors:,} error{'s' if errors > 1 else ''} to correct" if errors else ""
     return (
         f"{able:,} of {len(found.pipelines):,} pipelines are supported whole{wrong}\n"
-        "This release checks pipelines and plans their copies; no command runs a pipeline yet"
+        "crossdock run DIR PIPELINE runs one"
     )

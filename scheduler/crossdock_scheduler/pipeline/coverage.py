@@ -50,6 +50,13 @@ class PipelineReport:
     def supported(self) -> bool:
         return all(each.severity == "note" for each in self.findings)
 
+    @property
+    def exit_code(self) -> int:
+        """0: it can be run. 2: a definition is wrong. 1: something is not supported."""
+        if any(each.severity == "error" for each in self.findings):
+            return 2
+        return 0 if self.supported else 1
+
     def as_json(self) -> dict[str, Any]:
         return {
             "name": self.name,
@@ -107,6 +114,19 @@ def cover(factory: Factory, policy: Policy | None = None) -> Coverage:
     )
 
 
+def cover_pipeline(factory: Factory, pipeline: Definition, policy: Policy) -> PipelineReport:
+    """The report on one pipeline and all that it uses; others are not planned."""
+    targets = {each.owner: _targets(factory, each) for each in factory.definitions}
+    used = [each for each in _used(pipeline, targets) if each.kind == "pipeline"]
+    planned = {each.name: list(_planned(factory, each, policy)) for each in used}
+    return _report(pipeline, targets, _by_owner(check(factory)), planned)
+
+
+def uses(factory: Factory, pipeline: Definition) -> list[Definition]:
+    """The pipeline and all that it refers to, to the end."""
+    return _used(pipeline, {each.owner: _targets(factory, each) for each in factory.definitions})
+
+
 def _planned(factory: Factory, pipeline: Definition, policy: Policy) -> Iterator[Finding]:
     known = _runners()
     for each in activities(pipeline):
@@ -135,15 +155,29 @@ def _no_runner(pipeline: Definition, activity: Activity) -> Finding:
 def _pipelines(
     factory: Factory, checked: Iterable[Finding], planned: dict[str, list[Finding]]
 ) -> Iterator[PipelineReport]:
-    by_owner: dict[str, list[Finding]] = {}
-    for each in checked:
-        by_owner.setdefault(each.owner, []).append(each)
+    by_owner = _by_owner(checked)
     targets = {each.owner: _targets(factory, each) for each in factory.definitions}
     for pipeline in factory.of_kind("pipeline"):
-        used = _used(pipeline, targets)
-        found = [one for each in used for one in by_owner.get(each.owner, ())]
-        found += [one for each in used if each.kind == "pipeline" for one in planned[each.name]]
-        yield PipelineReport(pipeline.name, len(activities(pipeline)), tuple(distinct(found)))
+        yield _report(pipeline, targets, by_owner, planned)
+
+
+def _by_owner(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
+    found: dict[str, list[Finding]] = {}
+    for each in findings:
+        found.setdefault(each.owner, []).append(each)
+    return found
+
+
+def _report(
+    pipeline: Definition,
+    targets: Mapping[str, list[Definition]],
+    checked: Mapping[str, list[Finding]],
+    planned: Mapping[str, list[Finding]],
+) -> PipelineReport:
+    used = _used(pipeline, targets)
+    found = [one for each in used for one in checked.get(each.owner, ())]
+    found += [one for each in used if each.kind == "pipeline" for one in planned[each.name]]
+    return PipelineReport(pipeline.name, len(activities(pipeline)), tuple(distinct(found)))
 
 
 def _targets(factory: Factory, definition: Definition) -> list[Definition]:

@@ -65,7 +65,7 @@ def _pipeline(pipeline: Definition, everywhere: Mapping[str, Set[str]]) -> Itera
                 yield from _check(text, path, names, pipeline, each)
 
 
-def texts(value: Any, path: str) -> Iterator[tuple[str, str]]:
+def texts(value: Any, path: str, prose: Set[str] = _PROSE) -> Iterator[tuple[str, str]]:
     """The texts of a JSON value that may be expressions, with their paths."""
     if isinstance(value, str):
         if "@" in value:
@@ -75,8 +75,10 @@ def texts(value: Any, path: str) -> Iterator[tuple[str, str]]:
             yield text, path
     elif isinstance(value, Mapping) and not is_secure(value):
         for key, each in value.items():
-            if key.lower() not in _PROSE:
-                yield from texts(each, f"{path}.{key}")
+            if key.lower() not in prose:
+                # A parameter may have any name.
+                named = key.lower() == "parameters" and isinstance(each, Mapping)
+                yield from texts(each, f"{path}.{key}", frozenset() if named else _PROSE)
     elif isinstance(value, list):
         for index, each in enumerate(value):
             yield from texts(each, f"{path}[{index}]")

@@ -21,15 +21,22 @@ class ActivityFailed(Exception):
         self.code, self.message, self.kind = code, message, kind
 
 
+def innermost(error: BaseException) -> BaseException:
+    """The first of the exceptions that ended tasks which ran at once."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
 def problem_of(error: Exception, activity: str) -> Problem:
     """What the record of an activity says about the exception that ended it."""
-    match error:
-        case ActivityFailed():
-            return Problem(error.code, error.message, error.kind, activity)
-        case ExpressionError():
-            return Problem("InvalidExpression", told(error), "UserError", activity)
-        case CrossdockError():
-            users = isinstance(error, UserError | DataError)
-            return Problem(error.code, str(error), "UserError" if users else "SystemError", activity)
-        case _:
-            return Problem("Internal", f"{type(error).__name__}: {error}", "SystemError", activity)
+    match innermost(error):
+        case ActivityFailed() as found:
+            return Problem(found.code, found.message, found.kind, activity)
+        case ExpressionError() as found:
+            return Problem("InvalidExpression", told(found), "UserError", activity)
+        case CrossdockError() as found:
+            users = isinstance(found, UserError | DataError)
+            return Problem(found.code, str(found), "UserError" if users else "SystemError", activity)
+        case found:
+            return Problem("Internal", f"{type(found).__name__}: {found}", "SystemError", activity)
