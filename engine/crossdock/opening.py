@@ -10,6 +10,7 @@ from .carry import classified
 from .credentials import public_url
 from .errors import ConfigError
 from .files.binary import BinarySink, BinarySource, FileTarget
+from .files.listing import Selection
 from .files.merging import MergedSource
 from .files.partitions import with_paths
 from .files.selecting import discovered, select
@@ -65,6 +66,8 @@ def open_end(end: SourceEnd, payload: Payload) -> Source[Any]:
         store, where, settings, open_folder, name=end.name, pattern=end.pattern, as_listed=end.merge
     )
     if payload == "binary":
+        if settings.unpack != "none":
+            return _unpacked(store, selection, end)
         return MergedSource(store, selection) if end.merge else BinarySource(store, selection)
     from .files.tabular import FormatSource, unpacked
 
@@ -75,6 +78,13 @@ def open_end(end: SourceEnd, payload: Payload) -> Source[Any]:
     if end.wanted:
         file_format.wanted = {field.name: field.type for field in unpacked(end.wanted)}
     return FormatSource(store, file_format, selection, end.merge, partitions=partitions, agreed=agreed)
+
+
+def _unpacked(store: ObjectStore, selection: Selection, end: SourceEnd) -> Source[Any]:
+    from .packing.unpacked import UnpackedSource
+
+    settings = end.settings
+    return UnpackedSource(store, selection, settings.unpack, settings.archive_folder, end.single)
 
 
 def _open_stage(end: SourceEnd, store: ObjectStore) -> Source[Any]:
@@ -105,11 +115,22 @@ def _open_sink(resolved: Resolved) -> Sink[Any]:
     if resolved.payload == "binary":
         able = spec.capabilities
         largest = (able.block_range or (1, None))[1]
+        if end.settings.pack != "none":
+            return _packed(store, target, end)
         return BinarySink(store, target, end.block, able.max_blocks, largest, end.fixed_block)
     from .files.tabular import FormatSink
 
     file_format = _open_format(end.format, end.format_options)
     return FormatSink(store, file_format, target, end.block, end.digest)
+
+
+def _packed(store: ObjectStore, target: FileTarget, end: SinkEnd) -> Sink[Any]:
+    from .packing.codecs import EXTENSIONS
+    from .packing.packed_sink import PackedBytesSink
+
+    target.extension = EXTENSIONS[end.settings.pack][0]
+    settings = end.settings
+    return PackedBytesSink(store, target, end.block, codec=settings.pack, level=settings.pack_level)
 
 
 def _target_class(end: SinkEnd) -> type[FileTarget]:

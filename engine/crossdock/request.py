@@ -77,6 +77,7 @@ class SourceEnd:
     ``stage``: the folder is a stage, whose manifest says what is read; a ``hop`` of a staged copy, or one
     that is ``kept`` or ``removed`` once all is copied. ``skip_rows``: rows that cannot be read are left out;
     ``wanted`` is then what the sink takes, an Arrow schema with columns of the source.
+    ``single``: the sink is one file, so an archive that is unpacked may have one only.
     """
 
     connector: str
@@ -93,6 +94,7 @@ class SourceEnd:
     stage: Literal["", "hop", "kept", "removed"] = ""
     skip_rows: bool = False
     wanted: str = ""
+    single: bool = False
     settings: StoreReadSettings = READ_DEFAULTS
 
 

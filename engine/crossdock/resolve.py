@@ -24,6 +24,7 @@ from .mapping import ColumnMapping
 from .mapping.model import FILE_PATH
 from .opening import blaming, open_sink, open_source, open_store
 from .options import given_settings, sort_options
+from .packing.checks import check_packing
 from .plan import End, decide
 from .plugins import Registry, registry
 from .request import CopyRequest, Resolved, SinkEnd, SourceEnd
@@ -61,6 +62,7 @@ def resolve(request: CopyRequest, cancel: threading.Event | None = None, *, stag
     tabular = payload == "tabular"
     check_payload(source.settings, tabular=tabular)
     paths = path_columns(request.map, source.spec)
+    check_packing(source.settings, sink.settings, tabular=tabular)
     wanted = wanted_block(request.block_size, sink.settings)
     block = block_size(wanted, sink.spec, source.spec)
     if tabular and sink.format and "name" not in placed:
@@ -72,6 +74,7 @@ def resolve(request: CopyRequest, cancel: threading.Event | None = None, *, stag
             **found,
             path_columns=paths,
             skip_rows=tabular and request.skip_rows,
+            single="name" in placed,
         ),
         sink=SinkEnd(
             **sink.common(tabular),

@@ -144,9 +144,11 @@ class ValuesProof(Proof):
 
 
 def _compare_ranges(name: str, written: Done, read_back: list[tuple[Split, str]]) -> None:
-    expected = {split.offset: (split.length, text) for split, _, text in written.values() if split.length}
-    actual = {split.offset: (split.length, text) for split, text in read_back if split.length}
-    for offset in sorted({*expected, *actual}, key=lambda value: value or 0):
+    expected = {
+        split.offset or 0: (split.length, text) for split, _, text in written.values() if split.length
+    }
+    actual = {split.offset or 0: (split.length, text) for split, text in read_back if split.length}
+    for offset in sorted({*expected, *actual}):
         if expected.get(offset) != actual.get(offset):
             raise VerificationError(
                 f"{name}: the bytes from {offset:,} on differ between source and sink; copy it again"

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 Config = TypeVar("Config", bound="CompressedConfig")
 GZIP_LEVELS = {"Optimal": 6, "Fastest": 1}
 # Data Factory's names; what it cannot read or write itself is here too.
-_CODECS = {
+CODECS = {
     name: name
     for name in ("none", "gzip", "bzip2", "deflate", "zipDeflate", "tar", "tarGZip", "snappy", "lz4")
 }
-_LEVELS = {"Optimal": "Optimal", "Fastest": "Fastest"}
+LEVELS = {"Optimal": "Optimal", "Fastest": "Fastest"}
 _PRESERVE = ("preserveZipFileNameAsFolder", "preserveCompressionFileNameAsFolder")
 
 
@@ -33,8 +33,8 @@ def opened(config: Config, make: Callable[[Config], FileFormat], *, own: tuple[s
 
 def compression_of(compression: AdfProperties, kind: str, level: str) -> dict[str, str]:
     """The options for the keys that Data Factory has for it, of these names."""
-    options = {"compression": compression.choice(kind, _CODECS, "none")}
-    if chosen := compression.choice(level, _LEVELS):
+    options = {"compression": compression.choice(kind, CODECS, "none")}
+    if chosen := compression.choice(level, LEVELS):
         options["compression_level"] = chosen
     return options
 

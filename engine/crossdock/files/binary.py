@@ -28,6 +28,7 @@ from .objectfile import blocks_of
 MIB = 1 << 20
 DEFAULT_BLOCK = 8 * MIB
 MANY = 1 << 16
+LONGEST_ITEM = 32 * MIB
 WHOLE = b"whole"
 
 
@@ -35,12 +36,14 @@ WHOLE = b"whole"
 class BinarySource(Source[memoryview]):
     """The bytes of the selected objects.
 
-    ``pieces``: a split need not be one item; it is read as suits the store best.
+    ``pieces``: a split need not be one item; it is read as suits the store best. ``whole``: an object is one
+    split.
     """
 
     store: ObjectStore
     selection: Selection
     pieces: bool = False
+    whole: bool = False
 
     def units(self, after: bytes | None = None) -> Iterator[UnitPage]:
         return self.selection.units(after)
@@ -53,10 +56,14 @@ class BinarySource(Source[memoryview]):
         if hint.max_splits:
             block = max(block, -(-size // hint.max_splits))
         token = b"%d %b" % (size, unit.token)
+        if self.whole:
+            block = max(size, 1)
         for index in range(max(1, -(-size // block))):
             offset = index * block
             length = min(block, size - offset)
-            yield Split(unit.name, index, token, length, offset, length, length)
+            # A split as long as its object would not fit into memory.
+            memory = min(length, LONGEST_ITEM) if self.whole or hint.max_splits else length
+            yield Split(unit.name, index, token, length, offset, length, memory)
 
     @contextmanager
     def read(self, split: Split) -> Iterator[Iterator[memoryview]]:
@@ -64,6 +71,7 @@ class BinarySource(Source[memoryview]):
         with self.store.open_read(info.path, info) as reader:
             if self.pieces and reader.best_read:
                 size = min(size, reader.best_read)
+            size = min(size, split.memory or size)
             with BUFFERS.borrow(size) as buffer:
                 yield self._items(reader.read_into, split, buffer)
 
@@ -282,7 +290,9 @@ class BinarySink(Sink[memoryview], Copier, ReadBack[memoryview]):
         if info.size != size:
             raise VerificationError(f"{info.path} has {info.size:,} bytes; {size:,} were written")
         selection = Selection(self.store, info.path, info.path)
-        return BinarySource(self.store, selection, pieces=True), Unit(info.path, info.size, version(info))
+        # What came in one split of any size is proved as one.
+        source = BinarySource(self.store, selection, pieces=True, whole=len(receipts) == 1)
+        return source, Unit(info.path, info.size, version(info))
 
     def close(self) -> None:
         self.store.close()
@@ -335,7 +345,7 @@ class _BinaryWriter(Writer[memoryview]):
         self._size = 0
 
     def write(self, item: memoryview) -> None:
-        offset = (self._split.offset or 0) + self._size
+        offset = None if self._split.offset is None else self._split.offset + self._size
         block = Block(self._split.index, self._attempt, len(self._lengths), self._size, len(item), offset)
         self._store.write_block(self._upload, block, item)
         self._lengths.append(len(item))

@@ -16,6 +16,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 CopyBehavior = Literal["PreserveHierarchy", "FlattenHierarchy", "MergeFiles"]
 Kept = Literal["Attributes", "ACL", "Owner", "Group"]
+Codec = Literal["none", "gzip", "bzip2", "deflate", "zipDeflate", "tar", "tarGZip", "snappy", "lz4"]
 LAST_MODIFIED = "$$LASTMODIFIED"
 
 
@@ -98,6 +99,15 @@ class StoreReadSettings(_Settings):
         default=False,
         description="Delete each file once its copy is committed and verified; binary copies only. A file "
         "that changed meanwhile is kept, and a folder without such files is no error",
+    )
+    unpack: Codec = _option(
+        default="none",
+        description="How the files are compressed that are unpacked; binary copies only. Each file of an "
+        "archive (zipDeflate, tar, tarGZip) becomes a file",
+    )
+    archive_folder: bool = _option(
+        default=True,
+        description="With unpack: whether the files of an archive go into a folder with its name",
     )
     max_concurrent_connections: int | None = _option(
         default=None, ge=1, description="At most so many workers at once for this side"
@@ -210,6 +220,13 @@ class StoreWriteSettings(_Settings):
         default=False,
         description="Whether folders without files are made too; for binary copies of a whole folder between "
         "stores that have folders by themselves",
+    )
+    pack: Codec = _option(
+        default="none",
+        description="How each file is compressed, or put into an archive of its own; binary copies only",
+    )
+    pack_level: Literal["Optimal", "Fastest"] = _option(
+        default="Optimal", description="With pack: smaller files or less work"
     )
     metadata: Annotated[tuple[MetadataItem, ...], Read(_items)] = _option(
         default=(),

@@ -83,14 +83,13 @@ def open_entry(file: io.RawIOBase, size: int, codec: str, entry: Entry, path: st
     if codec == "zipDeflate":
         return PackedFile(lambda: _zipped(file, entry, path), name, entry.size)
     if codec in ("tar", "tarGZip"):
-        whole = _stream(file, size, codec, path)
+        whole = file if codec == "tar" else unpacked_stream(file, size, path)
         return PackedFile(lambda: chunks_of(whole, entry.at, entry.size), name, entry.size)
     return PackedFile(lambda: expand(chunks_of(file, 0, size), codec, path), path)
 
 
-def _stream(file: io.RawIOBase, size: int, codec: str, path: str) -> io.RawIOBase:
-    if codec == "tar":
-        return file
+def unpacked_stream(file: io.RawIOBase, size: int, path: str) -> PackedFile:
+    """The tar in a compressed one."""
     return PackedFile(lambda: expand(chunks_of(file, 0, size), "gzip", path), path)
 
 
@@ -153,7 +152,7 @@ def _tar_entries(file: io.RawIOBase, size: int, path: str) -> list[Entry]:
 
 
 def _tar_gzip_entries(file: io.RawIOBase, size: int, path: str) -> list[Entry]:
-    return _members(_stream(file, size, "tarGZip", path), path)
+    return _members(unpacked_stream(file, size, path), path)
 
 
 def _members(stream: io.RawIOBase, path: str) -> list[Entry]:

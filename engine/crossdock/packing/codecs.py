@@ -9,13 +9,11 @@ from __future__ import annotations
 import bz2
 import zlib
 from collections.abc import Iterator
-from typing import Literal, Protocol
+from typing import Protocol
 
 from ..errors import DataError
 from ..spi.format import ByteSink
 
-Codec = Literal["none", "gzip", "bzip2", "deflate", "zipDeflate", "tar", "tarGZip", "snappy", "lz4"]
-Level = Literal["Optimal", "Fastest"]
 ARCHIVES = frozenset({"zipDeflate", "tar", "tarGZip"})
 EXTENSIONS: dict[str, tuple[str, ...]] = {
     "gzip": (".gz", ".gzip"), "bzip2": (".bz2",), "deflate": (".deflate",), "zipDeflate": (".zip",),

@@ -23,6 +23,8 @@ from .writing import Packer, packer
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from ..spi.skipping import RowSkips
+
 _JOINABLE = frozenset({"gzip", "bzip2", "snappy", "lz4"})
 _ENDLESS = 1 << 62
 _WHOLE = PlanHint(parallel=1, max_splits=1)
@@ -46,6 +48,16 @@ class PackedFormat(FileFormat):
     def for_path(self, path: str) -> PackedFormat:
         name = unpacked_name(path, self._codec)
         return PackedFormat(self._inner.for_path(name), self._codec, self._level, name)
+
+    @contextmanager
+    def read_skipping(
+        self, file: io.RawIOBase, info: ObjectInfo, token: bytes, schema: pa.Schema, skips: RowSkips
+    ) -> Iterator[Iterator[pa.RecordBatch]]:
+        found = json.loads(token)
+        opened, inside = self._open(file, info, Entry(**found["entry"]))
+        piece = b64decode(found["piece"])
+        with self._inner.read_skipping(opened, inside, piece, schema, skips) as batches:
+            yield batches
 
     def schema(self, file: io.RawIOBase, info: ObjectInfo) -> pa.Schema:
         return self._inner.schema(*self._open(file, info, self._entries(file, info)[0]))
@@ -76,6 +88,7 @@ class PackedFormat(FileFormat):
         return found
 
     def _open(self, file: io.RawIOBase, info: ObjectInfo, entry: Entry) -> tuple[PackedFile, ObjectInfo]:
+        self._inner.skips_rows = self.skips_rows
         opened = open_entry(file, info.size, self._codec, entry, info.path)
         folder = info.path if self._codec in ARCHIVES else posixpath.dirname(info.path)
         size = _ENDLESS if entry.size is None else entry.size

@@ -80,6 +80,19 @@ class PackedFile(io.RawIOBase):
             raise DataError(f"{self._name} ended {self._size - self._place:,} bytes too early")
         return 0
 
+    @property
+    def place(self) -> int:
+        """How far the stream was read: what is before it costs a new beginning."""
+        return self._place
+
+    def check_end(self) -> None:
+        """Read on to where the stream must end, which is when it says whether it was whole.
+
+        Raises DataError where more comes than ``size``.
+        """
+        if self._size is not None and self._at == self._place and self._more():
+            raise DataError(f"{self._name} is longer than {self._size:,} bytes, as which it is listed")
+
     def _more(self) -> bool:
         while not self._rest:
             piece = next(self._pieces, None)
