@@ -204,6 +204,7 @@ def lying() -> bytes:
         ("tarGZip", tarred(FILES, "w:gz")[:-50]),
         ("tar", tarred({"a": b"x" * 5000})[:2000]),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )  # fmt: skip
 def test_what_is_dangerous_or_damaged_is_refused(tmp_path: Path, codec: str, content: bytes) -> None:
     (tmp_path / "in").mkdir()

@@ -110,6 +110,7 @@ def test_other_programs_read_what_a_definition_asks_for(made: Made, codec: str, 
         ("Tar", tarred({"a.csv": "id\n1\n", "./b.csv": "id\n2\n"})),
         ("TarGZip", tarred({"a.csv": "id\n1\n", "b.csv": "id\n2\n"}, "w:gz")),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_definition_reads_what_other_programs_wrote(made: Made, codec: str, content: bytes) -> None:
     made.write("in/a.packed", content)
