@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import base64
-import json
 import socket
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.servers.entra import SECRET, TENANT, Issuer, issuer
 from tests.servers.tunnel import tunnel
-from tests.servers.web_endpoint import DOMAIN, Answer, Endpoint, Received, web_endpoint
+from tests.servers.web_endpoint import DOMAIN, Answer, Endpoint, Received
+from web_calls import Caller, plain, trusted_endpoint
 
 from crossdock import AccessDeniedError, AuthError, CancelledError, ConfigError, CrossdockError
 from crossdock.redact import redacted
-from crossdock_scheduler.pipeline.activity_types import Attempt, activity_types
 from crossdock_scheduler.pipeline.coverage import cover
 from crossdock_scheduler.pipeline.definitions import load
-from crossdock_scheduler.pipeline.definitions.activities import activities
-from crossdock_scheduler.pipeline.expressions import Scope
 from crossdock_scheduler.pipeline.policy import Policy
 from crossdock_scheduler.pipeline.web import activity as web_activity
 from crossdock_scheduler.pipeline.web import client
@@ -34,14 +31,7 @@ CANARY = "canary-of-the-web-1"
 
 @pytest.fixture
 def endpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
-    with web_endpoint(tmp_path) as found:
-        monkeypatch.setenv("SSL_CERT_FILE", str(found.ca))
-        looked_up = socket.getaddrinfo
-
-        def lead(host: Any, *arguments: Any, **more: Any) -> Any:
-            return looked_up("127.0.0.1" if str(host).endswith(DOMAIN) else host, *arguments, **more)
-
-        monkeypatch.setattr(socket, "getaddrinfo", lead)
+    with trusted_endpoint(tmp_path, monkeypatch) as found:
         yield found
 
 
@@ -55,50 +45,9 @@ def entra(tmp_path: Path, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -
         yield found
 
 
-class Caller:
-    """A factory with one activity."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root / "factory"
-        self.cancel = threading.Event()
-        self.seen: list[Mapping[str, Any]] = []
-
-    def put(self, kind: str, name: str, properties: Json) -> None:
-        file = self.root / kind / f"{name}.json"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps({"name": name, "properties": properties}))
-
-    def write(self, kind: str, properties: Json) -> None:
-        activity = {"name": "call", "type": kind, "typeProperties": properties}
-        self.put("pipeline", "p", {"activities": [activity], "parameters": {"n": {"type": "int"}}})
-
-    def __call__(
-        self,
-        url: str,
-        method: str = "GET",
-        *,
-        policy: Policy | None = None,
-        scope: Scope | None = None,
-        **more: Any,
-    ) -> Mapping[str, Any]:
-        self.write("WebActivity", {"url": url, "method": method, **more})
-        factory = load(self.root)
-        pipeline = factory.find("pipeline", "p")
-        assert pipeline is not None
-        attempt = Attempt(
-            factory, pipeline, activities(pipeline)[0], scope or Scope(parameters={"n": 7}),
-            policy or Policy(), "run-1", self.seen.append, self.cancel,
-        )  # fmt: skip
-        return activity_types()["webactivity"].run(attempt)
-
-
 @pytest.fixture
 def call(tmp_path: Path) -> Caller:
     return Caller(tmp_path)
-
-
-def plain(output: Mapping[str, Any]) -> Json:
-    return {name: value for name, value in output.items() if name != "ADFWebActivityResponseHeaders"}
 
 
 class TestCalls:

@@ -22,6 +22,7 @@ _MODULES = (
     "data.script",
     "data.stored_procedure",
     "web.activity",
+    "web.hook",
 )
 _TYPES: dict[str, ActivityType] = {}
 

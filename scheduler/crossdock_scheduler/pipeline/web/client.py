@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import SplitResult, urljoin, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from crossdock import CancelledError, ConfigError
 
@@ -189,6 +188,8 @@ def _pool(
 
 def _proxy(parts: SplitResult) -> str:
     """The proxy that the environment names for an address; empty for none."""
+    from urllib.request import getproxies, proxy_bypass
+
     found = getproxies()
     proxy = found.get(parts.scheme) or found.get("all") or ""
     return "" if not proxy or proxy_bypass(parts.netloc) else proxy

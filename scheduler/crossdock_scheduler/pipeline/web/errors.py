@@ -25,6 +25,14 @@ class TooLongError(UserError):
     code: ClassVar[str] = "2001"
 
 
+class SaidError(UserError):
+    """What the call back, or the lack of one, says: with a code of its own."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.__dict__["code"] = code
+
+
 class CertificateError(UserError):
     """The client certificate cannot be read."""
 
