@@ -84,7 +84,8 @@ def open_run(
     log = None
     if resolved.log is not None:
         carrier.lines, carrier.logged = journal, True
-        name = f"{run_id} {resolved.source.root}" if resolved.source.stage else run_id
+        # Both hops of a staged copy have the same id.
+        name = f"{run_id}-into" if resolved.source.stage else run_id
         log = RunLog(resolved.log, journal, name, request.log_reliable, request.log_level == "info")
     return Context(
         run_id, request, resolved, journal, source, sink, source_spec, sink_spec, carrier, parallel, most,
