@@ -16,6 +16,7 @@ import broken_browse
 import broken_facts
 import broken_formats
 import broken_loaders
+import broken_scripts
 import broken_stores
 import broken_tables
 import broken_writers
@@ -32,6 +33,7 @@ _BROKEN = [
         broken_facts,
         broken_formats,
         broken_loaders,
+        broken_scripts,
     )
     for wrong in vars(module).values()
     if isinstance(wrong, type) and issubclass(wrong, module.Wrong) and wrong.__name__ != "Wrong"

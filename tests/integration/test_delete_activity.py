@@ -5,15 +5,20 @@ from __future__ import annotations
 import csv
 import os
 import threading
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from azure.storage.blob import ContainerClient
+from azure.storage.filedatalake import FileSystemClient
 from one_activity import Json, OneActivity, dataset_of
+from servers import dfs_wire
 from servers.azurite import Azurite
+from servers.dfs import Lake
 
-from crossdock import AccessDeniedError, CancelledError, NotFoundError
+import crossdock
+from crossdock import AccessDeniedError, CancelledError, NotFoundError, TransientError
 
 TREE = ["A/1.txt", "B/4.txt", "B/5.csv", "B/C/6.txt", "B/C/7.csv", "B/D/8.txt"]
 
@@ -151,6 +156,26 @@ def test_others_are_deleted_where_one_cannot_be_and_the_log_says_which(
     assert ["C/6.txt", "File", "Failed", "no right to delete C/6.txt"] in rows
 
 
+def test_a_file_is_tried_again_after_a_transient_error(
+    one: OneActivity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from crossdock_connectors.stores.file_store import FileStore
+
+    delete, tried = FileStore.delete, []
+
+    def failing(store: FileStore, path: str) -> None:
+        tried.append(path)
+        if tried.count(path) < 3:
+            raise TransientError("for a moment")
+        delete(store, path)
+
+    monkeypatch.setattr(FileStore, "delete", failing)
+    one.file("there", "B/4.txt")
+    assert one.run("Delete", gone())["filesDeleted"] == 1
+    assert tried == ["4.txt"] * 3
+    assert left(one) == [each for each in TREE if each != "B/4.txt"]
+
+
 def test_nothing_is_deleted_once_it_is_cancelled(one: OneActivity) -> None:
     one.file("there", "B/")
     cancel = threading.Event()
@@ -191,3 +216,18 @@ def test_blobs_are_gone_and_others_not(one: OneActivity, container: ContainerCli
     assert names() == ["A/1.txt", "log/run-1.csv"]
     with pytest.raises(NotFoundError):
         one.run("Delete", {"dataset": dataset_of("there"), **settings})
+
+
+def test_a_directory_of_a_data_lake_goes_with_all_in_it(lake: Lake) -> None:
+    name, (account, key) = f"fs-{uuid.uuid4().hex}", (dfs_wire.ACCOUNT, dfs_wire.KEY)
+    options = {"endpoint": lake.url, "account_key": key, "ca_bundle": str(lake.ca), "proxy": ""}
+    address = f"abfss://{name}@{account}.dfs.core.windows.net/B/"
+    credential = {"account_name": account, "account_key": key}
+    with FileSystemClient(lake.url, name, credential, connection_verify=str(lake.ca)) as client:
+        client.create_file_system()
+        for path in TREE:
+            client.get_file_client(path).upload_data(path.encode(), overwrite=True)
+        assert crossdock.stat(address, source_options=options).kind == "folder"
+        assert crossdock.delete(address, source_options=options | {"recursive": "true"}) == 5
+        assert sorted(path.name for path in client.get_paths()) == ["A", "A/1.txt"]
+        client.delete_file_system()

@@ -14,7 +14,8 @@ from tests.servers.postgres import Postgres
 from tests.servers.sql_server import SqlServer
 from tests.servers.tds import PASSWORD
 
-from crossdock import CancelledError, ConfigError, CrossdockError, NotSupportedError
+from crossdock import CancelledError, ConfigError, CrossdockError, NotSupportedError, ScriptResult
+from crossdock_connectors.sql.postgres_source import PostgresSource
 from crossdock_scheduler.pipeline.expressions import Scope
 
 
@@ -276,6 +277,27 @@ def test_a_lookup_of_a_procedure(one: OneActivity, sql: SqlServer) -> None:
             "id": {"value": "6", "type": "Int32"}, "name": {"value": "six"}, "twice": {"value": 1},
         },
     }  # fmt: skip
-    found = one.run("Lookup", {"source": source, "dataset": dataset_of("there")})
-    assert found == {"firstRow": {"id": 6, "name": "six"}}
+    properties = {"source": source, "dataset": dataset_of("there")}
+    assert one.run("Lookup", properties) == {"firstRow": {"id": 6, "name": "six"}}
     assert (6, "six") in rows(sql)
+    given = source["storedProcedureParameters"]
+    assert isinstance(given, dict)
+    given["id"] = {"value": "@pipeline().RunId", "type": "Int32"}
+    assert one.said("Lookup", properties) == []
+    given["id"] = {"value": "many", "type": "Int32"}
+    assert one.said("Lookup", properties) == [
+        ("error", "value: the parameter 'id' has a value that is no Int32")
+    ]
+
+
+def test_a_query_is_read_as_a_copy_reads_it_where_no_scripts_are_run(
+    one: OneActivity, database: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> ScriptResult:
+        raise NotSupportedError("no scripts here")
+
+    monkeypatch.setattr(PostgresSource, "script", refuse)
+    one.dataset("there", "PostgreSqlV2Table", "postgres")
+    source = {"type": "PostgreSqlV2Source", "query": "SELECT id FROM w WHERE id < 3 ORDER BY id"}
+    found = one.run("Lookup", {"source": source, "dataset": dataset_of("there"), "firstRowOnly": False})
+    assert found == {"count": 2, "value": [{"id": 1}, {"id": 2}]}

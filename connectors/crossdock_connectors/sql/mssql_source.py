@@ -123,7 +123,12 @@ class MssqlSource(Source["pa.RecordBatch"], Cancellable, Browsable, Scriptable):
         if self._cancelled:
             raise CancelledError
         with self.server.carrier() as connection:
+            self._isolate(connection)
             yield connection
+
+    def _isolate(self, connection: Connection) -> None:
+        if level := self.config.isolation_level:
+            connection.run(f"SET TRANSACTION ISOLATION LEVEL {_ISOLATION[level]}")
 
     def units(self, after: bytes | None = None) -> Iterator[UnitPage]:
         schema = self.config.table_schema
@@ -289,8 +294,7 @@ class MssqlSource(Source["pa.RecordBatch"], Cancellable, Browsable, Scriptable):
     def read(self, split: Split) -> Iterator[Iterator[pa.RecordBatch]]:
         config = self.config
         with self._connect() as connection:
-            if config.isolation_level:
-                connection.run(f"SET TRANSACTION ISOLATION LEVEL {_ISOLATION[config.isolation_level]}")
+            self._isolate(connection)
             with read(connection, split.token, config.datetime2, config.datetimeoffset) as batches:
                 yield batches
 

@@ -94,14 +94,21 @@ class OdbcSource(Source["pa.RecordBatch"], Cancellable, Browsable, Scriptable):
     def script(
         self, text: str, parameters: Sequence[Parameter] = (), *, rows: int | None = None
     ) -> ScriptResult:
-        with self.database.connect() as connection:
+        with self._scripting() as connection:
             return scripting_.script(connection, text, parameters, rows)
 
     def call(
         self, procedure: str, parameters: Sequence[Parameter] = (), *, rows: int | None = None
     ) -> ScriptResult:
-        with self.database.connect() as connection:
+        with self._scripting() as connection:
             return scripting_.call(connection, procedure, parameters, rows)
+
+    @contextmanager
+    def _scripting(self) -> Iterator[Connection]:
+        with self.database.connect() as connection:
+            if level := self.config.isolation_level:
+                connection.run(f"SET TRANSACTION ISOLATION LEVEL {_ISOLATION[level]}")
+            yield connection
 
     def units(self, after: bytes | None = None) -> Iterator[UnitPage]:
         if self.table or self.query:

@@ -82,14 +82,21 @@ class PostgresSource(Source["pa.RecordBatch"], Cancellable, Browsable, Scriptabl
     def script(
         self, text: str, parameters: Sequence[Parameter] = (), *, rows: int | None = None
     ) -> ScriptResult:
-        with self.database.connect() as connection:
+        with self._scripting() as connection:
             return scripting_.script(connection, text, parameters, rows)
 
     def call(
         self, procedure: str, parameters: Sequence[Parameter] = (), *, rows: int | None = None
     ) -> ScriptResult:
-        with self.database.connect() as connection:
+        with self._scripting() as connection:
             return scripting_.call(connection, procedure, parameters, rows)
+
+    @contextmanager
+    def _scripting(self) -> Iterator[Connection]:
+        with self.database.connect() as connection:
+            if self.level:
+                connection.run(f"SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL {self.level}")
+            yield connection
 
     def units(self, after: bytes | None = None) -> Iterator[UnitPage]:
         with self.database.connect() as connection:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import crossdock
-from crossdock import AdfProperties, ConfigError, NotSupportedError, Parameter
+from crossdock import ConfigError, NotSupportedError, Parameter
 
 from ..activity_types import Attempt
 from ..copy.ends import End
@@ -29,25 +28,30 @@ class Lookup:
     first: bool = True
     parameters: Sequence[Parameter] = ()
 
+    @property
+    def asked(self) -> bool:
+        """Whether there is a query that goes to the database as it is, or a procedure."""
+        options = self.end.options
+        ranges = options.get("partition_option", "None") != "None"
+        return self.end.format is None and bool(options.keys() & _ASKED) and not ranges
+
 
 class LookupActivity(DataActivity[Lookup]):
     """The rows are the output, so they are held in memory: no more than ``MOST_BYTES`` of them."""
 
     def plan(self) -> Lookup | None:
-        end = self.uses(self.dataset(self.properties.inner("source")))
+        source = self.properties.inner("source")
+        end = self.uses(self.dataset(source))
         first = self.properties.flag("firstRowOnly", default=True)
         if end is None:
             return None
         if not end.tabular:
             self.wrong("dataset", "a file that is read as bytes has no rows")
-        given = AdfProperties(json.loads(end.options.get("parameters", "{}")), "parameters")
-        parameters = by_name(given) if end.format is None else ()
-        self.also(given)
+        parameters = by_name(source.inner("storedProcedureParameters")) if end.format is None else ()
         return Lookup(end, first is not False, parameters)
 
     def carry_out(self, plan: Lookup, attempt: Attempt) -> Mapping[str, Any]:
-        asked = plan.end.format is None and plan.end.options.keys() & _ASKED
-        rows = _answered(plan, attempt) if asked else None
+        rows = _answered(plan, attempt) if plan.asked else None
         if rows is None:
             rows = _rows(plan, attempt)
         if plan.first:

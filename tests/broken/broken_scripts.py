@@ -1,0 +1,106 @@
+"""Databases whose scripts are each wrong in one way: variations of SQLite's."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import broken_tables
+import crossdock_arrowdir
+import pytest
+from adbc_driver_manager import (
+    AdbcStatusCode,
+    DataError,
+    IntegrityError,
+    InternalError,
+    OperationalError,
+    ProgrammingError,
+)
+
+from crossdock import Location, Parameter, ScriptResult
+from crossdock_connectors.tables import sqlite
+from crossdock_connectors.tables.sqlite_database import Database, path_of
+from crossdock_connectors.tables.sqlite_source import SqliteSource
+
+_KINDS = (DataError, IntegrityError, InternalError, OperationalError, ProgrammingError)
+
+
+class Wrong(broken_tables.Wrong):
+    """As there, of SQLite; not collected itself."""
+
+    __test__ = False
+    spec = sqlite.SPEC
+    also = frozenset({"test_spec_imports_no_vendor"})  # this module does
+    permanent = 1  # the database file
+    exempt: ClassVar = {"test_types[float_minus_zero]": "SQLite keeps -0.0 as 0.0"}
+    driver_errors = tuple(kind("[SQLite] it failed", status_code=AdbcStatusCode.IO) for kind in _KINDS)
+
+    @pytest.fixture
+    def url(self, tmp_path: Path) -> str:
+        return f"sqlite:///{tmp_path / 'tables.db'}"
+
+    def inventory(self, url: str) -> Collection[str]:
+        return [each.name for each in Path(url.removeprefix("sqlite:///")).parent.iterdir()]
+
+    def damage(self, url: str, name: str) -> bool:
+        return False
+
+
+def opened(config: Any, location: Location, kind: type[SqliteSource]) -> SqliteSource:
+    return kind(Database(path_of(location), config.busy_timeout), location.fragment, "", config.partition)
+
+
+class PastingSource(SqliteSource):
+    def script(
+        self, text: str, parameters: Sequence[Parameter] = (), *, rows: int | None = None
+    ) -> ScriptResult:
+        for each in parameters:
+            value = each.value if each.type != "string" else f"'{each.value}'"
+            text = text.replace(f"@{each.name}", "NULL" if each.value is None else str(value))
+        return super().script(text, (), rows=rows)
+
+
+def open_pasting(config: Any, location: Location) -> SqliteSource:
+    return opened(config, location, PastingSource)
+
+
+class TestPastesValuesIntoTheText(Wrong):
+    __test__ = True
+    spec = replace(sqlite.SPEC, open_source=open_pasting)
+    caught_by = frozenset({"test_values_of_a_script"})
+
+
+class SilentSource(SqliteSource):
+    def script(
+        self, text: str, parameters: Sequence[Parameter] = (), *, rows: int | None = None
+    ) -> ScriptResult:
+        return replace(super().script(text, parameters, rows=rows), affected=0)
+
+
+def open_silent(config: Any, location: Location) -> SqliteSource:
+    return opened(config, location, SilentSource)
+
+
+class TestDoesNotCountWhatItChanges(Wrong):
+    __test__ = True
+    spec = replace(sqlite.SPEC, open_source=open_silent)
+    caught_by = frozenset({"test_script"})
+
+
+class PretendingSource(crossdock_arrowdir.ArrowDirSource):
+    """Has the method without the ability: nobody would call it."""
+
+    def script(self, text: str) -> ScriptResult:
+        return ScriptResult()
+
+
+def open_pretending(config: Any, location: Location) -> PretendingSource:
+    return PretendingSource(crossdock_arrowdir.Folder(location.path))
+
+
+class TestRunsScriptsThatNobodyAsksFor(broken_tables.Wrong):
+    __test__ = True
+    spec = replace(crossdock_arrowdir.SPEC, open_source=open_pretending)
+    caught_by = frozenset({"test_script"})
