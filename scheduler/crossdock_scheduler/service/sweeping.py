@@ -11,18 +11,22 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from .context import Service
 from .queue import sweep
+from .runtimes.nodes import LEASE
 
 _EVERY = 1.0
 _LOG = logging.getLogger(__name__)
 
 
 async def sweeping(service: Service) -> None:
+    """Nodes that could not renew their leases, since nobody answered, get the time for it first."""
+    await anyio.sleep(LEASE)
     while True:
         try:
             await run_sync(_once, service)
         except SQLAlchemyError as error:
             # It comes back by itself, or the operator brings it back.
             _LOG.warning("the database cannot be reached: %s", type(error).__name__)
+            await anyio.sleep(LEASE)
         await anyio.sleep(_EVERY)
 
 

@@ -1,0 +1,131 @@
+"""The agent: heartbeats, claims, and jobs, until it is told to stop."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+from anyio.abc import TaskGroup
+
+import crossdock
+from crossdock import CrossdockError, UnreachableError
+
+from ..wire import node as wire
+from .client import Client, LeaseLostError
+from .jobs import RunningJob
+from .load import Meter
+
+_LOG = logging.getLogger(__name__)
+_WAIT = 20.0
+# Between attempts to reach a service that does not answer.
+_AGAIN = 2.0
+
+
+@dataclass
+class Agent:
+    """A registered node at work. ``policy`` is what its jobs may reach (fields of ``pipeline.Policy``)."""
+
+    client: Client
+    policy: Mapping[str, Any] = field(default_factory=dict)
+    _jobs: dict[str, RunningJob] = field(default_factory=dict)
+    _limit: int = 1
+    _room: anyio.Event = field(default_factory=anyio.Event)
+
+    async def run(self, stop: anyio.Event) -> None:
+        """Work until ``stop``; then take no more jobs and end when those that run have ended.
+
+        Raises AuthError where the service does not know the node any more.
+        """
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._beating)
+            with anyio.CancelScope() as claims:
+                group.start_soon(self._draining_after, stop, claims)
+                await self._claiming(group)
+            while self._jobs:
+                await self._room.wait()
+            await self._say_goodbye()
+            group.cancel_scope.cancel()
+
+    async def _draining_after(self, stop: anyio.Event, claims: anyio.CancelScope) -> None:
+        await stop.wait()
+        _LOG.info("stopping: %d jobs are waited for", len(self._jobs))
+        claims.cancel()
+
+    async def _beating(self) -> None:
+        meter = Meter()
+        while True:
+            holding = [
+                wire.Holding(id=each.job.id, epoch=each.job.epoch, progress=each.progress)
+                for each in self._jobs.values()
+            ]
+            beat = wire.Heartbeat(version=crossdock.__version__, load=meter.load(), holding=holding)
+            try:
+                answer = await self.client.heartbeat(beat)
+            except UnreachableError as error:
+                # Jobs go on: the service waits as long as the lease, and longer after its own restart.
+                _LOG.warning("%s", error.message)
+            else:
+                self._limit = answer.concurrent_jobs
+                self._obey(answer)
+            await anyio.sleep(self.client.identity.heartbeat)
+
+    def _obey(self, answer: wire.Beaten) -> None:
+        for job_id in answer.lost:
+            if job_id in self._jobs:
+                _LOG.warning("the job %s is not this node's any more", job_id)
+                self._jobs[job_id].stop(lost=True)
+        for job_id in answer.cancel:
+            if job_id in self._jobs:
+                self._jobs[job_id].stop()
+
+    async def _claiming(self, group: TaskGroup) -> None:
+        while True:
+            room = self._limit - len(self._jobs)
+            if room <= 0:
+                await self._room.wait()
+                continue
+            try:
+                found = await self.client.claim(room, _WAIT)
+            except UnreachableError as error:
+                _LOG.warning("%s", error.message)
+                await anyio.sleep(_AGAIN)
+                continue
+            for job in found:
+                running = RunningJob(job, self.policy)
+                self._jobs[job.id] = running
+                group.start_soon(self._carry, running)
+
+    async def _carry(self, running: RunningJob) -> None:
+        job = running.job
+        _LOG.info("job %s begins", job.id)
+        try:
+            said = await running.run()
+            if not running.lost:
+                await self._finish(job.id, said)
+        except LeaseLostError:
+            _LOG.warning("the job %s is not this node's any more", job.id)
+        finally:
+            del self._jobs[job.id]
+            self._room.set()
+            self._room = anyio.Event()
+
+    async def _finish(self, job_id: str, said: wire.Finish) -> None:
+        """Tell the service as often as it takes: what was done must not be done again."""
+        while True:
+            try:
+                await self.client.finish(job_id, said)
+            except UnreachableError as error:
+                _LOG.warning("%s", error.message)
+                await anyio.sleep(_AGAIN)
+            else:
+                _LOG.info("job %s has ended: %s", job_id, said.outcome)
+                return
+
+    async def _say_goodbye(self) -> None:
+        try:
+            await self.client.heartbeat(wire.Heartbeat(version=crossdock.__version__, state="stopping"))
+        except CrossdockError as error:
+            _LOG.info("the service was not told: %s", error.message)

@@ -1,0 +1,106 @@
+"""The service as a node sees it."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import httpx
+
+from crossdock import AuthError, ConfigError, CrossdockError, UnreachableError
+
+from ..wire import node as wire
+from .identity import Identity
+
+M = TypeVar("M", bound=wire.Message)
+_BASE = "/crossdock/v1/nodes"
+_TIMEOUT = 20.0
+
+
+class LeaseLostError(CrossdockError):
+    """The job is another node's now, or nobody's: what was done counts for nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Each method is one request. They raise AuthError where the service does not know the node any more,
+    UnreachableError where it does not answer, or not sensibly: then it may be asked again."""
+
+    http: httpx.AsyncClient
+    identity: Identity
+
+    async def heartbeat(self, beat: wire.Heartbeat) -> wire.Beaten:
+        return await self._ask("heartbeat", beat, wire.Beaten)
+
+    async def claim(self, want: int, wait: float) -> list[wire.Job]:
+        asked = wire.Claim(want=want, wait=wait)
+        return (await self._ask("claim", asked, wire.Jobs, _TIMEOUT + wait)).jobs
+
+    async def finish(self, job_id: str, said: wire.Finish) -> None:
+        """Raises LeaseLostError where the job is not the node's any more."""
+        await self._send(f"jobs/{job_id}/finish", said)
+
+    async def _ask(self, path: str, message: wire.Message, kind: type[M], timeout: float = _TIMEOUT) -> M:
+        return kind.model_validate_json((await self._send(path, message, timeout)).content)
+
+    async def _send(self, path: str, message: wire.Message, timeout: float = _TIMEOUT) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self.identity.token()}"}
+        return await post(self.http, f"{_BASE}/{path}", message, headers, timeout)
+
+
+async def register(http: httpx.AsyncClient, asked: wire.Register) -> wire.Registered:
+    """Raises AuthError for a key that is not valid, ConfigError where the service refuses the node."""
+    answer = await post(http, f"{_BASE}/register", asked, {}, _TIMEOUT)
+    return wire.Registered.model_validate_json(answer.content)
+
+
+async def post(
+    http: httpx.AsyncClient, path: str, message: wire.Message, headers: dict[str, str], timeout: float
+) -> httpx.Response:
+    content = message.model_dump_json().encode()
+    headers = {"Content-Type": "application/json", **headers}
+    try:
+        answer = await http.post(path, content=content, headers=headers, timeout=timeout)
+    except httpx.HTTPError as error:
+        raise UnreachableError(f"the service at {http.base_url} cannot be reached: {_why(error)}") from error
+    if answer.status_code == 200:
+        return answer
+    raise _refused(answer, str(http.base_url))
+
+
+def _refused(answer: httpx.Response, url: str) -> CrossdockError:
+    try:
+        said = answer.json()["error"]
+        code, message = str(said["code"]), str(said["message"])
+    except (ValueError, KeyError, TypeError):
+        return UnreachableError(f"what answers at {url} is no service of crossdock ({answer.status_code})")
+    if code == "LeaseLost":
+        return LeaseLostError(message)
+    if answer.status_code == 401:
+        return AuthError(message)
+    if answer.status_code >= 500 or answer.status_code == 429:
+        return UnreachableError(f"the service at {url} cannot serve now: {message}")
+    return ConfigError(message)
+
+
+def _why(error: httpx.HTTPError) -> str:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its certificate is not trusted ({cause.verify_message}); give its CA with --ca"
+        cause = cause.__cause__ or cause.__context__
+    return str(error) or type(error).__name__
+
+
+@asynccontextmanager
+async def connected(url: str, ca: str) -> AsyncIterator[httpx.AsyncClient]:
+    """Raises ConfigError for a CA that is none."""
+    try:
+        trusted = ssl.create_default_context(cafile=ca or None)
+    except OSError as error:
+        raise ConfigError(f"--ca {ca} is no file of certificates: {error.strerror or error}") from error
+    async with httpx.AsyncClient(base_url=url, verify=trusted) as http:
+        yield http

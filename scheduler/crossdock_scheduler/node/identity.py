@@ -1,0 +1,108 @@
+"""Who the node is: its keys, which never leave the machine, and the service that knows it."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from crossdock import ConfigError, NotFoundError
+
+from ..wire.node import ALGORITHM, AUDIENCE, TOKEN_SECONDS
+
+_VERSION = 1
+_FILE = "node.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A registered node. ``ca`` is the file by which it trusts the service; empty for the system's."""
+
+    node_id: str
+    name: str
+    url: str
+    factory: str
+    runtime: str
+    heartbeat: float
+    lease: float
+    ca: str
+    signing: ec.EllipticCurvePrivateKey = field(repr=False)
+
+    def token(self) -> str:
+        """What the node signs in with for the next minutes."""
+        now = int(time.time())
+        said = {"aud": AUDIENCE, "iat": now, "exp": now + TOKEN_SECONDS}
+        return jwt.encode(said, self.signing, ALGORITHM, {"kid": self.node_id})
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """P-256 keys: to sign in, and to open what is sealed to the node."""
+
+    signing: ec.EllipticCurvePrivateKey = field(repr=False)
+    sealing: ec.EllipticCurvePrivateKey = field(repr=False)
+
+    @classmethod
+    def of(cls, folder: Path) -> Keys:
+        """The keys in a state folder; made where there are none."""
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return cls(_key(folder / "signing-key.pem"), _key(folder / "sealing-key.pem"))
+
+
+def public(key: ec.EllipticCurvePrivateKey) -> str:
+    """The public half, PEM."""
+    kind = serialization.PublicFormat.SubjectPublicKeyInfo
+    return key.public_key().public_bytes(serialization.Encoding.PEM, kind).decode()
+
+
+def load(folder: Path) -> Identity:
+    """Raises NotFoundError where no node is registered, ConfigError for a file of another release."""
+    try:
+        found: dict[str, Any] = json.loads((folder / _FILE).read_text())
+    except FileNotFoundError:
+        raise NotFoundError(
+            f"no node is registered in {folder}", hint="register it with: crossdock node register KEY"
+        ) from None
+    if found.pop("version", None) != _VERSION:
+        raise ConfigError(f"{folder / _FILE} is of another release; register the node again")
+    return Identity(**found, signing=Keys.of(folder).signing)
+
+
+def save(folder: Path, identity: Identity) -> None:
+    """In one step: a node is registered or it is not."""
+    said = {name: getattr(identity, name) for name in Identity.__dataclass_fields__ if name != "signing"}
+    _write(folder / _FILE, json.dumps({"version": _VERSION, **said}, indent=2).encode())
+
+
+def forget(folder: Path) -> None:
+    """The keys go too: who registers next is another node."""
+    for name in (_FILE, "signing-key.pem", "sealing-key.pem"):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _key(path: Path) -> ec.EllipticCurvePrivateKey:
+    if not path.exists():
+        made = ec.generate_private_key(ec.SECP256R1())
+        kind, none = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        _write(path, made.private_bytes(serialization.Encoding.PEM, kind, none))
+    found = serialization.load_pem_private_key(path.read_bytes(), None)
+    if not isinstance(found, ec.EllipticCurvePrivateKey):
+        raise ConfigError(f"{path} holds no key of a node")
+    return found
+
+
+def _write(path: Path, content: bytes) -> None:
+    half = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    half.replace(path)

@@ -1,0 +1,114 @@
+"""One job in a child process, from its start to what it said last."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+from anyio.abc import Process
+from anyio.streams.buffered import BufferedByteReceiveStream
+
+from ..wire import node as wire
+
+# A line of a child: an output with all that a Lookup may return.
+_MOST_LINE = 64 << 20
+_MOST_TOLD = 2000
+
+
+@dataclass
+class RunningJob:
+    """A job that this node has. ``lost``: it is another's by now, and its end is told to nobody."""
+
+    job: wire.Job
+    policy: Mapping[str, Any]
+    grace: float = 30.0
+    progress: dict[str, Any] | None = None
+    lost: bool = False
+    _stop: anyio.Event = field(default_factory=anyio.Event)
+
+    def stop(self, *, lost: bool = False) -> None:
+        """Have the child end: it has ``grace`` seconds, then it is killed."""
+        self.lost = self.lost or lost
+        self._stop.set()
+
+    async def run(self) -> wire.Finish:
+        """What the service is told about it. Cancelled, the child is ended first."""
+        command = [sys.executable, "-m", "crossdock_scheduler.node.worker"]
+        # A group of its own: Ctrl-C in a terminal is the agent's.
+        process = await anyio.open_process(command, stderr=subprocess.PIPE, start_new_session=True)
+        said: dict[str, Any] = {}
+        errors = bytearray()
+        async with process, anyio.create_task_group() as group:
+            try:
+                group.start_soon(_tail, process, errors)
+                group.start_soon(self._stopping, process)
+                await self._tell(process)
+                said = await self._listen(process)
+                await process.wait()
+            except BaseException:
+                with anyio.CancelScope(shield=True):
+                    await self._end(process)
+                raise
+            group.cancel_scope.cancel()
+        if "outcome" not in said:
+            said = _crashed(process.returncode or 0, bytes(errors[-_MOST_TOLD:]))
+        return wire.Finish(epoch=self.job.epoch, outcome=said["outcome"], result=said["result"])
+
+    async def _tell(self, process: Process) -> None:
+        if process.stdin is not None:
+            message = json.dumps({"work": self.job.work, "policy": dict(self.policy)}) + "\n"
+            with suppress(anyio.BrokenResourceError):  # a child that is gone says so by its end
+                await process.stdin.send(message.encode())
+
+    async def _listen(self, process: Process) -> dict[str, Any]:
+        if process.stdout is None:
+            return {}
+        lines = BufferedByteReceiveStream(process.stdout)
+        while True:
+            try:
+                line = await lines.receive_until(b"\n", _MOST_LINE)
+            except (anyio.IncompleteRead, anyio.EndOfStream, anyio.DelimiterNotFound):
+                return {}
+            found: dict[str, Any] = json.loads(line)
+            if "outcome" in found:
+                return found
+            self.progress = found["progress"]
+
+    async def _stopping(self, process: Process) -> None:
+        await self._stop.wait()
+        await self._end(process)
+
+    async def _end(self, process: Process) -> None:
+        if process.returncode is not None:
+            return
+        with suppress(ProcessLookupError):
+            process.send_signal(signal.SIGTERM)
+        with anyio.move_on_after(self.grace):
+            await process.wait()
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                # Its own children too: those that carry splits.
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+async def _tail(process: Process, kept: bytearray) -> None:
+    if process.stderr is not None:
+        async for chunk in process.stderr:
+            kept += chunk
+            del kept[:-_MOST_TOLD]
+
+
+def _crashed(code: int, errors: bytes) -> dict[str, Any]:
+    how = f"was ended by signal {-code}" if code < 0 else f"ended with {code}"
+    lines = errors.decode(errors="replace").strip().splitlines()
+    last = f": {lines[-1]}" if lines else ""
+    error = {"errorCode": "WorkerCrashed", "message": f"the process of the activity {how}{last}"}
+    return {"outcome": "failed", "result": {"error": error | {"failureType": "SystemError", "target": ""}}}

@@ -1,0 +1,218 @@
+"""A service and nodes as processes: what becomes of copies when any of them is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from servers.node import NodeProcess, command, node, register
+from servers.service import ServiceProcess, service
+
+GROUP = "group"
+FACTORY = "factory"
+ENDED = ("Succeeded", "Failed", "Cancelled")
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[ServiceProcess]:
+    home = tmp_path / "service"
+    home.mkdir()
+    with service(home) as found:
+        yield found
+
+
+@pytest.fixture
+def sdk(server: ServiceProcess) -> Iterator[Any]:
+    with server.sdk() as client:
+        client.factories.create_or_update(GROUP, FACTORY, {})
+        runtime = {"properties": {"type": "SelfHosted"}}
+        client.integration_runtimes.create_or_update(GROUP, FACTORY, "here", runtime)
+        yield client
+
+
+@pytest.fixture
+def registered(tmp_path: Path, server: ServiceProcess, sdk: Any) -> Callable[[str], Path]:
+    def make(name: str) -> Path:
+        key = sdk.integration_runtimes.list_auth_keys(GROUP, FACTORY, "here").auth_key1
+        register(tmp_path / name, server, key, name)
+        return tmp_path / name
+
+    return make
+
+
+def copying(sdk: Any, source: Path, sink: Path, **more: Any) -> str:
+    """Begin a run of a copy from one folder to another; returns its id."""
+    via = {"referenceName": "here", "type": "IntegrationRuntimeReference"}
+    for name, folder in (("source", source), ("sink", sink)):
+        host = {"type": "FileServer", "connectVia": via, "typeProperties": {"host": str(folder)}}
+        sdk.linked_services.create_or_update(GROUP, FACTORY, name, {"properties": host})
+        link = {"referenceName": name, "type": "LinkedServiceReference"}
+        location = {"location": {"type": "FileServerLocation"}}
+        dataset = {"type": "Binary", "linkedServiceName": link, "typeProperties": location}
+        sdk.datasets.create_or_update(GROUP, FACTORY, name, {"properties": dataset})
+    copy = {
+        "name": "copy",
+        "type": "Copy",
+        "inputs": [{"referenceName": "source", "type": "DatasetReference"}],
+        "outputs": [{"referenceName": "sink", "type": "DatasetReference"}],
+        "typeProperties": {
+            "source": {
+                "type": "BinarySource",
+                "storeSettings": {"type": "FileServerReadSettings", "recursive": True},
+            },
+            "sink": {"type": "BinarySink", "storeSettings": {"type": "FileServerWriteSettings"}},
+            **more,
+        },
+    }
+    sdk.pipelines.create_or_update(GROUP, FACTORY, "copy", {"properties": {"activities": [copy]}})
+    run_id: str = sdk.pipelines.create_run(GROUP, FACTORY, "copy").run_id
+    return run_id
+
+
+def status(sdk: Any, run_id: str) -> str:
+    found: str = sdk.pipeline_runs.get(GROUP, FACTORY, run_id).status
+    return found
+
+
+def eventually(what: Callable[[], bool], within: float = 90) -> None:
+    until = time.monotonic() + within
+    while not what():
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {each.name: each.read_bytes() for each in folder.iterdir()}
+
+
+def many(folder: Path, count: int = 5) -> dict[str, bytes]:
+    folder.mkdir()
+    for number in range(count):
+        (folder / f"{number}.bin").write_bytes(os.urandom(1000))
+    return files(folder)
+
+
+def worker_of(found: NodeProcess) -> list[int]:
+    """The processes of the jobs that a node carries out."""
+    children = Path(f"/proc/{found.process.pid}/task/{found.process.pid}/children").read_text().split()
+    return [int(each) for each in children]
+
+
+def test_copies_on_two_nodes(
+    tmp_path: Path, sdk: Any, registered: Callable[[str], Path], server: ServiceProcess
+) -> None:
+    wanted = many(tmp_path / "source")
+    with node(registered("a")) as first, node(registered("b")):
+        eventually(
+            lambda: sdk.integration_runtimes.get_status(GROUP, FACTORY, "here").properties.state == "Online"
+        )
+        run_id = copying(sdk, tmp_path / "source", tmp_path / "sink")
+        eventually(lambda: status(sdk, run_id) in ENDED)
+        assert status(sdk, run_id) == "Succeeded"
+        assert files(tmp_path / "sink") == wanted
+        told = sdk.integration_runtimes.get_status(GROUP, FACTORY, "here").properties.type_properties
+        assert [(each.node_name, each.status) for each in told.nodes] == [("a", "Online"), ("b", "Online")]
+        assert first.stop() == 0
+        told = sdk.integration_runtimes.get_status(GROUP, FACTORY, "here").properties
+        assert (told.state, told.type_properties.nodes[0].status) == ("Limited", "Offline")
+
+
+def test_failing_copy_says_why(tmp_path: Path, sdk: Any, registered: Callable[[str], Path]) -> None:
+    with node(registered("a")):
+        run_id = copying(sdk, tmp_path / "nothing", tmp_path / "sink")
+        eventually(lambda: status(sdk, run_id) in ENDED)
+    found = sdk.pipeline_runs.get(GROUP, FACTORY, run_id)
+    assert found.status == "Failed"
+    assert "nothing" in found.message
+
+
+def test_policy_of_the_node_holds(tmp_path: Path, sdk: Any, registered: Callable[[str], Path]) -> None:
+    many(tmp_path / "source")
+    with node(registered("a"), "--allow-path", str(tmp_path / "elsewhere")):
+        run_id = copying(sdk, tmp_path / "source", tmp_path / "sink")
+        eventually(lambda: status(sdk, run_id) in ENDED)
+    found = sdk.pipeline_runs.get(GROUP, FACTORY, run_id)
+    assert (found.status, "outside of what is allowed" in found.message) == ("Failed", True)
+    assert not (tmp_path / "sink").exists()
+
+
+def test_service_restarts_while_a_node_works(
+    tmp_path: Path, sdk: Any, registered: Callable[[str], Path], server: ServiceProcess
+) -> None:
+    wanted = many(tmp_path / "source", 200)
+    home = registered("a")
+    with node(home):
+        run_id = copying(sdk, tmp_path / "source", tmp_path / "sink")
+        eventually(lambda: status(sdk, run_id) != "Queued")
+        server.kill()
+        time.sleep(1)
+        options = ["--port", server.url.rpartition(":")[2]]
+        with service(tmp_path / "service", *options, token=server.token) as again, again.sdk() as client:
+            eventually(lambda: status(client, run_id) in ENDED)
+            assert status(client, run_id) == "Succeeded"
+    assert files(tmp_path / "sink") == wanted
+
+
+def test_crash_of_a_worker_is_that_copys(tmp_path: Path, sdk: Any, registered: Callable[[str], Path]) -> None:
+    wanted = many(tmp_path / "source")
+    (tmp_path / "sink").mkdir()
+    with node(registered("a")) as found:
+        os.kill(found.process.pid, signal.SIGSTOP)
+        run_id = copying(sdk, tmp_path / "source", tmp_path / "sink")
+        os.kill(found.process.pid, signal.SIGCONT)
+        eventually(lambda: bool(worker_of(found)))
+        for each in worker_of(found):
+            os.kill(each, signal.SIGKILL)
+        eventually(lambda: status(sdk, run_id) in ENDED)
+        assert status(sdk, run_id) == "Failed"
+        assert "signal 9" in sdk.pipeline_runs.get(GROUP, FACTORY, run_id).message
+        again = sdk.pipelines.create_run(GROUP, FACTORY, "copy").run_id
+        eventually(lambda: status(sdk, again) in ENDED)
+        assert status(sdk, again) == "Succeeded"
+    assert files(tmp_path / "sink") == wanted
+
+
+def test_killed_nodes_job_goes_on_elsewhere(
+    tmp_path: Path, sdk: Any, registered: Callable[[str], Path]
+) -> None:
+    wanted = many(tmp_path / "source")
+    with node(registered("a")) as first:
+        run_id = copying(sdk, tmp_path / "source", tmp_path / "sink")
+        eventually(lambda: bool(worker_of(first)))
+        workers = worker_of(first)
+        first.process.kill()
+        for each in workers:
+            os.kill(each, signal.SIGKILL)
+    with node(registered("b")):
+        eventually(lambda: status(sdk, run_id) in ENDED, within=110)
+    assert status(sdk, run_id) == "Succeeded"
+    assert files(tmp_path / "sink") == wanted
+
+
+def test_wrong_keys_and_services(tmp_path: Path, server: ServiceProcess, sdk: Any) -> None:
+    home = tmp_path / "home"
+    good = sdk.integration_runtimes.list_auth_keys(GROUP, FACTORY, "here").auth_key1
+    ca = ["--ca", str(server.ca)]
+    bad = good[:-6] + ("AAAAA=" if good[-6:-1] != "AAAAA" else "BBBBB=")
+    nobody = good.replace(server.url.removeprefix("https://"), "localhost:1")
+    for key, options, said in (
+        ("", ca, "not of the form"),
+        ("nonsense", ca, "not of the form"),
+        (bad, ca, "The auth key is not valid"),
+        (nobody, ca, "cannot be reached"),
+        (good, [], "its certificate is not trusted"),
+        (good, ["--ca", str(tmp_path / "none.pem")], "is no file of certificates"),
+    ):
+        done = command(home, "register", *options, key=key or " ")
+        assert done.returncode == 2, done.stderr
+        assert done.stderr.startswith("crossdock: Failed to register this Integration Runtime node! ")
+        assert said in done.stderr
+        assert done.stderr.count("\n") == 1
+        assert good.split("@")[-1] not in done.stderr
+    done = command(home, "start")
+    assert (done.returncode, "no node is registered" in done.stderr) == (2, True)
