@@ -20,7 +20,7 @@ from .gate import Gate, NoGate
 from .journal import Journal
 from .limits import MemoryBudget, NoThrottle, Throttle
 from .mapping import ColumnMapping
-from .mapping.model import flattened
+from .mapping.model import for_texts
 from .opening import open_sink, open_source
 from .plugins import registry
 from .request import CopyRequest, Resolved
@@ -50,7 +50,7 @@ def open_run(
         mapping = request.map
         if resolved.payload == "tabular":
             _agree_on_encoding(source, sink)
-            mapping = flattened(mapping) if not _holds_nested(sink) else mapping
+            mapping = mapping if _has_types(sink) else for_texts(mapping)
         if request.verify and not (isinstance(sink, ReadBack) and sink_spec.capabilities.read_back != "no"):
             raise NotSupportedError(f"--verify: what was written to {sink_spec.name} cannot be read back")
         attributes = _attributes(source, sink, resolved)
@@ -102,10 +102,10 @@ def _agree_on_encoding(source: Source[Any], sink: Sink[Any]) -> None:
         source.encoded = sink.format.dictionaries
 
 
-def _holds_nested(sink: Sink[Any]) -> bool:
+def _has_types(sink: Sink[Any]) -> bool:
     from .files.tabular import FormatSink
 
-    return not isinstance(sink, FormatSink) or sink.format.nested
+    return not isinstance(sink, FormatSink) or sink.format.typed
 
 
 def _children(

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .carry import Worker
 from .credentials import public_url
@@ -34,6 +34,9 @@ from .spi.data import WriteMode
 from .spi.skipping import TypedSink
 from .spi.spec import ConnectorSpec, Location
 from .spi.store import ObjectStore
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Answer = TypeVar("Answer")
 
@@ -89,25 +92,37 @@ def resolve(request: CopyRequest, cancel: threading.Event | None = None, *, stag
 
 
 def _typed(resolved: Resolved, request: CopyRequest, cancel: threading.Event) -> Resolved:
-    """Where rows may be left out: with the types of the table that texts go into."""
-    if not (request.skip_rows and resolved.payload == "tabular" and resolved.source.format):
+    """A format of texts leaves columns that are converted as they are; where rows may be left out, the others
+    get the types of the table that they go into.
+    """
+    if not (resolved.payload == "tabular" and resolved.source.format):
         return resolved
-
-    def attempt(number: int) -> Mapping[str, Any]:
-        with blaming(resolved.sink.connector, "sink"), closing(open_sink(resolved)) as sink:
-            if isinstance(sink, TypedSink) and sink.one_target and request.mode is WriteMode.APPEND:
-                return sink.column_types()
-            return {}
-
-    if not (types := again(attempt, cancel, Worker(), NoGate())):
+    converted = request.map.converted if request.map else ()
+    types = _types_of_sink(resolved, request, cancel) if request.skip_rows else {}
+    if not (types or converted):
         return resolved
     import pyarrow as pa
 
     from .files.tabular import packed
 
     columns = request.map.names if request.map and request.map.columns else {name: name for name in types}
-    wanted = pa.schema([(old, types[new]) for old, new in columns.items() if new in types])
-    return replace(resolved, source=replace(resolved.source, wanted=packed(wanted)))
+    wanted = {old: types[new] for old, new in columns.items() if new in types}
+    schema = pa.schema([*wanted.items(), *((name, pa.string()) for name in converted)])
+    return replace(resolved, source=replace(resolved.source, wanted=packed(schema)))
+
+
+def _types_of_sink(
+    resolved: Resolved, request: CopyRequest, cancel: threading.Event
+) -> Mapping[str, pa.DataType]:
+    """What texts become in the table that is there."""
+
+    def attempt(number: int) -> Mapping[str, pa.DataType]:
+        with blaming(resolved.sink.connector, "sink"), closing(open_sink(resolved)) as sink:
+            if isinstance(sink, TypedSink) and sink.one_target and request.mode is WriteMode.APPEND:
+                return sink.column_types()
+            return {}
+
+    return again(attempt, cancel, Worker(), NoGate())
 
 
 @dataclass

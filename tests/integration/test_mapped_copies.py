@@ -157,9 +157,9 @@ def test_added_columns_are_mapped_and_go_to_tables(tmp_path: Path) -> None:
         ({"add_columns": {"id": "1"}}, "has a column 'id' of its own"),
         ({"add_columns": {"x": "$$COLUMN:idd"}}, "no column 'idd' to map; did you mean 'id'"),
         ({"map": "id:date"}, "values of type int64 are not converted to date32"),
-        ({"map": ColumnMapping((MappedColumn(("a",), ordinal=3),))}, "has 1 columns, so there is no column 3"),
+        ({"map": ColumnMapping((MappedColumn(("a",), ordinal=3),))}, "so there is no column 3"),
         ({"map": ColumnMapping((MappedColumn(("a",), path="$..x"),))}, "the path .* cannot be read"),
-        ({"map": ColumnMapping((MappedColumn(("a",), "id", type="in64"),))}, "unknown type 'in64'.*mean int64"),
+        ({"map": ColumnMapping((MappedColumn(("a",), "id", type="in64"),))}, "unknown type .*mean int64"),
         ({"map": ColumnMapping(unfold="$.id")}, "there is no list at"),
         (
             {"map": ColumnMapping(conversion=ConversionSettings(culture="xx-YY"),

@@ -50,7 +50,7 @@ class DelimitedFormat(FileFormat):
     """Delimited text. Types come from a sample, so that every piece of a file has the same schema."""
 
     joinable = True
-    nested = False
+    typed = False
 
     def __init__(self, config: DelimitedConfig, path: str = "") -> None:
         self._config = config

@@ -150,6 +150,19 @@ class Converter:
                 "it; allow truncation, or map it to timestamp(us,UTC)"
             )
 
+    def is_asked_for(self, kind: pa.DataType) -> bool:
+        """Whether the settings say how values of a type are written."""
+        kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+        match family(kind):
+            case "boolean":
+                return self.settings.boolean_as_number
+            case "number":
+                return bool(self._named_culture) and self.culture.decimal != "."
+            case "moment" | "span":
+                return bool(self._given_format(kind) or self._named_culture)
+            case _:
+                return False
+
     # -- to text ---------------------------------------------------------------------------------------
 
     def _to_text(

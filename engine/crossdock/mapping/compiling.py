@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import pyarrow as pa
@@ -154,22 +154,41 @@ class _Compiler:
     # -- conversion ------------------------------------------------------------------------------------
 
     def _converted(self, output: _Output) -> _Output:
-        column, field = output.column, output.field
-        converter = Converter(column.origin, self._mapping.conversion, column.format, column.culture)
-        nested = pa.types.is_nested(_values_of(field.type))
-        wanted = None
+        column, kind = output.column, output.field.type
+        where, nested = f"column {column.origin!r}", pa.types.is_nested(_values_of(kind))
+        settings = self._mapping.conversion
+        last = Converter(column.origin, settings, column.format, column.culture)
+        steps: list[tuple[Converter, Wanted]] = []
+        if column.read_type:
+            first = Converter(column.origin, settings, column.read_format, column.read_culture)
+            steps.append((first, Wanted.named(column.read_type, where)))
         if column.type:
-            wanted = Wanted.named(column.type, f"column {column.origin!r}")
+            steps.append((last, Wanted.named(column.type, where)))
         elif output.read is _nulls or (nested and self._mapping.nested_as_text):
-            wanted = _TEXT
-        if wanted is None:
-            return output
-        if nested and not pa.types.is_string(wanted.kind):
-            raise SchemaMismatchError(
-                f"column {column.origin!r} is nested ({field.type}), so it is not converted to {wanted}"
-            )
-        kind, convert = converter.to(field.type, wanted)
-        return _Output(column, field.with_type(kind), output.read, output.taking, output.inner, convert)
+            steps.append((last, _TEXT))
+        if nested and steps and not pa.types.is_string(steps[0][1].kind):
+            raise SchemaMismatchError(f"{where} is nested ({kind}), so it is not converted to {steps[0][1]}")
+        made: list[Convert] = []
+        for converter, wanted in steps:
+            kind, convert = converter.to(kind, wanted)
+            made += [convert] if convert else []
+        if self._mapping.as_text and last.is_asked_for(kind):
+            kind, convert = last.to(kind, _TEXT)
+            made += [convert] if convert else []
+        return replace(output, field=output.field.with_type(kind), convert=_chained(made))
+
+
+def _chained(steps: Sequence[Convert]) -> Convert | None:
+    """One after the other."""
+    if len(steps) < 2:
+        return steps[0] if steps else None
+
+    def convert(values: Array) -> Array:
+        for step in steps:
+            values = step(values)
+        return values
+
+    return convert
 
 
 def nearest(name: str, known: list[str]) -> str:

@@ -23,7 +23,8 @@ class MappedColumn:
     (from 1), or from a ``path`` into nested values.
 
     ``sink`` are names from the outside in: more than one make a field of an object. ``type`` is a name of a
-    type (empty: as it is). ``format`` and ``culture`` are .NET's, in place of those of the settings.
+    type (empty: as it is). ``format`` and ``culture`` are .NET's, in place of those of the settings. With a
+    ``read_type`` the value becomes that before, by ``read_format`` and ``read_culture``.
     """
 
     sink: tuple[str, ...]
@@ -33,6 +34,9 @@ class MappedColumn:
     type: str = ""
     format: str = ""
     culture: str = ""
+    read_type: str = ""
+    read_format: str = ""
+    read_culture: str = ""
 
     @property
     def origin(self) -> str:
@@ -45,13 +49,15 @@ class ColumnMapping:
     """``columns``: exactly those, in their order (none: all columns as they are).
 
     ``unfold`` is the path of a list: each of its items becomes a row, and paths that do not begin with ``$``
-    lead into the item. ``nested_as_text``: what is nested becomes JSON. ``added``: names of columns that the
+    lead into the item. ``nested_as_text``: what is nested becomes JSON. ``as_text``: for a sink of texts, for
+    which the settings' formats say how they are written. ``added``: names of columns that the
     source gets behind its own, and their values: a text, ``$$FILEPATH`` or ``$$COLUMN:name``.
     """
 
     columns: tuple[MappedColumn, ...] = ()
     unfold: str = ""
     nested_as_text: bool = False
+    as_text: bool = False
     conversion: ConversionSettings = AS_IT_IS
     added: tuple[tuple[str, str], ...] = ()
 
@@ -69,6 +75,12 @@ class ColumnMapping:
         """Columns of the source by name, and those of the sink, as far as they stay what they are."""
         plain = (each for each in self.columns if each.source and not each.type and len(each.sink) == 1)
         return {each.source: each.sink[0] for each in plain}
+
+    @property
+    def converted(self) -> tuple[str, ...]:
+        """Columns of the source that become another type; those without a name by that of their place."""
+        typed = (each for each in self.columns if each.type or each.read_type)
+        return tuple(each.source or f"Prop_{each.ordinal - 1}" for each in typed if not each.path)
 
     @classmethod
     def renaming(cls, names: dict[str, str]) -> ColumnMapping:
@@ -92,9 +104,9 @@ class ColumnMapping:
         )
 
 
-def flattened(mapping: ColumnMapping | None) -> ColumnMapping:
-    """The mapping for a sink that holds no nested values."""
-    return replace(mapping or ColumnMapping(), nested_as_text=True)
+def for_texts(mapping: ColumnMapping | None) -> ColumnMapping:
+    """The mapping for a sink that holds nothing but texts."""
+    return replace(mapping or ColumnMapping(), nested_as_text=True, as_text=True)
 
 
 def _refuse_doubles(names: list[str], where: str, done: str) -> None:

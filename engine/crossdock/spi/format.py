@@ -81,8 +81,10 @@ class FileFormat(ABC):
     wanted: Mapping[str, pa.DataType] = MappingProxyType({})
     """Set by the engine with ``skips_rows``: what the sink takes, by column (``TypedSink``)."""
 
-    nested: ClassVar[bool] = True
-    """Whether files can hold lists and objects; else those are written as JSON texts."""
+    typed: ClassVar[bool] = True
+    """Whether files hold values that have types. Else they are texts: lists and objects become JSON, and the
+    formats of a mapping say how dates are written.
+    """
 
     @abstractmethod
     def schema(self, file: io.RawIOBase, info: ObjectInfo) -> pa.Schema:

@@ -18,7 +18,7 @@ from ..policy import Policy
 from .ends import End
 from .planning import Planning
 from .tolerance import log_of, of_run, skipping
-from .translator import column_map
+from .translator import added_columns, column_map
 
 # What is right or wrong by itself.
 _UNCHECKED = ("parallel_copies", "verify", "skip_files", "log_level", "log_reliable")
@@ -149,9 +149,11 @@ class _Planned(Planning):
                 properties.inner("translator").ignore_all()
         self._preserve(properties, sink)
         found |= skipping(properties, tabular=tabular)
-        additional = properties.inner("source").get("additionalColumns")
-        if additional:
-            properties.inner("source").refuse("additionalColumns", "columns cannot be added")
+        added = added_columns(properties.inner("source"))
+        if added and tabular:
+            found["add_columns"] = added
+        elif added:
+            properties.inner("source").refuse("additionalColumns", "bytes have no columns")
         return found
 
     def _preserve(self, properties: AdfProperties, sink: End | None) -> None:

@@ -1,90 +1,166 @@
-"""The translator: which column of the source becomes which of the sink."""
+"""The translator and the additional columns of a copy: the mapping that ``crossdock.copy`` takes."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
-from crossdock import AdfProperties
+from crossdock import AdfComputed, AdfProperties, ColumnMapping, ConversionSettings, MappedColumn
 
-_TOP_PATH = re.compile(r"\$?\[\s*'([^'\]]+)'\s*\]|\$\.([\w-]+)|([\w-]+)")
-_FORMATS = ("dateTimeFormat", "dateTimeOffsetFormat", "timeSpanFormat", "timeFormat", "dateFormat")
+_NAME_OR_INDEX = re.compile(r"""\[\s*'((?:[^'\\]|\\.)*)'\s*\]|\[\s*"([^"]*)"\s*\]|\.?([^.\[\]'"$*]+)|(.)""")
+_TYPES = {
+    "boolean": "bool", "byte": "uint8", "sbyte": "int8", "int16": "int16", "int32": "int32", "int64": "int64",
+    "uint16": "uint16", "uint32": "uint32", "uint64": "uint64", "single": "float32", "double": "float64",
+    "decimal": "decimal", "datetime": "timestamp", "datetimeoffset": "timestamp(us,UTC)", "date": "date",
+    "time": "time", "timespan": "time", "guid": "guid", "string": "string", "byte[]": "binary",
+    "bytearray": "binary", "byte array": "binary",
+}  # fmt: skip
 
 
-def column_map(translator: AdfProperties) -> dict[str, str] | None:
-    """Source column to sink column; None where columns keep their names. What is not honoured is a remark."""
+def column_map(translator: AdfProperties) -> ColumnMapping | None:
+    """None where columns stay as they are. What is not honoured is a remark."""
     kind = translator.text("type", "TabularTranslator")
     if kind.lower() != "tabulartranslator":
         translator.refuse("type", f"the translator {kind} is not supported")
         return None
-    _conversion(translator)
-    if translator.text("collectionReference"):
-        translator.refuse("collectionReference", "lists within rows are not unfolded")
-    if translator.flag("mapComplexValuesToString"):
-        translator.refuse("mapComplexValuesToString", "nested values stay nested")
+    made = ColumnMapping(
+        unfold=translator.text("collectionReference"),
+        nested_as_text=bool(translator.flag("mapComplexValuesToString")),
+        conversion=_conversion(translator),
+    )
+    found = _columns(translator)
+    if found is None:
+        return None
+    made = replace(made, columns=tuple(found))
+    return None if made == ColumnMapping(conversion=ConversionSettings(truncate=True)) else made
+
+
+def _columns(translator: AdfProperties) -> list[MappedColumn] | None:
+    """None where they are wrong, which is a remark."""
     mappings = translator.get("mappings")
+    found: list[MappedColumn] | None = []
     if isinstance(mappings, list) and mappings:
-        return _mappings(translator, mappings)
-    for name in ("columnMappings", "schemaMapping"):
-        legacy = translator.get(name)
-        if legacy:
-            return _legacy(translator, name, legacy)
-    return None
+        translator.ignore("columnMappings", "schemaMapping")
+        found = _mappings(translator, mappings)
+    else:
+        for name in ("columnMappings", "schemaMapping"):
+            if legacy := translator.get(name):
+                found = _legacy(translator, name, legacy)
+                break
+    if found:
+        names = [each.sink for each in found]
+        if double := next((each for each in names if names.count(each) > 1), None):
+            where = "mappings" if mappings else "columnMappings"
+            translator.refuse(where, f"the sink column {'.'.join(double)!r} is mapped twice", "error")
+            return None
+    return found
 
 
-def _conversion(translator: AdfProperties) -> None:
-    translator.ignore("typeConversion")
+def _conversion(translator: AdfProperties) -> ConversionSettings:
+    enabled = translator.flag("typeConversion")
     settings = translator.inner("typeConversionSettings")
     settings.ignore("type")
-    if settings.flag("allowDataTruncation"):
-        settings.refuse("allowDataTruncation", "a value that does not fit is an error, never cut off", "note")
-    if settings.flag("treatBooleanAsNumber"):
-        settings.refuse("treatBooleanAsNumber", "true and false stay what they are")
-    for name in _FORMATS:
-        if settings.text(name):
-            settings.refuse(name, "formats of dates and times are not supported in a mapping")
-    if settings.text("culture", "en-us").lower() not in ("en-us", "en", ""):
-        settings.refuse("culture", "numbers and dates are read as in en-us")
+    found = ConversionSettings(
+        truncate=settings.flag("allowDataTruncation") is not False,
+        boolean_as_number=bool(settings.flag("treatBooleanAsNumber")),
+        date_time_format=settings.text("dateTimeFormat"),
+        date_time_offset_format=settings.text("dateTimeOffsetFormat"),
+        time_span_format=settings.text("timeSpanFormat"),
+        time_format=settings.text("timeFormat"),
+        date_format=settings.text("dateFormat"),
+        culture=settings.text("culture"),
+    )
+    # Data Factory heeds the settings only where the conversion is on.
+    return found if enabled else ConversionSettings(truncate=True)
 
 
-def _mappings(translator: AdfProperties, mappings: list[Any]) -> dict[str, str] | None:
-    found: dict[str, str] = {}
+def _mappings(translator: AdfProperties, mappings: list[Any]) -> list[MappedColumn] | None:
+    found: list[tuple[int, MappedColumn]] = []
     for index, each in enumerate(mappings):
         if not isinstance(each, Mapping):
             translator.refuse("mappings", f"mappings[{index}] must be an object", "error")
             return None
-        one = AdfProperties(each)
-        source, sink = (_column(translator, index, side, one.inner(side)) for side in ("source", "sink"))
-        if not source or not sink:
+        one = AdfProperties(each, f"{translator.where('mappings')}[{index}]")
+        source, sink = one.inner("source"), one.inner("sink")
+        column = _source(source)
+        names = _sink(sink)
+        if column is None or not names:
+            side = "source" if column is None else "sink"
+            translator.refuse("mappings", f"mappings[{index}].{side}: a column with no name", "error")
             return None
-        if source in found or sink in found.values():
-            translator.refuse("mappings", f"mappings[{index}]: a column is mapped twice")
-            return None
-        found[source] = sink
-    return found
+        for end in (source, sink):
+            for kind in filter(None, (_unknown(end),)):
+                translator.refuse("mappings", f"mappings[{index}]: the type {kind} is not known")
+        found.append((sink.whole("ordinal") or 0, _typed(replace(column, sink=names), source, sink)))
+    # A sink without names has its columns by their places.
+    found.sort(key=lambda pair: pair[0])
+    return [column for _, column in found]
 
 
-def _column(translator: AdfProperties, index: int, side: str, column: AdfProperties) -> str:
-    """The column's name; empty, with a remark, where it has none here."""
-    where = f"mappings[{index}].{side}"
-    for name in ("culture", "format"):
-        if column.text(name):
-            translator.refuse("mappings", f"{where}: {name} is not supported")
+def _source(column: AdfProperties) -> MappedColumn | None:
+    if path := column.text("path"):
+        return MappedColumn((), path=path)
+    # What columns without a header have are places.
+    if (ordinal := column.whole("ordinal")) and not column.text("name"):
+        return MappedColumn((), ordinal=ordinal)
+    name = column.text("name")
+    return MappedColumn((), source=name) if name else None
+
+
+def _sink(column: AdfProperties) -> tuple[str, ...]:
+    """Its names, from the outside in."""
     if name := column.text("name"):
-        return name
-    if (ordinal := column.whole("ordinal")) is not None and side == "source":
-        return f"Prop_{ordinal - 1}"  # what columns without a header are called
-    path = _TOP_PATH.fullmatch(column.text("path"))
-    if path:
-        return path[1] or path[2] or path[3]
-    what = "a path into nested values" if column.text("path") else "no name"
-    translator.refuse("mappings", f"{where}: a column with {what} is not supported")
-    return ""
+        return (name,)
+    if path := column.text("path"):
+        return tuple(_steps(path))
+    ordinal = column.whole("ordinal")
+    return (f"Prop_{ordinal - 1}",) if ordinal else ()
 
 
-def _legacy(translator: AdfProperties, name: str, given: Any) -> dict[str, str] | None:
-    """``{"a": "b"}`` or ``a: b, c: d``."""
+def _steps(path: str) -> Iterator[str]:
+    for found in _NAME_OR_INDEX.finditer(path.strip().removeprefix("$")):
+        if name := found[1] or found[2] or found[3]:
+            yield name.strip()
+
+
+def _type(column: AdfProperties) -> str:
+    """The name that its type has here; of what is not known none."""
+    named = column.text("type").lower().removeprefix("system.")
+    precision, scale = column.whole("precision"), column.whole("scale")
+    if named == "decimal" and precision:
+        return f"decimal({min(precision, 38)},{min(scale or 0, precision, 38)})"
+    return _TYPES.get(named, "")
+
+
+def _unknown(column: AdfProperties) -> str:
+    named = column.text("type")
+    known = isinstance(named, AdfComputed) or named.lower().removeprefix("system.") in (
+        *_TYPES,
+        "",
+        "object",
+        "array",
+    )
+    return "" if known else named
+
+
+def _typed(made: MappedColumn, source: AdfProperties, sink: AdfProperties) -> MappedColumn:
+    given, wanted = _type(source), _type(sink)
+    formats = source.text("format"), sink.text("format")
+    cultures = source.text("culture"), sink.text("culture")
+    if given and wanted and formats[0] and given != "string":
+        # A text that is a date is read as one first.
+        return replace(
+            made, read_type=given, read_format=formats[0], read_culture=cultures[0],
+            type=wanted, format=formats[1], culture=cultures[1],
+        )  # fmt: skip
+    kind = wanted or (given if formats[0] or cultures[0] else "")
+    return replace(made, type=kind, format=formats[1] or formats[0], culture=cultures[1] or cultures[0])
+
+
+def _legacy(translator: AdfProperties, name: str, given: Any) -> list[MappedColumn] | None:
+    """``{"a": "b"}`` or ``a: b, c: d``; keys and values of ``schemaMapping`` may be paths."""
     if isinstance(given, str):
         pairs = [each.split(":") for each in given.split(",") if each.strip()]
         if any(len(pair) != 2 for pair in pairs):
@@ -94,16 +170,32 @@ def _legacy(translator: AdfProperties, name: str, given: Any) -> dict[str, str] 
     if not isinstance(given, Mapping) or not all(isinstance(each, str) for each in given.values()):
         translator.refuse(name, "must map names of columns to names", "error")
         return None
-    names = {_plain(key): _plain(value) for key, value in given.items()}
-    if "" in names or "" in names.values():
-        translator.refuse(name, "paths into nested values are not supported")
-        return None
-    return names
+    unfolds = bool(translator.text("collectionReference"))
+    found = []
+    for key, value in given.items():
+        is_path = key.startswith("$") or (unfolds and name == "schemaMapping")
+        sink = tuple(_steps(value)) if value.startswith("$") else (value,)
+        found.append(MappedColumn(sink, path=key) if is_path else MappedColumn(sink, source=key))
+    return found
 
 
-def _plain(text: str) -> str:
-    """A column's name, or the name in a path to a value at the top."""
-    if not text.startswith("$"):
-        return text
-    path = _TOP_PATH.fullmatch(text)
-    return (path[1] or path[2]) if path else ""
+def added_columns(source: AdfProperties) -> dict[str, str]:
+    """The columns that a source gets behind its own, by name."""
+    given = source.get("additionalColumns")
+    if given is None or isinstance(given, AdfComputed) or given in ([], {}):
+        return {}
+    listed = (
+        [{"name": name, "value": value} for name, value in given.items()]
+        if isinstance(given, Mapping)
+        else given
+    )
+    found: dict[str, str] = {}
+    for index, each in enumerate(listed if isinstance(listed, list) else [None]):
+        one = AdfProperties(each if isinstance(each, Mapping) else {})
+        name, value = one.text("name"), one.text("value")
+        if not name or name in found or not isinstance(one.get("value"), str | int | float | None):
+            what = f"additionalColumns[{index}] needs a name of its own and a text as its value"
+            source.refuse("additionalColumns", what, "error")
+            continue
+        found[name] = value
+    return found
