@@ -163,6 +163,7 @@ def browse(
     if not 1 <= limit <= MOST_ENTRIES:
         raise ConfigError(f"the limit is from 1 to {MOST_ENTRIES:,}, not {limit}")
     side = _side(address, source_format, source_options)
+    side.take_literally()
     shown = public_url(side.location.url)
     if side.spec.kind == "store" and after is None and (file := _file_at(side)):
         return Listing(shown, (Found(file, shown),))

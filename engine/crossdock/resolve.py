@@ -244,12 +244,18 @@ class Side:
 
     def _take_literally(self) -> None:
         """An address with brackets only is no pattern where it names what is there: ``report [1].csv``."""
-        if not self.pattern or re.search("[*?]", self.pattern):
+        if not re.search("[*?]", self.pattern):
+            self.take_literally()
+
+    def take_literally(self) -> None:
+        """No pattern where the address names what is there, whatever its name holds."""
+        if not self.pattern:
             return
         path = f"{self.path.rstrip('/')}/{self.pattern}"
         folder, name = parent(path.rstrip("/"))
         if self.ask(folder, lambda store: _exists(store, name)):
             self.path = self.sample = path
+            self.location = self.location.with_path(path)
             self.pattern = ""
             self.format = self._format()
 

@@ -424,3 +424,20 @@ def test_options_that_make_no_sense(options: dict[str, str]) -> None:
 
 def test_every_option_is_described() -> None:
     assert [name for name, field in SPEC.config.model_fields.items() if not field.description] == []
+
+
+def test_no_type_but_text_is_tried_on_long_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arrow writes the value into an error for each type that it is not."""
+    from crossdock_connectors.formats import delimited_infer
+
+    tried: list[dict[str, pa.DataType]] = []
+    parse = delimited_infer._parse
+
+    def recorded(rows: bytes, names: list[str], dialect: Any, kinds: dict[str, pa.DataType]) -> pa.Table:
+        tried.append(kinds)
+        return parse(rows, names, dialect, kinds)
+
+    monkeypatch.setattr(delimited_infer, "_parse", recorded)
+    data = b"id,word,n\n1,x,2\n2," + b"9" * 20_000 + b",3\n"
+    assert types(data) == {"id": "int64", "word": "string", "n": "int64"}
+    assert tried[-1] == {"word": pa.string()}

@@ -33,7 +33,7 @@ from .compressed import GZIP_LEVELS
 from .delimited_cut import Scanner
 from .delimited_infer import infer_schema
 from .delimited_nulls import Marked, NullNotes
-from .delimited_read import BLOCK, line_of, read_batches
+from .delimited_read import BLOCK, SMALL_BLOCK, line_of, read_batches
 from .delimited_skip import read_fitting
 from .delimited_text import DelimitedFile, Dialect, Layout, find_layout, keeps_ascii
 from .delimited_write import DelimitedWriter, Style, check_columns, header_line
@@ -87,6 +87,9 @@ class DelimitedFormat(FileFormat):
         of = self._file(file, info)
         layout = find_layout(of)
         start, names = layout.data_start, _digest(layout.names)
+        if hint.first_rows is not None:
+            yield Piece(_token(start, None, names, SMALL_BLOCK), max(info.size, 1), _READ_MEMORY)
+            return
         bounds = [start, *self._boundaries(of, start, hint, target_bytes)]
         if len(bounds) == 1:
             yield Piece(_token(start, None, names), max(info.size, 1), _READ_MEMORY)
@@ -140,15 +143,15 @@ class DelimitedFormat(FileFormat):
     def read(
         self, file: io.RawIOBase, info: ObjectInfo, token: bytes, schema: pa.Schema
     ) -> Iterator[Iterator[pa.RecordBatch]]:
-        start, end = _checked_range(token, info, schema)
-        with closing(read_batches(self._file(file, info), start, end, schema)) as batches:
+        start, end, block = _checked_range(token, info, schema)
+        with closing(read_batches(self._file(file, info), start, end, schema, block)) as batches:
             yield batches
 
     @contextmanager
     def read_skipping(
         self, file: io.RawIOBase, info: ObjectInfo, token: bytes, schema: pa.Schema, skips: RowSkips
     ) -> Iterator[Iterator[pa.RecordBatch]]:
-        start, end = _checked_range(token, info, schema)
+        start, end, _ = _checked_range(token, info, schema)
         with closing(read_fitting(self._file(file, info), start, end, schema, skips)) as batches:
             yield batches
 
@@ -221,24 +224,25 @@ def _digest(names: Sequence[str]) -> int:
     return zlib.crc32("\0".join(names).encode())
 
 
-def _token(start: int, end: int | None, names: int) -> bytes:
-    return json.dumps({"v": _TOKEN_VERSION, "start": start, "end": end, "names": names}).encode()
+def _token(start: int, end: int | None, names: int, block: int = BLOCK) -> bytes:
+    fields = {"v": _TOKEN_VERSION, "start": start, "end": end, "names": names}
+    return json.dumps(fields if block == BLOCK else fields | {"block": block}).encode()
 
 
-def _checked_range(token: bytes, info: ObjectInfo, schema: pa.Schema) -> tuple[int, int | None]:
-    start, end, names = _range(token)
+def _checked_range(token: bytes, info: ObjectInfo, schema: pa.Schema) -> tuple[int, int | None, int]:
+    start, end, names, block = _range(token)
     if names != _digest(schema.names):
         # Values are found by their place: a file with its columns in another order would be read wrongly.
         raise SchemaMismatchError(
             f"{info.path} does not have the columns {', '.join(schema.names)} in this order"
         )
-    return start, end
+    return start, end, block
 
 
-def _range(token: bytes) -> tuple[int, int | None, int]:
+def _range(token: bytes) -> tuple[int, int | None, int, int]:
     fields: dict[str, Any] = json.loads(token)
     if fields.get("v") != _TOKEN_VERSION:
         raise InternalError(
             f"a plan of version {fields.get('v')} for delimited text; this is {_TOKEN_VERSION}"
         )
-    return fields["start"], fields["end"], fields["names"]
+    return fields["start"], fields["end"], fields["names"], fields.get("block", BLOCK)

@@ -17,6 +17,8 @@ from .delimited_read import convert_options, failure
 from .delimited_text import LARGEST_ROW, DelimitedFile, Dialect, Layout, keeps_ascii, read_start, whole_rows
 
 _SPOTS = 8
+_LONGEST = 10_000
+"""Bytes of a value that may be anything but text."""
 _INTEGER = r"^\s*-?(0|[1-9][0-9]*)\s*$"
 _LEADING_ZERO = r"^\s*[-+]?0[0-9]"
 _LARGE = r"^\s*[-+]?[0-9]{16,}"
@@ -34,13 +36,13 @@ def infer_schema(of: DelimitedFile, layout: Layout, sample_bytes: int) -> tuple[
     dialect, names = of.dialect, layout.names
     first = _first_rows(of, layout.data_start, sample_bytes)
     try:
-        texts = [_parse(first, names, dialect, pa.string())]
+        texts = [_parse(first, names, dialect, dict.fromkeys(names, pa.string()))]
     except pa.ArrowInvalid as error:
         raise failure(error, of, layout.data_start, names) from None
     samples = [first]
     for spot in _spots(of, layout.data_start, sample_bytes):
         try:
-            texts.append(_parse(spot, names, dialect, pa.string()))
+            texts.append(_parse(spot, names, dialect, dict.fromkeys(names, pa.string())))
         except pa.ArrowInvalid:
             # Not cut where rows start, as a quoted value goes on over the cut: nothing is learnt here.
             continue
@@ -48,7 +50,9 @@ def infer_schema(of: DelimitedFile, layout: Layout, sample_bytes: int) -> tuple[
     text = pa.concat_tables(texts)
     if not text.num_rows:
         return pa.schema([(name, pa.string()) for name in names]), ()
-    typed = _parse(b"".join(samples), names, dialect, None)
+    # Arrow tries seven types and writes the value into an error each time, which takes seconds for 60 MB.
+    long = {name: pa.string() for name, column in zip(names, text.columns, strict=True) if _is_long(column)}
+    typed = _parse(b"".join(samples), names, dialect, long)
     fields = [(name, _refine(typed.field(i).type, text.column(i))) for i, name in enumerate(names)]
     schema = pa.schema(fields)
     # Only the first rows are whole from the start of the file, so that they can be counted.
@@ -93,10 +97,14 @@ def _utf8(rows: bytes, dialect: Dialect) -> bytes:
     return rows if same else rows.decode(dialect.byte_codec, "replace").encode()
 
 
-def _parse(rows: bytes, names: list[str], dialect: Dialect, kind: pa.DataType | None) -> pa.Table:
-    """One table in one block. ``kind`` is the type of all columns, None to infer each."""
-    options = convert_options(dialect.nulls, dict.fromkeys(names, kind) if kind else {})
-    if kind is None:
+def _is_long(column: pa.ChunkedArray) -> bool:
+    return (pc.max(pc.binary_length(column)).as_py() or 0) > _LONGEST
+
+
+def _parse(rows: bytes, names: list[str], dialect: Dialect, kinds: dict[str, pa.DataType]) -> pa.Table:
+    """One table in one block. ``kinds`` are the types of columns; those of the others are inferred."""
+    options = convert_options(dialect.nulls, kinds)
+    if len(kinds) < len(names):
         # Else 0, 1 and true in one column make a bool of what may be a number.
         options.true_values = ["true", "True", "TRUE"]
         options.false_values = ["false", "False", "FALSE"]
