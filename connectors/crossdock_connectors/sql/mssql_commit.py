@@ -15,6 +15,7 @@ from .identifiers import MSSQL
 from .mssql_columns import columns_of, defaults, exists, parts_of, triggers
 from .mssql_connection import Connection
 from .mssql_scripts import assignments
+from .mssql_skip import Fitting
 from .mssql_staging import READY, Staging
 
 if TYPE_CHECKING:
@@ -50,10 +51,18 @@ def make_ready(connection: Connection, staging: Staging, config: MssqlConfig) ->
         connection.run("COMMIT TRANSACTION")
 
 
-def commit(connection: Connection, staging: Staging, staged: Sequence[str], config: MssqlConfig) -> None:
+def commit(
+    connection: Connection,
+    staging: Staging,
+    staged: Sequence[str],
+    config: MssqlConfig,
+    *,
+    skipping: bool = False,
+) -> None:
     """Make the rows of the staging tables visible, in their order, and note it. Twice is the same as once.
 
-    Raises StageLostError where the ledger or a staging table is gone.
+    ``skipping``: without those that the table refuses. Raises StageLostError where the ledger or a staging
+    table is gone.
     """
     if staging_.is_noted(connection, staging):
         return
@@ -71,7 +80,7 @@ def commit(connection: Connection, staging: Staging, staged: Sequence[str], conf
     elif not staging.direct:
         staging_.prepare(connection, staging)
         with _without_triggers(connection, staging, config):
-            _write(connection, staging, staged, config)
+            _write(connection, staging, staged, config, skipping=skipping)
     connection.run("COMMIT TRANSACTION")
 
 
@@ -87,7 +96,9 @@ def _without_triggers(connection: Connection, staging: Staging, config: MssqlCon
         connection.run(f"ENABLE TRIGGER {schema}.{MSSQL.quote(name)} ON {staging.target}")
 
 
-def _write(connection: Connection, staging: Staging, staged: Sequence[str], config: MssqlConfig) -> None:
+def _write(
+    connection: Connection, staging: Staging, staged: Sequence[str], config: MssqlConfig, *, skipping: bool
+) -> None:
     there = columns_of(connection, staging.parts)
     identities = {column.name.lower() for column in there if column.identity}
     given = [name for name in staging.columns if name.lower() in identities]
@@ -96,7 +107,9 @@ def _write(connection: Connection, staging: Staging, staged: Sequence[str], conf
     if staging.keys and staged:
         _upsert(connection, staging, staged, config, identities)
     else:
-        for name in staged:
+        fitting = Fitting(connection, staging) if skipping else None
+        for each in staged:
+            name = fitting.of(each) if fitting else each
             connection.run(_insert(connection, staging, f"{staging.table(name)} AS s", config))
     if given:
         connection.run(f"SET IDENTITY_INSERT {staging.target} OFF")

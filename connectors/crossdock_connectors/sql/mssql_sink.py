@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,11 +15,13 @@ from crossdock import (
     BulkLoader,
     Cancellable,
     ConfigError,
+    DataError,
     NotSupportedError,
     ReadBack,
     Receipt,
     SchemaMismatchError,
     Sink,
+    SkippingSink,
     Source,
     Split,
     StagedFile,
@@ -39,6 +41,7 @@ from .mssql_commit import commit, make_ready
 from .mssql_connection import Connection, Server
 from .mssql_copy_into import load as copy_into
 from .mssql_readback import StagedTables
+from .mssql_skip import left_out
 from .mssql_staging import Staging, prefix_of
 from .mssql_target import schema_of
 from .mssql_types import Type
@@ -56,7 +59,9 @@ _CONTROL = re.compile(r"[\0-\x1f\x7f]")
 
 
 @dataclass
-class MssqlSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], BulkLoader, TypedSink, Cancellable):
+class MssqlSink(
+    Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], BulkLoader, SkippingSink, TypedSink, Cancellable
+):
     """One table per unit, or ``table`` for all, or a stored procedure."""
 
     server: Server
@@ -164,7 +169,8 @@ class MssqlSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], BulkLoader, 
                 names, declared = [c.name for c in columns], [str(c.type) for c in columns]
                 staged = [column.staged for column in columns]
             staging = Staging(parts, within, prefix, target.mode, schema, declared, staged, names, keys,
-                              keep=columns is not None, direct=direct)  # fmt: skip
+                              keep=columns is not None, direct=direct,
+                              skip_rows=target.skip_rows and not direct)  # fmt: skip
             if direct:
                 connection.limit(self.config.write_batch_timeout)
                 make_ready(connection, staging, self.config)
@@ -209,7 +215,21 @@ class MssqlSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], BulkLoader, 
         staging = Staging.decode(handle)
         with self.server.connect() as connection:
             connection.limit(self.config.write_batch_timeout)
-            commit(connection, staging, _staged(staging, receipts), self.config)
+            try:
+                commit(connection, staging, _staged(staging, receipts), self.config)
+                return
+            except DataError:
+                if not staging.skip_rows or staging.keys:
+                    raise
+        # The transaction is gone: once more, without the rows that the table refuses.
+        with self.server.connect() as connection:
+            connection.limit(self.config.write_batch_timeout)
+            commit(connection, staging, _staged(staging, receipts), self.config, skipping=True)
+
+    def left_out(
+        self, handle: bytes, receipts: Sequence[tuple[Split, Receipt]]
+    ) -> Iterator[tuple[pa.RecordBatch, Sequence[str]]]:
+        return left_out(self.server, Staging.decode(handle))
 
     def cleanup(self, handle: bytes) -> None:
         staging = Staging.decode(handle)

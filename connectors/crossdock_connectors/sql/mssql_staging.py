@@ -34,7 +34,7 @@ from .mssql_connection import Connection
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_VERSION = 2
+_VERSION = 3
 _LEDGER = PREFIX + "ledger"
 # Stands in the ledger for a table that was made ready for rows that go straight into it.
 READY = "ready"
@@ -44,7 +44,8 @@ READY = "ready"
 class Staging:
     """What a handle says. ``within``: the schema of the staging tables. ``declared``: the types of the
     target's columns, ``staged``: of the staging tables'. ``keep``: an existing table is emptied, not
-    replaced, by mode overwrite. ``keys``: places of the key columns. ``direct``: nothing is staged."""
+    replaced, by mode overwrite. ``keys``: places of the key columns. ``direct``: nothing is staged.
+    ``skip_rows``: rows that the target refuses are left out."""
 
     parts: tuple[str, str]
     within: str
@@ -57,6 +58,7 @@ class Staging:
     keys: Sequence[int] = ()
     keep: bool = False
     direct: bool = False
+    skip_rows: bool = False
 
     @property
     def target(self) -> str:
@@ -78,7 +80,7 @@ class Staging:
         lists = [list(each) for each in (self.declared, self.staged, self.columns, self.keys)]
         where = [list(self.parts), self.within, self.prefix]
         return json.dumps(
-            [_VERSION, *where, self.mode.value, schema, *lists, self.keep, self.direct]
+            [_VERSION, *where, self.mode.value, schema, *lists, self.keep, self.direct, self.skip_rows]
         ).encode()
 
     @classmethod
