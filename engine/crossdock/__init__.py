@@ -1,10 +1,10 @@
 """crossdock: an open integration runtime.
 
-Everything public is a name of this module: ``copy``, ``acopy`` and ``resume`` for people who move data,
-``test_connection``, ``browse``, ``schema`` and ``preview`` for those who look at it first; ``check`` and
-``registry`` for those who plan copies; ``hookimpl``, the classes of ``crossdock.spi`` and the errors for
-people who write connectors. Names are imported on first use, so that ``import crossdock`` costs next to
-nothing.
+Everything public is a name of this module: ``copy``, ``acopy``, ``resume``, ``show`` and ``forget`` for
+people who move data, ``test_connection``, ``browse``, ``schema`` and ``preview`` for those who look at it
+first; ``check`` and ``registry`` for those who plan copies; ``hookimpl``, the classes of ``crossdock.spi``
+and the errors for people who write connectors. Names are imported on first use, so that
+``import crossdock`` costs next to nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from . import spi as spi
     from .api import acopy as acopy
     from .api import copy as copy
+    from .api import forget as forget
     from .api import resume as resume
+    from .api import show as show
     from .checking import check as check
     from .conversion import ConversionSettings as ConversionSettings
     from .errors import *
@@ -61,7 +63,9 @@ _ENGINE = {
     "redacted": "redact",
     "acopy": "api",
     "copy": "api",
+    "forget": "api",
     "resume": "api",
+    "show": "api",
     "stage_in": "stages",
     "stage_out": "stages",
     "stage_remove": "stages",

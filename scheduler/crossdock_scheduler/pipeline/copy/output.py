@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from crossdock import CopyResult
-
 from ..activity_types import Attempt
 
 # What Data Factory shows where a linked service names no runtime.
@@ -14,15 +12,15 @@ _ANY = "AutoResolveIntegrationRuntime"
 _SECONDS_PER_HOUR = 3600
 
 
-def activity_output(result: CopyResult, attempt: Attempt) -> Mapping[str, Any]:
-    """``CopyResult.output`` and the names of Data Factory that are about the runtime.
+def activity_output(output: Mapping[str, Any], attempt: Attempt) -> Mapping[str, Any]:
+    """What ``CopyResult.output`` says and the names of Data Factory that are about the runtime.
 
     The copy begins at once on the machine that runs the activity, so it has waited for no runtime.
     """
-    hours = round(result.duration / _SECONDS_PER_HOUR, 4)
+    hours = round(output["copyDuration"] / _SECONDS_PER_HOUR, 4)
     metered = {"meterType": "SelfhostedIR", "duration": hours, "unit": "Hours"}
     return {
-        **result.output(),
+        **output,
         "effectiveIntegrationRuntime": _runtime(attempt),
         "durationInQueue": {"integrationRuntimeQueue": 0},
         "billingReference": {"activityType": "DataMovement", "billableDuration": [metered]},

@@ -22,6 +22,8 @@ from .translator import added_columns, column_map
 
 # What is right or wrong by itself.
 _UNCHECKED = ("parallel_copies", "verify", "skip_files", "log_level", "log_reliable")
+# What is given again to a copy that is resumed: journals keep no secrets.
+_AGAIN = ("source_options", "sink_options", "stage_options", "log", "log_options")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,17 @@ class CopyPlan:
             raise ConfigError(f"the copy needs {'; '.join(self.missing)}")
         options = self.options(secrets=True, activity_run_id=activity_run_id or str(uuid.uuid4()))
         return crossdock.copy(self.source.address, self.sink.address, **options | more)
+
+    def go_on(self, run_id: str, **more: Any) -> CopyResult:
+        """Resume a copy that was interrupted, whose log is that of the activity run of the same id."""
+        options = self.options(secrets=True, activity_run_id=run_id)
+        return crossdock.resume(run_id, **{name: options[name] for name in _AGAIN if name in options}, **more)
+
+    def clear_away(self, run_id: str) -> None:
+        """Remove what a copy that failed has left behind, and its journal."""
+        options = self.options(secrets=True)
+        again = {name: options[name] for name in ("sink_options", "stage_options") if name in options}
+        crossdock.forget(run_id, **again)
 
 
 def plan_copy(
