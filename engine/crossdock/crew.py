@@ -9,18 +9,21 @@ from .context import Context
 from .dispatch import SMALL
 
 # A worker that carries small files over a network needs the interpreter or waits for an answer. How long
-# it waits is known only when it works: two a core are enough in the next room, another continent takes all.
+# it waits is known only when it works: one is enough in the next room, another continent takes all. Two where
+# one is enough take a sixth more of the processor: they give the interpreter to each other at every call.
 MOST = 32
 MANY = 100
-_FIRST = 4
-_BUSY = 0.75  # of one core: the interpreter runs one thread at a time
+_FIRST = 1
+_BUSY = 0.5  # of one core: the interpreter runs one thread at a time
+_SLACK = 0.1  # so little is not for want of a processor that others have
 _ROUND = 0.05
 _IDLE = 0.25  # cores
 
 
 class Crew:
-    """``size`` workers shall work now; it doubles after each round in which they did not keep the processor
-    busy: up to ``usual``, and up to ``most`` while it has nothing else to do either.
+    """``size`` workers shall work now. It doubles after each round in which they did not keep a core busy, up
+    to ``most`` while the machine has nothing else to do either. Where it has, up to ``usual``, and only while
+    they use next to nothing.
     """
 
     def __init__(self, first: int, usual: int, most: int) -> None:
@@ -37,10 +40,12 @@ class Crew:
         now = perf_counter()
         if (passed := now - self._began) >= _ROUND:
             used, idle = process_time(), idle_time()
-            if used - self._used < _BUSY * passed:
+            busy = (used - self._used) / passed
+            if busy < _BUSY and idle - self._idle > _IDLE * passed:
+                self.size = min(self.most, self.size * 2)
+            elif busy < _SLACK:
                 # Where others have the processor, more workers would only wait for it.
-                limit = self.most if idle - self._idle > _IDLE * passed else self.usual
-                self.size = max(self.size, min(limit, self.size * 2))
+                self.size = max(self.size, min(self.usual, self.size * 2))
             self._began, self._used, self._idle = now, used, idle
         return self.size
 

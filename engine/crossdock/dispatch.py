@@ -105,6 +105,11 @@ class Dispatcher:
             rows.append(self._page.popleft())
         return rows
 
+    def claim(self) -> list[UnitRow]:
+        """Units for another process, which carries them to their end; none when the run stops."""
+        with self._changed:
+            return [] if self._stopped else self._claim()
+
     def done(self) -> None:
         """The caller has finished what ``next`` gave it."""
         with self._changed:

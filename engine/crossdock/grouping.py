@@ -9,8 +9,8 @@ from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 T = TypeVar("T")
-MOST = 8
-LONGEST = 0.01
+MOST = 32
+LONGEST = 0.05
 
 
 class Grouped(Generic[T]):
@@ -32,15 +32,21 @@ class Grouped(Generic[T]):
         self._mutex = threading.Lock()
 
     def add(self, fact: T) -> None:
-        with self._mutex:
-            self._facts.append(fact)
-            if len(self._facts) >= MOST or monotonic() - self._written >= LONGEST:
+        self._facts.append(fact)
+        if len(self._facts) < MOST and monotonic() - self._written < LONGEST:
+            return
+        # Where somebody writes, who comes next takes this one along; to wait would cost more than it saves.
+        if self._mutex.acquire(blocking=False):
+            try:
                 self._flush()
+            finally:
+                self._mutex.release()
 
     def _flush(self) -> None:
-        if self._facts:
-            self._write(self._facts)
-            self._facts = []
+        if facts := self._facts[:]:
+            self._write(facts)
+            # Others may have added some meanwhile.
+            del self._facts[: len(facts)]
         self._written = monotonic()
 
     def __enter__(self) -> Self:

@@ -6,10 +6,11 @@ import os
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 from . import crew
-from .carry import Carrier, Children
+from .carry import Carrier, Children, Worker
 from .context import Context
 from .errors import NotSupportedError
 from .files.attributes import GivenAttributes
@@ -90,6 +91,24 @@ def open_run(
     return Context(
         run_id, request, resolved, journal, source, sink, source_spec, sink_spec, carrier, parallel, most,
         cancel, attributes=attributes, folders=folders, log=log, mapping=mapping,
+    )  # fmt: skip
+
+
+def apart(context: Context, journal: Any, share: int) -> Context:
+    """The same run in another process: with ends of its own and one of ``share`` parts of what it may use."""
+    request, resolved = context.request, context.resolved
+    source, sink = open_source(resolved), open_sink(resolved)
+    parallel, most = (max(1, count // share) for count in (context.parallel, context.most_parallel))
+    carrier = replace(
+        context.carrier,
+        source=source,
+        sink=sink,
+        budget=MemoryBudget(request.memory // 2 // share),
+        gate=Gate(parallel) if parallel > 1 else NoGate(),
+    )
+    return replace(
+        context, journal=journal, source=source, sink=sink, carrier=carrier, parallel=parallel,
+        most_parallel=most, attributes=_attributes(source, sink, resolved), asking=Worker(), notes=[],
     )  # fmt: skip
 
 

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from .carry import Worker, classified
+from . import forked
+from .carry import Worker
 from .context import KEPT_SCHEMAS, Context, may_be_skipped
 from .credentials import public_url
 from .crew import crew
@@ -36,7 +37,8 @@ from .request import CopyRequest, Resolved
 from .run_log import log_path
 from .skips import FirstReasons
 from .spi.data import Target, UnitPage
-from .units import Counts, Units
+from .team import LOOK, Team
+from .units import Counts
 from .verify import described
 
 if TYPE_CHECKING:
@@ -44,7 +46,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 log.addFilter(RedactingFilter())
-_LOOK = 0.2  # seconds until somebody's wish to cancel is seen
 # Else Python writes warnings to stderr where nobody has asked for a log.
 log.addHandler(logging.NullHandler())
 Progress = Callable[[Snapshot], None]
@@ -66,9 +67,6 @@ class Run:
         self.phase: Phase = "planning"
         self.workers: list[Worker] = []
         self.counts = Counts()
-        self._error: CrossdockError | None = None
-        self._mutex = threading.Lock()
-        self._at_work, self._ended = 0, threading.Event()
         self._dispatcher: Dispatcher | None = None
         self._units_total: int | None = None
         self._bytes_total: int | None = None
@@ -151,7 +149,7 @@ class Run:
         ended, context = threading.Event(), self.context
 
         def watch() -> None:
-            while not ended.wait(_LOOK):
+            while not ended.wait(LOOK):
                 if context.cancel.is_set():
                     context.carrier.interrupt()
 
@@ -224,92 +222,32 @@ class Run:
     def _copy(self) -> None:
         self.phase = "copying"
         context, count = self.context, self._units_total or 0
-        team = crew(context, count, self._bytes_total)
-        self._dispatcher = dispatcher = Dispatcher(context.journal, context.parallel, count)
-        units = Units(context, dispatcher, self.counts)
-        threads: list[threading.Thread] = []
-        try:
-            self._enlist(team.size, threads, units)
-            while not self._ended.wait(team.next_look or _LOOK) and not context.cancel.is_set():
-                self._enlist(team.grow(), threads, units)
-                self._flush_log()
-            self._wait(threads)
-        except KeyboardInterrupt:
-            # A second Ctrl-C does not wait for drivers that cannot be interrupted.
-            if context.cancel.is_set():
-                raise
-            self.stop(CancelledError())
-            self._wait(threads)
-        if self._error is not None:
-            raise self._error
+        if processes := forked.worth(context, count, self._bytes_total):
+            self._copy_apart(processes, count)
+        if not processes or context.journal.open_units(0, 1):
+            self._dispatcher = Dispatcher(context.journal, context.parallel, count)
+            team = Team(context, self._dispatcher, self.counts, self.workers)
+            team.carry(crew(context, count, self._bytes_total))
+            if team.error is not None:
+                raise team.error
         if context.journal.open_units(0, 1):
             raise InternalError("the workers stopped before all was copied")
         if (folders := context.folders) is not None:
             context.ask_source(lambda: folders.copy(context.ask_sink))
         self.phase = "done"
 
-    def _flush_log(self) -> None:
-        if (log := self.context.log) is not None:
-            try:
-                log.flush_if_due()
-            except CrossdockError as error:
-                self.stop(error)
-
-    def _enlist(self, count: int, threads: list[threading.Thread], units: Units) -> None:
-        """Start workers until there are so many."""
-        new = range(len(threads), count)
-        with self._mutex:
-            self._at_work += len(new)
-        for number in new:
-            worker = Worker()
-            self.workers.append(worker)
-            work = threading.Thread(
-                target=self._work,
-                args=(units, worker),
-                name=f"crossdock-{number}",
-                daemon=True,
-            )
-            threads.append(work)
-            work.start()
-
-    def _wait(self, threads: list[threading.Thread]) -> None:
-        """Until all that were started have ended."""
-        # Not Thread.join: interrupted by a signal, it takes a thread that still works for an ended one.
-        while any(thread.is_alive() for thread in threads):
-            self._ended.wait(_LOOK)
-            if self.context.cancel.is_set():
-                # Somebody cancelled from outside; without this the first worker to notice would.
-                self.stop(CancelledError())
-
-    def _work(self, units: Units, worker: Worker) -> None:
-        dispatcher = units.dispatcher
-        try:
-            while (work := dispatcher.next(worker)) is not None:
-                try:
-                    with self.context.working(worker):
-                        if isinstance(work, list):
-                            units.begin(work, worker)
-                        else:
-                            units.split(*work, worker)
-                finally:
-                    dispatcher.done()
-        except BaseException as error:  # noqa: BLE001 - the run must end, whatever it was
-            self.stop(classified(error, lambda _: None, "engine"))
-        finally:
-            with self._mutex:
-                self._at_work -= 1
-                if not self._at_work:
-                    self._ended.set()
-
-    def stop(self, error: CrossdockError) -> None:
-        """End the run early. The first error is reported; that others were cancelled is its consequence."""
-        with self._mutex:
-            if self._error is None:
-                self._error = error
-        self.context.cancel.set()
-        self.context.carrier.interrupt()
-        if self._dispatcher is not None:
-            self._dispatcher.stop()
+    def _copy_apart(self, processes: int, count: int) -> None:
+        """Let forked processes carry what there is; what one that dies leaves open is for the caller."""
+        context = self.context
+        self._dispatcher = Dispatcher(context.journal, context.parallel, count)
+        with forked.Processes(context, (count, self._bytes_total), processes, self.workers) as team:
+            team.carry(self._dispatcher, self.counts)
+        if team.error is not None:
+            raise team.error
+        if team.gates:
+            context.carrier.gate.lowest, context.carrier.gate.most = map(sum, zip(*team.gates, strict=True))
+        # No attempt may have the number of one of theirs.
+        context.carrier.epoch = context.journal.next_epoch()
 
     def _give_up(self, error: CrossdockError) -> None:
         """Keep what a resumed run can use; remove what it cannot."""
@@ -365,7 +303,7 @@ class Run:
             while not ended.wait(0.1) and shown():
                 pass
 
-        thread = threading.Thread(target=observe, name="crossdock-progress", daemon=True)
+        thread = threading.Thread(target=observe, name=forked.DISPLAY, daemon=True)
         thread.start()
         try:
             yield

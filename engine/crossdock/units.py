@@ -33,17 +33,14 @@ class Counts:
     units: int = 0
     bytes: int = 0
     rows: int = 0
-    splits: int = 0
     _mutex: threading.Lock = field(default_factory=threading.Lock)
 
-    def add(self, units: int = 0, split_bytes: int | None = None, rows: int = 0) -> None:
-        """Count finished units, or a split of so many bytes and rows."""
+    def add(self, units: int = 0, size: int = 0, rows: int = 0) -> None:
+        """Count finished units, bytes and rows."""
         with self._mutex:
             self.units += units
+            self.bytes += size
             self.rows += rows
-            if split_bytes is not None:
-                self.splits += 1
-                self.bytes += split_bytes
 
 
 class Units:
@@ -193,7 +190,7 @@ class Units:
             split = replace(split, length=worker.taken)
         if receipt.rows is None and task.schema is not None:
             receipt = replace(receipt, rows=worker.taken_rows)
-        self.counts.add(split_bytes=split.length or 0, rows=receipt.rows or 0)
+        self.counts.add(size=split.length or 0, rows=receipt.rows or 0)
         return split, receipt, digest
 
     def split(self, task: UnitTask, split: Split, worker: Worker) -> None:

@@ -43,7 +43,7 @@ def test_doubles_while_the_processor_is_idle(clock: Clock) -> None:
 def test_where_others_have_the_processor_there_are_the_usual(clock: Clock) -> None:
     team, sizes = Crew(4, 12, 32), []
     for idle in (0, 0, 0, 0.05, 0):
-        clock.passes(0.05, 0.01, idle)
+        clock.passes(0.05, 0.004, idle)
         sizes.append(team.grow())
     assert sizes == [8, 12, 12, 24, 24]
 
@@ -65,6 +65,13 @@ def test_where_the_system_does_not_tell_it_is_the_clock(monkeypatch: pytest.Monk
     monkeypatch.setattr(os, "sysconf", refuse)
     before = time.perf_counter()
     assert before <= crew.idle_time() <= time.perf_counter()
+
+
+def test_a_processor_that_others_have_is_not_taken_for_a_slow_server(clock: Clock) -> None:
+    team = Crew(1, 12, 32)
+    for _ in range(10):
+        clock.passes(0.05, 0.01, 0)
+        assert team.grow() == 1
 
 
 def test_a_busy_processor_needs_no_more(clock: Clock) -> None:

@@ -43,7 +43,8 @@ class Display:
         self._last: Snapshot | None = None
         self._recent: deque[tuple[float, int, int]] = deque()
         self._spinner = Spinner("dots", style="cyan")
-        self._live = Live(self, console=console, refresh_per_second=10, transient=True)
+        # Refreshed by whoever brings a snapshot: beside a thread of its own a run could not fork.
+        self._live = Live(self, console=console, auto_refresh=False, transient=True)
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -59,6 +60,7 @@ class Display:
         while snapshot.elapsed - self._recent[0][0] > _WINDOW and len(self._recent) > 2:
             self._recent.popleft()
         self._last = snapshot
+        self._live.refresh()
 
     def rates(self) -> tuple[float, float]:
         """Bytes and rows per second over the last moments."""

@@ -55,6 +55,7 @@ class LimitedStore(FileStore):
 
     def open_read(self, path: str, info: ObjectInfo | None = None) -> FileReader:
         with self._server.request(self._config, self._switch):
+            self._switch("read", path)
             return super().open_read(path, info)
 
     def open_upload(self, path: str, request: UploadRequest) -> bytes:
@@ -66,7 +67,9 @@ class LimitedStore(FileStore):
 
     def write_block(self, upload: bytes, block: Block, data: memoryview) -> None:
         with self._server.request(self._config, self._switch):
+            self._switch("block")
             super().write_block(upload, block, data)
+            self._switch.note("block")
 
 
 _SERVERS: dict[str, Server] = {}
