@@ -93,7 +93,10 @@ class _Deletion:
                         count += error is None
                         failed = failed or error
         except NotFoundError:
-            if not (self.selection.settings.chooses or self.selection.pattern or self._is_there()):
+            settings = self._settings
+            if settings.file_list_path or not (
+                settings.chooses or self.selection.pattern or self._is_there()
+            ):
                 raise
         if failed is not None:
             raise failed

@@ -93,6 +93,15 @@ def test_wildcards_times_and_a_prefix_choose(one: OneActivity) -> None:
     assert one.run("Delete", gone(recursive=True, **chosen))["filesDeleted"] == 0
 
 
+def test_a_list_names_the_files(one: OneActivity) -> None:
+    one.file("there", "")
+    with pytest.raises(NotFoundError, match="the file list"):
+        one.run("Delete", gone(fileListPath="list.txt"))
+    one.write("list.txt", "A/1.txt\nB/C/7.csv\n")
+    assert one.run("Delete", gone(fileListPath="list.txt"))["filesDeleted"] == 2
+    assert left(one) == ["B/4.txt", "B/5.csv", "B/C/6.txt", "B/D/8.txt", "list.txt"]
+
+
 def test_the_folder_of_the_linked_service_stays(one: OneActivity) -> None:
     one.file("there", "")
     assert one.run("Delete", gone(recursive=True))["filesDeleted"] == len(TREE)

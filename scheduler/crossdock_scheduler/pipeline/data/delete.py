@@ -53,6 +53,8 @@ class DeleteActivity(DataActivity[Deletion]):
             **({} if most is None else {"max_concurrent_connections": str(most)}),
             **end.options,
         }
+        if "file_list_path" in options:
+            del options["recursive"]  # a list says itself which files are meant
         return Deletion(_by_name(replace(end, options=options)), log)
 
     def _log(self, given: AdfProperties) -> End | None:
@@ -76,7 +78,7 @@ class DeleteActivity(DataActivity[Deletion]):
         output: dict[str, Any] = {
             "datasetName": self.properties.inner("dataset").text("referenceName"),
             "folderPath": plan.end.below,
-            "recursive": plan.end.options["recursive"] == "true",
+            "recursive": plan.end.options.get("recursive") == "true",
             "isWildcardUsed": plan.wildcard,
         }
         with _log(plan, attempt) as (note, where):
