@@ -23,6 +23,7 @@ _MODULES = (
     "data.stored_procedure",
     "web.activity",
     "web.hook",
+    "ssis.activity",
 )
 _TYPES: dict[str, ActivityType] = {}
 

@@ -1,0 +1,1 @@
+"""ExecuteSSISPackage: ``dtexec`` runs a package, where the operator names that program."""
