@@ -19,7 +19,8 @@ class Known:
     """Of one database. ``schema``: SQL for the schema of names without one. ``session``: SQL for the number
     of a session, and ``end``, what ends that. ``types``: SQL types by Arrow's kind. ``attributes``: what its
     driver is told where the user says nothing. ``faithful``: the types of columns that keep each value or
-    refuse it; none: not known. ``ascii``: those among them that do so with ASCII only."""
+    refuse it; none: not known. ``ascii``: those among them that do so with ASCII only.
+    ``call``: how a procedure is called."""
 
     schema: str = ""
     session: str = ""
@@ -28,9 +29,12 @@ class Known:
     attributes: Mapping[str, str] = field(default_factory=dict)
     faithful: frozenset[str] = frozenset()
     ascii: frozenset[str] = frozenset()
+    call: str = "{{CALL {}{}}}"
 
 
 _POSTGRES = Known(
+    # The driver takes the escape for that of a function.
+    call="CALL {}{}",
     schema="SELECT current_schema()",
     session="SELECT pg_backend_pid()",
     end="SELECT pg_cancel_backend({})",

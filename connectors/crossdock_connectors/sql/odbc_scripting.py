@@ -41,8 +41,11 @@ def call(
     """By the order of the parameters: ODBC's escape for calls has no names."""
     _only_in(parameters)
     parts = connection.traits.names.parse(name)
+    known = connection.traits.known
     marks = ", ".join("?" for _ in parameters)
-    sql = f"{{CALL {connection.traits.quoted(parts)}{f'({marks})' if marks else ''}}}"
+    # Without parameters the escape has no parentheses, and CALL has.
+    listed = f"({marks})" if marks or not known.call.startswith("{{") else ""
+    sql = known.call.format(connection.traits.quoted(parts), listed)
     return _run(connection, sql, [each.value for each in parameters], rows)
 
 
