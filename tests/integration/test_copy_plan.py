@@ -205,10 +205,6 @@ def test_what_is_not_honoured_is_a_finding(made: Made, place: str, key: str, val
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("compressionCodec", "bzip2"),
-        ("rowDelimiter", "|"),
-        ("nullValue", "a|b"),
-        ("columnDelimiter", "||"),
         ("odd", 1),
     ],
 )

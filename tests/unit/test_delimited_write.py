@@ -18,7 +18,6 @@ from crossdock import (
     DataError,
     FileFormat,
     NoSpaceError,
-    NotSupportedError,
     ObjectInfo,
     PlanHint,
     SchemaMismatchError,
@@ -175,12 +174,6 @@ def test_types_without_a_text_are_refused_by_name(kind: pa.DataType) -> None:
 def test_two_columns_of_one_name_are_refused() -> None:
     with pytest.raises(SchemaMismatchError, match="2 columns are called 'a'"):
         opened().check(pa.schema([("a", pa.int64()), ("a", pa.int64())]))
-
-
-@pytest.mark.parametrize("options", [{"encoding": "utf-16"}, {"quote": "'"}])
-def test_dialects_that_are_only_read_are_refused(options: dict[str, str]) -> None:
-    with pytest.raises(NotSupportedError):
-        opened(**options).check(pa.schema([("a", pa.int64())]))
 
 
 def test_the_options_show_in_the_bytes() -> None:

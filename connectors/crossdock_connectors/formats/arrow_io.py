@@ -155,6 +155,9 @@ class EncodedSink:
         return self._sink.write(data)
 
     def finish(self) -> None:
+        if self._encoding != "utf-8" and (last := self._encoder.encode("", True)):
+            # Of encodings with a state: they end in the one in which others begin.
+            (self._gzip or self._sink).write(last)
         if self._gzip:
             self._gzip.close()
 

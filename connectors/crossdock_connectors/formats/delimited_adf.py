@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from crossdock import AdfEnd, AdfProperties, AdfTranslation
 
 from .compressed import compression_of, within_archives
@@ -21,6 +23,9 @@ def from_adf(end: AdfEnd) -> AdfTranslation:
         options = _dialect(given) | compression_of(given, "compressionCodec", "compressionLevel")
     if encoding := given.text("encodingName"):
         options["encoding"] = encoding
+    row = given.text("rowDelimiter")
+    if row.strip("\r\n") or row == "\r":
+        options["row_delimiter"] = row
     if given.get("columnDelimiter") == "":
         given.refuse("columnDelimiter", "lines that are one column each are not supported")
     if end.is_sink:
@@ -34,8 +39,6 @@ def _dialect(given: AdfProperties) -> dict[str, str]:
     quote = given.text("quoteChar", '"') if given.get("quoteChar") != "" else ""
     escape = given.text("escapeChar", _DEFAULT_ESCAPE)
     null = given.text("nullValue")
-    if "|" in null:
-        given.refuse("nullValue", "a text with | in it cannot stand for null")
     return {
         "delimiter": given.text("columnDelimiter", ",") or ",",
         "quote": quote,
@@ -43,7 +46,7 @@ def _dialect(given: AdfProperties) -> dict[str, str]:
         "escape": "" if escape == quote or not quote else escape,
         "escapes": "quotes",
         "header": "true" if given.flag("firstRowAsHeader") else "false",
-        "null_value": null,
+        "null_value": json.dumps([null]),
     }
 
 
@@ -55,8 +58,6 @@ def _old_dialect(end: AdfEnd, given: AdfProperties) -> dict[str, str]:
         header = added
     null = given.text("nullValue")
     nulls = [null] if null else list(_NULLS)
-    if "|" in null:
-        given.refuse("nullValue", "a text with | in it cannot stand for null")
     as_null = given.flag("treatEmptyAsNull", True)
     if not end.is_sink and end.activity.flag("treatEmptyAsNull", as_null):
         nulls.append("")
@@ -66,7 +67,7 @@ def _old_dialect(end: AdfEnd, given: AdfProperties) -> dict[str, str]:
         "escape": "" if escape == quote else escape,
         "escapes": "any",
         "header": "true" if header else "false",
-        "null_value": nulls[0] if end.is_sink else "|".join(nulls),
+        "null_value": json.dumps(nulls),
     }
 
 
@@ -82,8 +83,6 @@ def _read(end: AdfEnd, given: AdfProperties, options: dict[str, str]) -> None:
     ):
         if skipped is not None:
             options["skip_lines"] = str(skipped)
-    if given.text("rowDelimiter", "\n") not in ("\n", "\r\n", "\r"):
-        given.refuse("rowDelimiter", "rows end with a line feed, a carriage return or both")
     within_archives(settings)
 
 
@@ -94,13 +93,9 @@ def _write(end: AdfEnd, given: AdfProperties, options: dict[str, str]) -> None:
     end.activity.ignore("blobWriterOverwriteFiles", "blobWriterDateTimeFormat", "blobWriterAddHeader")
     ending = given.text("rowDelimiter", "\r\n") or "\r\n"
     options["line_ending"] = "lf" if ending == "\n" else "crlf"
-    if ending not in ("\n", "\r\n"):
-        given.refuse("rowDelimiter", "rows can end with a line feed, with or without a carriage return")
     options["quoting"] = "all" if settings.flag("quoteAllText") else "needed"
     if not options["quote"]:
         options |= {"quote": '"', "quoting": "none"}
-    elif options["quote"] != '"':
-        given.refuse("quoteChar", 'text is written with the quote ", no other character')
     extension = settings.text("fileExtension")
     if extension not in ("", ".csv") and not end.dataset.inner("location").text("fileName"):
         settings.refuse("fileExtension", "files that get their names from the source end with .csv", "note")

@@ -16,7 +16,7 @@ class DelimitedConfig(CompressedConfig):
     """Options of delimited text, for reading and writing."""
 
     delimiter: str | None = Field(
-        None, description="character between values; by default a tab for .tsv, | for .psv, else a comma"
+        None, description="what is between values; by default a tab for .tsv, | for .psv, else a comma"
     )
     quote: str = Field('"', description="character around values; empty: quotes are ordinary characters")
     escape: str = Field(
@@ -29,7 +29,9 @@ class DelimitedConfig(CompressedConfig):
     header: bool = Field(True, description="whether the first line names the columns")
     encoding: str = Field("utf-8", description="name of the text encoding")
     null_value: str = Field(
-        "", description="unquoted text that stands for null; several separated by |, the first is written"
+        "",
+        description="unquoted text that stands for null; several separated by |, or a JSON list of them; the "
+        "first is written",
     )
     skip_lines: int = Field(0, ge=0, description="lines to skip at the start of each file read")
     types: str = Field("", description="types that are not inferred, as a:string,b:decimal(10,2),c:date")
@@ -44,6 +46,9 @@ class DelimitedConfig(CompressedConfig):
         "needed", description="what is written in quotes: text (needed), every value (all), nothing (none)"
     )
     line_ending: Literal["lf", "crlf"] = Field("lf", description="end of the lines that are written")
+    row_delimiter: str = Field(
+        "", description="what ends a row, where that is not a line end; line_ending is then of no matter"
+    )
 
     @field_validator("delimiter", mode="before")
     @classmethod
@@ -57,9 +62,9 @@ class DelimitedConfig(CompressedConfig):
 
     @field_validator("delimiter", "quote", "escape")
     @classmethod
-    def _one_character(cls, value: str | None) -> str | None:
-        if value and (len(value) > 1 or not value.isascii() or value in "\r\n\0"):
-            raise ValueError("must be one ASCII character and no line end")
+    def _no_line_end(cls, value: str | None) -> str | None:
+        if value and set(value) & set("\r\n\0"):
+            raise ValueError("must not hold a line end")
         return value
 
     @field_validator("encoding")
@@ -79,7 +84,7 @@ class DelimitedConfig(CompressedConfig):
     def _distinct(self) -> DelimitedConfig:
         if self.delimiter == "":
             raise ValueError("delimiter must not be empty")
-        used = [c for c in (self.delimiter, self.quote, self.escape) if c]
+        used = [c for c in (self.delimiter, self.quote, self.escape, self.row_delimiter) if c]
         if len(set(used)) < len(used):
             raise ValueError("delimiter, quote and escape must differ; a doubled quote needs no escape")
         return self

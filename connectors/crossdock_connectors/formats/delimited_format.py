@@ -8,7 +8,8 @@ import json
 import math
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,6 @@ from crossdock import (
     FileFormat,
     FormatWriter,
     InternalError,
-    NotSupportedError,
     ObjectInfo,
     Piece,
     PlanHint,
@@ -28,9 +28,11 @@ from crossdock import (
 )
 
 from .arrow_io import EncodedSink, cut_at_newlines
+from .codec_names import unmarked
 from .column_types import apply_types, parse_types
 from .compressed import GZIP_LEVELS
 from .delimited_cut import Scanner
+from .delimited_foreign import PLAIN, Syntax, TranslatingSink, Translator
 from .delimited_infer import infer_schema
 from .delimited_nulls import Marked, NullNotes
 from .delimited_read import BLOCK, SMALL_BLOCK, line_of, read_batches
@@ -126,6 +128,8 @@ class DelimitedFormat(FileFormat):
             return "it is compressed"
         if not keeps_ascii(dialect.encoding):
             return f"rows cannot be found from the middle of a file in {dialect.encoding}"
+        if dialect.foreign:
+            return "rows cannot be found from the middle of a file with such delimiters or quotes"
         if dialect.escape:
             return "rows cannot be found from the middle of a file with escaped characters"
         if can_look:
@@ -156,25 +160,27 @@ class DelimitedFormat(FileFormat):
             yield batches
 
     def writer(self, out: ByteSink, schema: pa.Schema) -> FormatWriter:
-        dialect = self._dialect(self._path)
+        dialect = self._dialect(self._path, writing=True)
         level = GZIP_LEVELS[self._config.compression_level]
-        sink = EncodedSink(out, dialect.encoding, dialect.gzip, level)
+        encoded = EncodedSink(out, unmarked(dialect.encoding)[1], dialect.gzip, level)
+        sink = TranslatingSink(encoded, dialect.foreign) if dialect.foreign else encoded
         return DelimitedWriter(sink, schema, self._style(dialect))
 
     def check(self, schema: pa.Schema) -> None:
-        dialect = self._dialect(self._path)
-        if dialect.wide:
-            raise NotSupportedError(f"delimited text in {dialect.encoding} can be read, not written")
-        if dialect.quote != '"':
-            raise NotSupportedError('delimited text is written with the quote ", no other character')
-        check_columns(schema, self._style(dialect))
+        check_columns(schema, self._style(self._dialect(self._path, writing=True)))
 
     def head(self, schema: pa.Schema) -> bytes:
-        dialect = self._dialect(self._path)
-        if not dialect.header:
+        dialect = self._dialect(self._path, writing=True)
+        mark, encoding = unmarked(dialect.encoding)
+        head = mark
+        if dialect.header:
+            line = header_line(schema.names, self._style(dialect))
+            if dialect.foreign:
+                text = Translator(PLAIN, dialect.foreign).of(line.encode(), ended=True)
+                line = text.decode()
+            head += line.encode(encoding)
+        if not head:
             return b""
-        line = header_line(schema.names, self._style(dialect))
-        head = line.encode(dialect.encoding)
         # gzip members behind each other are one gzip file.
         return gzip.compress(head, mtime=0) if dialect.gzip else head
 
@@ -183,7 +189,7 @@ class DelimitedFormat(FileFormat):
         return [*uncut, *self._nulls]
 
     def _style(self, dialect: Dialect) -> Style:
-        eol = "\r\n" if self._config.line_ending == "crlf" else "\n"
+        eol = "\r\n" if self._config.line_ending == "crlf" and not dialect.foreign else "\n"
         return Style(
             dialect.delimiter,
             eol,
@@ -196,23 +202,54 @@ class DelimitedFormat(FileFormat):
     def _file(self, file: io.RawIOBase, info: ObjectInfo) -> DelimitedFile:
         return DelimitedFile(file, self._dialect(info.path), info.path, info.size)
 
-    def _dialect(self, path: str) -> Dialect:
+    def _syntax(self, delimiter: str) -> Syntax:
+        """The file's own."""
+        config = self._config
+        ending = "\r\n" if config.line_ending == "crlf" else "\n"
+        others = tuple(each for each in ("\r\n", "\n", "\r") if each != ending)
+        rows = (config.row_delimiter,) if config.row_delimiter.strip("\r\n") else (ending, *others)
+        if config.row_delimiter == "\r":
+            rows = ("\r", "\r\n", "\n")
+        both = bool(config.escape and config.quote) and config.escapes == "quotes"
+        quote = config.quote if config.quoting != "none" else ""
+        return Syntax(delimiter, rows, quote, config.escape, both)
+
+    def _dialect(self, path: str, *, writing: bool = False) -> Dialect:
         config = self._config
         lower = path.lower()
         zipped = lower.endswith(".gz")
         extension = lower.removesuffix(".gz")[-4:]
+        syntax = self._syntax(config.delimiter or _BY_EXTENSION.get(extension, ","))
+        if not writing and config.quoting == "none":
+            syntax = replace(syntax, quote=config.quote)
+        plain = syntax.is_plain
+        if writing:
+            # With quoting=none no quote is written, so that none needs to be this one.
+            plain = syntax.is_written_plain if syntax.quote else syntax.is_plain and syntax.rows[0] != "\r"
+        used = syntax if plain else PLAIN
         return Dialect(
-            delimiter=config.delimiter or _BY_EXTENSION.get(extension, ","),
-            quote=config.quote,
-            escape=config.escape,
-            quotes_only=bool(config.escape and config.quote) and config.escapes == "quotes",
+            delimiter=used.delimiter,
+            quote=config.quote if plain else used.quote,
+            escape=used.escape,
+            quotes_only=used.quotes_only,
+            foreign=None if plain else syntax,
             header=config.header,
             encoding=config.encoding,
-            nulls=tuple(config.null_value.split("|")),
+            nulls=_nulls(config.null_value),
             skip_lines=config.skip_lines,
             gzip=config.compression == "gzip" or (config.compression == "auto" and zipped),
             lenient=self.skips_rows,
         )
+
+
+def _nulls(text: str) -> tuple[str, ...]:
+    """The texts for null: a JSON list of them, or with | between them."""
+    if text.startswith("["):
+        with suppress(ValueError):
+            found = json.loads(text)
+            if found and all(isinstance(each, str) for each in found):
+                return tuple(found)
+    return tuple(text.split("|"))
 
 
 def _note(reason: str, paths: list[str]) -> str:

@@ -72,7 +72,7 @@ def _first_rows(of: DelimitedFile, start: int, size: int) -> bytes:
 def _spots(of: DelimitedFile, start: int, sample_bytes: int) -> list[bytes]:
     """Rows from places spread over a larger file, where those can be found without reading all of it."""
     dialect, size, length = of.dialect, of.size, sample_bytes // _SPOTS
-    dear = dialect.gzip or dialect.escape or getattr(of.file, "sequential", False)
+    dear = dialect.gzip or dialect.escape or dialect.foreign or getattr(of.file, "sequential", False)
     if dear or not keeps_ascii(dialect.encoding) or size - start < 4 * sample_bytes:
         return []
     spots = []

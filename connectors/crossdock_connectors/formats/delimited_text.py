@@ -16,6 +16,7 @@ from crossdock import DataError
 
 from .arrow_io import arrow_range
 from .delimited_escape import EscapedReader, for_arrow
+from .delimited_foreign import Syntax, TranslatedReader
 
 CHUNK = 1 << 20
 LARGEST_ROW = 64 << 20
@@ -32,7 +33,8 @@ class Dialect:
 
     ``encoding`` is a normalised codec name. Offsets into a file count bytes of the *decompressed* file;
     where the encoding does not keep ASCII bytes (``wide``) they count bytes of its UTF-8 form. ``lenient``:
-    rows with too few or too many values are left out.
+    rows with too few or too many values are left out. ``foreign`` is the file's own syntax where Arrow has no
+    options for it: offsets then count bytes of the text in the dialect that Arrow is given.
     """
 
     delimiter: str
@@ -45,6 +47,7 @@ class Dialect:
     skip_lines: int
     gzip: bool
     lenient: bool = False
+    foreign: Syntax | None = None
     row: re.Pattern[bytes] = field(init=False, repr=False, compare=False)
     closed_row: re.Pattern[bytes] = field(init=False, repr=False, compare=False)
 
@@ -62,7 +65,7 @@ class Dialect:
     @property
     def byte_codec(self) -> str:
         """The codec of the bytes that offsets count."""
-        return "utf-8" if self.wide else self.encoding
+        return "utf-8" if self.wide or self.foreign else self.encoding
 
     def for_arrow(self, text: bytes) -> bytes:
         """UTF-8 text as Arrow's parser is to see it."""
@@ -130,14 +133,16 @@ def _row_pattern(syntax: tuple[str, str, str], unclosed: bytes, quotes_only: boo
 def open_bytes(of: DelimitedFile, start: int = 0, end: int | None = None) -> Iterator[pa.NativeFile]:
     """The bytes that offsets count, from ``start``."""
     dialect = of.dialect
-    if not (dialect.gzip or dialect.wide):
+    if not (dialect.gzip or dialect.wide or dialect.foreign):
         with arrow_range(of.file, start, of.size if end is None else end) as stream:
             yield stream
         return
     with arrow_range(of.file, 0, of.size) as stream, _decoding(of):
         text = pa.CompressedInputStream(stream, "gzip") if dialect.gzip else stream
-        if dialect.wide:
+        if dialect.wide or (dialect.foreign and dialect.encoding not in ("utf-8", "ascii")):
             text = pa.transcoding_input_stream(text, dialect.encoding, "utf-8")
+        if dialect.foreign:
+            text = pa.PythonFile(TranslatedReader(text, dialect.foreign, of.path), mode="r")
         while start and (skipped := text.read(min(start, CHUNK))):
             start -= len(skipped)
         yield text

@@ -14,6 +14,7 @@ from crossdock import DataError, FormatWriter, NotSupportedError, SchemaMismatch
 from .arrow_io import EncodedSink, SinkFile
 from .column_types import refuse_repeated
 from .delimited_escape import EscapingSink, before_writing, escaped_name
+from .delimited_foreign import TranslatingSink
 
 if TYPE_CHECKING:
     from .delimited_config import Quoting
@@ -97,7 +98,7 @@ def _quoted(name: str, style: Style) -> str:
 class DelimitedWriter(FormatWriter):
     """One part: rows without a header."""
 
-    def __init__(self, out: EncodedSink, schema: pa.Schema, style: Style) -> None:
+    def __init__(self, out: EncodedSink | TranslatingSink, schema: pa.Schema, style: Style) -> None:
         self._out = out
         self._file = SinkFile(EscapingSink(out, style.escape) if style.escape else out)
         self._style = style
