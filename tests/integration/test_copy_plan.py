@@ -205,6 +205,8 @@ def test_what_is_not_honoured_is_a_finding(made: Made, place: str, key: str, val
 @pytest.mark.parametrize(
     ("key", "value"),
     [
+        ("compressionCodec", "lzo"),
+        ("columnDelimiter", ""),
         ("odd", 1),
     ],
 )
