@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import struct
@@ -182,3 +183,43 @@ def test_control_c_ends_the_display_and_names_the_resume_line(
     again = start("runs", "resume", "slow")
     assert again.finish() == 0
     assert (tmp_path / "out.csv").read_bytes() == source.read_bytes()
+
+
+# -- pipelines -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path) -> Path:
+    """A pipeline that waits, within a loop, and then is done."""
+    wait = {"name": "Pause", "type": "Wait", "typeProperties": {"waitTimeInSeconds": "@item()"}}
+    loop = {
+        "name": "Each",
+        "type": "ForEach",
+        "typeProperties": {"items": "@createArray(0, 2)", "activities": [wait]},
+    }
+    folder = tmp_path / "factory" / "pipeline"
+    folder.mkdir(parents=True)
+    (folder / "slow.json").write_text(json.dumps({"name": "slow", "properties": {"activities": [loop]}}))
+    return tmp_path / "factory"
+
+
+def test_a_pipeline_shows_what_has_ended_and_what_goes_on(start: Start, pipeline: Path) -> None:
+    terminal = start("run", str(pipeline), "slow")
+    terminal.read_until(r"✓.*Pause \[0\]")
+    terminal.read_until("2 activities in progress")
+    terminal.read_until(r"Pause \[1\]  Wait  1\.\d+ s")
+    assert terminal.finish() == 0
+    *_, table = terminal.text.partition("┏")
+    assert re.search(r"Pause \[1\] .*Wait .*Succeeded", table)
+    assert re.search(r"Succeeded pipeline slow in .*\(3 succeeded\)", table)
+
+
+def test_ctrl_c_says_how_a_pipeline_is_resumed(start: Start, pipeline: Path) -> None:
+    terminal = start("run", str(pipeline), "slow", "--run-id", "it")
+    terminal.read_until(r"✓.*Pause \[0\]")
+    terminal.type(b"\x03")
+    assert terminal.finish() == 130
+    assert "resume with: crossdock pipeline-runs resume it\n" in terminal.text
+    again = start("pipeline-runs", "resume", "it")
+    assert again.finish() == 0
+    assert "Pause [0]" not in again.text.partition("┏")[0]
