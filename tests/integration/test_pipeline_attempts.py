@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from pipelines.running import Bench, activity
 
+from crossdock_scheduler.pipeline import attempts
 from crossdock_scheduler.pipeline.run.local_store import record_path
 
 HIDDEN = "s3cret-value-of-mine"
@@ -109,3 +110,11 @@ def assert_nowhere(bench: Bench, run_id: str) -> None:
     files = list(path.parent.glob(f"{run_id}*"))
     assert path in files
     assert all(HIDDEN.encode() not in each.read_bytes() for each in files)
+
+
+def test_without_a_time_out_of_its_own_an_activity_has_that_of_every_policy(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "_TWELVE_HOURS", 1)
+    ran = bench.run(bench.note("Own", seconds=3, timeout="0.01:00:00"), bench.note("None", seconds=3))
+    assert ran.statuses() == {"Own": "Succeeded", "None": "Failed"}

@@ -242,7 +242,7 @@ def test_until_ends_at_its_time_out(bench: Bench) -> None:
             "U",
             "Until",
             expression="@bool('false')",
-            timeout="00:00:01",
+            timeout={"value": "@concat('00:00:', '01')", "type": "Expression"},
             activities=[bench.note("N", seconds=0.2)],
         )
     )

@@ -42,6 +42,11 @@ CREATE TABLE variables (run_id TEXT, name TEXT, value TEXT, whole INTEGER, PRIMA
 """
 
 
+def _json(record: ActivityRun | PipelineRun) -> str:
+    # An output is JSON; one that has something else in it is no reason to lose the run.
+    return json.dumps(stored(record), default=str)
+
+
 def folder(home: Path | None = None) -> Path:
     return journals(home).with_name("pipeline-runs")
 
@@ -171,7 +176,7 @@ class LocalStore:
             db.execute(
                 "INSERT INTO pipeline_runs (run_id, ended, detached, record) VALUES (?, ?, ?, ?) "
                 "ON CONFLICT (run_id) DO UPDATE SET ended = excluded.ended, record = excluded.record",
-                (run.run_id, run.ended is not None, run.detached, json.dumps(stored(run))),
+                (run.run_id, run.ended is not None, run.detached, _json(run)),
             )
 
     async def detached(self, group_id: str) -> list[PipelineRun]:
@@ -196,7 +201,7 @@ class LocalStore:
             db.execute(
                 "INSERT INTO activity_runs (run_id, key, attempt, record) VALUES (?, ?, ?, ?) "
                 "ON CONFLICT (run_id, key, attempt) DO UPDATE SET record = excluded.record",
-                (run.pipeline_run_id, run.key, run.attempt, json.dumps(stored(run))),
+                (run.pipeline_run_id, run.key, run.attempt, _json(run)),
             )
             if change is not None:
                 db.execute(

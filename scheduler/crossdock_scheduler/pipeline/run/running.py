@@ -31,6 +31,9 @@ from .values import Variables, without_secrets
 if TYPE_CHECKING:
     from .interpreter import Interpreter
 
+_UNLIMITED = 365 * 24 * 3600
+"""Seconds. Data Factory's longest time-out is 90 days."""
+
 
 class Running:
     """Executes one pipeline once. ``return_value`` is what its activities made of it."""
@@ -193,8 +196,12 @@ class Running:
         return await self._ended(run, result, tries)
 
     def _policy(self, activity: Activity, frame: Frame) -> Attempts:
-        given = activity.read().inner("policy")
-        return attempts_of(AdfProperties(evaluate(dict(given), self.scope(frame))))
+        whole = activity.read()
+        given = whole.inner("policy")
+        found = attempts_of(AdfProperties(evaluate(dict(given), self.scope(frame))))
+        # A type that has a time-out of its own keeps to that.
+        timed = "timeout" in whole.inner("typeProperties") and "timeout" not in given
+        return replace(found, timeout=_UNLIMITED) if timed else found
 
     # -- records ---------------------------------------------------------------------------------------
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import anyio
 
+from crossdock import AdfProperties
+
 from ..failure import ActivityFailed
 from ..records import Problem
 from ..step import Step
@@ -55,7 +57,7 @@ async def _iterations(step: Step, items: list[Any], at_once: int) -> dict[int, P
 
 
 async def _until(step: Step) -> Mapping[str, Any]:
-    timeout = step.properties.seconds("timeout") or _A_WEEK
+    timeout = AdfProperties({"timeout": step.evaluate("timeout")}).seconds("timeout") or _A_WEEK
     passed = (datetime.now(UTC) - step.record.started).total_seconds()
     with anyio.move_on_after(timeout - passed) as limit:
         return {"iterations": await _rounds(step)}
