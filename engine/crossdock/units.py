@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from .carry import Job, Worker
 from .context import KEPT_SCHEMAS, Context, may_be_skipped
 from .dispatch import Dispatcher, UnitTask
 from .errors import CrossdockError, NotFoundError, StageLostError, TransientError, VerificationError
-from .files.binary import FileTarget
 from .files.deleting import delete_copied
 from .grouping import Grouped
 from .journal import UnitRow, UnitState
-from .journal_log import UNIT
-from .run_log import skipped_line
-from .skips import Line, row_line, row_texts
+from .left_out import file_target, leave_out, note_done, note_skipped
 from .spi.data import PlanHint, Receipt, Split, Target
-from .spi.skipping import SkippingSink
 from .verify import digesting, proof
 
 READ_AHEAD_WEIGHT = 1 << 20
@@ -105,17 +100,7 @@ class Units:
         handle = self.context.handles.pop(row.seq, None) or (row.begun and row.begun.handle)
         if handle:
             self.context.ask_sink(lambda: self.context.sink.cleanup(handle))
-        self._note_skipped(row, error)
-
-    def _note_skipped(self, row: UnitRow, error: CrossdockError) -> None:
-        log = self.context.log
-        self.context.journal.skip(row.seq, None if log is None else skipped_line(row.unit, error))
-        self._flush_reliable()
-        self.counts.add(units=1)
-
-    def _flush_reliable(self) -> None:
-        if (log := self.context.log) is not None and log.reliable:
-            log.flush()
+        self._skipped(row, error)
 
     def _open(self, row: UnitRow) -> tuple[UnitTask, list[Split] | None]:
         """The task of a unit and, when it is new, its plan for the journal."""
@@ -288,29 +273,11 @@ class Units:
                     task.committed = True
         for task, reason in lost:
             self._start_over(task, reason, worker)
-        if context.request.skip_rows and isinstance(context.sink, SkippingSink):
-            for task in done:
-                self._leave_out(task, context.sink)
+        for task in done:
+            self.counts.add(rows=-leave_out(context, task))
         if self._verifies("after_commit"):
             done = [task for task in done if self._verify(task, worker)]
         self._clean(done)
-
-    def _leave_out(self, task: UnitTask, sink: SkippingSink) -> None:
-        """Count and note the rows that the commit has left out, before they are forgotten by a cleanup."""
-        context = self.context
-        lines, logged = context.carrier.lines, context.log is not None
-
-        def found() -> Iterator[list[Line]]:
-            for batch, reasons in sink.left_out(task.begun.handle, task.receipts()):
-                now, pairs = time.time(), zip(row_texts(batch), reasons, strict=True)
-                told = [row_line(now, text, reason) for text, reason in pairs]
-                if not logged:
-                    lines.add_lines(task.row.seq, UNIT, told)
-                yield told
-
-        journal = context.journal
-        count = context.ask_sink(lambda: journal.leave_out(task.row.seq, found(), logged=logged))
-        self.counts.add(rows=-count)
 
     def _start_over(self, task: UnitTask, error: StageLostError, worker: Worker) -> None:
         """Staged data is gone (the store expired it, the machine lost power): carry the unit again, once."""
@@ -329,25 +296,8 @@ class Units:
         for task in tasks:
             self.context.ask_sink(lambda t=task: self.context.sink.cleanup(t.begun.handle))  # type: ignore[misc]
             self.context.handles.pop(task.row.seq, None)
-        if (log := self.context.log) is None:
-            self.context.journal.set_state([task.row.seq for task in tasks], UnitState.DONE)
-        else:
-            lines = {
-                task.row.seq: log.copied(task.row.unit, self._written(task), task.began, self._files())
-                for task in tasks
-            }
-            self.context.journal.end_units(lines, UnitState.DONE)
-            self._flush_reliable()
+        note_done(self.context, tasks)
         self.counts.add(units=len(tasks))
-
-    def _files(self) -> list[str]:
-        """The sides that have files."""
-        specs = {"source": self.context.source_spec, "sink": self.context.sink_spec}
-        return [side for side, spec in specs.items() if spec.kind == "store"]
-
-    def _written(self, task: UnitTask) -> str:
-        target = getattr(self.context.sink, "target", None)
-        return target.path(task.row.unit) if isinstance(target, FileTarget) else task.row.unit.name
 
     def _delete_sources(self, tasks: Sequence[UnitTask]) -> None:
         """Delete what the units were read from. From here on nothing of them is read or verified again."""
@@ -390,19 +340,20 @@ class Units:
     def _take_back(self, task: UnitTask, error: CrossdockError) -> None:
         """Remove the file that is not what was read, where such files are skipped; else raise the error."""
         context = self.context
-        target = getattr(context.sink, "target", None)
+        target = file_target(context)
         gone = isinstance(error, NotFoundError) and error.side == "sink"
         inconsistent = isinstance(error, VerificationError) or gone
         wanted = "inconsistent" in context.request.skip_files and self.dispatcher.total > 1
-        if not (inconsistent and wanted and isinstance(target, FileTarget)):
+        if target is None or not (inconsistent and wanted):
             raise error
         context.ask_sink(lambda: target.store.delete(target.path(task.row.unit)))
-        self._skip_noted(task, error)
+        context.ask_sink(lambda: context.sink.cleanup(task.begun.handle))
+        context.handles.pop(task.row.seq, None)
+        self._skipped(task.row, error)
 
-    def _skip_noted(self, task: UnitTask, error: CrossdockError) -> None:
-        self.context.ask_sink(lambda: self.context.sink.cleanup(task.begun.handle))
-        self.context.handles.pop(task.row.seq, None)
-        self._note_skipped(task.row, error)
+    def _skipped(self, row: UnitRow, error: CrossdockError) -> None:
+        note_skipped(self.context, row, error)
+        self.counts.add(units=1)
 
     def _digest(self, back: UnitTask, split: Split, worker: Worker) -> str:
         assert back.read_back is not None  # noqa: S101 - only such tasks come here

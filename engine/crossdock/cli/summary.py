@@ -144,6 +144,8 @@ def _extras(result: CopyResult) -> dict[str, str]:
     ]
     if left_out:
         found["left out"] = f"{' and '.join(left_out)} skipped"
+    if result.log:
+        found["log"] = result.log
     return found
 
 
