@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import pytest
-from definition_samples import SAMPLE, put
+from definition_samples import SAMPLE, change, put
 from pydantic import SecretStr
 
 from crossdock import ConfigError
@@ -115,6 +116,18 @@ def test_a_secret_that_the_definitions_lack(
         assert secret in str(plan.options(secrets=True))
         assert CANARY not in repr(plan) + repr(made) + repr(settings) + str(plan.options())
     assert CANARY not in redacted(f"the server said: {secret}")
+
+
+def test_what_is_missing_says_how_it_can_be_given(tmp_path: Path) -> None:
+    folder = Path(copytree(SAMPLE, tmp_path / "factory"))
+    masked = {"type": "SecureString", "value": "*****"}
+    change(folder / "linkedService" / "warehouse.json", "properties", "typeProperties", "password", to=masked)
+    name = "CROSSDOCK_LINKED_SERVICE_WAREHOUSE_PASSWORD"
+    told = f"password of 'warehouse', in the settings or in {name} (password of the sink)"
+    plans = copies(load(folder), "contoso.database.windows.net")
+    assert told in [each for plan in plans for each in plan.missing]
+    given = copies(apply(Settings(), load(folder), {name: "x"}), "contoso.database.windows.net")
+    assert told not in [each for plan in given for each in plan.missing]
 
 
 def test_a_whole_connection_string_has_its_expressions(tmp_path: Path) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from pydantic import SecretStr
+
+from crossdock import AdfSecret
 from crossdock.redact import is_secret_name
 
 # A connection string counts as one: most hold a password.
@@ -41,6 +44,16 @@ def unlikely(name: str, own: Iterable[str]) -> str:
         return ""
     near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=_CLOSE)
     return known[near[0]] if near else ""
+
+
+def asked_for(secrets: Mapping[str, SecretStr | AdfSecret], service: str) -> dict[str, SecretStr | AdfSecret]:
+    """The same, where those that are not known say how they can be given."""
+    return {
+        option: AdfSecret(f"{each.what} of {service!r}, in the settings or in {variable(service, each.what)}")
+        if isinstance(each, AdfSecret) and each.what.lower() in _SECRETS
+        else each
+        for option, each in secrets.items()
+    }
 
 
 def slug(name: str) -> str:

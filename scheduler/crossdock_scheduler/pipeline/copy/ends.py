@@ -24,6 +24,7 @@ from ..checks.expressions import told
 from ..checks.parameters import parameters_of
 from ..definitions import Definition, Factory, Finding, of_remark
 from ..expressions import ExpressionError, Scope
+from ..linked_properties import asked_for
 from ..policy import Policy
 from ..secrets import resolved
 from .legacy import folder_within, format_type, located, store_settings
@@ -119,7 +120,7 @@ class Ends:
             end = replace(end, dataset=located(properties[0], kind))
         made = self._translated(end, store, shape, dataset, old=old) if shape else None
         self._report(end, dataset, service)
-        return made
+        return replace(made, secrets=asked_for(made.secrets, service.name)) if made else None
 
     def folder(self, what: Literal["stage", "log"], settings: AdfProperties) -> End | None:
         """The folder that a staged copy goes by, or that its log is in."""
@@ -138,7 +139,7 @@ class Ends:
         made = spec.from_adf(AdfEnd("stage", properties, location, AdfProperties({})))
         self._allow(made, service)
         self._remarks(properties, service)
-        return End(made.address, None, made.options, made.secrets)
+        return End(made.address, None, made.options, asked_for(made.secrets, service.name))
 
     def linked_service(
         self, reference: AdfProperties, *, with_secrets: bool = True
@@ -167,7 +168,7 @@ class Ends:
         made = spec.from_adf(AdfEnd("source", properties, AdfProperties({}), AdfProperties({})))
         self._allow(made, service)
         self._remarks(properties, service)
-        return End(made.address, None, made.options, made.secrets)
+        return End(made.address, None, made.options, asked_for(made.secrets, service.name))
 
     def names_no_columns(self, reference: Mapping[str, Any]) -> bool:
         """Whether a dataset is of bytes, or of files whose format it does not name."""
