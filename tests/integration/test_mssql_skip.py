@@ -8,7 +8,7 @@ import pytest
 from tests.servers.sql_server import SqlServer
 
 import crossdock
-from crossdock import ConfigError, DataError
+from crossdock import ConfigError
 
 
 @pytest.fixture

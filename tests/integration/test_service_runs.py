@@ -104,6 +104,7 @@ def node_of(server: ServiceProcess, sdk: Any, factory: str, name: str = "node") 
     with httpx.Client(base_url=server.url, verify=server.tls(), timeout=30) as http:
         found = NodeClient(http, name)
         found.register(sdk.integration_runtimes.list_auth_keys(GROUP, factory, "here").auth_key1)
+        found.beat()
         yield found
 
 

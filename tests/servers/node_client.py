@@ -38,6 +38,7 @@ class NodeClient:
             "auth_key": auth_key, "name": self.name, "machine": "machine", "version": "0.1.0",
             "signing_key": public(self.signing), "sealing_key": public(self.sealing),
             "concurrent_jobs": 4, "most_jobs": 8,
+            "vault": {"public_key": public(self.sealing), "private_key": "kept by the test"},
         }  # fmt: skip
         answer = self.http.post("/crossdock/v1/nodes/register", json=asked | more)
         if answer.status_code == 200:
@@ -54,7 +55,7 @@ class NodeClient:
         return self.http.post(f"/crossdock/v1/nodes/{path}", json=body, headers=headers)
 
     def beat(self, **more: Any) -> httpx.Response:
-        return self.post("heartbeat", version="0.1.0", **more)
+        return self.post("heartbeat", **{"version": "0.1.0", "vault": 1} | more)
 
     def claim(self, want: int = 1, wait: float = 0.0) -> list[dict[str, Any]]:
         answer = self.post("claim", want=want, wait=wait)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from crossdock.cli.session import Session
 
     from ..node.identity import Identity
+    from ..node.vault import Vault
 
 node = typer.Typer(help="This machine as a node of an integration runtime.", no_args_is_help=True)
 StateOption = Annotated[
@@ -93,17 +94,19 @@ def start(
     """
     _need()
     from ..node.identity import load
+    from ..node.vault import Vault
 
     session = options.session_of(context)
     session.command = "node start"
-    identity = load(state or state_folder() / "node")
+    folder = state or state_folder() / "node"
+    identity = load(folder)
     policy: dict[str, object] = {"roots": allow_path or None, "private": not forbid_private}
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("crossdock_scheduler").setLevel(logging.INFO)
-    anyio.run(_work, identity, policy, session)
+    anyio.run(_work, identity, Vault.of(folder, identity.guid), policy, session)
 
 
-async def _work(identity: Identity, policy: dict[str, object], session: Session) -> None:
+async def _work(identity: Identity, vault: Vault, policy: dict[str, object], session: Session) -> None:
     from ..node.agent import Agent
     from ..node.client import Client, connected
 
@@ -119,5 +122,5 @@ async def _work(identity: Identity, policy: dict[str, object], session: Session)
 
         group.start_soon(signals)
         session.say(f"{identity.name} works for {identity.runtime} in {identity.factory}")
-        await Agent(Client(http, identity), policy).run(stop)
+        await Agent(Client(http, identity), vault, policy).run(stop)
         group.cancel_scope.cancel()

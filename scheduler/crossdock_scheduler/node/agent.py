@@ -11,12 +11,13 @@ import anyio
 from anyio.abc import TaskGroup
 
 import crossdock
-from crossdock import CrossdockError, UnreachableError
+from crossdock import AuthError, ConfigError, CrossdockError, UnreachableError
 
 from ..wire import node as wire
 from .client import Client, LeaseLostError
 from .jobs import RunningJob
 from .load import Meter
+from .vault import Vault
 
 _LOG = logging.getLogger(__name__)
 _WAIT = 20.0
@@ -29,6 +30,7 @@ class Agent:
     """A registered node at work. ``policy`` is what its jobs may reach (fields of ``pipeline.Policy``)."""
 
     client: Client
+    vault: Vault
     policy: Mapping[str, Any] = field(default_factory=dict)
     _jobs: dict[str, RunningJob] = field(default_factory=dict)
     _limit: int = 1
@@ -61,7 +63,9 @@ class Agent:
                 wire.Holding(id=each.job.id, epoch=each.job.epoch, progress=each.progress)
                 for each in self._jobs.values()
             ]
-            beat = wire.Heartbeat(version=crossdock.__version__, load=meter.load(), holding=holding)
+            beat = wire.Heartbeat(
+                version=crossdock.__version__, vault=self.vault.version, load=meter.load(), holding=holding
+            )
             try:
                 answer = await self.client.heartbeat(beat)
             except UnreachableError as error:
@@ -70,7 +74,22 @@ class Agent:
             else:
                 self._limit = answer.concurrent_jobs
                 self._obey(answer)
+                if await self._in_step(answer):
+                    continue
             await anyio.sleep(self.client.identity.heartbeat)
+
+    async def _in_step(self, answer: wire.Beaten) -> bool:
+        """Whether the node has the vault's key only now: the service is told at once."""
+        if answer.vault_key is not None:
+            self.vault.take(answer.vault, answer.vault_key)
+            return True
+        if answer.wanting and answer.vault == self.vault.version:
+            try:
+                shares = self.vault.shares(answer.wanting)
+                await self.client.share(wire.Shares(version=self.vault.version, shares=shares))
+            except (ConfigError, UnreachableError) as error:
+                _LOG.warning("the key of the vault was not shared: %s", error.message)
+        return False
 
     def _obey(self, answer: wire.Beaten) -> None:
         for job_id in answer.lost:
@@ -102,7 +121,7 @@ class Agent:
         job = running.job
         _LOG.info("job %s begins", job.id)
         try:
-            said = await running.run()
+            said = await self._said(running)
             if not running.lost:
                 await self._finish(job.id, said)
         except LeaseLostError:
@@ -111,6 +130,13 @@ class Agent:
             del self._jobs[job.id]
             self._room.set()
             self._room = anyio.Event()
+
+    async def _said(self, running: RunningJob) -> wire.Finish:
+        try:
+            return await running.run(self.vault.opened(running.job.work))
+        except AuthError as error:
+            told = {"errorCode": error.code, "message": error.message, "failureType": "SystemError"}
+            return wire.Finish(epoch=running.job.epoch, outcome="failed", result={"error": told})
 
     async def _finish(self, job_id: str, said: wire.Finish) -> None:
         """Tell the service as often as it takes: what was done must not be done again."""

@@ -35,6 +35,10 @@ class Client:
     async def heartbeat(self, beat: wire.Heartbeat) -> wire.Beaten:
         return await self._ask("heartbeat", beat, wire.Beaten)
 
+    async def share(self, shares: wire.Shares) -> None:
+        """Let other nodes have the key of the vault. Raises ConfigError where it has changed."""
+        await self._send("vault", shares)
+
     async def claim(self, want: int, wait: float) -> list[wire.Job]:
         asked = wire.Claim(want=want, wait=wait)
         return (await self._ask("claim", asked, wire.Jobs, _TIMEOUT + wait)).jobs

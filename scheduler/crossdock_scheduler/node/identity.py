@@ -30,6 +30,7 @@ class Identity:
     url: str
     factory: str
     runtime: str
+    guid: str
     heartbeat: float
     lease: float
     ca: str
@@ -62,6 +63,12 @@ def public(key: ec.EllipticCurvePrivateKey) -> str:
     return key.public_key().public_bytes(serialization.Encoding.PEM, kind).decode()
 
 
+def pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """The private half, PEM."""
+    kind, none = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    return key.private_bytes(serialization.Encoding.PEM, kind, none)
+
+
 def load(folder: Path) -> Identity:
     """Raises NotFoundError where no node is registered, ConfigError for a file of another release."""
     try:
@@ -78,27 +85,27 @@ def load(folder: Path) -> Identity:
 def save(folder: Path, identity: Identity) -> None:
     """In one step: a node is registered or it is not."""
     said = {name: getattr(identity, name) for name in Identity.__dataclass_fields__ if name != "signing"}
-    _write(folder / _FILE, json.dumps({"version": _VERSION, **said}, indent=2).encode())
+    write(folder / _FILE, json.dumps({"version": _VERSION, **said}, indent=2).encode())
 
 
 def forget(folder: Path) -> None:
     """The keys go too: who registers next is another node."""
-    for name in (_FILE, "signing-key.pem", "sealing-key.pem"):
+    for name in (_FILE, "vault.json", "signing-key.pem", "sealing-key.pem"):
         (folder / name).unlink(missing_ok=True)
 
 
 def _key(path: Path) -> ec.EllipticCurvePrivateKey:
     if not path.exists():
         made = ec.generate_private_key(ec.SECP256R1())
-        kind, none = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        _write(path, made.private_bytes(serialization.Encoding.PEM, kind, none))
+        write(path, pem(made))
     found = serialization.load_pem_private_key(path.read_bytes(), None)
     if not isinstance(found, ec.EllipticCurvePrivateKey):
         raise ConfigError(f"{path} holds no key of a node")
     return found
 
 
-def _write(path: Path, content: bytes) -> None:
+def write(path: Path, content: bytes) -> None:
+    """A file that only its owner reads, whole or not at all."""
     half = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:

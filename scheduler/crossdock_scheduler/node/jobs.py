@@ -39,8 +39,9 @@ class RunningJob:
         self.lost = self.lost or lost
         self._stop.set()
 
-    async def run(self) -> wire.Finish:
-        """What the service is told about it. Cancelled, the child is ended first."""
+    async def run(self, work: Mapping[str, Any]) -> wire.Finish:
+        """What the service is told about it. ``work`` is the job's, with its secrets. Cancelled, the child is
+        ended first."""
         command = [sys.executable, "-m", "crossdock_scheduler.node.worker"]
         # A group of its own: Ctrl-C in a terminal is the agent's.
         process = await anyio.open_process(command, stderr=subprocess.PIPE, start_new_session=True)
@@ -50,7 +51,7 @@ class RunningJob:
             try:
                 group.start_soon(_tail, process, errors)
                 group.start_soon(self._stopping, process)
-                await self._tell(process)
+                await self._tell(process, work)
                 said = await self._listen(process)
                 await process.wait()
             except BaseException:
@@ -62,9 +63,9 @@ class RunningJob:
             said = _crashed(process.returncode or 0, bytes(errors[-_MOST_TOLD:]))
         return wire.Finish(epoch=self.job.epoch, outcome=said["outcome"], result=said["result"])
 
-    async def _tell(self, process: Process) -> None:
+    async def _tell(self, process: Process, work: Mapping[str, Any]) -> None:
         if process.stdin is not None:
-            message = json.dumps({"work": self.job.work, "policy": dict(self.policy)}) + "\n"
+            message = json.dumps({"work": work, "policy": dict(self.policy)}) + "\n"
             with suppress(anyio.BrokenResourceError):  # a child that is gone says so by its end
                 await process.stdin.send(message.encode())
 

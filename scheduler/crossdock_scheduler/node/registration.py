@@ -14,6 +14,7 @@ from .client import connected
 from .client import register as ask
 from .identity import Identity, Keys, public, save
 from .limits import default_jobs, most_jobs
+from .vault import made
 
 _KEY = re.compile(r"IR@[0-9a-fA-F-]{36}@[^@]+@(?:ServiceEndpoint=)?([^@]+)@[A-Za-z0-9+/=]{44}")
 
@@ -42,18 +43,18 @@ async def _register(folder: Path, key: str, name: str, ca: str) -> Identity:
     keys = Keys.of(folder)
     asked = wire.Register(
         auth_key=key, name=name, machine=socket.gethostname(), version=crossdock.__version__,
-        signing_key=public(keys.signing), sealing_key=public(keys.sealing),
+        signing_key=public(keys.signing), sealing_key=public(keys.sealing), vault=made(keys),
         concurrent_jobs=default_jobs(), most_jobs=most_jobs(),
     )  # fmt: skip
     async with connected(url, ca) as http:
         answer = await ask(http, asked)
     known = str(Path(ca).resolve()) if ca else ""
-    made = Identity(
-        answer.node_id, name, url, answer.factory, answer.runtime, answer.heartbeat, answer.lease, known,
-        keys.signing,
+    found_one = Identity(
+        answer.node_id, name, url, answer.factory, answer.runtime, answer.guid, answer.heartbeat,
+        answer.lease, known, keys.signing,
     )  # fmt: skip
-    save(folder, made)
-    return made
+    save(folder, found_one)
+    return found_one
 
 
 def _machine() -> str:

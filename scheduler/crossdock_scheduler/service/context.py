@@ -16,6 +16,7 @@ from .bell import Bell
 from .database import Database
 from .definitions import factories
 from .definitions.factories import FactoryRow
+from .definitions.secrets import Keeper
 from .errors import ApiError
 from .runtimes.keys import KeyMaker
 
@@ -31,6 +32,7 @@ class Service:
 
     database: Database
     keys: KeyMaker
+    keeper: Keeper
     new_jobs: Bell = field(default_factory=Bell)
     changed: Bell = field(default_factory=Bell)
 

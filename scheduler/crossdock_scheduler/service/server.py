@@ -18,6 +18,7 @@ from .auth.roles import Role
 from .context import Service
 from .database import Database
 from .database.migrate import migrate
+from .definitions.secrets import Keeper
 from .runtimes.keys import KeyMaker, secret_of
 from .tls import certificates
 
@@ -54,10 +55,12 @@ def run(settings: Settings, ready: Callable[[str, str | None], None]) -> None:
         certificate, key = _certificate(settings)
         listening = _listen(settings)
         endpoint = f"{settings.host}:{listening.getsockname()[1]}"
-        keys = KeyMaker(secret_of(settings.folder / "service.key"), settings.endpoint or endpoint)
+        secret = secret_of(settings.folder / "service.key")
+        keys = KeyMaker(secret, settings.endpoint or endpoint)
         config = uvicorn.Config(
-            create_app(Service(database, keys)), ssl_certfile=certificate, ssl_keyfile=key, log_config=None,
-            access_log=False, server_header=False, timeout_graceful_shutdown=_DRAIN,
+            create_app(Service(database, keys, Keeper.of(secret))), ssl_certfile=certificate,
+            ssl_keyfile=key, log_config=None, access_log=False, server_header=False,
+            timeout_graceful_shutdown=_DRAIN,
         )  # fmt: skip
         ready(f"https://{endpoint}", first.get_secret_value() if first else None)
         uvicorn.Server(config).run(sockets=[listening])

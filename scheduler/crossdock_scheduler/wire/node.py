@@ -24,9 +24,16 @@ class Message(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
+class Vault(Message):
+    """The runtime's vault as a node makes it: ``private_key`` is sealed to that node."""
+
+    public_key: str = Field(max_length=1000)
+    private_key: str = Field(max_length=2000)
+
+
 class Register(Message):
     """``auth_key`` is one of the runtime's two. The public keys are PEM: P-256, to verify what the node
-    signs, and to seal secrets to it."""
+    signs, and to seal secrets to it. The ``vault`` is taken where the runtime has none yet."""
 
     protocol: int = PROTOCOL
     auth_key: str = Field(max_length=1000, repr=False)
@@ -35,6 +42,7 @@ class Register(Message):
     version: str = Field(max_length=64)
     signing_key: str = Field(max_length=1000)
     sealing_key: str = Field(max_length=1000)
+    vault: Vault
     concurrent_jobs: int = Field(ge=1, le=1000)
     most_jobs: int = Field(ge=1, le=1000)
 
@@ -45,6 +53,7 @@ class Registered(Message):
     node_id: str
     factory: str
     runtime: str
+    guid: str
     heartbeat: float
     lease: float
 
@@ -59,11 +68,10 @@ class Load(Message):
 
 
 class Capabilities(Message):
-    """What of the node works: the relay, the port for other nodes, its credentials being in step."""
+    """What of the node works: the relay, and the port for other nodes."""
 
     relay: bool = False
     remote_access: bool = False
-    credentials: bool = True
     enabled: bool = True
 
 
@@ -76,21 +84,43 @@ class Holding(Message):
 
 
 class Heartbeat(Message):
-    """``state``: what the node is about to do with itself."""
+    """``state``: what the node is about to do with itself. ``vault``: the version it opens."""
 
     state: Literal["online", "initializing", "upgrading", "stopping"] = "online"
     version: str = Field(max_length=64)
+    vault: int = Field(default=0, ge=0)
     load: Load = Load()
     capabilities: Capabilities = Capabilities()
     holding: list[Holding] = Field(default=[], max_length=1000)
 
 
+class Share(Message):
+    """Another node that lacks the vault's key, and its public key; or that key, sealed to it."""
+
+    node_id: str
+    key: str = Field(max_length=2000)
+
+
 class Beaten(Message):
-    """The answer to a heartbeat: jobs that are not the node's any more, and jobs to cancel."""
+    """The answer to a heartbeat: jobs that are not the node's any more, and jobs to cancel.
+
+    ``vault`` is the runtime's version, ``vault_key`` its private key, sealed to this node if it is behind.
+    ``wanting`` are nodes to which this one can give it.
+    """
 
     lost: list[str]
     cancel: list[str]
     concurrent_jobs: int
+    vault: int
+    vault_key: str | None = None
+    wanting: list[Share] = []
+
+
+class Shares(Message):
+    """The vault's private key, sealed to other nodes."""
+
+    version: int
+    shares: list[Share] = Field(max_length=100)
 
 
 class Claim(Message):

@@ -67,6 +67,9 @@ runtimes = sa.Table(
     sa.Column("auto_update", sa.Boolean, nullable=False),
     sa.Column("update_delay", sa.String(32), nullable=False),
     sa.Column("node_limit", sa.Integer, nullable=True),
+    # Version and public key of the vault that secrets are sealed to; 0: there is none yet.
+    sa.Column("vault_version", sa.Integer, nullable=False, default=0),
+    sa.Column("vault_key", sa.Text, nullable=True),
 )
 
 # Nodes of integration runtimes. Keys are public ones. Times of ``*_at`` are seconds since 1970.
@@ -90,6 +93,15 @@ nodes = sa.Table(
     sa.Column("seen_at", sa.Float, nullable=True),
     sa.Column("said", sa.JSON, nullable=False),
     sa.UniqueConstraint("runtime_id", "name_key", name="uq_nodes_name"),
+)
+
+# The vault's private key, sealed to each node.
+vault_shares = sa.Table(
+    "vault_shares",
+    metadata,
+    sa.Column("node_id", sa.String(36), sa.ForeignKey("nodes.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("sealed", sa.Text, nullable=False),
 )
 
 # One row per runtime: how far its queue has come (see ``queue.enqueue``).
@@ -152,6 +164,8 @@ pipeline_runs = sa.Table(
     sa.Column("status", sa.String(12), nullable=False),
     sa.Column("record", sa.JSON, nullable=False),
     sa.Column("definitions", sa.JSON(none_as_null=True), nullable=True),
+    # SecureStrings among the parameters, encrypted with the service's secret.
+    sa.Column("secrets", sa.Text, nullable=True),
     sa.Column("request_id", sa.String(64), nullable=True),
     sa.Column("detached", sa.Boolean, nullable=False),
     sa.Column("cancelling", sa.Boolean, nullable=False),

@@ -14,6 +14,7 @@ from ..database.tables import resources
 from ..errors import not_found
 from .factories import FactoryRow
 from .factories import by_id as factory_by_id
+from .masks import shown
 from .matching import check_etag
 from .names import Kind
 
@@ -37,7 +38,7 @@ class Resource:
     def as_json(self) -> dict[str, Any]:
         return {
             "id": self.path, "name": self.name, "type": self.kind.arm_type, "etag": self.etag,
-            "properties": self.properties,
+            "properties": shown(self.properties),
         }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from ..context import Contributor, Reader
-from ..definitions import resources
+from ..definitions import keeping, resources
 from ..definitions.matching import is_known
 from ..definitions.names import CREDENTIAL, DATASET, GLOBAL_PARAMETERS, LINKED_SERVICE, PIPELINE, Kind
 from ..errors import ApiError
@@ -15,8 +15,6 @@ from .bodies import Body
 from .factories import FACTORY, IfMatch, IfNoneMatch, SkipToken
 from .paging import PAGE, after, page
 
-# What stands in an answer in a secret's place.
-MASK = "**********"
 KINDS = (LINKED_SERVICE, DATASET, PIPELINE, CREDENTIAL, GLOBAL_PARAMETERS)
 
 
@@ -27,30 +25,7 @@ def properties_of(body: dict[str, Any]) -> dict[str, Any]:
         raise ApiError(
             400, "The body must have an object 'properties'.", "InvalidRequestContent", "properties"
         )
-    _refuse_secrets(found, "properties")
     return found
-
-
-def _refuse_secrets(value: Any, where: str) -> None:
-    """Raises ApiError for a secret in the clear: the database keeps none."""
-    if isinstance(value, dict):
-        lowered = {key.lower(): each for key, each in value.items()}
-        if str(lowered.get("type")).lower() == "securestring" and lowered.get("value") not in (
-            None,
-            "",
-            MASK,
-        ):
-            raise ApiError(
-                400,
-                "This release keeps no secrets: use a reference to Azure Key Vault.",
-                "SecretNotAccepted",
-                where,
-            )
-        for key, each in value.items():
-            _refuse_secrets(each, f"{where}.{key}")
-    elif isinstance(value, list):
-        for index, each in enumerate(value):
-            _refuse_secrets(each, f"{where}[{index}]")
 
 
 def routes(kind: Kind) -> APIRouter:
@@ -61,9 +36,10 @@ def routes(kind: Kind) -> APIRouter:
     @router.put(one, operation_id=f"put_{kind.segment}")
     def put(name: str, body: Body, call: Contributor, if_match: IfMatch = None) -> dict[str, Any]:
         with call.write() as (connection, factory):
-            return resources.put(
-                connection, factory, kind, name, properties_of(body), if_match=if_match
-            ).as_json()
+            return keeping.put(
+                connection, factory, kind, name, properties_of(body),
+                keeper=call.service.keeper, if_match=if_match,
+            ).as_json()  # fmt: skip
 
     @router.get(one, operation_id=f"get_{kind.segment}")
     def get(name: str, call: Reader, if_none_match: IfNoneMatch = None) -> Any:

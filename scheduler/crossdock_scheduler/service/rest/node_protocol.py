@@ -15,9 +15,10 @@ from ...wire import node as wire
 from ..auth.nodes import signed_in
 from ..auth.tokens import bearer
 from ..context import Service
+from ..definitions import keeping
 from ..errors import ApiError
 from ..queue import Claimed, Held, Lost, claim, finish, renew
-from ..runtimes import nodes, runtimes
+from ..runtimes import nodes, runtimes, vaults
 from ..runtimes.keys import guid_of
 from ..runtimes.nodes import HEARTBEAT, LEASE, Node
 
@@ -61,10 +62,14 @@ def register(asked: wire.Register, request: Request) -> wire.Registered:
         address = request.client.host if request.client else ""
         node_id = nodes.register(connection, runtime, asked, address, now=time.time())
         resource = runtime.resource
+        if vaults.offer(connection, runtime.id, node_id, asked.vault):
+            vault = vaults.of(connection, runtime.id)
+            keeping.seal_waiting(connection, resource.factory, vault, service.keeper)
     return wire.Registered(
         node_id=node_id,
         factory=resource.factory.name,
         runtime=resource.name,
+        guid=runtime.guid,
         heartbeat=HEARTBEAT,
         lease=LEASE,
     )
@@ -77,7 +82,24 @@ def heartbeat(beat: wire.Heartbeat, asking: Signed) -> wire.Beaten:
     with asking.service.database.write() as connection:
         nodes.heard(connection, node, beat, now)
         lost, cancel = renew(connection, node.id, held, LEASE, now)
-    return wire.Beaten(lost=sorted(lost), cancel=sorted(cancel), concurrent_jobs=node.row.concurrent_jobs)
+        version = node.row.vault_version
+        key = vaults.key_for(connection, node, version) if beat.vault != version else None
+        wanting = vaults.wanting(connection, node, version) if beat.vault == version else []
+    return wire.Beaten(
+        lost=sorted(lost), cancel=sorted(cancel), concurrent_jobs=node.row.concurrent_jobs,
+        vault=version, vault_key=key, wanting=list(wanting),
+    )  # fmt: skip
+
+
+@router.post("/vault")
+def share_vault(given: wire.Shares, asking: Signed) -> None:
+    """The vault's key, sealed by a node that has it to nodes that lack it."""
+    node = asking.node
+    if not node.in_step or given.version != node.row.vault_version:
+        raise ApiError(409, "The vault has another version by now.", "VaultChanged")
+    with asking.service.database.write() as connection:
+        for each in given.shares:
+            vaults.share(connection, node, given.version, each)
 
 
 @router.post("/claim")
@@ -99,6 +121,9 @@ async def claim_jobs(asked: wire.Claim, asking: Signed) -> wire.Jobs:
 def _claim(asking: Asking, want: int) -> list[Claimed]:
     try:
         with asking.service.database.write() as connection:
+            node = nodes.by_id(connection, asking.node.id)
+            if node is None or not node.in_step:
+                return []  # it could not open the secrets of a job
             return claim(connection, asking.node.id, want, LEASE, time.time())
     except Lost:
         raise ApiError(401, "The node is not registered any more.") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import uuid4
@@ -48,15 +49,14 @@ def create_run(
         if wrong:
             raise ApiError(400, "; ".join(wrong), "InvalidParameters", pipeline.name)
         open_ones, secrets = divided(pipeline, parameters)
-        if secrets:
-            raise ApiError(
-                400,
-                f"This release keeps no secrets: {', '.join(secrets)}.",
-                "SecretNotAccepted",
-                pipeline.name,
-            )
         run = PipelineRun(str(uuid4()), pipeline.name, datetime.now(UTC), open_ones)
-        more = {"definitions": kept(now, pipeline), "request_id": request_id, "status": "Queued"}
+        more: dict[str, Any] = {
+            "definitions": kept(now, pipeline),
+            "request_id": request_id,
+            "status": "Queued",
+        }
+        if secrets:
+            more["secrets"] = call.service.keeper.lock(json.dumps(secrets))
         save(connection, factory.id, run, **more)
     call.service.changed.ring(NEW_RUN)
     return {"runId": run.run_id}

@@ -19,6 +19,8 @@ from ..context import Service
 from ..database.tables import resources
 from ..definitions.names import RUNTIME
 from ..queue import Job, NewJob, cancel, enqueue, find
+from ..runtimes import vaults
+from .sealing import sealed
 
 # Another replica may have heard of the end; and seconds for which a cancelled job is waited for.
 _LOOK_AGAIN = 2.0
@@ -37,7 +39,8 @@ class QueueCarrier:
     is_leaving: Callable[[], bool]
 
     async def carry(self, attempt: Attempt) -> Mapping[str, Any]:
-        await run_sync(self._enqueue, attempt)
+        while not await run_sync(self._enqueue, attempt):
+            await anyio.sleep(_LOOK_AGAIN)
         try:
             job = await self._ended(attempt)
         except anyio.get_cancelled_exc_class():
@@ -49,14 +52,19 @@ class QueueCarrier:
             raise
         return _output(job)
 
-    def _enqueue(self, attempt: Attempt) -> None:
+    def _enqueue(self, attempt: Attempt) -> bool:
+        """Whether it could be: secrets of the work can be sealed when a node has registered."""
         name = runtime_of(attempt)
         with self.service.database.write() as connection:
             runtime_id = self._runtime(connection, name)
+            work = sealed(packed(attempt), vaults.of(connection, runtime_id), self.service.keeper)
+            if work is None:
+                return False
             lane = attempt.pipeline.name.lower()
-            new = enqueue(connection, NewJob(attempt.run_id, runtime_id, lane, packed(attempt)), time.time())
+            new = enqueue(connection, NewJob(attempt.run_id, runtime_id, lane, work), time.time())
         if new:
             self.service.new_jobs.ring(runtime_id)
+        return True
 
     def _runtime(self, connection: sa.Connection, name: str) -> int:
         """Without a name, the only one that the factory has."""

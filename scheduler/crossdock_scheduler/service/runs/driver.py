@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from dataclasses import dataclass, field
@@ -37,6 +38,7 @@ class Taken:
     factory_id: int
     record: dict[str, Any]
     definitions: dict[str, Any]
+    secrets: str | None
 
 
 @dataclass
@@ -85,7 +87,7 @@ class Driver:
             for row in found:
                 mine = {"driver": self.id, "driven_until": now + _LEASE, "status": "InProgress"}
                 connection.execute(_one(row.run_id).values(mine))
-        return [Taken(row.run_id, row.factory_id, row.record, row.definitions) for row in found]
+        return [Taken(row.run_id, row.factory_id, row.record, row.definitions, row.secrets) for row in found]
 
     async def _drive(self, taken: Taken) -> None:
         carrier = QueueCarrier(self.service, taken.factory_id, lambda: self.leaving or is_lost)
@@ -107,7 +109,7 @@ class Driver:
                     group.cancel_scope.cancel()
 
                 group.start_soon(renewing)
-                await interpreter.run(restored_pipeline(taken.record))
+                await interpreter.run(restored_pipeline(taken.record), self._secrets(taken))
                 group.cancel_scope.cancel()
             if is_cancelled:
                 await run_sync(self._cancelled, taken.run_id)
@@ -118,6 +120,9 @@ class Driver:
             _LOG.warning(
                 "the run %s is left for later: %s", taken.run_id, type(errors.exceptions[0]).__name__
             )
+
+    def _secrets(self, taken: Taken) -> dict[str, Any]:
+        return dict(json.loads(self.service.keeper.unlock(taken.secrets))) if taken.secrets else {}
 
     def _renew(self, run_id: str) -> str:
         with self.service.database.write() as connection:

@@ -11,7 +11,7 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from ...wire.node import Heartbeat, Register
-from ..database.tables import jobs, nodes
+from ..database.tables import jobs, nodes, runtimes
 from ..definitions.factories import timestamp
 from ..errors import ApiError, not_found
 from .runtimes import Runtime
@@ -24,10 +24,11 @@ LEASE = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node as it is stored; ``said`` is its last heartbeat."""
+    """A node as it is stored; ``said`` is its last heartbeat. ``in_step``: it opens the runtime's vault."""
 
     row: Any
     said: Mapping[str, Any]
+    in_step: bool
 
     @property
     def id(self) -> str:
@@ -52,7 +53,7 @@ class Node:
         if state != "online":
             return {"initializing": "Initializing", "upgrading": "Upgrading"}.get(state, "Offline")
         capabilities = self.said["capabilities"]
-        return "Online" if capabilities["credentials"] and capabilities["enabled"] else "Limited"
+        return "Online" if self.in_step and capabilities["enabled"] else "Limited"
 
     def as_json(self, now: float, *, dispatcher: bool) -> dict[str, Any]:
         """Under the names of Data Factory's REST API."""
@@ -65,7 +66,7 @@ class Node:
             "capabilities": {
                 "serviceBusConnected": str(bool(said.get("relay"))),
                 "httpsPortEnabled": str(bool(said.get("remote_access"))),
-                "credentialInSync": str(bool(said.get("credentials"))),
+                "credentialInSync": str(self.in_step),
                 "connectedToResourceManager": str(self.is_alive(now)),
                 "nodeEnabled": str(bool(said.get("enabled"))),
             },
@@ -135,10 +136,16 @@ def register(
     return made
 
 
+_ALL = sa.select(nodes, runtimes.c.vault_version).join(runtimes, runtimes.c.resource_id == nodes.c.runtime_id)
+
+
+def _of(row: Any) -> Node | None:
+    return None if row is None else Node(row, row.said, row.said.get("vault", 0) == row.vault_version)
+
+
 def look(connection: sa.Connection, runtime: Runtime, name: str) -> Node | None:
-    query = sa.select(nodes).where(nodes.c.runtime_id == runtime.id, nodes.c.name_key == name.lower())
-    row = connection.execute(query).first()
-    return None if row is None else Node(row, row.said)
+    query = _ALL.where(nodes.c.runtime_id == runtime.id, nodes.c.name_key == name.lower())
+    return _of(connection.execute(query).first())
 
 
 def find(connection: sa.Connection, runtime: Runtime, name: str) -> Node:
@@ -150,14 +157,13 @@ def find(connection: sa.Connection, runtime: Runtime, name: str) -> Node:
 
 
 def by_id(connection: sa.Connection, node_id: str) -> Node | None:
-    row = connection.execute(sa.select(nodes).where(nodes.c.id == node_id)).first()
-    return None if row is None else Node(row, row.said)
+    return _of(connection.execute(_ALL.where(nodes.c.id == node_id)).first())
 
 
 def of(connection: sa.Connection, runtime: Runtime) -> Sequence[Node]:
     """In the order in which they came."""
-    query = sa.select(nodes).where(nodes.c.runtime_id == runtime.id).order_by(nodes.c.registered, nodes.c.id)
-    return [Node(row, row.said) for row in connection.execute(query)]
+    query = _ALL.where(nodes.c.runtime_id == runtime.id).order_by(nodes.c.registered, nodes.c.id)
+    return [found for row in connection.execute(query) if (found := _of(row))]
 
 
 def running(connection: sa.Connection, runtime: Runtime) -> Mapping[str, int]:
@@ -172,7 +178,7 @@ def running(connection: sa.Connection, runtime: Runtime) -> Mapping[str, int]:
 
 
 def heard(connection: sa.Connection, node: Node, beat: Heartbeat, now: float) -> None:
-    said = beat.model_dump(include={"state", "load", "capabilities"})
+    said = beat.model_dump(include={"state", "load", "capabilities", "vault"})
     stopping = beat.state == "stopping"
     values = {"said": said, "seen_at": now, "version": beat.version, "stopped_at": now if stopping else None}
     connection.execute(sa.update(nodes).where(nodes.c.id == node.id).values(values))

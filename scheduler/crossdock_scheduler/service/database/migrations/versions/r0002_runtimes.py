@@ -21,6 +21,8 @@ def upgrade() -> None:
         sa.Column("auto_update", sa.Boolean, nullable=False),
         sa.Column("update_delay", sa.String(32), nullable=False),
         sa.Column("node_limit", sa.Integer, nullable=True),
+        sa.Column("vault_version", sa.Integer, nullable=False),
+        sa.Column("vault_key", sa.Text, nullable=True),
     )
     op.create_table(
         "nodes",
@@ -43,6 +45,12 @@ def upgrade() -> None:
         sa.Column("seen_at", sa.Float, nullable=True),
         sa.Column("said", sa.JSON, nullable=False),
         sa.UniqueConstraint("runtime_id", "name_key", name="uq_nodes_name"),
+    )
+    op.create_table(
+        "vault_shares",
+        sa.Column("node_id", sa.String(36), sa.ForeignKey("nodes.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column("version", sa.Integer, nullable=False),
+        sa.Column("sealed", sa.Text, nullable=False),
     )
     op.create_table(
         "queues",

@@ -21,6 +21,7 @@ def upgrade() -> None:
         sa.Column("status", sa.String(12), nullable=False),
         sa.Column("record", sa.JSON, nullable=False),
         sa.Column("definitions", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("secrets", sa.Text, nullable=True),
         sa.Column("request_id", sa.String(64), nullable=True),
         sa.Column("detached", sa.Boolean, nullable=False),
         sa.Column("cancelling", sa.Boolean, nullable=False),

@@ -1,0 +1,58 @@
+"""Puts definitions into the database as they may be there: without secrets in the clear."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from ..database.tables import resources as table
+from ..errors import ApiError
+from ..runtimes import runtimes, vaults
+from ..runtimes.vaults import OpenVault
+from . import resources
+from .factories import FactoryRow
+from .names import LINKED_SERVICE, RUNTIME, Kind
+from .resources import Resource
+from .runtime_choice import chosen
+from .secrets import Keeper, for_vault, stored
+
+
+def put(
+    connection: sa.Connection,
+    factory: FactoryRow,
+    kind: Kind,
+    name: str,
+    properties: Mapping[str, Any],
+    *,
+    keeper: Keeper,
+    if_match: str | None = None,
+) -> Resource:
+    """Create or replace one. Raises ApiError as ``resources.put``, and for a mask without a secret."""
+    old = resources.look(connection, factory, kind, name)
+    vault = _vault(connection, factory, properties) if kind is LINKED_SERVICE else None
+    kept = stored(properties, old.properties if old else {}, vault, keeper)
+    made = resources.put(connection, factory, kind, name, kept, if_match=if_match)
+    if kind is RUNTIME and str(properties.get("type")).lower() == "selfhosted":
+        runtimes.of(connection, made)
+    return made
+
+
+def _vault(connection: sa.Connection, factory: FactoryRow, properties: Mapping[str, Any]) -> OpenVault | None:
+    via = properties.get("connectVia")
+    name = via.get("referenceName", "") if isinstance(via, Mapping) else ""
+    if not isinstance(name, str):
+        raise ApiError(400, "connectVia.referenceName must be a text.", target="connectVia")
+    found = chosen(connection, factory.id, name)
+    return None if found is None else vaults.of(connection, found)
+
+
+def seal_waiting(connection: sa.Connection, factory: FactoryRow, vault: OpenVault, keeper: Keeper) -> None:
+    """Seal the secrets that waited for the vault of their runtime."""
+    for each in resources.listed(connection, factory, LINKED_SERVICE):
+        its = _vault(connection, factory, each.properties)
+        if its is not None and its.guid == vault.guid:
+            kept = for_vault(each.properties, vault, keeper)
+            if kept != each.properties:
+                connection.execute(sa.update(table).where(table.c.id == each.id).values(properties=kept))

@@ -1,0 +1,76 @@
+"""The vault of a runtime: its public key is here, its private key with the nodes, sealed to each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from ...wire.node import Share, Vault
+from ..database.tables import nodes, runtimes, vault_shares
+from .nodes import Node
+
+
+@dataclass(frozen=True, slots=True)
+class OpenVault:
+    """What secrets are sealed to. Version 0 is none: no node has registered yet."""
+
+    guid: str
+    version: int
+    public_key: str
+
+
+def of(connection: sa.Connection, runtime_id: int) -> OpenVault:
+    row = connection.execute(sa.select(runtimes).where(runtimes.c.resource_id == runtime_id)).one()
+    return OpenVault(row.guid, row.vault_version, row.vault_key or "")
+
+
+def offer(connection: sa.Connection, runtime_id: int, node_id: str, made: Vault) -> bool:
+    """Whether a node's vault became the runtime's: it is the first."""
+    taken = connection.execute(
+        sa.update(runtimes)
+        .where(runtimes.c.resource_id == runtime_id, runtimes.c.vault_version == 0)
+        .values(vault_version=1, vault_key=made.public_key)
+    )
+    if not taken.rowcount:
+        return False
+    _keep(connection, node_id, 1, made.private_key)
+    return True
+
+
+def key_for(connection: sa.Connection, node: Node, version: int) -> str | None:
+    """The private key, sealed to the node; None as long as no other node has sealed it."""
+    query = sa.select(vault_shares.c.sealed).where(
+        vault_shares.c.node_id == node.id, vault_shares.c.version == version
+    )
+    found = connection.execute(query).scalar()
+    return None if found is None else str(found)
+
+
+def wanting(connection: sa.Connection, node: Node, version: int) -> Sequence[Share]:
+    """Other nodes of the runtime to which nobody has sealed the key yet."""
+    query = (
+        sa.select(nodes.c.id, nodes.c.sealing_key)
+        .outerjoin(
+            vault_shares,
+            sa.and_(vault_shares.c.node_id == nodes.c.id, vault_shares.c.version == version),
+        )
+        .where(nodes.c.runtime_id == node.row.runtime_id, vault_shares.c.node_id.is_(None))
+        .limit(10)
+    )
+    return [Share(node_id=row.id, key=row.sealing_key) for row in connection.execute(query)]
+
+
+def share(connection: sa.Connection, node: Node, version: int, given: Share) -> None:
+    """Keep what a node has sealed to another one of the same runtime; anything else is passed over."""
+    other = sa.select(nodes.c.id).where(
+        nodes.c.id == given.node_id, nodes.c.runtime_id == node.row.runtime_id
+    )
+    if connection.execute(other).first() is not None:
+        _keep(connection, given.node_id, version, given.key)
+
+
+def _keep(connection: sa.Connection, node_id: str, version: int, sealed: str) -> None:
+    connection.execute(sa.delete(vault_shares).where(vault_shares.c.node_id == node_id))
+    connection.execute(sa.insert(vault_shares).values(node_id=node_id, version=version, sealed=sealed))
