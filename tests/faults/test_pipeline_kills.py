@@ -15,10 +15,14 @@ from typing import Any
 import pytest
 from pipelines.running import Bench, activity
 
+from crossdock.redact import remember
+
 _CHILD = """
 import json, sys
 from pathlib import Path
+from crossdock.redact import remember
 from pipelines.running import Bench
+remember(json.loads(sys.argv[3]).values())
 bench = Bench(Path(sys.argv[1]))
 bench.pipelines = json.loads(Path(sys.argv[2]).read_text())
 bench.run(run_id="it", secrets=json.loads(sys.argv[3]))
@@ -195,6 +199,31 @@ def test_a_variable_whose_value_is_lost_is_an_error_and_not_empty(bench: Bench) 
     error = ran.one("Use").error
     assert error is not None
     assert "held a secret, which records of runs do not keep" in error.message
+
+
+def test_a_secret_that_was_returned_is_lost_and_not_taken_for_stars(bench: Bench) -> None:
+    hidden = "a-s3cret-of-seven-words"
+    keys = [{"key": "k", "value": {"type": "Expression", "content": "@pipeline().parameters.p"}}]
+    reference = {"referenceName": "child", "type": "PipelineReference"}
+    call = activity(
+        "Call", "ExecutePipeline", pipeline=reference, waitOnCompletion=True,
+        parameters={"p": "@pipeline().parameters.p"},
+    )  # fmt: skip
+    line = "@{activity('Call').output.pipelineReturnValue.k}"
+    declared = {"p": {"type": "SecureString"}}
+    bench.add("main", [call, bench.note("Slow", "Call", seconds=2), bench.note("Use", "Slow", line=line)],
+              parameters=declared)  # fmt: skip
+    bench.add("child", [activity("Return", "SetVariable", variableName="pipelineReturnValue", value=keys,
+                                 setSystemVariable=True)], parameters=declared)  # fmt: skip
+    remember([hidden])
+    assert bench.run(run_id="whole", secrets={"p": hidden}).status == "Succeeded"
+    assert bench.lines() == ["Slow", hidden]
+    bench.trace.unlink()
+    killed(bench, 1, {"p": hidden})
+    ran = bench.run(run_id="it", secrets={"p": hidden})
+    error = ran.one("Call").error
+    assert error is not None
+    assert (ran.status, error.code, "***" in "".join(bench.lines())) == ("Failed", "SecretLost", False)
 
 
 def test_a_finished_run_is_not_run_again(bench: Bench) -> None:

@@ -77,7 +77,8 @@ class Interpreter:
 
     async def _end(self, run: PipelineRun, message: str) -> PipelineRun:
         run = replace(run, status="Failed" if message else "Succeeded", ended=now(), message=message)
-        await self.store.save_pipeline_run(replace(run, return_value=without_secrets(run.return_value)))
+        kept = without_secrets(run.return_value)
+        await self.store.save_pipeline_run(replace(run, return_value=kept, whole=kept == run.return_value))
         return run
 
     async def call(self, run: PipelineRun, given: Mapping[str, Any]) -> PipelineRun:

@@ -117,6 +117,7 @@ class PipelineRun:
 
     ``group_id`` is the id of the first of the runs that called each other. ``caller`` is the key of the
     activity that called it in the run ``caller_run_id``; nobody waits for it where it is ``detached``.
+    ``whole`` says that nothing was left out of the return value.
     """
 
     run_id: str
@@ -136,6 +137,7 @@ class PipelineRun:
     caller_run_id: str = ""
     caller_pipeline: str = ""
     detached: bool = False
+    whole: bool = True
 
     def as_json(self) -> dict[str, Any]:
         return {

@@ -40,6 +40,11 @@ async def _execute(step: Step) -> Mapping[str, Any]:
     )
     if waits and run.status == "Failed":
         raise ActivityFailed("PipelineFailed", run.message)
+    if waits and not run.whole:
+        message = (
+            f"the pipeline {name} returned a secret, which records of runs do not keep; begin the run anew"
+        )
+        raise ActivityFailed("SecretLost", message)
     found: dict[str, Any] = {"pipelineName": run.pipeline, "pipelineRunId": run.run_id}
     return found | ({"pipelineReturnValue": run.return_value} if waits and run.return_value else {})
 
