@@ -24,7 +24,8 @@ _GUID = (
 
 def text_to_guid(text: Array) -> Array:
     """Any of .NET's forms as 32 digits with hyphens between, in lower case."""
-    found = pc.extract_regex(pc.ascii_lower(pc.utf8_trim_whitespace(text)), _GUID)
+    plain = pc.cast(text, pa.string())
+    found = pc.extract_regex(pc.ascii_lower(pc.utf8_trim_whitespace(plain)), _GUID)
     return pc.binary_join_element_wise(*found.flatten(), "-")
 
 

@@ -85,16 +85,8 @@ def culture(name: str) -> Culture:
     if lowered in ("", "invariant", "iv"):
         return _invariant()
     languages = [each for each in known if each.partition("-")[0] == lowered]
-    same = f"{lowered}-{lowered}"
-    preferred = {
-        "en": "en-us",
-        "zh": "zh-cn",
-        "pt": "pt-pt",
-        "es": "es-es",
-        "fr": "fr-fr",
-        "sr": "sr-latn-rs",
-    }
-    found = known.get(lowered) or known.get(same) or known.get(preferred.get(lowered, (languages or [""])[0]))
+    first = _FIRST.get(lowered, f"{lowered}-{lowered}")
+    found = known.get(lowered) or known.get(first) or known.get(next(iter(languages), ""))
     if found is None:
         near = difflib.get_close_matches(lowered, known, 1)
         hint = f"; did you mean {known[near[0]]}?" if near else f"; known are {', '.join(_known())}"

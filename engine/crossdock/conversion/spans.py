@@ -24,8 +24,12 @@ _SECOND = 10**9
 _DAY = 86_400 * _SECOND
 _STANDARD = ("c", "t", "T", "g", "G")
 _FREE = (
-    r"^-?(?:(?P<d>[0-9]{1,8})[.:])?(?P<H>[0-9]{1,2}):(?P<m>[0-9]{1,2})"
+    r"^-?(?:(?P<d>[0-9]{1,8})\.)?(?P<H>[0-9]{1,2}):(?P<m>[0-9]{1,2})"
     r"(?::(?P<s>[0-9]{1,2})(?:\.(?P<f>[0-9]{1,9}))?)?$"
+)
+_GENERAL = (
+    r"^-?(?:(?P<d>[0-9]{1,8}):)?(?P<H>[0-9]{1,2}):(?P<m>[0-9]{1,2}):(?P<s>[0-9]{1,2})"
+    r"(?:\.(?P<f>[0-9]{1,9}))?$"
 )
 _PER = {"s": _SECOND, "ms": 10**6, "us": 10**3, "ns": 1}
 
@@ -100,7 +104,8 @@ def _standard(pattern: str, ticks: Numbers, parts: dict[str, Numbers], fraction:
 def text_to_span(text: Array, pattern: str, kind: pa.DataType, culture: Culture, *, truncate: bool) -> Array:
     """Texts as durations, or as times of a day, where a span of less than none or more than a day is null."""
     trimmed = pc.utf8_trim_whitespace(text)
-    form = _FREE if not pattern or pattern in _STANDARD else _form(pattern)
+    standard = not pattern or pattern in _STANDARD
+    form = (_GENERAL if pattern in ("g", "G") else _FREE) if standard else _form(pattern)
     parts = read_groups(trimmed, form, culture)
     clock, fits = parts.clock()
     ticks = parts.of("d") * _DAY + clock

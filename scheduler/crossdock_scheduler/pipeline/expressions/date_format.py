@@ -6,8 +6,9 @@ time format strings". A timestamp without a time zone has the offset of the serv
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
+
+from crossdock.conversion.date_patterns import tokens
 
 from .timestamps import DAYS, HOUR, MINUTE, MONTHS, SECOND, Timestamp
 
@@ -33,16 +34,6 @@ _CUSTOM_OF_STANDARD = {
     "Y": "MMMM yyyy",
 }
 
-_TOKEN = re.compile(
-    r"""(?P<run>d+|f+|F+|g+|h+|H+|K|m+|M+|s+|t+|y+|z+)
-      | (?P<quoted>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")
-      | \\(?P<escaped>.)
-      | %(?P<single>[^%])
-      | (?P<bad>['"\\%])
-      | (?P<literal>.)""",
-    re.VERBOSE | re.DOTALL,
-)
-
 
 def format_timestamp(moment: Timestamp, pattern: str = "o") -> str:
     """A timestamp as text; ValueError if the pattern is none of .NET's."""
@@ -59,26 +50,16 @@ def format_timestamp(moment: Timestamp, pattern: str = "o") -> str:
 
 def _custom(moment: Timestamp, pattern: str) -> str:
     out: list[str] = []
-    for token in _TOKEN.finditer(pattern):
-        kind, text = token.lastgroup, token[token.lastgroup or 0]
-        if kind == "bad":
-            problem = {"%": "'%' needs a letter after it", "\\": "'\\' needs a character after it"}
-            raise ValueError(f"was given a format in which {problem.get(text, 'a quote is not closed')}")
-        if kind in ("run", "single"):
-            _add(out, moment, text)
-        elif kind == "quoted":
-            out.append(re.sub(r"\\(.)", r"\1", text[1:-1], flags=re.DOTALL))
+    for token in tokens(pattern):
+        if token.run:
+            _add(out, moment, token.text)
         else:
-            out.append(text)
+            out.append(token.text)
     return "".join(out)
 
 
 def _add(out: list[str], moment: Timestamp, run: str) -> None:
-    writer = _WRITERS.get(run[0])
-    if writer is None:  # after '%'
-        out.append(run)
-        return
-    text = writer(moment, len(run))
+    text = _WRITERS[run[0]](moment, len(run))
     # 'F' drops the decimal point as well if nothing follows it.
     if run[0] == "F" and not text and out and out[-1] == ".":
         out.pop()
