@@ -9,7 +9,6 @@ from .browse import Browsable, Entry, EntryPage, Reached
 from .data import Attempt, Begun, PlanHint, Receipt, Split, Target, Unit, UnitPage, WriteMode
 from .endpoints import BulkLoader, BulkWriter, Cancellable, Copier, ReadBack, Sink, Source, Writer
 from .format import ByteSink, FileFormat, FormatWriter, Part, Piece
-from .script import Parameter, ParameterType, Scriptable, ScriptResult, gathered
 from .skipping import RowSkips, SkippingSink, SkippingSource, TypedSink, fitted
 from .spec import BulkLoad, Capabilities, ConnectorSpec, Location, Secrets
 from .store import (
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
         adf_leftovers,
     )
     from .config import ConnectorConfig
+    from .script import Parameter, ParameterType, Scriptable, ScriptResult, gathered
 
 __all__ = [
     "AdfComputed",
@@ -109,10 +109,13 @@ __all__ = [
     "gathered",
 ]
 
+_LATER = {"ConnectorConfig": "config"} | dict.fromkeys(
+    ("Parameter", "ParameterType", "ScriptResult", "Scriptable", "gathered"), "script"
+)
+
 
 def __getattr__(name: str) -> Any:
     """What few copies need is imported on first use."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = import_module(f"{__name__}.{'config' if name == 'ConnectorConfig' else 'adf'}")
-    return getattr(module, name)
+    return getattr(import_module(f"{__name__}.{_LATER.get(name, 'adf')}"), name)
