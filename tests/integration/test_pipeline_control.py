@@ -68,6 +68,22 @@ def test_a_value_of_another_type_than_the_variable_fails(bench: Bench, kind: str
     assert kind.lower() in message
 
 
+@pytest.mark.parametrize(
+    ("kind", "value", "line"),
+    [("Boolean", "true", "True"), ("Integer", "5", "5"), ("String", 5, "5"), ("Array", ["a"], '["a"]'),
+     ("String", None, "")],
+)  # fmt: skip
+def test_a_value_that_is_written_out_is_read_as_one_of_the_type(
+    bench: Bench, kind: str, value: Any, line: str
+) -> None:
+    ran = bench.run(
+        activity("Set", "SetVariable", variableName="v", value=value),
+        bench.note("After", "Set", line="@{variables('v')}"),
+        variables={"v": {"type": kind}},
+    )
+    assert (ran.status, bench.lines()) == ("Succeeded", [line])
+
+
 def test_the_return_value_of_a_pipeline_has_typed_values(bench: Bench) -> None:
     keys = [
         {"key": "text", "value": {"type": "String", "content": "a"}},

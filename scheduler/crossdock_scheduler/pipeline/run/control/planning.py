@@ -41,8 +41,12 @@ class Checked:
     def known(self, key: str) -> Any:
         """The value of a key where it is no expression; None where it is."""
         value = self.properties.get(key)
-        computed = expression_of(value) is not None or (isinstance(value, str) and "@" in value)
-        return None if computed else value
+        return None if is_computed(value) else value
+
+
+def is_computed(value: Any) -> bool:
+    """Whether a value is an expression, or a text with one in it."""
+    return expression_of(value) is not None or (isinstance(value, str) and "@" in value)
 
 
 def plan_of(

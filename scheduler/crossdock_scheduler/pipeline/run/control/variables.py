@@ -10,9 +10,9 @@ from crossdock import AdfProperties
 from ...expressions import did_you_mean
 from ..failure import ActivityFailed
 from ..step import Step
-from ..values import Variables, check_variable
+from ..values import Variables, check_variable, converted
 from . import ControlType, register
-from .planning import Checked, objects, plan_of
+from .planning import Checked, is_computed, objects, plan_of
 
 _RETURN = "pipelineReturnValue"
 
@@ -24,9 +24,19 @@ async def _set(step: Step) -> Mapping[str, Any]:
         step.set("", value)
         return {"name": _RETURN, "value": value}
     name, value = _variable(step), step.evaluate("value")
+    if not is_computed(step.properties.get("value")):
+        value = _as_written(value, step.variables.type(name))
     step.input = {"variableName": name, "value": value}
     _change(step, name, value)
     return {"name": name, "value": value}
+
+
+def _as_written(value: Any, kind: str) -> Any:
+    """A value that the definition itself says is read as one of the variable's type; a result is not."""
+    try:
+        return converted(value, kind)
+    except ValueError:
+        return value
 
 
 async def _append(step: Step) -> Mapping[str, Any]:
@@ -88,7 +98,6 @@ def _typed(step: Step, value: Any) -> Any:
 
 
 def _check_set(checked: Checked) -> None:
-    checked.need("value")
     properties = checked.properties
     if properties.flag("setSystemVariable"):
         if properties.text("variableName").lower() != _RETURN.lower():
@@ -98,13 +107,13 @@ def _check_set(checked: Checked) -> None:
     value = checked.known("value")
     if name is not None and value is not None:
         try:
-            check_variable(name, known.type(name), value)
+            check_variable(name, known.type(name), _as_written(value, known.type(name)))
         except ValueError as error:
             checked.say("InvalidVariable", str(error), "value")
 
 
 def _check_append(checked: Checked) -> None:
-    checked.need("value")
+    checked.properties.ignore("value")
     name, known = _declared(checked)
     if name is not None and known.type(name) != "array":
         checked.say(
