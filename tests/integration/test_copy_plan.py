@@ -358,3 +358,8 @@ def test_a_share_of_another_server_needs_a_folder_and_makes_none(made: Made) -> 
     assert plan is not None
     with pytest.raises(ConfigError, match="mounted"):
         plan.run()
+
+
+def test_an_unknown_key_of_a_policy_is_noted(made: Made) -> None:
+    made.policy = {"retry": 1, "concurrency": 2}
+    assert made.unsupported() == ["note concurrency"]

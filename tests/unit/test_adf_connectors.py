@@ -445,3 +445,30 @@ def test_names_of_containers_and_databases_cannot_change_the_address() -> None:
         "u%40evil%2F@h",
         "",
     )
+
+
+@pytest.mark.parametrize("kind", ["AzureSqlDatabase", "Odbc"])
+def test_spans_of_more_than_a_day_are_taken(kind: str) -> None:
+    spec = registry().by_name(kind)
+    config = spec.config(query_timeout="216000")
+    assert config.query_timeout == 60 * 3600
+    if kind == "AzureSqlDatabase":
+        found, _ = made(kind, {}, {"table": "t"}, {"writeBatchTimeout": "60:00:00"}, "sink")
+        config = spec.config(write_batch_timeout=found.options["write_batch_timeout"])
+        assert config.write_batch_timeout == 216000
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "codec"),
+    [
+        ("Avro", "avroCompressionCodec", "xz"),
+        ("Avro", "avroCompressionCodec", "bzip2"),
+        ("Orc", "orcCompressionCodec", "zlib"),
+        ("Parquet", "compressionCodec", "gzip"),
+    ],
+)
+def test_codecs_of_blocks(kind: str, key: str, codec: str) -> None:
+    found, end = made(kind, {}, {key: codec}, side="sink")
+    assert (found.options["compression"], said(end.dataset)) == (codec, [])
+    _, end = made(kind, {}, {key: "lzo"}, side="sink")
+    assert said(end.dataset) == [("unsupported", key)]

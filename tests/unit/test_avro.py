@@ -169,7 +169,7 @@ def test_another_library_reads_what_is_written(codec: str) -> None:
     assert (reader.codec, reader.writer_schema["name"]) == (codec.replace("none", "null"), "shop.v1.Order")
 
 
-@pytest.mark.parametrize("codec", ["none", "deflate", "snappy", "zstandard"])
+@pytest.mark.parametrize("codec", ["none", "deflate", "snappy", "bzip2", "xz", "zstandard"])
 def test_each_codec_writes_what_its_header_says(codec: str) -> None:
     table = pa.table({"text": ["the same text"] * 5000})
     data = written(table, compression=codec)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from crossdock import AdfEnd, AdfTranslation
 
-_CODECS = {"none": "none", "deflate": "deflate", "snappy": "snappy"}
+_CODECS = {name: name for name in ("none", "deflate", "snappy", "bzip2", "xz", "zstandard")}
 
 
 def from_adf(end: AdfEnd) -> AdfTranslation:
@@ -12,7 +12,7 @@ def from_adf(end: AdfEnd) -> AdfTranslation:
     settings.ignore("type")
     if not end.is_sink:
         # A file says itself how it is compressed.
-        dataset.ignore("avroCompressionCodec", "avroCompressionLevel")
+        dataset.ignore("avroCompressionCodec", "avroCompressionLevel", "compression")
         return AdfTranslation()
     options = {"compression": dataset.choice("avroCompressionCodec", _CODECS, "none")}
     if "avroCompressionLevel" in dataset:

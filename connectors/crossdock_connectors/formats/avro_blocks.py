@@ -122,6 +122,8 @@ def _packed(data: bytes, codec: str) -> bytes:
     if codec == "snappy":
         packed: bytes = pa.compress(data, "snappy", asbytes=True)
         return packed + zlib.crc32(data).to_bytes(4, "big")
+    if codec in ("bzip2", "xz"):
+        return bz2.compress(data) if codec == "bzip2" else lzma.compress(data, preset=1)
     return pa.compress(data, "zstd", asbytes=True) if codec == "zstandard" else data
 
 

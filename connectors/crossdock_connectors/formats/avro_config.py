@@ -15,7 +15,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 class AvroConfig(ConnectorConfig):
     """Options of the format ``avro``."""
 
-    compression: Literal["none", "deflate", "snappy", "zstandard"] = Field(
+    compression: Literal["none", "deflate", "snappy", "bzip2", "xz", "zstandard"] = Field(
         "deflate", description="codec of the blocks that are written"
     )
     record_name: str = Field("row", description="name of the record that is written")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from crossdock import AdfEnd, AdfTranslation
 
-_CODECS = {"none": "none", "snappy": "snappy", "gzip": "gzip"}
+_CODECS = {name: name for name in ("none", "snappy", "gzip", "zstd", "lz4")}
 
 
 def from_adf(end: AdfEnd) -> AdfTranslation:
@@ -12,6 +12,6 @@ def from_adf(end: AdfEnd) -> AdfTranslation:
     settings.ignore("type")
     if not end.is_sink:
         # A file says itself how it is compressed.
-        end.dataset.ignore("compressionCodec")
+        end.dataset.ignore("compressionCodec", "compression")
         return AdfTranslation()
     return AdfTranslation(options={"compression": end.dataset.choice("compressionCodec", _CODECS, "snappy")})

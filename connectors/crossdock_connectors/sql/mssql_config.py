@@ -90,7 +90,7 @@ class MssqlConfig(EntraOptions):
     )
     connect_timeout: int = Field(default=15, gt=0, le=3600, description="Seconds to wait for a connection")
     query_timeout: int = Field(
-        default=7200, ge=0, le=86400, description="Seconds that a statement may take; 0: no limit"
+        default=7200, ge=0, le=10**6, description="Seconds that a statement may take; 0: no limit"
     )
     table_schema: str = Field(default="dbo", description="Schema of tables whose name has none")
     query: str = Field(default="", description="Source: a SELECT to read instead of a table")
@@ -180,7 +180,7 @@ class MssqlConfig(EntraOptions):
     write_batch_timeout: Annotated[int, BeforeValidator(_seconds)] = Field(
         default=7200,
         ge=0,
-        le=86400,
+        le=10**6,
         description="Sink: seconds (or 02:00:00) that a bulk copy or a statement of the commit may take; "
         "0: no limit",
     )

@@ -33,7 +33,7 @@ class OdbcConfig(ConnectorConfig):
     schema_name: str = Field(default="", description="The schema of tables that are named without one")
     login_timeout: int = Field(default=15, gt=0, le=3600, description="Seconds to wait for a connection")
     query_timeout: int = Field(
-        default=7200, ge=0, le=86400, description="Seconds that a statement may take; 0: no limit"
+        default=7200, ge=0, le=10**6, description="Seconds that a statement may take; 0: no limit"
     )
     query: str = Field(default="", description="Source: a SELECT to read instead of a table")
     partition_option: Literal["None", "DynamicRange"] = Field(

@@ -133,6 +133,9 @@ class _Planned(Planning):
             self.findings.append(
                 of_remark(remark, self.pipeline.place, self.pipeline.owner, self.activity.name)
             )
+        for path in tries.unread():
+            key = path.rpartition(".")[2]
+            self.say("note", "UnknownKey", f"{key} is no key of a policy that is known", path)
         self.report()
         return made
 

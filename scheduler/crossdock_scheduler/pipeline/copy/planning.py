@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from crossdock import AdfProperties
+from crossdock.redact import redacted
 
 from ..checks.parameters import parameters_of
 from ..definitions import Definition, Factory, Finding, of_remark
@@ -60,7 +61,7 @@ class Planning:
         try:
             return AdfProperties(self.ends.values.of(dict(given)), given.path)
         except ExpressionError as error:
-            self.say("error", "InvalidExpression", str(error), given.path)
+            self.say("error", "InvalidExpression", redacted(str(error)), given.path)
             given.ignore_all()
             return AdfProperties({}, given.path)
 
