@@ -174,6 +174,8 @@ def test_values_from_elsewhere_are_no_expressions(tmp_path: Path, monkeypatch: p
         (f"warehouse.password={CANARY}", "warehouse.password=env:NAME or warehouse.password=@FILE"),
         (f"warehouse.PASSWORD=@@{CANARY}", "not given on the command line"),
         (f"synapse.connectionString=Server=x;Password={CANARY}", "not given on the command line"),
+        (f"synapse.connectionString=Server=x; Password = '{CANARY}'", "not given on the command line"),
+        (f"landing.connectionString=AccountName=a;AccountKey= {CANARY}", "not given on the command line"),
         (f"landing.sasUri=https://a.blob.core.windows.net/?sig={CANARY}", "not given on the command line"),
         (f"landing.serviceEndpoint=https://a/?sig={CANARY}", "not given on the command line"),
         (f"share.host=https://me:{CANARY}@here/", "not given on the command line"),

@@ -13,9 +13,9 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from crossdock import ConfigError
+from crossdock import AdfProperties, ConfigError, adf_connection_string
 from crossdock.credentials import fetch
-from crossdock.redact import inner_secrets, remember
+from crossdock.redact import inner_secrets, is_secret_name, remember
 
 from .checks.parameters import parameters_of
 from .definitions import KINDS, Definition, Factory, Place
@@ -226,7 +226,7 @@ def _add(text: str, services: Overrides, wrong: list[str]) -> None:
         found = _fetched(value, where, wrong)
     else:
         found = value[1:] if value.startswith("@@") else value
-        if (is_secret(key) and slug(key) != "CONNECTIONSTRING") or any(inner_secrets(found)):
+        if (is_secret(key) and slug(key) != "CONNECTIONSTRING") or any(_secrets_in(found)):
             _remember(found)
             wrong.append(
                 f"{where}: a secret is not given on the command line, where others see it; give "
@@ -284,7 +284,7 @@ def _as_property(key: str, value: Any, there: Any) -> Any:
     if not isinstance(value, SecretStr):
         return value
     text = value.get_secret_value()
-    if is_secret(key) or isinstance(there, Mapping) or any(inner_secrets(text)):
+    if is_secret(key) or isinstance(there, Mapping) or any(_secrets_in(text)):
         _remember(text)
         return value
     return _no_expression(text)
@@ -320,7 +320,14 @@ def _plain(value: Any) -> Any:
 
 
 def _remember(text: str) -> None:
-    remember([text, *inner_secrets(text)])
+    remember([text, *_secrets_in(text)])
+
+
+def _secrets_in(text: str) -> Iterator[str]:
+    """Those of an address or a connection string, also of one with quotes and blanks."""
+    yield from inner_secrets(text)
+    parts, _ = adf_connection_string(AdfProperties({"connectionString": text}))
+    yield from (value for name, value in parts.items() if value and is_secret_name(name))
 
 
 def _refuse(wrong: Any) -> None:
