@@ -472,3 +472,11 @@ def test_codecs_of_blocks(kind: str, key: str, codec: str) -> None:
     assert (found.options["compression"], said(end.dataset)) == (codec, [])
     _, end = made(kind, {}, {key: "lzo"}, side="sink")
     assert said(end.dataset) == [("unsupported", key)]
+
+
+def test_a_signature_may_be_for_the_datasets_container() -> None:
+    uri = {"sasUri": {"type": "SecureString", "value": "https://a.blob.core.windows.net/c?sig=x"}}
+    found, end = made("AzureBlobStorage", uri, BLOB)
+    assert (found.address, plain(found), said(end.linked_service)) == ("az://c/", {"sas_token": "sig=x"}, [])
+    _, end = made("AzureBlobStorage", uri, {"location": {"container": "other"}})
+    assert said(end.linked_service) == [("unsupported", "sasUri")]

@@ -92,10 +92,10 @@ def _uri(end: AdfEnd, options: dict[str, str], secrets: dict[str, SecretStr | Ad
         options["endpoint"] = f"{parts.scheme}://{parts.netloc}"
         if parts.query:
             secrets["sas_token"] = SecretStr(parts.query)
-        if parts.path.strip("/"):
-            service.refuse(
-                "sasUri", "only a signature for the whole account is supported, not for a container"
-            )
+        container = end.dataset.inner("location").text("container")
+        if (path := parts.path.strip("/")) and path != container:
+            what = "a signature must be for the whole account, or for the container of the dataset"
+            service.refuse("sasUri", what)
     else:
         secrets["sas_token"] = uri or AdfSecret("sasUri")
 
