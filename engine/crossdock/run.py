@@ -176,6 +176,8 @@ class Run:
         self._planning = self.elapsed
         totals = journal.totals()
         self._units_total, self._bytes_total = totals.units, totals.size
+        if not totals.units:
+            context.notes.append("there was nothing to copy: no file or table is as the source asks for")
         self._skipped_splits, self._skipped_bytes = totals.splits_done, totals.bytes_read
         self.counts.units, self.counts.bytes = totals.units_done, totals.bytes_read
         self.counts.rows = totals.rows or 0

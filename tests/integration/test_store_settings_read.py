@@ -355,3 +355,11 @@ class TestConnections:
         assert result.parallel_copies <= used
         assert max(event["at_once"] for event in sink_record.events("taken")) <= used
         assert len(names_in(out)) == 7
+
+
+def test_the_report_says_that_nothing_was_there_to_copy(tmp_path: Path) -> None:
+    fill(tmp_path / "in", "a.txt")
+    result = crossdock.copy(
+        tmp_path / "in", tmp_path / "out", source_options={"modified_datetime_start": "2200-01-01"}
+    )
+    assert result.notes == ["there was nothing to copy: no file or table is as the source asks for"]
