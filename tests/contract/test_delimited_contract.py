@@ -24,3 +24,23 @@ class TestTabsAllQuoted(TestDelimitedText):
     """Tabs, every value in quotes, Windows line ends."""
 
     options: ClassVar = {"delimiter": "tab", "quoting": "all", "line_ending": "crlf"}
+
+
+class TestDelimitedBzip2(TestDelimitedText):
+    """Compressed parts that are joined."""
+
+    options: ClassVar = {"compression": "bzip2"}
+    says_where_it_ends = True
+
+
+class TestDelimitedZip(TestDelimitedText):
+    """An archive, which one writer writes."""
+
+    options: ClassVar = {"compression": "zipDeflate"}
+    says_where_it_ends = True
+
+
+class TestForeignDialect(TestDelimitedText):
+    """Delimiters, quotes and row ends that Arrow does not have."""
+
+    options: ClassVar = {"delimiter": "||", "quote": "'", "row_delimiter": "~"}
