@@ -16,7 +16,6 @@ GROUP = "group"
 DATASET = {
     "properties": {
         "type": "Binary",
-        "linkedServiceName": {"referenceName": "store", "type": "LinkedServiceReference"},
         "typeProperties": {"location": {"type": "FileServerLocation"}, "something": ["unknown", None, 1.5]},
     }
 }

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
@@ -48,26 +48,26 @@ def not_found(what: str, name: str) -> ApiError:
     return ApiError(404, f"The {what} {name!r} was not found.", "ResourceNotFound", name)
 
 
-def _body(code: str, message: str, target: str = "") -> dict[str, Any]:
+def error_body(code: str, message: str, target: str = "") -> dict[str, Any]:
     return {"error": {"code": code, "message": redacted(message), "target": target, "details": []}}
 
 
 def _told(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ApiError)  # noqa: S101 - registered for it
-    return JSONResponse(_body(error.code, error.message, error.target), error.status, error.headers)
+    return JSONResponse(error_body(error.code, error.message, error.target), error.status, error.headers)
 
 
 def _http(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
     code = _CODES.get(error.status_code, "BadRequest")
-    return JSONResponse(_body(code, str(error.detail)), error.status_code, error.headers)
+    return JSONResponse(error_body(code, str(error.detail)), error.status_code, error.headers)
 
 
 def _invalid(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it
     first = error.errors()[0]
     where = ".".join(str(each) for each in first["loc"])
-    return JSONResponse(_body("BadRequest", f"{where}: {first['msg']}", where), 400)
+    return JSONResponse(error_body("BadRequest", f"{where}: {first['msg']}", where), 400)
 
 
 def _database(request: Request, error: Exception) -> JSONResponse:
@@ -81,19 +81,25 @@ def _database(request: Request, error: Exception) -> JSONResponse:
     repeatable = request.method != "POST" or request.url.path.lower().endswith(_REPEATABLE_POST)
     headers = {"Retry-After": "2"} if repeatable else {}
     return JSONResponse(
-        _body("ServiceUnavailable", "The service cannot reach its database now."), 503, headers
+        error_body("ServiceUnavailable", "The service cannot reach its database now."), 503, headers
     )
+
+
+def _not_storable(_: Request, error: Exception) -> JSONResponse:
+    _LOG.warning("the database refused a value: %s", type(error).__name__)
+    return JSONResponse(error_body("BadRequest", "The request has a value that cannot be stored."), 400)
 
 
 def _unexpected(_: Request, error: Exception) -> JSONResponse:
     _LOG.error("a request failed: %s", type(error).__name__, exc_info=error)
-    return JSONResponse(_body("InternalError", "The service failed; its log says why."), 500)
+    return JSONResponse(error_body("InternalError", "The service failed; its log says why."), 500)
 
 
 def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(ApiError, _told)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(DataError, _not_storable)
     app.add_exception_handler(DBAPIError, _database)
     app.add_exception_handler(PoolTimeout, _database)
     app.add_exception_handler(Exception, _unexpected)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote_to_bytes
+
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from .errors import error_body
 
 # After these a name follows, which keeps its case.
 _BEFORE_NAMES = {
@@ -33,5 +38,16 @@ class CaselessPaths:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
+            if not (_is_text(scope.get("raw_path") or b"") and _is_text(scope["query_string"])):
+                message = "The address has bytes that are no UTF-8, or U+0000."
+                await JSONResponse(error_body("BadRequest", message), 400)(scope, receive, send)
+                return
             scope = {**scope, "path": normal(scope["path"])}
         await self._app(scope, receive, send)
+
+
+def _is_text(quoted: bytes) -> bool:
+    try:
+        return "\0" not in unquote_to_bytes(quoted).decode()
+    except UnicodeDecodeError:
+        return False

@@ -11,7 +11,7 @@ from ..database.tables import resources as table
 from ..errors import ApiError
 from ..runtimes import runtimes, vaults
 from ..runtimes.vaults import OpenVault
-from . import resources
+from . import checking, resources, types
 from .factories import FactoryRow
 from .names import LINKED_SERVICE, RUNTIME, Kind
 from .resources import Resource
@@ -29,7 +29,11 @@ def put(
     keeper: Keeper,
     if_match: str | None = None,
 ) -> Resource:
-    """Create or replace one. Raises ApiError as ``resources.put``, and for a mask without a secret."""
+    """Create or replace one. Raises ApiError as ``resources.put``, for a mask without a secret, for a type
+    that is missing and for what ``checking`` finds."""
+    kind.check(name)
+    properties = types.repaired(kind, name, properties)
+    checking.check_put(connection, factory, kind, name, properties)
     old = resources.look(connection, factory, kind, name)
     vault = _vault(connection, factory, properties) if kind is LINKED_SERVICE else None
     kept = stored(properties, old.properties if old else {}, vault, keeper)
@@ -37,6 +41,15 @@ def put(
     if kind is RUNTIME and str(properties.get("type")).lower() == "selfhosted":
         runtimes.of(connection, made)
     return made
+
+
+def delete(connection: sa.Connection, factory: FactoryRow, kind: Kind, name: str) -> bool:
+    """Whether there was one. Raises ApiError where something needs it."""
+    found = resources.look(connection, factory, kind, name)
+    if found is None:
+        return False
+    checking.check_deletion(connection, found)
+    return resources.delete(connection, factory, kind, name)
 
 
 def _vault(connection: sa.Connection, factory: FactoryRow, properties: Mapping[str, Any]) -> OpenVault | None:

@@ -16,7 +16,7 @@ from .factories import FactoryRow
 from .factories import by_id as factory_by_id
 from .masks import shown
 from .matching import check_etag
-from .names import Kind
+from .names import GLOBAL_PARAMETERS, Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,3 +119,11 @@ def _named(factory: FactoryRow, kind: Kind, name: str) -> list[sa.ColumnElement[
 
 def _of(factory: FactoryRow, kind: Kind, row: Any) -> Resource:
     return Resource(row.id, factory, kind, row.name, row.properties, row.etag, row.created)
+
+
+def global_parameters(connection: sa.Connection, factory: FactoryRow) -> dict[str, Any]:
+    """What the factory itself declares, and its sets of global parameters."""
+    declared = dict((factory.body.get("properties") or {}).get("globalParameters") or {})
+    for each in listed(connection, factory, GLOBAL_PARAMETERS):
+        declared |= each.properties
+    return declared

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
@@ -14,6 +16,8 @@ MOST_BYTES = 4 << 20
 _MOST_DEPTH = 100
 # Bodies beyond this size would hold up the event loop while they are read.
 _LARGE = 1 << 16
+# How JSON writes what texts of the database cannot have: NUL, and halves of surrogate pairs.
+_SUSPICIOUS = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 
 
 async def _raw(request: Request) -> bytes:
@@ -29,7 +33,7 @@ async def _raw(request: Request) -> bytes:
 
 def _parsed(raw: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(raw, parse_constant=_no_constant)
+        found = json.loads(raw, parse_constant=_no_constant, parse_float=_finite)
     except (ValueError, RecursionError):
         raise ApiError(400, "The body is not JSON.", "InvalidRequestContent") from None
     if not isinstance(found, dict):
@@ -38,11 +42,30 @@ def _parsed(raw: bytes) -> dict[str, Any]:
         raise ApiError(
             400, f"The body is nested more than {_MOST_DEPTH} levels deep.", "InvalidRequestContent"
         )
+    if _SUSPICIOUS.search(raw) and not _can_be_kept(found):
+        raise ApiError(
+            400, "The body has a text with U+0000 or half of a surrogate pair.", "InvalidRequestContent"
+        )
     return found
 
 
 def _no_constant(name: str) -> None:
     raise ValueError(name)
+
+
+def _finite(number: str) -> float:
+    found = float(number)
+    if math.isinf(found):
+        raise ValueError(number)
+    return found
+
+
+def _can_be_kept(value: Any) -> bool:
+    if isinstance(value, str):
+        return "\0" not in value and not any("\ud800" <= each <= "\udfff" for each in value)
+    if isinstance(value, dict):
+        return all(_can_be_kept(each) for each in (*value, *value.values()))
+    return not isinstance(value, list) or all(_can_be_kept(each) for each in value)
 
 
 def _deep(value: Any) -> bool:

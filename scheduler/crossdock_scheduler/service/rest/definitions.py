@@ -50,7 +50,7 @@ def routes(kind: Kind) -> APIRouter:
     @router.delete(one, operation_id=f"delete_{kind.segment}")
     def delete(name: str, call: Contributor) -> Response:
         with call.write() as (connection, factory):
-            there = resources.delete(connection, factory, kind, name)
+            there = keeping.delete(connection, factory, kind, name)
         return Response(status_code=200 if there else 204)
 
     @router.get(f"{FACTORY}/{kind.segment.lower()}", operation_id=f"list_{kind.segment}")

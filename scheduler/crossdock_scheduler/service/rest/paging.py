@@ -18,9 +18,12 @@ PAGE = 100
 def after(token: str | None) -> str:
     """Where a page begins. Raises ApiError for a token that is none of ours."""
     try:
-        return base64.b64decode((token or "").encode(), altchars=b"-_", validate=True).decode()
+        found = base64.b64decode((token or "").encode(), altchars=b"-_", validate=True).decode()
     except (binascii.Error, UnicodeError):
         raise ApiError(400, "$skiptoken is not one that this service gave.", target="$skiptoken") from None
+    if "\0" in found:
+        raise ApiError(400, "$skiptoken is not one that this service gave.", target="$skiptoken")
+    return found
 
 
 def page(request: Request, rows: Sequence[Any]) -> dict[str, Any]:

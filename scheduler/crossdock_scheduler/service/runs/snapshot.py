@@ -22,14 +22,12 @@ def factory_now(connection: sa.Connection, factory: FactoryRow) -> Factory:
 
 
 def _definitions(connection: sa.Connection, factory: FactoryRow) -> Iterator[Definition]:
-    declared = dict((factory.body.get("properties") or {}).get("globalParameters") or {})
     for kind in KINDS:
-        for each in resources.listed(connection, factory, kind):
-            if kind is GLOBAL_PARAMETERS:
-                declared |= each.properties
-            else:
+        if kind is not GLOBAL_PARAMETERS:
+            for each in resources.listed(connection, factory, kind):
                 place = Place(f"{_PLACE}: {kind.segment}/{each.name}")
                 yield Definition(kind.reference, each.name, each.properties, place)
+    declared = resources.global_parameters(connection, factory)
     yield Definition("factory", factory.name, {"globalParameters": declared}, Place(_PLACE))
 
 
