@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
+from .classify import Classify, classified
 from .errors import (
     CancelledError,
     CrossdockError,
@@ -23,8 +24,8 @@ from .errors import (
 from .gate import Gate, NoGate
 from .limits import MemoryBudget, NoThrottle, Throttle
 from .mapping import Apply
+from .meter import Worker
 from .read_ahead import read_ahead
-from .redact import redact_error
 from .retry import again
 from .skips import SHOWN, FirstReasons, Lines, Skips
 from .spi.data import Attempt, Receipt, Split
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from .digest_split import Digesting
 
 DEFAULT_MEMORY = 32 << 20
-Classify = Callable[[BaseException], CrossdockError | None]
 Read = Callable[[Split], AbstractContextManager[Iterator[Any]]]
 
 
@@ -58,58 +58,6 @@ class Children(Protocol):
         lines: Lines,
     ) -> tuple[Receipt, str]: ...
     def close(self) -> None: ...
-
-
-class _Wait:
-    """Counts the time in the block as a worker's wait; no generator, for every small file has several."""
-
-    __slots__ = ("_before", "_reason", "_start", "_worker")
-
-    def __init__(self, worker: Worker, reason: str) -> None:
-        self._worker, self._reason = worker, reason
-
-    def __enter__(self) -> None:
-        worker = self._worker
-        self._before, worker.state, self._start = worker.state, self._reason, perf_counter()
-
-    def __exit__(self, *_: object) -> None:
-        worker = self._worker
-        worker.seconds[self._reason] += perf_counter() - self._start
-        worker.state = self._before
-
-
-@dataclass
-class Worker:
-    """What one worker does now and has done; read by the progress display without a lock.
-
-    ``in_flight`` are the bytes of the attempt that goes on, ``taken`` those of the last one that
-    ended; with ``rows`` the same for rows.
-    """
-
-    state: str = "queue"
-    seconds: dict[str, float] = field(
-        default_factory=lambda: dict.fromkeys(("queue", "budget", "throttle", "source", "sink"), 0.0)
-    )
-    in_flight: int = 0
-    rows_in_flight: int = 0
-    taken: int = 0
-    taken_rows: int = 0
-    retries: int = 0
-    throttled: int = 0
-    throttled_seconds: float = 0.0
-
-    @contextmanager
-    def held_back(self) -> Iterator[None]:
-        """Wait because a server throttles."""
-        start = perf_counter()
-        try:
-            with self.waits_for("throttle"):
-                yield
-        finally:
-            self.throttled_seconds += perf_counter() - start
-
-    def waits_for(self, reason: str) -> AbstractContextManager[None]:
-        return _Wait(self, reason)
 
 
 @dataclass(slots=True)
@@ -140,23 +88,6 @@ class _Input:
     skips: Skips | None = None
     failed: BaseException | None = None
     ended: bool = False
-
-
-def classified(error: BaseException, classify: Classify, where: str) -> CrossdockError:
-    """The one place where a connector's ``classify`` is asked. Unknown errors are internal ones."""
-    redact_error(error)
-    if isinstance(error, CrossdockError):
-        error.side = error.side or where
-        return error
-    mapped = classify(error)
-    if mapped is None:
-        text = str(error).strip().splitlines()
-        mapped = InternalError(
-            f"the {where} failed unexpectedly: {type(error).__name__}: {text[0] if text else 'no message'}",
-            detail=repr(error),
-        )
-    mapped.side = where
-    return mapped
 
 
 @dataclass

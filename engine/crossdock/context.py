@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, TypeVar
 
-from .carry import Carrier, Classify, Worker, classified
+from .carry import Carrier
+from .classify import Classify, classified
 from .errors import CancelledError, CrossdockError, TransientError
 from .files.folders import CopiedFolders
 from .gate import NoGate
 from .journal import Journal
 from .mapping import Apply, ColumnMapping, compile_mapping
+from .meter import Worker
 from .request import CopyRequest, Resolved
 from .retry import again, make_way, pause
 from .run_log import RunLog

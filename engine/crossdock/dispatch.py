@@ -11,10 +11,10 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .carry import Worker
 from .errors import CrossdockError
 from .journal import Journal, UnitRow
 from .mapping import Apply
+from .meter import Worker
 from .spi.data import Begun, Receipt, Split
 
 if TYPE_CHECKING:

@@ -19,11 +19,12 @@ from dataclasses import dataclass, field
 from io import BufferedRWPair
 from typing import Any, NoReturn, Self
 
-from .carry import Worker, classified
+from .classify import classified
 from .context import Context
 from .crew import crew
 from .dispatch import SMALL, Dispatcher
 from .errors import CancelledError, CrossdockError
+from .meter import Worker
 from .prepare import apart
 from .team import LOOK, Team
 from .units import Counts

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from .carry import classified
+from .classify import classified
 from .credentials import public_url
 from .errors import ConfigError
 from .files.binary import BinarySink, BinarySource, FileTarget

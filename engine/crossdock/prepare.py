@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from . import crew
-from .carry import Carrier, Children, Worker
+from .carry import Carrier, Children
 from .context import Context
 from .errors import NotSupportedError
 from .files.attributes import GivenAttributes
@@ -22,6 +22,7 @@ from .journal import Journal
 from .limits import MemoryBudget, NoThrottle, Throttle
 from .mapping import ColumnMapping
 from .mapping.model import for_texts
+from .meter import Worker
 from .opening import open_sink, open_source
 from .plugins import registry
 from .request import CopyRequest, Resolved

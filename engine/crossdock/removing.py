@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 
-from .carry import Worker
 from .credentials import public_url
 from .errors import CancelledError, ConfigError, CrossdockError, NotFoundError
 from .files.binary import BinarySource
@@ -16,6 +15,7 @@ from .files.listing import Selection
 from .files.selecting import parent
 from .files.settings import StoreReadSettings
 from .gate import NoGate
+from .meter import Worker
 from .opening import blaming, open_end
 from .plugins import registry
 from .request import SourceEnd

@@ -10,7 +10,6 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .carry import Worker
 from .credentials import public_url
 from .errors import ConfigError, NotFoundError
 from .files.binary import DEFAULT_BLOCK
@@ -22,6 +21,7 @@ from .files.settings import StoreReadSettings, StoreWriteSettings
 from .gate import NoGate
 from .mapping import ColumnMapping
 from .mapping.model import FILE_PATH
+from .meter import Worker
 from .opening import blaming, open_sink, open_source, open_store
 from .options import given_settings, sort_options
 from .packing.checks import check_packing

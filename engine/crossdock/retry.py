@@ -11,7 +11,7 @@ from .errors import CancelledError, ThrottledError, TransientError
 from .gate import Gate
 
 if TYPE_CHECKING:
-    from .carry import Worker
+    from .meter import Worker
 
 ATTEMPTS = 5
 THROTTLED_ATTEMPTS = 12

@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from . import forked
-from .carry import Worker
 from .context import KEPT_SCHEMAS, Context, may_be_skipped
 from .credentials import public_url
 from .crew import crew
@@ -29,6 +28,7 @@ from .errors import (
 )
 from .journal import Journal
 from .leftovers import drop_expired, remove_staged
+from .meter import Worker
 from .prepare import open_run
 from .redact import RedactingFilter
 from .rehearsal import rehearsed

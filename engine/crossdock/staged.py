@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from . import stage_run
-from .carry import Worker
 from .credentials import Again, complete, public_url, stored
 from .errors import CancelledError, CrossdockError, NotFoundError
 from .gate import NoGate
 from .journal import Journal, Totals, created
 from .journal_lock import remove
 from .leftovers import give_up_sink
+from .meter import Worker
 from .opening import blaming
 from .report import CopyResult, Side, Snapshot
 from .request import CopyRequest, Resolved

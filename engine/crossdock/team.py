@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 
-from .carry import Worker, classified
+from .classify import classified
 from .context import Context
 from .crew import Crew
 from .dispatch import Dispatcher
 from .errors import CancelledError, CrossdockError
+from .meter import Worker
 from .units import Counts, Units
 
 LOOK = 0.2  # seconds until somebody's wish to cancel is seen

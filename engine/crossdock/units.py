@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from .carry import Job, Worker
+from .carry import Job
 from .context import KEPT_SCHEMAS, Context, may_be_skipped
 from .dispatch import Dispatcher, UnitTask
 from .errors import CrossdockError, NotFoundError, StageLostError, TransientError, VerificationError
@@ -15,6 +15,7 @@ from .files.deleting import delete_copied
 from .grouping import Grouped
 from .journal import UnitRow, UnitState
 from .left_out import file_target, leave_out, note_done, note_skipped
+from .meter import Worker
 from .spi.data import PlanHint, Receipt, Split, Target
 from .verify import digesting, proof
 

@@ -23,11 +23,13 @@ from functools import partial
 from typing import IO, Any
 
 from . import errors
-from .carry import Carrier, Job, Worker, classified
+from .carry import Carrier, Job
+from .classify import classified
 from .errors import CancelledError, CrossdockError, InternalError, TransientError
 from .files.tabular import packed, unpacked
 from .limits import MemoryBudget, NoThrottle
 from .mapping import Apply, ColumnMapping, compile_mapping
+from .meter import Worker
 from .plugins import registry
 from .request import Resolved
 from .skips import Line, Lines

@@ -17,7 +17,9 @@ from crossdock import (
     Receipt,
     retry,
 )
-from crossdock.carry import Job, Worker, classified
+from crossdock.carry import Job
+from crossdock.classify import classified
+from crossdock.meter import Worker
 from crossdock.read_ahead import read_ahead
 
 

@@ -23,8 +23,9 @@ from crossdock import (
     TransientError,
     retry,
 )
-from crossdock.carry import Job, Worker
+from crossdock.carry import Job
 from crossdock.limits import MemoryBudget, Throttle
+from crossdock.meter import Worker
 from crossdock.retry import ATTEMPTS, THROTTLED_ATTEMPTS
 
 

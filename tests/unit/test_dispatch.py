@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from crossdock import Begun, InternalError, Receipt, Split, Unit
-from crossdock.carry import Worker
 from crossdock.dispatch import BUNDLE, SMALL, Dispatcher, UnitTask
 from crossdock.journal import Journal, UnitRow, UnitState
+from crossdock.meter import Worker
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crossdock import ConfigError, redact
-from crossdock.carry import classified
+from crossdock.classify import classified
 from crossdock.redact import Address, RedactingFilter, inner_secrets, redacted, remember
 
 

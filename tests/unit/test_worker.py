@@ -31,9 +31,10 @@ from crossdock import (
     errors,
     worker,
 )
-from crossdock.carry import Job, Worker
+from crossdock.carry import Job
 from crossdock.digest_split import Digesting
 from crossdock.mapping import ColumnMapping, compile_mapping, parse_map
+from crossdock.meter import Worker
 from crossdock.opening import open_sink, open_source
 from crossdock.request import CopyRequest, Resolved
 from crossdock.resolve import resolve
@@ -260,7 +261,7 @@ def test_what_a_connector_prints_does_not_disturb(
     code = (
         "import sys, threading\n"
         "from crossdock import Attempt, PlanHint, Target, WriteMode\n"
-        "from crossdock.carry import Job, Worker\n"
+        "from crossdock.carry import Job; from crossdock.meter import Worker\n"
         "from crossdock.request import Resolved\n"
         "from crossdock.opening import open_sink, open_source\n"
         "from crossdock.worker import ChildPool\n"
