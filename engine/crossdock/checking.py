@@ -11,8 +11,9 @@ from .mapping.parsing import Added, MapText, parse_map
 from .plan import decide, decide_stage
 from .plugins import registry
 from .request import CopyRequest
-from .resolve import Side, check_payload, path_columns
+from .resolve import check_payload, path_columns
 from .run_log import log_end
+from .sides import Side
 from .spelling import snake_case
 from .spi.data import WriteMode
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .errors import CrossdockError
-from .journal import Journal, UnitRow
+from .journal import Journal
+from .journal_rows import UnitRow
 from .mapping import Apply
 from .meter import Worker
 from .spi.data import Begun, Receipt, Split

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from .credentials import SIDES, Again, Ask, complete, know
 from .errors import ConfigError, CrossdockError, NotFoundError
-from .journal import Journal, Totals
+from .journal import Journal
 from .journal_lock import is_running, remove
+from .journal_rows import Totals
 from .report import RunInfo
 from .request import CopyRequest, Resolved
 from .spelling import snake_case

@@ -12,7 +12,7 @@ from .errors import ConfigError, NotFoundError, NotSupportedError
 from .files.selecting import parent
 from .files.settings import StoreReadSettings
 from .plugins import registry
-from .resolve import Side
+from .sides import Side
 from .spelling import snake_case
 from .spi.browse import Browsable, Entry
 from .spi.store import Described, Facts, ObjectStore

@@ -21,7 +21,7 @@ from .files.selecting import parent
 from .json_values import plain
 from .opening import blaming, open_end, open_table
 from .report import camel
-from .resolve import Side, find_source
+from .sides import Side, find_source
 from .spelling import snake_case
 from .spi.browse import Browsable, Entry
 from .spi.data import PlanHint, Unit

@@ -12,10 +12,8 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
-from enum import IntEnum
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,7 @@ from .errors import CancelledError, ConfigError, NotFoundError
 from .journal_errors import explained, refused
 from .journal_lock import hold, remove
 from .journal_log import LOG_TABLE, UNIT, JournalLog, insert_lines, make_ready, skip_unit
+from .journal_rows import SplitRow, Totals, UnitRow, UnitState, begun_from, decoded, encoded, limits_text
 from .skips import Line
 from .spi.data import Begun, Receipt, Split, Unit
 
@@ -41,58 +40,6 @@ CREATE TABLE splits (
     PRIMARY KEY (seq, idx)
 ) WITHOUT ROWID;
 """
-
-
-class UnitState(IntEnum):
-    """How far a unit has come. States below DONE are worked on again after a resume.
-
-    BEGINNING is stored before the sink is asked to begin: a process that is killed then knows of no handle.
-    VERIFIED, which is also COMMITTED, is stored only where something follows that is not to be undone.
-    """
-
-    PLANNED = 0
-    BEGINNING = 1
-    BEGUN = 2
-    COMMITTED = 3
-    VERIFIED = 4
-    DONE = 5
-    SKIPPED = 6
-
-
-@dataclass(frozen=True, slots=True)
-class UnitRow:
-    """A unit as the journal has it."""
-
-    seq: int
-    unit: Unit
-    state: UnitState
-    begun: Begun | None
-
-
-@dataclass(frozen=True, slots=True)
-class SplitRow:
-    """A split as the journal has it; ``receipt`` is None until it is durable."""
-
-    split: Split
-    receipt: Receipt | None
-    digest: str
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """Counts over the whole run. ``rows`` are those at the sink, ``rows_skipped`` were left out."""
-
-    units: int
-    units_done: int
-    units_visible: int
-    units_skipped: int
-    size: int | None
-    splits: int
-    splits_done: int
-    bytes_read: int
-    bytes: int
-    rows: int | None
-    rows_skipped: int = 0
 
 
 class Journal(JournalLog):
@@ -232,13 +179,13 @@ class Journal(JournalLog):
         with self._transaction() as db:
             for unit in units:
                 name = target(unit)
-                row = (_encode(unit.name), unit.size, unit.token, None if name is None else _encode(name))
+                row = (encoded(unit.name), unit.size, unit.token, None if name is None else encoded(name))
                 try:
                     db.execute("INSERT INTO units (name, size, token, target) VALUES (?, ?, ?, ?)", row)
                 except sqlite3.IntegrityError:
                     ((other,),) = db.execute("SELECT name FROM units WHERE target = ?", row[3:]).fetchall()
                     raise ConfigError(
-                        f"{_decode(other)} and {unit.name} would both become {name}; copy them apart"
+                        f"{decoded(other)} and {unit.name} would both become {name}; copy them apart"
                     ) from None
             _store(db, {"cursor": cursor})
 
@@ -263,7 +210,7 @@ class Journal(JournalLog):
             limit,
         )
         return [
-            UnitRow(seq, Unit(_decode(name), size, token), UnitState(state), _begun(handle, begun))
+            UnitRow(seq, Unit(decoded(name), size, token), UnitState(state), begun_from(handle, begun))
             for seq, name, size, token, state, handle, begun in rows
         ]
 
@@ -271,7 +218,7 @@ class Journal(JournalLog):
         """Store handles and plans of units, before any of their data moves."""
         units, plans = [], []
         for seq, b, splits in begun:
-            limits = _limits(b.max_writers, b.max_splits, b.block, b.min_split_bytes, b.memory)
+            limits = limits_text(b.max_writers, b.max_splits, b.block, b.min_split_bytes, b.memory)
             units.append((b.handle, limits, seq))
             plans += [(seq, s.index, s.token, s.weight, s.offset, s.length, s.memory) for s in splits]
         with self._transaction() as db:
@@ -356,7 +303,7 @@ class Journal(JournalLog):
     def beginnings(self) -> list[tuple[int, Unit]]:
         """Units that the sink was asked to begin, whose handle nobody knows."""
         rows = self._query("SELECT seq, name, size, token FROM units WHERE state = 1")
-        return [(seq, Unit(_decode(name), size, token)) for seq, name, size, token in rows]
+        return [(seq, Unit(decoded(name), size, token)) for seq, name, size, token in rows]
 
     def has_traces(self) -> bool:
         """Whether the run has left anything at the sink: something visible or something staged."""
@@ -373,7 +320,7 @@ class Journal(JournalLog):
 
     def skipped(self, limit: int = 1000) -> list[str]:
         """Names of skipped units."""
-        return [_decode(r[0]) for r in self._query("SELECT name FROM units WHERE state = 6 LIMIT ?", limit)]
+        return [decoded(r[0]) for r in self._query("SELECT name FROM units WHERE state = 6 LIMIT ?", limit)]
 
     def totals(self) -> Totals:
         if stored := self.get("totals"):
@@ -432,24 +379,6 @@ def _set_state(db: sqlite3.Connection, seqs: Iterable[int], state: UnitState) ->
         else:
             runs.append([int(state), seq, seq])
     db.executemany("UPDATE units SET state = ? WHERE seq BETWEEN ? AND ?", runs)
-
-
-def _encode(name: str) -> bytes:
-    """Names of files may not be UTF-8, which SQLite's texts have to be."""
-    return name.encode("utf-8", "surrogateescape")
-
-
-def _decode(name: bytes) -> str:
-    return name.decode("utf-8", "surrogateescape")
-
-
-@lru_cache(maxsize=1)  # most units have those of the one before
-def _limits(*numbers: int | None) -> str:
-    return json.dumps(numbers)
-
-
-def _begun(handle: bytes | None, limits: str | None) -> Begun | None:
-    return None if handle is None or limits is None else Begun(handle, *json.loads(limits))
 
 
 def _store(db: sqlite3.Connection, facts: dict[str, Any]) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from .files.binary import FileTarget
-from .journal import UnitState
 from .journal_log import UNIT
+from .journal_rows import UnitState
 from .run_log import skipped_line
 from .skips import Line, row_line, row_texts
 from .spi.skipping import SkippingSink
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .context import Context
     from .dispatch import UnitTask
     from .errors import CrossdockError
-    from .journal import UnitRow
+    from .journal_rows import UnitRow
 
 
 def leave_out(context: Context, task: UnitTask) -> int:

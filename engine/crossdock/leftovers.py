@@ -10,7 +10,8 @@ from typing import Any
 
 from .context import Context
 from .errors import CrossdockError
-from .journal import Journal, UnitState
+from .journal import Journal
+from .journal_rows import UnitState
 from .opening import blaming, open_sink
 from .plugins import registry
 from .request import Resolved

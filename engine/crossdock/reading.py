@@ -12,7 +12,7 @@ from .errors import CancelledError
 from .interactive import only_unit
 from .opening import blaming, open_end
 from .plugins import registry
-from .resolve import Side, find_source
+from .sides import Side, find_source
 from .spelling import snake_case
 from .spi.data import PlanHint, Unit
 from .spi.endpoints import Source

@@ -19,8 +19,8 @@ from .meter import Worker
 from .opening import blaming, open_end
 from .plugins import registry
 from .request import SourceEnd
-from .resolve import Side
 from .retry import again
+from .sides import Side
 from .spelling import snake_case
 from .spi.store import Folders, ObjectInfo
 

@@ -10,11 +10,13 @@ from typing import Any
 from .credentials import public_url
 from .errors import ConfigError
 from .files import manifest
+from .one_unit import one_unit
 from .opening import blaming
 from .plan import decide, decide_stage
 from .plugins import registry
 from .request import CopyRequest, Resolved, SinkEnd, SourceEnd
-from .resolve import Side, block_size, is_fixed, one_unit, resolve, wanted_block
+from .resolve import block_size, is_fixed, resolve, wanted_block
+from .sides import Side
 from .spi.data import WriteMode
 from .spi.spec import ConnectorSpec, Location
 

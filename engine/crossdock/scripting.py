@@ -11,7 +11,7 @@ from .credentials import public_url
 from .errors import NotSupportedError
 from .opening import blaming, open_table
 from .plugins import registry
-from .resolve import Side
+from .sides import Side
 from .spelling import snake_case
 from .spi.script import Parameter, Scriptable, ScriptResult
 from .stopping import stopping

@@ -19,8 +19,9 @@ from . import stage_run
 from .credentials import Again, complete, public_url, stored
 from .errors import CancelledError, CrossdockError, NotFoundError
 from .gate import NoGate
-from .journal import Journal, Totals, created
+from .journal import Journal, created
 from .journal_lock import remove
+from .journal_rows import Totals
 from .leftovers import give_up_sink
 from .meter import Worker
 from .opening import blaming

@@ -13,7 +13,7 @@ from .dispatch import Dispatcher, UnitTask
 from .errors import CrossdockError, NotFoundError, StageLostError, TransientError, VerificationError
 from .files.deleting import delete_copied
 from .grouping import Grouped
-from .journal import UnitRow, UnitState
+from .journal_rows import UnitRow, UnitState
 from .left_out import file_target, leave_out, note_done, note_skipped
 from .meter import Worker
 from .spi.data import PlanHint, Receipt, Split, Target

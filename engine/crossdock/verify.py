@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .context import Context
     from .dispatch import UnitTask
     from .files.parts import WrittenFile
-    from .journal import UnitRow
+    from .journal_rows import UnitRow
 
 Done = Mapping[int, tuple[Split, Receipt, str]]
 

@@ -12,7 +12,7 @@ from observing import Record, expected_rows
 
 import crossdock
 from crossdock import api
-from crossdock.journal import UnitRow, UnitState
+from crossdock.journal_rows import UnitRow, UnitState
 from crossdock.spi.data import Unit
 from crossdock.verify import sampled_share
 from crossdock_connectors.formats import delimited_write, jsonlines_format, parquet_format, parquet_write

@@ -13,7 +13,8 @@ import pytest
 
 from crossdock import Begun, InternalError, Receipt, Split, Unit
 from crossdock.dispatch import BUNDLE, SMALL, Dispatcher, UnitTask
-from crossdock.journal import Journal, UnitRow, UnitState
+from crossdock.journal import Journal
+from crossdock.journal_rows import UnitRow, UnitState
 from crossdock.meter import Worker
 
 

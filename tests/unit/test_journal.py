@@ -14,8 +14,9 @@ import pytest
 
 from crossdock import Begun, ConfigError, NotFoundError, Receipt, Split, Unit
 from crossdock.errors import CancelledError
-from crossdock.journal import VERSION, Journal, UnitState
+from crossdock.journal import VERSION, Journal
 from crossdock.journal_lock import is_running, remove
+from crossdock.journal_rows import UnitState
 
 UNITS = [Unit("a.csv", 10, b"v1"), Unit("sub/b.csv", None), Unit("nicht-utf8-\udce9", 3)]
 SPLITS = [
