@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from crossdock import MissingDependencyError, state_folder
+from crossdock import ConfigError, MissingDependencyError, state_folder
 from crossdock.cli import options
 
 service = typer.Typer(
@@ -43,12 +44,33 @@ def start(
         str,
         typer.Option(metavar="HOST:PORT", help="How nodes reach the service, if that is another address."),
     ] = "",
+    secret_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="The service's secret, which replicas share: a copy of service.key of the first one.",
+        ),
+    ] = None,
+    drain_delay: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS",
+            min=0,
+            max=600,
+            help="How long it goes on answering after it was told to stop, while /readyz says no.",
+        ),
+    ] = 0.0,
+    log_format: Annotated[
+        str, typer.Option(metavar="[text|json]", help="How the log on stderr is written.")
+    ] = "text",
     state: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Where its state is kept. Default: $CROSSDOCK_HOME/service."),
     ] = None,
 ) -> None:
-    """Serve until it is told to stop (Ctrl-C or SIGTERM).
+    """Serve until it is told to stop (Ctrl-C or SIGTERM): then requests in flight are answered.
+
+    A second signal ends it at once.
 
     The first time, it prints the token of its first owner. Without --cert it makes a CA of its own; clients
     trust it by tls/ca.pem in the state folder.
@@ -57,18 +79,28 @@ def start(
         raise MissingDependencyError(
             "the service needs more packages; install them with: pip install 'crossdock[service]'"
         )
+    from ..service.operations.logs import LogFormat, log_to_stderr
     from ..service.server import Settings, run
 
+    if log_format not in list(LogFormat):
+        raise ConfigError(f"--log-format {log_format}: it is {' or '.join(LogFormat)}")
     session = options.session_of(context)
     session.command = "service start"
     folder = state or state_folder() / "service"
 
+    # Whatever reads a log of JSON reads nothing else.
+    say = logging.getLogger(__name__).info if log_format == LogFormat.JSON else session.say
+
     def ready(address: str, token: str | None) -> None:
-        session.say(f"serving at {address}, state in {folder}")
+        say(f"serving at {address}, state in {folder}")
         if cert is None:
-            session.say(f"clients trust it by {folder / 'tls' / 'ca.pem'}")
+            say(f"clients trust it by {folder / 'tls' / 'ca.pem'}")
         if token is not None:
-            session.say("the first owner's token, which is not shown again, on the next line")
+            say("the first owner's token, which is not shown again, on the next line")
             session.show(token)
 
-    run(Settings(folder, host, port, database, cert, key, endpoint), ready)
+    log_to_stderr(LogFormat(log_format))
+    run(
+        Settings(folder, host, port, database, cert, key, endpoint, secret_file, drain_delay),
+        ready,
+    )

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import anyio
 from anyio.to_thread import run_sync
 from fastapi import FastAPI
+from sqlalchemy.exc import SQLAlchemyError
 
 import crossdock
 
 from .context import Service
 from .errors import add_handlers
 from .headers import AnswerHeaders
+from .operations import health
+from .operations.watching import Watching
 from .paths import CaselessPaths
 from .rest import definitions, factories, node_protocol, runs, runtimes
 from .runs.driver import Driver
 from .sweeping import sweeping
+
+_LOG = logging.getLogger(__name__)
 
 
 @asynccontextmanager
@@ -31,7 +37,11 @@ async def _life(app: FastAPI) -> AsyncIterator[None]:
         yield
         driver.leaving = True
         group.cancel_scope.cancel()
-    await run_sync(driver.release_all)
+    try:
+        await run_sync(driver.release_all)
+    except SQLAlchemyError as error:
+        # They are anybody's a little later, when the lease is over.
+        _LOG.warning("the runs were not given back: %s", type(error).__name__)
 
 
 def create_app(service: Service) -> FastAPI:
@@ -41,11 +51,12 @@ def create_app(service: Service) -> FastAPI:
         openapi_url="/crossdock/v1/openapi.json", lifespan=_life,
     )  # fmt: skip
     app.state.service = service
-    for each in (factories, runtimes, runs, node_protocol):
+    for each in (factories, runtimes, runs, node_protocol, health):
         app.include_router(each.router)
     for kind in definitions.KINDS:
         app.include_router(definitions.routes(kind))
     add_handlers(app)
+    app.add_middleware(Watching, metrics=service.metrics)
     app.add_middleware(CaselessPaths)
     app.add_middleware(AnswerHeaders)
     return app

@@ -43,6 +43,13 @@ class Bell:
             loop = self._loop
         anyio.from_thread.run_sync(self._set, name, token=loop)
 
+    def ring_all(self) -> None:
+        """Every name; for the event loop, where nobody is to wait any longer."""
+        with self._lock:
+            events = [event for waiting in self._waiting.values() for event in waiting]
+        for each in events:
+            each.set()
+
     def _set(self, name: Hashable) -> None:
         with self._lock:
             events = list(self._waiting.get(name, ()))

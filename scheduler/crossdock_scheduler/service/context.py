@@ -18,6 +18,9 @@ from .definitions import factories
 from .definitions.factories import FactoryRow
 from .definitions.secrets import Keeper
 from .errors import ApiError
+from .operations.draining import Drain
+from .operations.metrics import Metrics
+from .operations.stock import Stock
 from .runtimes.keys import KeyMaker
 
 NEW_RUN = "a new run"
@@ -35,6 +38,11 @@ class Service:
     keeper: Keeper
     new_jobs: Bell = field(default_factory=Bell)
     changed: Bell = field(default_factory=Bell)
+    metrics: Metrics = field(default_factory=Metrics)
+    drain: Drain = field(default_factory=Drain)
+
+    def __post_init__(self) -> None:
+        self.metrics.registry.register(Stock(self.database))
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,15 @@ _CODES = {
     413: "RequestEntityTooLarge", 415: "UnsupportedMediaType", 429: "TooManyRequests",
     503: "ServiceUnavailable",
 }  # fmt: skip
-# The only POST that clients may send again: it is known by its x-ms-client-request-id.
-_REPEATABLE_POST = "/createrun"
+# POSTs that mean the same when they are sent again: they only ask, or they say what is so by then.
+_REPEATABLE_POSTS = (
+    "/cancel", "/createrun", "/getstatus", "/monitoringdata", "/listauthkeys", "/getconnectioninfo",
+    "/ipaddress", "/querypipelineruns", "/queryactivityruns", "/querytriggerruns",
+    "/querytriggers",
+)  # fmt: skip
+# Nodes send all that they say until it is answered.
+_NODES = "/crossdock/v1/nodes/"
+_CLIENT_ID = "x-ms-client-request-id"
 
 
 class ApiError(Exception):
@@ -78,8 +85,7 @@ def _database(request: Request, error: Exception) -> JSONResponse:
     )
     if not unavailable:
         return _unexpected(request, error)
-    repeatable = request.method != "POST" or request.url.path.lower().endswith(_REPEATABLE_POST)
-    headers = {"Retry-After": "2"} if repeatable else {}
+    headers = {"Retry-After": "2"} if _is_repeatable(request) else {}
     return JSONResponse(
         error_body("ServiceUnavailable", "The service cannot reach its database now."), 503, headers
     )
@@ -88,6 +94,16 @@ def _database(request: Request, error: Exception) -> JSONResponse:
 def _not_storable(_: Request, error: Exception) -> JSONResponse:
     _LOG.warning("the database refused a value: %s", type(error).__name__)
     return JSONResponse(error_body("BadRequest", "The request has a value that cannot be stored."), 400)
+
+
+def _is_repeatable(request: Request) -> bool:
+    path = request.url.path.lower()
+    if request.method != "POST" or path.startswith(_NODES):
+        return True
+    # A run that is created again without the id of the request is another one.
+    return path.endswith(_REPEATABLE_POSTS) and (
+        not path.endswith("/createrun") or _CLIENT_ID in request.headers
+    )
 
 
 def _unexpected(_: Request, error: Exception) -> JSONResponse:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import uvicorn
+from sqlalchemy.exc import OperationalError
 
-from crossdock import ConfigError
+from crossdock import ConfigError, UnreachableError
 
 from .app import create_app
 from .auth import tokens
@@ -19,6 +20,7 @@ from .context import Service
 from .database import Database
 from .database.migrate import migrate
 from .definitions.secrets import Keeper
+from .operations.draining import DrainingServer
 from .runtimes.keys import KeyMaker, secret_of
 from .tls import certificates
 
@@ -29,7 +31,9 @@ _DRAIN = 30
 class Settings:
     """``folder`` is the state folder. Without a database's address it is SQLite's in that folder, without
     certificate and key they are of an own CA. Port 0 is any free one. ``endpoint`` is how nodes reach the
-    service, host and port, where that is not how it listens."""
+    service, host and port, where that is not how it listens.
+    ``secret_file`` has the service's secret where that is not in the state folder. For ``drain_delay``
+    seconds the service goes on after it was told to stop."""
 
     folder: Path
     host: str = "localhost"
@@ -38,6 +42,8 @@ class Settings:
     certificate: Path | None = None
     key: Path | None = None
     endpoint: str = ""
+    secret_file: Path | None = None
+    drain_delay: float = 0.0
 
 
 def run(settings: Settings, ready: Callable[[str, str | None], None]) -> None:
@@ -48,24 +54,43 @@ def run(settings: Settings, ready: Callable[[str, str | None], None]) -> None:
     settings.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     database = _database(settings)
     try:
-        migrate(database)
+        _migrated(database)
         with database.write() as connection:
             known = tokens.any_owner(connection)
             first = None if known else tokens.create(connection, "administrator", Role.OWNER)
         certificate, key = _certificate(settings)
         listening = _listen(settings)
         endpoint = f"{settings.host}:{listening.getsockname()[1]}"
-        secret = secret_of(settings.folder / "service.key")
+        secret = _secret(settings)
         keys = KeyMaker(secret, settings.endpoint or endpoint)
+        service = Service(database, keys, Keeper.of(secret))
         config = uvicorn.Config(
-            create_app(Service(database, keys, Keeper.of(secret))), ssl_certfile=certificate,
+            create_app(service), ssl_certfile=certificate,
             ssl_keyfile=key, log_config=None, access_log=False, server_header=False,
             timeout_graceful_shutdown=_DRAIN,
         )  # fmt: skip
         ready(f"https://{endpoint}", first.get_secret_value() if first else None)
-        uvicorn.Server(config).run(sockets=[listening])
+        DrainingServer(config, service, settings.drain_delay).run(sockets=[listening])
     finally:
         database.close()
+
+
+def _secret(settings: Settings) -> bytes:
+    if settings.secret_file is None:
+        return secret_of(settings.folder / "service.key")
+    if not settings.secret_file.is_file():
+        raise ConfigError(
+            f"there is no file {settings.secret_file}; replicas share the service.key of one of them"
+        )
+    return secret_of(settings.secret_file)
+
+
+def _migrated(database: Database) -> None:
+    try:
+        migrate(database)
+    except OperationalError as error:
+        why = str(error.orig).strip().splitlines()[0]
+        raise UnreachableError(f"the database cannot be used now: {why}") from error
 
 
 def _database(settings: Settings) -> Database:

@@ -32,4 +32,10 @@ async def sweeping(service: Service) -> None:
 
 def _once(service: Service) -> None:
     with service.database.write() as connection:
-        sweep(connection, time.time())
+        swept = sweep(connection, time.time())
+    metrics = service.metrics
+    metrics.ended.labels("timedout").inc(swept.late)
+    metrics.ended.labels("cancelled").inc(swept.cancelled)
+    metrics.leases_lost.labels("expired").inc(swept.cancelled + swept.back)
+    if swept.back:
+        _LOG.info("%d jobs whose nodes were silent went back to the queue", swept.back)

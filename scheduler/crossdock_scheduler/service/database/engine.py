@@ -51,7 +51,14 @@ class Database:
     def _options(self) -> dict[str, Any]:
         if self.is_sqlite:
             return {"connect_args": {"timeout": _PATIENCE, "check_same_thread": False}, "pool_size": 40}
-        return {"pool_size": 20, "max_overflow": 20}
+        # Else a server that has vanished without a word is waited for as long as the kernel likes.
+        gone = {
+            "connect_timeout": 5,
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "tcp_user_timeout": 20_000,
+        }
+        return {"pool_size": 20, "max_overflow": 20, "pool_timeout": 10, "connect_args": gone}
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:

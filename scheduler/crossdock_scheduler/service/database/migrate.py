@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -14,6 +15,18 @@ from crossdock import ConfigError
 
 from .engine import Database
 
+_FOLDER = Path(__file__).with_name("migrations")
+
+
+def is_migrated(connection: sa.Connection) -> bool:
+    """Whether the tables are this release's."""
+    return MigrationContext.configure(connection).get_current_revision() == _head()
+
+
+@cache
+def _head() -> str | None:
+    return ScriptDirectory(str(_FOLDER)).get_current_head()
+
 
 def migrate(database: Database) -> None:
     """Run the migrations that are missing, in one transaction.
@@ -21,7 +34,7 @@ def migrate(database: Database) -> None:
     Several replicas may start at once. Raises ConfigError where a newer release has changed the tables.
     """
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+    config.set_main_option("script_location", str(_FOLDER))
     script = ScriptDirectory.from_config(config)
     with database.write() as connection:
         if not database.is_sqlite:

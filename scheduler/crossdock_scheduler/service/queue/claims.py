@@ -112,16 +112,19 @@ def finish(
     result: Mapping[str, Any],
     *,
     now: float,
-) -> None:
-    """End a job. Said again by the same holder it changes nothing; raises Lost for any other."""
+) -> float | None:
+    """End a job; the seconds since it was first claimed. Said again by the same holder it changes nothing,
+    and there is None; raises Lost for any other."""
     same = (jobs.c.id == held.id, jobs.c.node_id == node_id, jobs.c.epoch == held.epoch)
     done = connection.execute(
         sa.update(jobs)
         .where(*same, jobs.c.state == "claimed")
         .values(state=outcome, result=dict(result), ended=now, lease_until=None)
-    )
-    if done.rowcount:
-        return
+        .returning(jobs.c.claimed)
+    ).first()
+    if done is not None:
+        return max(0.0, now - float(done.claimed))
     again = connection.execute(sa.select(jobs.c.id).where(*same, jobs.c.state == outcome)).first()
     if again is None:
         raise Lost
+    return None

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import sqlalchemy as sa
 
 from ..database.tables import jobs
 
 
-def sweep(connection: sa.Connection, now: float) -> int:
-    """Give jobs whose lease has run out back to the queue, end those past their deadline; returns how many.
+class Swept(NamedTuple):
+    """How many jobs were past their deadline, had to be cancelled, and came back to the queue."""
+
+    late: int
+    cancelled: int
+    back: int
+
+
+def sweep(connection: sa.Connection, now: float) -> Swept:
+    """Give jobs whose lease has run out back to the queue, end those past their deadline.
 
     A job that comes back keeps its turn and goes before those that came later. Where it was to be
     cancelled, it is.
@@ -21,4 +31,4 @@ def sweep(connection: sa.Connection, now: float) -> int:
         .where(jobs.c.ended.is_(None), jobs.c.deadline < now)
         .values(state="timedout", ended=now, epoch=jobs.c.epoch + 1)
     )
-    return sum(connection.execute(each).rowcount for each in (late, cancelled, back))
+    return Swept(*(connection.execute(each).rowcount for each in (late, cancelled, back)))

@@ -107,12 +107,14 @@ async def claim_jobs(asked: wire.Claim, asking: Signed) -> wire.Jobs:
     """Waits for jobs as long as the node wants to."""
     service, runtime_id = asking.service, asking.node.row.runtime_id
     until = anyio.current_time() + asked.wait
+    if service.drain.began:
+        raise ApiError(503, "The service is stopping.", headers={"Retry-After": "2"})
     while True:
         # Listening before the look: what is put into the queue between both is heard of.
         with service.new_jobs.listening(runtime_id) as news:
             found = await run_sync(partial(_claim, asking, asked.want))
             left = until - anyio.current_time()
-            if found or left <= 0:
+            if found or left <= 0 or service.drain.began:
                 return wire.Jobs(jobs=[_job(each) for each in found])
             with anyio.move_on_after(min(left, _LOOK_AGAIN)):
                 await news.wait()
@@ -124,9 +126,11 @@ def _claim(asking: Asking, want: int) -> list[Claimed]:
             node = nodes.by_id(connection, asking.node.id)
             if node is None or not node.in_step:
                 return []  # it could not open the secrets of a job
-            return claim(connection, asking.node.id, want, LEASE, time.time())
+            found = claim(connection, asking.node.id, want, LEASE, time.time())
     except Lost:
         raise ApiError(401, "The node is not registered any more.") from None
+    asking.service.metrics.claimed.inc(len(found))
+    return found
 
 
 def _job(found: Claimed) -> wire.Job:
@@ -140,7 +144,10 @@ def finish_job(job_id: str, said: wire.Finish, asking: Signed) -> None:
     try:
         with asking.service.database.write() as connection:
             held = Held(job_id, said.epoch)
-            finish(connection, asking.node.id, held, said.outcome, said.result, now=time.time())
+            took = finish(connection, asking.node.id, held, said.outcome, said.result, now=time.time())
     except Lost:
+        asking.service.metrics.leases_lost.labels("refused").inc()
         raise ApiError(409, "The job is not this node's any more.", "LeaseLost", job_id) from None
+    if took is not None:
+        asking.service.metrics.job_ended(said.outcome, took)
     asking.service.changed.ring(job_id)

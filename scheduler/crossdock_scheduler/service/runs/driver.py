@@ -109,10 +109,12 @@ class Driver:
                     group.cancel_scope.cancel()
 
                 group.start_soon(renewing)
-                await interpreter.run(restored_pipeline(taken.record), self._secrets(taken))
+                ended = await interpreter.run(restored_pipeline(taken.record), self._secrets(taken))
+                self.service.metrics.runs_ended.labels(ended.status).inc()
                 group.cancel_scope.cancel()
             if is_cancelled:
                 await run_sync(self._cancelled, taken.run_id)
+                self.service.metrics.runs_ended.labels("Cancelled").inc()
         except* Superseded:
             _LOG.warning("the run %s is driven by another process now", taken.run_id)
         except* SQLAlchemyError as errors:

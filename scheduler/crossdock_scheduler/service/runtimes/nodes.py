@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -164,6 +164,11 @@ def of(connection: sa.Connection, runtime: Runtime) -> Sequence[Node]:
     """In the order in which they came."""
     query = _ALL.where(nodes.c.runtime_id == runtime.id).order_by(nodes.c.registered, nodes.c.id)
     return [found for row in connection.execute(query) if (found := _of(row))]
+
+
+def statuses(connection: sa.Connection, now: float) -> Iterator[str]:
+    """Of all nodes of all runtimes."""
+    return (found.status(now) for row in connection.execute(_ALL) if (found := _of(row)))
 
 
 def running(connection: sa.Connection, runtime: Runtime) -> Mapping[str, int]:

@@ -1,0 +1,1 @@
+"""What operators see of the service: its health, its figures, its log; and how it stops."""

@@ -1,0 +1,54 @@
+"""Every request is counted, timed and logged when it has been answered."""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextvars import ContextVar
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .metrics import Metrics
+
+_LOG = logging.getLogger(__name__)
+_METHODS = ("GET", "PUT", "POST", "PATCH", "DELETE", "HEAD", "OPTIONS")
+# Asked again and again by machines: what goes well there is worth no line.
+_ROUTINE = ("/healthz", "/readyz", "/metrics", "/crossdock/v1/nodes/heartbeat", "/crossdock/v1/nodes/claim")
+
+request_id: ContextVar[str] = ContextVar("request_id", default="")
+"""Of the request that is being answered here; empty outside of one."""
+
+
+class Watching:
+    """ASGI middleware, the innermost: the router tells it the route, the outer ones the request's id."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app, self._metrics = app, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun, status = time.perf_counter(), 500
+        request_id.set(scope.get("crossdock.request_id", ""))
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, answer)
+        finally:
+            self._tell(scope, status, time.perf_counter() - begun)
+
+    def _tell(self, scope: Scope, status: int, seconds: float) -> None:
+        # The template, not the path: that has names of people's objects in it, and there is no end of them.
+        route = getattr(scope.get("route"), "path", "unknown")
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        self._metrics.requests.labels(method, route, status).observe(seconds)
+        level = logging.DEBUG if status < 400 and route in _ROUTINE else logging.INFO
+        if _LOG.isEnabledFor(level):
+            said = {"method": method, "route": route, "status": status, "ms": round(seconds * 1000, 1)}
+            _LOG.log(level, "%s %s %d", method, route, status, extra={"event": said})
