@@ -2,47 +2,36 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import signal
 import sys
-from importlib.util import find_spec
-from pathlib import Path
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import anyio
 import typer
 
-from crossdock import ConfigError, MissingDependencyError, state_folder
 from crossdock.cli import options
+
+from .node_life import health, key, restart, status, stop, unregister
+from .node_options import KeyArgument, StateOption, given_key, need, node_folder
 
 if TYPE_CHECKING:
     from crossdock.cli.session import Session
 
+    from ..node.agent import Agent
+    from ..node.client import Client
     from ..node.identity import Identity
-    from ..node.vault import Vault
 
 node = typer.Typer(help="This machine as a node of an integration runtime.", no_args_is_help=True)
-StateOption = Annotated[
-    Path | None,
-    typer.Option("--state", metavar="DIR", help="Where its state is. Default: $CROSSDOCK_HOME/node."),
-]
-
-
-def _need() -> None:
-    if find_spec("httpx") is None or find_spec("jwt") is None or find_spec("psutil") is None:
-        raise MissingDependencyError(
-            "a node needs more packages; install them with: pip install 'crossdock[node]'"
-        )
 
 
 @node.command()
 def register(
     context: typer.Context,
-    key: Annotated[
-        str | None,
-        typer.Argument(help="An auth key of the runtime; without it, $AUTH_KEY or standard input."),
-    ] = None,
+    key: KeyArgument = None,
     node_name: Annotated[
         str, typer.Argument(metavar="[NAME]", help="The node's name. Default: the machine's.")
     ] = "",
@@ -57,22 +46,15 @@ def register(
 
     A key in an argument is seen by others on this machine: better let it be in $AUTH_KEY or come by a pipe.
     """
-    _need()
+    need()
     from ..node.registration import register as registered
 
     session = options.session_of(context)
     session.command = "node register"
-    given = key or os.environ.get("AUTH_KEY") or _piped()
-    found: Identity = anyio.run(registered, state or state_folder() / "node", given, node_name or name, ca)
+    found: Identity = anyio.run(registered, node_folder(state), given_key(key), node_name or name, ca)
     session.say(
         f"{found.name} is a node of {found.runtime} in {found.factory}; start it with: crossdock node start"
     )
-
-
-def _piped() -> str:
-    if sys.stdin.isatty():
-        raise ConfigError("which auth key? Give it as $AUTH_KEY, by a pipe or as an argument")
-    return sys.stdin.readline().strip()
 
 
 @node.command()
@@ -92,35 +74,53 @@ def start(
 
     A second signal ends them too.
     """
-    _need()
+    need()
+    from ..node.agent import Agent
     from ..node.identity import load
+    from ..node.presence import alone
     from ..node.vault import Vault
 
     session = options.session_of(context)
     session.command = "node start"
-    folder = state or state_folder() / "node"
+    folder = node_folder(state)
     identity = load(folder)
     policy: dict[str, object] = {"roots": allow_path or None, "private": not forbid_private}
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("crossdock_scheduler").setLevel(logging.INFO)
-    anyio.run(_work, identity, Vault.of(folder, identity.guid), policy, session)
+    with alone(folder) as said:
+        agent = functools.partial(Agent, vault=Vault.of(folder, identity.guid), policy=policy, said=said)
+        again = anyio.run(_work, identity, agent, session)
+    if again:
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - this very command
 
 
-async def _work(identity: Identity, vault: Vault, policy: dict[str, object], session: Session) -> None:
-    from ..node.agent import Agent
+async def _work(identity: Identity, agent: Callable[[Client], Agent], session: Session) -> bool:
+    """Whether to begin anew."""
     from ..node.client import Client, connected
 
+    again = False
     async with connected(identity.url, identity.ca) as http, anyio.create_task_group() as group:
         stop = anyio.Event()
 
         async def signals() -> None:
-            with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as received:
-                async for _ in received:
-                    if stop.is_set():
+            nonlocal again
+            with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as received:
+                async for number in received:
+                    if number != signal.SIGHUP and stop.is_set() and not again:
                         group.cancel_scope.cancel()
+                    again = number == signal.SIGHUP
                     stop.set()
 
         group.start_soon(signals)
         session.say(f"{identity.name} works for {identity.runtime} in {identity.factory}")
-        await Agent(Client(http, identity), vault, policy).run(stop)
+        await agent(Client(http, identity)).run(stop)
         group.cancel_scope.cancel()
+    return again
+
+
+node.command()(status)
+node.command()(health)
+node.command()(stop)
+node.command()(restart)
+node.command()(key)
+node.command()(unregister)

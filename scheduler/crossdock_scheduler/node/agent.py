@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,7 @@ from ..wire import node as wire
 from .client import Client, LeaseLostError
 from .jobs import RunningJob
 from .load import Meter
+from .presence import Said
 from .vault import Vault
 
 _LOG = logging.getLogger(__name__)
@@ -27,10 +29,12 @@ _AGAIN = 2.0
 
 @dataclass
 class Agent:
-    """A registered node at work. ``policy`` is what its jobs may reach (fields of ``pipeline.Policy``)."""
+    """A registered node at work. ``policy`` is what its jobs may reach (fields of ``pipeline.Policy``);
+    ``said`` is what it tells those who ask on this machine."""
 
     client: Client
     vault: Vault
+    said: Said
     policy: Mapping[str, Any] = field(default_factory=dict)
     _jobs: dict[str, RunningJob] = field(default_factory=dict)
     _limit: int = 1
@@ -54,6 +58,8 @@ class Agent:
     async def _draining_after(self, stop: anyio.Event, claims: anyio.CancelScope) -> None:
         await stop.wait()
         _LOG.info("stopping: %d jobs are waited for", len(self._jobs))
+        self.said.stopping = True
+        self._keep()
         claims.cancel()
 
     async def _beating(self) -> None:
@@ -66,17 +72,26 @@ class Agent:
             beat = wire.Heartbeat(
                 version=crossdock.__version__, vault=self.vault.version, load=meter.load(), holding=holding
             )
+            self.said.tried = time.time()
             try:
                 answer = await self.client.heartbeat(beat)
             except UnreachableError as error:
                 # Jobs go on: the service waits as long as the lease, and longer after its own restart.
                 _LOG.warning("%s", error.message)
+                self.said.problem = error.message
             else:
-                self._limit = answer.concurrent_jobs
+                self.said.heard, self.said.problem = time.time(), ""
+                self.said.limit = self._limit = answer.concurrent_jobs
                 self._obey(answer)
                 if await self._in_step(answer):
                     continue
+                self.said.vault, self.said.opens = answer.vault, self.vault.version
+            self._keep()
             await anyio.sleep(self.client.identity.heartbeat)
+
+    def _keep(self) -> None:
+        self.said.jobs = sorted(self._jobs)
+        self.said.keep(self.vault.folder)
 
     async def _in_step(self, answer: wire.Beaten) -> bool:
         """Whether the node has the vault's key only now: the service is told at once."""
@@ -115,6 +130,7 @@ class Agent:
             for job in found:
                 running = RunningJob(job, self.policy)
                 self._jobs[job.id] = running
+                self._keep()
                 group.start_soon(self._carry, running)
 
     async def _carry(self, running: RunningJob) -> None:
@@ -128,6 +144,7 @@ class Agent:
             _LOG.warning("the job %s is not this node's any more", job.id)
         finally:
             del self._jobs[job.id]
+            self._keep()
             self._room.set()
             self._room = anyio.Event()
 

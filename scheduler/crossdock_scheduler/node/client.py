@@ -47,6 +47,11 @@ class Client:
         """Raises LeaseLostError where the job is not the node's any more."""
         await self._send(f"jobs/{job_id}/finish", said)
 
+    async def leave(self) -> None:
+        """The node is none any more."""
+        headers = {"Authorization": f"Bearer {self.identity.token()}"}
+        await post(self.http, f"{_BASE}/leave", None, headers, _TIMEOUT)
+
     async def _ask(self, path: str, message: wire.Message, kind: type[M], timeout: float = _TIMEOUT) -> M:
         return kind.model_validate_json((await self._send(path, message, timeout)).content)
 
@@ -62,9 +67,9 @@ async def register(http: httpx.AsyncClient, asked: wire.Register) -> wire.Regist
 
 
 async def post(
-    http: httpx.AsyncClient, path: str, message: wire.Message, headers: dict[str, str], timeout: float
+    http: httpx.AsyncClient, path: str, message: wire.Message | None, headers: dict[str, str], timeout: float
 ) -> httpx.Response:
-    content = message.model_dump_json().encode()
+    content = message.model_dump_json().encode() if message is not None else b""
     headers = {"Content-Type": "application/json", **headers}
     try:
         answer = await http.post(path, content=content, headers=headers, timeout=timeout)

@@ -151,3 +151,10 @@ def finish_job(job_id: str, said: wire.Finish, asking: Signed) -> None:
     if took is not None:
         asking.service.metrics.job_ended(said.outcome, took)
     asking.service.changed.ring(job_id)
+
+
+@router.post("/leave")
+def leave(asking: Signed) -> None:
+    """The node is none any more; what it held is given to others when its lease runs out."""
+    with asking.service.database.write() as connection:
+        nodes.delete(connection, asking.node)
