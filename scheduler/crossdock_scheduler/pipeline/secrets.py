@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from crossdock import AdfProperties, ConfigError
 
 if TYPE_CHECKING:
-    from .copy.ends import Ends
+    from .planning.ends import Ends
 
 
 def resolved(value: Any, ends: Ends, *, with_secrets: bool = True) -> Any:

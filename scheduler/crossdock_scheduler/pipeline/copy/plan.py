@@ -14,9 +14,9 @@ from ..attempts import Attempts, attempts_of
 from ..definitions import Definition, Factory, Finding, of_remark
 from ..definitions.activities import Activity
 from ..expressions import Scope
+from ..planning.activity import Planning
+from ..planning.ends import End
 from ..policy import Policy
-from .ends import End
-from .planning import Planning
 from .tolerance import log_of, of_run, skipping
 from .translator import added_columns, column_map
 

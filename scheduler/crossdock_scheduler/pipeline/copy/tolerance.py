@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from crossdock import AdfProperties
 
-from .ends import End, Ends
+from ..planning.ends import End, Ends
 
 _FILES = {"fileMissing": "missing", "fileForbidden": "forbidden", "dataInconsistency": "inconsistent"}
 _OLDER = ("logStorageSettings", "redirectIncompatibleRowSettings")

@@ -9,10 +9,10 @@ from typing import Any, Generic, TypeVar
 from crossdock import AdfProperties, ConfigError, CrossdockError
 
 from ..activity_types import ActivityType, Attempt, register
-from ..copy.ends import End, unread
-from ..copy.planning import Planning
 from ..definitions import Definition, Factory, Finding, of_remark
 from ..definitions.activities import Activity
+from ..planning.activity import Planning
+from ..planning.ends import End, unread
 from ..policy import Policy
 
 Plan = TypeVar("Plan")

@@ -16,7 +16,7 @@ import crossdock
 from crossdock import AdfProperties, CrossdockError
 
 from ..activity_types import Attempt
-from ..copy.ends import End
+from ..planning.ends import End
 from .activity import DataActivity, registered
 from .logs import log_address, put_file
 

@@ -11,8 +11,8 @@ from typing import Any
 from crossdock import AdfComputed, ConfigError, Item, NotFoundError, NotSupportedError
 
 from ..activity_types import Attempt
-from ..copy.ends import End
 from ..expressions import did_you_mean
+from ..planning.ends import End
 from .activity import DataActivity, registered
 from .places import found, inside, moment, structure
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import crossdock
 
-from ..copy.ends import End
+from ..planning.ends import End
 
 
 def log_address(folder: End, name: str) -> str:

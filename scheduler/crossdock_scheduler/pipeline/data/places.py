@@ -9,7 +9,7 @@ import crossdock
 from crossdock import Item, NotFoundError
 
 from ..activity_types import Attempt
-from ..copy.ends import End
+from ..planning.ends import End
 
 # Of Arrow's types, the interim types of Data Factory; what is not here begins with one of ``_FAMILIES``.
 _TYPES = {

@@ -10,7 +10,7 @@ import crossdock
 from crossdock import AdfProperties, CancelledError, CrossdockError, Parameter
 
 from ..activity_types import Attempt
-from ..copy.ends import End
+from ..planning.ends import End
 from .activity import DataActivity, registered
 from .logs import put_log
 from .parameters import parameter

@@ -11,7 +11,7 @@ import crossdock
 from crossdock import Parameter
 
 from ..activity_types import Attempt
-from ..copy.ends import End
+from ..planning.ends import End
 from .activity import DataActivity, registered
 from .parameters import by_name
 

@@ -10,7 +10,7 @@ from typing import Any
 from crossdock import CancelledError, NotFoundError, TransientError
 
 from ..activity_types import Attempt
-from ..copy.ends import End
+from ..planning.ends import End
 from .activity import DataActivity, registered
 from .places import found, inside, moment, structure
 

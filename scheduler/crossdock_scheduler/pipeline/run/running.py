@@ -15,10 +15,10 @@ from crossdock.redact import MARK
 
 from ..activity_types import Attempt
 from ..attempts import Attempts, attempts_of
-from ..copy.values import Values
 from ..definitions import Definition
 from ..definitions.activities import Activity
 from ..expressions import ABSENT, ExpressionError, Scope, evaluate, references
+from ..planning.values import Values
 from .control import control_types
 from .failure import problem_of
 from .frame import Frame, Lists, Result

@@ -12,9 +12,9 @@ from pydantic import SecretStr
 from crossdock import AdfComputed, AdfProperties, AdfSecret, ConfigError
 
 from ..activity_types import ActivityType, Attempt, register
-from ..copy.planning import Planning
 from ..definitions import Definition, Factory, Finding
 from ..definitions.activities import Activity
+from ..planning.activity import Planning
 from ..policy import Policy
 from ..secrets import resolved
 from .command import Command, typed, values_of

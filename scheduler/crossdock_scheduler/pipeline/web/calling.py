@@ -12,9 +12,9 @@ from pydantic import SecretStr
 from crossdock import AdfComputed, AdfProperties, ConfigError
 
 from ..checks.expressions import is_secure
-from ..copy.planning import Planning
 from ..definitions import Definition
 from ..expressions import did_you_mean
+from ..planning.activity import Planning
 from ..secrets import resolved
 from .authentication import check, proof_of
 from .client import Reply, Request, address_of
