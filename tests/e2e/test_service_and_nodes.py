@@ -6,15 +6,21 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from servers.node import NodeProcess, command, node, register
 from servers.service import ServiceProcess, service
 
 GROUP = "group"
 FACTORY = "factory"
+ALWAYS = {
+    "lastUpdatedAfter": datetime.now(UTC) - timedelta(days=1),
+    "lastUpdatedBefore": datetime.now(UTC) + timedelta(days=1),
+}
 ENDED = ("Succeeded", "Failed", "Cancelled")
 
 
@@ -36,9 +42,9 @@ def sdk(server: ServiceProcess) -> Iterator[Any]:
 
 
 @pytest.fixture
-def registered(tmp_path: Path, server: ServiceProcess, sdk: Any) -> Callable[[str], Path]:
-    def make(name: str) -> Path:
-        key = sdk.integration_runtimes.list_auth_keys(GROUP, FACTORY, "here").auth_key1
+def registered(tmp_path: Path, server: ServiceProcess, sdk: Any) -> Callable[..., Path]:
+    def make(name: str, runtime: str = "here") -> Path:
+        key = sdk.integration_runtimes.list_auth_keys(GROUP, FACTORY, runtime).auth_key1
         register(tmp_path / name, server, key, name)
         return tmp_path / name
 
@@ -104,7 +110,7 @@ def worker_of(found: NodeProcess) -> list[int]:
 
 
 def test_copies_on_two_nodes(
-    tmp_path: Path, sdk: Any, registered: Callable[[str], Path], server: ServiceProcess
+    tmp_path: Path, sdk: Any, registered: Callable[..., Path], server: ServiceProcess
 ) -> None:
     wanted = many(tmp_path / "source")
     with node(registered("a")) as first, node(registered("b")):
@@ -122,7 +128,7 @@ def test_copies_on_two_nodes(
         assert (told.state, told.type_properties.nodes[0].status) == ("Limited", "Offline")
 
 
-def test_failing_copy_says_why(tmp_path: Path, sdk: Any, registered: Callable[[str], Path]) -> None:
+def test_failing_copy_says_why(tmp_path: Path, sdk: Any, registered: Callable[..., Path]) -> None:
     with node(registered("a")):
         run_id = copying(sdk, tmp_path / "nothing", tmp_path / "sink")
         eventually(lambda: status(sdk, run_id) in ENDED)
@@ -131,7 +137,7 @@ def test_failing_copy_says_why(tmp_path: Path, sdk: Any, registered: Callable[[s
     assert "nothing" in found.message
 
 
-def test_policy_of_the_node_holds(tmp_path: Path, sdk: Any, registered: Callable[[str], Path]) -> None:
+def test_policy_of_the_node_holds(tmp_path: Path, sdk: Any, registered: Callable[..., Path]) -> None:
     many(tmp_path / "source")
     with node(registered("a"), "--allow-path", str(tmp_path / "elsewhere")):
         run_id = copying(sdk, tmp_path / "source", tmp_path / "sink")
@@ -142,7 +148,7 @@ def test_policy_of_the_node_holds(tmp_path: Path, sdk: Any, registered: Callable
 
 
 def test_service_restarts_while_a_node_works(
-    tmp_path: Path, sdk: Any, registered: Callable[[str], Path], server: ServiceProcess
+    tmp_path: Path, sdk: Any, registered: Callable[..., Path], server: ServiceProcess
 ) -> None:
     wanted = many(tmp_path / "source", 200)
     home = registered("a")
@@ -158,7 +164,7 @@ def test_service_restarts_while_a_node_works(
     assert files(tmp_path / "sink") == wanted
 
 
-def test_crash_of_a_worker_is_that_copys(tmp_path: Path, sdk: Any, registered: Callable[[str], Path]) -> None:
+def test_crash_of_a_worker_is_that_copys(tmp_path: Path, sdk: Any, registered: Callable[..., Path]) -> None:
     wanted = many(tmp_path / "source")
     (tmp_path / "sink").mkdir()
     with node(registered("a")) as found:
@@ -178,7 +184,7 @@ def test_crash_of_a_worker_is_that_copys(tmp_path: Path, sdk: Any, registered: C
 
 
 def test_killed_nodes_job_goes_on_elsewhere(
-    tmp_path: Path, sdk: Any, registered: Callable[[str], Path]
+    tmp_path: Path, sdk: Any, registered: Callable[..., Path]
 ) -> None:
     wanted = many(tmp_path / "source")
     with node(registered("a")) as first:
@@ -192,6 +198,67 @@ def test_killed_nodes_job_goes_on_elsewhere(
         eventually(lambda: status(sdk, run_id) in ENDED, within=110)
     assert status(sdk, run_id) == "Succeeded"
     assert files(tmp_path / "sink") == wanted
+
+
+def between(sdk: Any, stage: Path, source: Path, sink: Path) -> str:
+    """Begin a staged copy of CSV to Parquet from the runtime ``here`` to ``there``; returns the run's id."""
+    sdk.integration_runtimes.create_or_update(GROUP, FACTORY, "there", {"properties": {"type": "SelfHosted"}})
+    for name, folder, runtime in (
+        ("source", source, "here"),
+        ("sink", sink, "there"),
+        ("stage", stage, "here"),
+    ):
+        via = {"referenceName": runtime, "type": "IntegrationRuntimeReference"}
+        host = {"type": "FileServer", "connectVia": via, "typeProperties": {"host": str(folder)}}
+        sdk.linked_services.create_or_update(GROUP, FACTORY, name, {"properties": host})
+    location = {"location": {"type": "FileServerLocation"}}
+    for name, kind, more in (
+        ("source", "DelimitedText", {"firstRowAsHeader": True}),
+        ("sink", "Parquet", {"location": {"type": "FileServerLocation", "fileName": "all.parquet"}}),
+    ):
+        link = {"referenceName": name, "type": "LinkedServiceReference"}
+        dataset = {"type": kind, "linkedServiceName": link, "typeProperties": {**location, **more}}
+        sdk.datasets.create_or_update(GROUP, FACTORY, name, {"properties": dataset})
+    link = {"referenceName": "stage", "type": "LinkedServiceReference"}
+    copy = {
+        "name": "copy",
+        "type": "Copy",
+        "inputs": [{"referenceName": "source", "type": "DatasetReference"}],
+        "outputs": [{"referenceName": "sink", "type": "DatasetReference"}],
+        "typeProperties": {
+            "source": {
+                "type": "DelimitedTextSource",
+                "storeSettings": {"type": "FileServerReadSettings", "wildcardFileName": "*.csv"},
+            },
+            "sink": {"type": "ParquetSink", "storeSettings": {"type": "FileServerWriteSettings"}},
+            "enableStaging": True,
+            "stagingSettings": {"linkedServiceName": link, "path": "staged"},
+        },
+    }
+    sdk.pipelines.create_or_update(GROUP, FACTORY, "between", {"properties": {"activities": [copy]}})
+    run_id: str = sdk.pipelines.create_run(GROUP, FACTORY, "between").run_id
+    return run_id
+
+
+def test_staged_copy_between_two_runtimes(tmp_path: Path, sdk: Any, registered: Callable[..., Path]) -> None:
+    """Neither node may touch what the other one copies."""
+    source, sink, stage = (tmp_path / name for name in ("source", "sink", "stage"))
+    for each in (source, sink, stage):
+        each.mkdir()
+    (source / "a.csv").write_text("id,name\n1,one\n2,two\n")
+    run_id = between(sdk, stage, source, sink)
+    first = ["--allow-path", str(source), "--allow-path", str(stage)]
+    second = ["--allow-path", str(sink), "--allow-path", str(stage)]
+    with node(registered("a"), *first), node(registered("b", "there"), *second):
+        eventually(lambda: status(sdk, run_id) in ENDED)
+    found = sdk.pipeline_runs.get(GROUP, FACTORY, run_id)
+    assert found.status == "Succeeded", found.message
+    table = pq.read_table(sink / "all.parquet")
+    assert table.to_pydict() == {"id": ["1", "2"], "name": ["one", "two"]}
+    assert not [each for each in stage.rglob("*") if each.is_file()]
+    (told,) = sdk.activity_runs.query_by_pipeline_run(GROUP, FACTORY, run_id, ALWAYS).value
+    assert (told.output["rowsRead"], told.output["rowsCopied"]) == (2, 2)
+    assert len(told.output["executionDetails"]) == 2
 
 
 def test_wrong_keys_and_services(tmp_path: Path, server: ServiceProcess, sdk: Any) -> None:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any
+from typing import Any, Literal
 
 from .definitions import Definition, Factory, Finding
 from .definitions.activities import Activity
@@ -33,12 +33,21 @@ def _nothing(_: Mapping[str, Any]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class Hop:
+    """A part of a staged copy that a machine does for another: ``out`` to the stage, ``in`` from it, or
+    ``remove`` what is there. ``folder`` is the copy's own below the stage's path."""
+
+    kind: Literal["out", "in", "remove"]
+    folder: str
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """One attempt at an activity: all that its runner gets.
 
     Expressions in the definitions are evaluated in ``scope``. ``run_id`` is the activity run's. ``progress``
     takes what the output would be by now and may be called from any thread; once ``cancel`` is set the
-    runner ends soon, with CancelledError.
+    runner ends soon, with CancelledError. Of a copy only the ``hop`` is done, where there is one.
     """
 
     factory: Factory
@@ -49,6 +58,7 @@ class Attempt:
     run_id: str
     progress: Callable[[Mapping[str, Any]], None] = _nothing
     cancel: threading.Event = field(default_factory=threading.Event)
+    hop: Hop | None = None
 
 
 @dataclass(frozen=True, slots=True)

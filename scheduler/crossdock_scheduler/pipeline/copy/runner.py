@@ -12,6 +12,7 @@ from ..activity_types import ActivityType, Attempt, register
 from ..definitions import Definition, Factory, Finding
 from ..definitions.activities import Activity
 from ..policy import Policy
+from .hops import do_hop, of_hop
 from .output import activity_output
 from .plan import CopyPlan, plan_copy
 
@@ -24,6 +25,8 @@ def _run(attempt: Attempt) -> Mapping[str, Any]:
     plan, findings = plan_copy(
         attempt.factory, attempt.pipeline, attempt.activity, scope=attempt.scope, policy=attempt.policy
     )
+    if attempt.hop is not None:
+        findings = of_hop(findings, attempt, attempt.hop)
     against = [each.message for each in findings if each.severity != "note"]
     if plan is None or against:
         raise ConfigError("; ".join(against) or "the copy has no source or no sink")
@@ -31,6 +34,9 @@ def _run(attempt: Attempt) -> Mapping[str, Any]:
     def progress(snapshot: Snapshot) -> None:
         attempt.progress({"dataRead": snapshot.bytes_done, "rowsCopied": snapshot.rows_done})
 
+    if attempt.hop is not None:
+        more = {"run_id": attempt.run_id, "progress": progress, "cancel": attempt.cancel}
+        return do_hop(plan, attempt.hop, **more)
     return activity_output(_copied(plan, attempt, progress), attempt)
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from crossdock import AdfComputed, AdfProperties
 
+from .model import Definition, Factory
+
 _KINDS = {
     "linkedservicereference": "linkedService",
     "datasetreference": "dataset",
@@ -60,3 +62,18 @@ def link_of(value: Mapping[str, Any], path: str, around: Mapping[str, Any]) -> L
     arguments = found.inner("parameters")
     where = found.where("referenceName")
     return Link(_KINDS.get(kind.lower(), ""), kind, name, dict(arguments), where, around)
+
+
+def referenced(factory: Factory, value: Any, *, pipelines: bool = False) -> Iterator[Definition]:
+    """All definitions that a JSON value refers to, and those that these refer to."""
+    seen: set[str] = set()
+    rest = [value]
+    while rest:
+        for link in links(rest.pop(), ""):
+            found = factory.find(link.kind, link.name) if link.kind else None
+            if found is None or (found.kind == "pipeline" and not pipelines):
+                continue
+            if found.owner not in seen:
+                seen.add(found.owner)
+                rest.append(found.properties)
+                yield found

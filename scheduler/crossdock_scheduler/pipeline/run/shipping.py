@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
-from ..activity_types import Attempt
+from ..activity_types import Attempt, Hop
 from ..definitions import Definition, Factory, Place
 from ..definitions.activities import Activity, activities
-from ..definitions.links import links
+from ..definitions.links import referenced
 from ..expressions import ABSENT, Scope
 from ..policy import Policy
 
@@ -34,6 +35,7 @@ def packed(attempt: Attempt) -> dict[str, Any]:
         "path": attempt.activity.path,
         "scope": seen,
         "runId": attempt.run_id,
+        **({"hop": asdict(attempt.hop)} if attempt.hop else {}),
     }
 
 
@@ -47,7 +49,8 @@ def unpacked(work: Mapping[str, Any], policy: Policy) -> Attempt:
     if pipeline is None or activity is None:
         raise ValueError(f"the work has no activity at {work['path']}")
     scope = Scope(**{"item": ABSENT, **work["scope"]})
-    return Attempt(factory, pipeline, activity, scope, policy, work["runId"])
+    hop = Hop(**work["hop"]) if "hop" in work else None
+    return Attempt(factory, pipeline, activity, scope, policy, work["runId"], hop=hop)
 
 
 def listed(definitions: Iterable[Definition]) -> list[dict[str, Any]]:
@@ -66,21 +69,6 @@ def factory_of(source: str, definitions: list[dict[str, Any]]) -> Factory:
             for each in definitions
         ),
     )
-
-
-def referenced(factory: Factory, value: Any, *, pipelines: bool = False) -> Iterator[Definition]:
-    """All definitions that a JSON value refers to, and those that these refer to."""
-    seen: set[str] = set()
-    rest = [value]
-    while rest:
-        for link in links(rest.pop(), ""):
-            found = factory.find(link.kind, link.name) if link.kind else None
-            if found is None or (found.kind == "pipeline" and not pipelines):
-                continue
-            if found.owner not in seen:
-                seen.add(found.owner)
-                rest.append(found.properties)
-                yield found
 
 
 def _at(pipeline: Definition, path: str) -> Activity | None:

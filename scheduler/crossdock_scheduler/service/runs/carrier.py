@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import anyio
 import sqlalchemy as sa
 from anyio.to_thread import run_sync
 
-from ...pipeline.activity_types import Attempt
-from ...pipeline.definitions import Factory
+from ...pipeline.activity_types import Attempt, Hop
+from ...pipeline.copy.hops import joined
 from ...pipeline.run.failure import ActivityFailed
-from ...pipeline.run.shipping import packed, referenced
+from ...pipeline.run.records import derived_id
+from ...pipeline.run.shipping import packed
 from ..context import Service
 from ..database.tables import resources
 from ..definitions.names import RUNTIME
 from ..queue import Job, NewJob, cancel, enqueue, find
 from ..runtimes import vaults
+from .places import Places, places_of
 from .sealing import sealed
 
 # Another replica may have heard of the end; and seconds for which a cancelled job is waited for.
@@ -39,10 +41,33 @@ class QueueCarrier:
     is_leaving: Callable[[], bool]
 
     async def carry(self, attempt: Attempt) -> Mapping[str, Any]:
-        while not await run_sync(self._enqueue, attempt):
+        places = places_of(attempt)
+        if places.source.lower() == places.sink.lower():
+            return _output(await self._done(attempt, places.source))
+        return await self._by_stage(attempt, places)
+
+    async def _by_stage(self, attempt: Attempt, places: Places) -> Mapping[str, Any]:
+        """A staged copy between two runtimes: a job on each, one after the other."""
+        try:
+            first = _output(await self._done(_hop(attempt, "out"), places.source))
+            second = _output(await self._done(_hop(attempt, "in"), places.sink))
+        except ActivityFailed:
+            await self._done(_hop(attempt, "remove"), places.source)
+            raise
+        except anyio.get_cancelled_exc_class():
+            if not self.is_leaving():
+                with anyio.move_on_after(_GRACE, shield=True):
+                    await self._done(_hop(attempt, "remove"), places.source)
+            raise
+        return joined(first, second)
+
+    async def _done(self, attempt: Attempt, runtime: str) -> Job:
+        """The job of the attempt when it has ended."""
+        while not await run_sync(self._enqueue, attempt, runtime):
+            # Its secrets can be sealed when the first node has registered.
             await anyio.sleep(_LOOK_AGAIN)
         try:
-            job = await self._ended(attempt)
+            return await self._ended(attempt)
         except anyio.get_cancelled_exc_class():
             if self.is_leaving():
                 raise
@@ -50,13 +75,11 @@ class QueueCarrier:
                 await run_sync(self._cancel, attempt.run_id)
                 await self._ended(attempt)
             raise
-        return _output(job)
 
-    def _enqueue(self, attempt: Attempt) -> bool:
+    def _enqueue(self, attempt: Attempt, runtime: str) -> bool:
         """Whether it could be: secrets of the work can be sealed when a node has registered."""
-        name = runtime_of(attempt)
         with self.service.database.write() as connection:
-            runtime_id = self._runtime(connection, name)
+            runtime_id = self._runtime(connection, runtime)
             work = sealed(packed(attempt), vaults.of(connection, runtime_id), self.service.keeper)
             if work is None:
                 return False
@@ -118,27 +141,5 @@ def _output(job: Job) -> Mapping[str, Any]:
     raise ActivityFailed(code, message)
 
 
-def runtime_of(attempt: Attempt) -> str:
-    """The integration runtime that the activity's linked services ask for; empty where none does.
-
-    Raises ActivityFailed where they ask for different ones.
-    """
-    names = dict.fromkeys(_connected(attempt.factory, attempt.activity.properties))
-    by_key = {each.lower(): each for each in names}
-    if len(by_key) > 1:
-        raise ActivityFailed(
-            "DifferentRuntimes",
-            f"its linked services want different integration runtimes: {', '.join(by_key.values())}",
-        )
-    return next(iter(by_key.values()), "")
-
-
-def _connected(factory: Factory, value: Any) -> list[str]:
-    found = []
-    for each in referenced(factory, value):
-        if each.kind == "integrationRuntime":
-            found.append(each.name)
-        name = each.read().inner("connectVia").text("referenceName") if each.kind == "linkedService" else ""
-        if name and name.lower() != "autoresolveintegrationruntime":
-            found.append(name)
-    return found
+def _hop(attempt: Attempt, kind: Literal["out", "in", "remove"]) -> Attempt:
+    return replace(attempt, run_id=derived_id(attempt.run_id, kind), hop=Hop(kind, attempt.run_id))

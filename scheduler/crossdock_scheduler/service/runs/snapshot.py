@@ -8,7 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from ...pipeline.definitions import Definition, Factory, Place
-from ...pipeline.run.shipping import factory_of, listed, referenced
+from ...pipeline.definitions.links import referenced
+from ...pipeline.run.shipping import factory_of, listed
 from ..definitions import resources
 from ..definitions.factories import FactoryRow
 from ..definitions.names import GLOBAL_PARAMETERS, KINDS
