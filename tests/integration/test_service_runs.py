@@ -77,8 +77,13 @@ def activities(sdk: Any, factory: str, run_id: str) -> list[Any]:
 
 
 def copying(sdk: Any, factory: str, source: Path, sink: Path) -> None:
-    """A pipeline ``copy`` of a copy from one folder to another."""
+    """A pipeline ``copy`` of a copy from one folder to another, and the runtime ``here`` for it."""
     sdk.integration_runtimes.create_or_update(GROUP, factory, "here", {"properties": {"type": "SelfHosted"}})
+    copying_there(sdk, factory, source, sink)
+
+
+def copying_there(sdk: Any, factory: str, source: Path, sink: Path) -> None:
+    """As ``copying``, with the runtime ``here`` that is there."""
     via = {"referenceName": "here", "type": "IntegrationRuntimeReference"}
     for name, folder in (("source", source), ("sink", sink)):
         host = {"type": "FileServer", "connectVia": via, "typeProperties": {"host": str(folder)}}

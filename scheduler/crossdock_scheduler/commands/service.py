@@ -63,6 +63,10 @@ def start(
     log_format: Annotated[
         str, typer.Option(metavar="[text|json]", help="How the log on stderr is written.")
     ] = "text",
+    max_links: Annotated[
+        int,
+        typer.Option(metavar="N", min=0, help="How many linked runtimes an integration runtime may have."),
+    ] = 100,
     state: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Where its state is kept. Default: $CROSSDOCK_HOME/service."),
@@ -101,6 +105,6 @@ def start(
 
     log_to_stderr(LogFormat(log_format))
     run(
-        Settings(folder, host, port, database, cert, key, endpoint, secret_file, drain_delay),
+        Settings(folder, host, port, database, cert, key, endpoint, secret_file, drain_delay, max_links),
         ready,
     )

@@ -19,7 +19,7 @@ from .headers import AnswerHeaders
 from .operations import health
 from .operations.watching import Watching
 from .paths import CaselessPaths
-from .rest import definitions, factories, node_protocol, runs, runtimes
+from .rest import definitions, factories, node_protocol, runs, runtimes, sharing, surroundings
 from .runs.driver import Driver
 from .sweeping import sweeping
 
@@ -51,7 +51,7 @@ def create_app(service: Service) -> FastAPI:
         openapi_url="/crossdock/v1/openapi.json", lifespan=_life,
     )  # fmt: skip
     app.state.service = service
-    for each in (factories, runtimes, runs, node_protocol, health):
+    for each in (factories, surroundings, runtimes, sharing, runs, node_protocol, health):
         app.include_router(each.router)
     for kind in definitions.KINDS:
         app.include_router(definitions.routes(kind))

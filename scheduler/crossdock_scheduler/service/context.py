@@ -22,6 +22,7 @@ from .operations.draining import Drain
 from .operations.metrics import Metrics
 from .operations.stock import Stock
 from .runtimes.keys import KeyMaker
+from .runtimes.sharing import MOST
 
 NEW_RUN = "a new run"
 
@@ -30,12 +31,14 @@ NEW_RUN = "a new run"
 class Service:
     """The parts that all requests share; ``app.state.service``.
 
-    ``new_jobs`` rings for the id of a runtime, ``changed`` for that of a job or a run, and for ``NEW_RUN``.
+    ``most_links`` is how many linked runtimes one may have. ``new_jobs`` rings for the id of a runtime,
+    ``changed`` for that of a job or a run, and for ``NEW_RUN``.
     """
 
     database: Database
     keys: KeyMaker
     keeper: Keeper
+    most_links: int = MOST
     new_jobs: Bell = field(default_factory=Bell)
     changed: Bell = field(default_factory=Bell)
     metrics: Metrics = field(default_factory=Metrics)

@@ -22,6 +22,7 @@ from .database.migrate import migrate
 from .definitions.secrets import Keeper
 from .operations.draining import DrainingServer
 from .runtimes.keys import KeyMaker, secret_of
+from .runtimes.sharing import MOST
 from .tls import certificates
 
 _DRAIN = 30
@@ -33,7 +34,8 @@ class Settings:
     certificate and key they are of an own CA. Port 0 is any free one. ``endpoint`` is how nodes reach the
     service, host and port, where that is not how it listens.
     ``secret_file`` has the service's secret where that is not in the state folder. For ``drain_delay``
-    seconds the service goes on after it was told to stop."""
+    seconds the service goes on after it was told to stop.
+    ``most_links`` is how many linked runtimes one may have."""
 
     folder: Path
     host: str = "localhost"
@@ -44,6 +46,7 @@ class Settings:
     endpoint: str = ""
     secret_file: Path | None = None
     drain_delay: float = 0.0
+    most_links: int = MOST
 
 
 def run(settings: Settings, ready: Callable[[str, str | None], None]) -> None:
@@ -63,7 +66,7 @@ def run(settings: Settings, ready: Callable[[str, str | None], None]) -> None:
         endpoint = f"{settings.host}:{listening.getsockname()[1]}"
         secret = _secret(settings)
         keys = KeyMaker(secret, settings.endpoint or endpoint)
-        service = Service(database, keys, Keeper.of(secret))
+        service = Service(database, keys, Keeper.of(secret), settings.most_links)
         config = uvicorn.Config(
             create_app(service), ssl_certfile=certificate,
             ssl_keyfile=key, log_config=None, access_log=False, server_header=False,

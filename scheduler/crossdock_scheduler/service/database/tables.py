@@ -72,6 +72,30 @@ runtimes = sa.Table(
     sa.Column("vault_key", sa.Text, nullable=True),
 )
 
+# What a self-hosted runtime is shared with: a linked runtime of another factory. It need not be there yet.
+runtime_shares = sa.Table(
+    "runtime_shares",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("runtime_id", sa.Integer, sa.ForeignKey("resources.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("factory_key", sa.String(63), nullable=False),
+    sa.Column("name_key", sa.String(63), nullable=False),
+    sa.Column("factory", sa.String(63), nullable=False),
+    sa.Column("name", sa.String(63), nullable=False),
+    sa.Column("subscription", sa.String(64), nullable=False),
+    sa.Column("location", sa.String(64), nullable=False),
+    sa.Column("created", sa.DateTime(timezone=True), nullable=False),
+    sa.UniqueConstraint("runtime_id", "factory_key", "name_key", name="uq_runtime_shares_name"),
+)
+
+# Linked runtimes, and those whose nodes do their work.
+runtime_links = sa.Table(
+    "runtime_links",
+    metadata,
+    sa.Column("resource_id", sa.Integer, sa.ForeignKey("resources.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("runtime_id", sa.Integer, sa.ForeignKey("resources.id", ondelete="CASCADE"), nullable=False),
+)
+
 # Nodes of integration runtimes. Keys are public ones. Times of ``*_at`` are seconds since 1970.
 nodes = sa.Table(
     "nodes",

@@ -81,6 +81,7 @@ def put(
 ) -> FactoryRow:
     """Create or replace one. Raises ApiError for a wrong name, a foreign one, or another ETag."""
     check_factory(group, name)
+    _check_body(body)
     row = connection.execute(sa.select(factories).where(factories.c.name_key == name.lower())).first()
     old = None if row is None else _of(row)
     if old and (old.subscription.lower(), old.group.lower()) != (subscription.lower(), group.lower()):
@@ -97,6 +98,20 @@ def put(
         values |= {"name_key": name.lower(), "created": datetime.now(UTC)}
         connection.execute(sa.insert(factories).values(values))
     return find(connection, subscription, group, name)
+
+
+def _check_body(body: Mapping[str, Any]) -> None:
+    for key in ("tags", "identity", "properties"):
+        if not isinstance(body.get(key) or {}, Mapping):
+            raise ApiError(400, f"{key} must be an object.", "InvalidRequestContent", key)
+    if not isinstance(body.get("location") or "", str):
+        raise ApiError(400, "location must be a text.", "InvalidRequestContent", "location")
+    declared = (body.get("properties") or {}).get("globalParameters") or {}
+    if not isinstance(declared, Mapping):
+        raise ApiError(
+            400, "properties.globalParameters must be an object.", "InvalidRequestContent",
+            "properties.globalParameters",
+        )  # fmt: skip
 
 
 def delete(connection: sa.Connection, factory: FactoryRow) -> None:

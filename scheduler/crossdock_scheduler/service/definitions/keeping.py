@@ -38,7 +38,8 @@ def put(
     vault = _vault(connection, factory, properties) if kind is LINKED_SERVICE else None
     kept = stored(properties, old.properties if old else {}, vault, keeper)
     made = resources.put(connection, factory, kind, name, kept, if_match=if_match)
-    if kind is RUNTIME and str(properties.get("type")).lower() == "selfhosted":
+    self_hosted = kind is RUNTIME and str(properties.get("type")).lower() == "selfhosted"
+    if self_hosted and not runtimes.is_linked(properties):
         runtimes.of(connection, made)
     return made
 

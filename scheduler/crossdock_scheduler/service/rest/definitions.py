@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+import sqlalchemy as sa
 from fastapi import APIRouter, Request, Response
 
-from ..context import Contributor, Reader
+from ..context import Call, Contributor, Reader
 from ..definitions import keeping, resources
+from ..definitions.factories import FactoryRow
 from ..definitions.matching import is_known
 from ..definitions.names import CREDENTIAL, DATASET, GLOBAL_PARAMETERS, LINKED_SERVICE, PIPELINE, Kind
+from ..definitions.resources import Resource
 from ..errors import ApiError
 from .bodies import Body
 from .factories import FACTORY, IfMatch, IfNoneMatch, SkipToken
@@ -28,18 +32,33 @@ def properties_of(body: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def routes(kind: Kind) -> APIRouter:
+class Keeping:
+    """How objects of a kind are put and deleted."""
+
+    def put(
+        self, call: Call, connection: sa.Connection, factory: FactoryRow, kind: Kind, *,
+        name: str, properties: Mapping[str, Any], if_match: str | None,
+    ) -> Resource:  # fmt: skip
+        return keeping.put(
+            connection, factory, kind, name, properties, keeper=call.service.keeper, if_match=if_match
+        )
+
+    def delete(self, connection: sa.Connection, factory: FactoryRow, kind: Kind, name: str) -> bool:
+        return keeping.delete(connection, factory, kind, name)
+
+
+def routes(kind: Kind, kept: Keeping | None = None) -> APIRouter:
     """The four operations of a kind."""
+    how = kept or Keeping()
     router = APIRouter(tags=[kind.segment])
     one = f"{FACTORY}/{kind.segment.lower()}/{{name}}"
 
     @router.put(one, operation_id=f"put_{kind.segment}")
     def put(name: str, body: Body, call: Contributor, if_match: IfMatch = None) -> dict[str, Any]:
         with call.write() as (connection, factory):
-            return keeping.put(
-                connection, factory, kind, name, properties_of(body),
-                keeper=call.service.keeper, if_match=if_match,
-            ).as_json()  # fmt: skip
+            return how.put(
+                call, connection, factory, kind, name=name, properties=properties_of(body), if_match=if_match
+            ).as_json()
 
     @router.get(one, operation_id=f"get_{kind.segment}")
     def get(name: str, call: Reader, if_none_match: IfNoneMatch = None) -> Any:
@@ -50,7 +69,7 @@ def routes(kind: Kind) -> APIRouter:
     @router.delete(one, operation_id=f"delete_{kind.segment}")
     def delete(name: str, call: Contributor) -> Response:
         with call.write() as (connection, factory):
-            there = keeping.delete(connection, factory, kind, name)
+            there = how.delete(connection, factory, kind, name)
         return Response(status_code=200 if there else 204)
 
     @router.get(f"{FACTORY}/{kind.segment.lower()}", operation_id=f"list_{kind.segment}")

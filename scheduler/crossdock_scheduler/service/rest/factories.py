@@ -11,6 +11,8 @@ from ..context import Contributor, Owner, Reader, forbidden
 from ..definitions import factories
 from ..definitions.matching import is_known
 from ..errors import ApiError
+from ..runs.ending import cancel_jobs
+from ..runtimes import sharing
 from .bodies import Body
 from .paging import PAGE, after, page
 
@@ -48,7 +50,8 @@ def get(call: Reader, if_none_match: IfNoneMatch = None) -> Any:
 def patch(body: Body, call: Contributor) -> dict[str, Any]:
     with call.write() as (connection, factory):
         changed = {key: body[key] for key in _CHANGEABLE if key in body}
-        access = (body.get("properties") or {}).get("publicNetworkAccess")
+        given = body.get("properties") or {}
+        access = given.get("publicNetworkAccess") if isinstance(given, dict) else None
         properties = dict(factory.body.get("properties") or {})
         if access is not None:
             properties["publicNetworkAccess"] = access
@@ -58,8 +61,12 @@ def patch(body: Body, call: Contributor) -> dict[str, Any]:
 
 @router.delete(FACTORY)
 def delete(call: Owner) -> Response:
+    """With all that is in it; what runs is stopped, and its runs are gone too."""
     try:
         with call.write() as (connection, factory):
+            # Those of linked runtimes are in the queues of other factories.
+            cancel_jobs(connection, factory.id)
+            sharing.forget(connection, factory.name)
             factories.delete(connection, factory)
     except ApiError as error:
         if error.status != 404:

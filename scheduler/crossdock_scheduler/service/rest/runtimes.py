@@ -12,15 +12,18 @@ from uuid import uuid4
 import sqlalchemy as sa
 from fastapi import APIRouter, Response
 
+import crossdock
+
 from ..context import Call, Contributor, Operator, Owner, Reader
 from ..definitions import resources
 from ..definitions.names import RUNTIME
 from ..errors import ApiError
-from ..runtimes import nodes, runtimes, status
+from ..runtimes import nodes, runtimes, sharing, status, vaults
 from ..runtimes.runtimes import Runtime
 from .bodies import Body, MaybeBody
 from .definitions import routes
 from .factories import FACTORY
+from .sharing import KeepingRuntimes, status_of
 
 ONE = f"{FACTORY}/{RUNTIME.segment}/{{name}}"
 NODE = ONE + "/nodes/{node}"
@@ -28,13 +31,29 @@ _KEYS = {"authkey1": "key1", "authkey2": "key2"}
 _DURATION = re.compile(r"P(?=.)(?:\d+D)?(?:T(?=\d)(?:\d+H)?(?:\d+M)?(?:\d+S)?)?")
 
 router = APIRouter(tags=["IntegrationRuntimes"])
-router.include_router(routes(RUNTIME))
+router.include_router(routes(RUNTIME, KeepingRuntimes()))
 
 
 @contextmanager
 def _runtime(call: Call, name: str) -> Iterator[tuple[sa.Connection, Runtime]]:
     with call.write() as (connection, factory):
         yield connection, runtimes.of(connection, resources.find(connection, factory, RUNTIME, name))
+
+
+@contextmanager
+def _served(call: Call, name: str) -> Iterator[tuple[sa.Connection, Runtime]]:
+    """The runtime whose nodes do the work of the named one."""
+    with call.write() as (connection, factory):
+        asked = resources.find(connection, factory, RUNTIME, name)
+        if not runtimes.is_linked(asked.properties):
+            yield connection, runtimes.of(connection, asked)
+            return
+        found = sharing.behind(connection, asked)
+        if found is None:
+            raise ApiError(
+                403, f"The integration runtime that {name!r} links to is not shared with it any more."
+            )
+        yield connection, found
 
 
 @router.patch(ONE)
@@ -59,17 +78,16 @@ def patch(name: str, body: Body, call: Contributor) -> dict[str, Any]:
 
 @router.post(f"{ONE}/getstatus")
 def get_status(name: str, call: Reader) -> dict[str, Any]:
-    with _runtime(call, name) as (connection, runtime):
-        found = nodes.of(connection, runtime)
-    return status.as_json(runtime, found, call.service.keys.endpoint, time.time())
+    with call.write() as (connection, factory):
+        return status_of(call, connection, resources.find(connection, factory, RUNTIME, name))
 
 
 @router.post(f"{ONE}/monitoringdata")
 def monitoring_data(name: str, call: Reader) -> dict[str, Any]:
-    with _runtime(call, name) as (connection, runtime):
+    with _served(call, name) as (connection, runtime):
         running = nodes.running(connection, runtime)
         found = [each.monitored(running.get(each.id, 0)) for each in nodes.of(connection, runtime)]
-    return {"name": runtime.resource.name, "nodes": found}
+    return {"name": name, "nodes": found}
 
 
 @router.post(f"{ONE}/listauthkeys")
@@ -99,7 +117,7 @@ def _key(call: Call, runtime: Runtime, number: int) -> str:
 def get_connection_info(name: str, call: Owner) -> dict[str, Any]:
     """Of the node that dispatches. There is no channel of Microsoft's own protocol: the token is for none."""
     now = time.time()
-    with _runtime(call, name) as (connection, runtime):
+    with _served(call, name) as (connection, runtime):
         found = nodes.of(connection, runtime)
     first = status.dispatcher(found, now)
     return {
@@ -114,15 +132,50 @@ def get_connection_info(name: str, call: Owner) -> dict[str, Any]:
 
 @router.post(f"{ONE}/start")
 @router.post(f"{ONE}/stop")
-def only_managed(name: str, call: Operator) -> None:
-    with _runtime(call, name):
-        raise ApiError(400, "Only managed integration runtimes are started and stopped.", target=name)
+@router.post(f"{ONE}/enableinteractivequery")
+@router.post(f"{ONE}/disableinteractivequery")
+def only_managed(name: str, call: Operator, body: MaybeBody) -> None:
+    """What belongs to runtimes that Azure runs; nobody runs those here."""
+    with call.read() as (connection, factory):
+        found = resources.find(connection, factory, RUNTIME, name)
+    kind = str(found.properties.get("type"))
+    raise ApiError(
+        400,
+        f"The integration runtime {found.name!r} is of the type {kind!r}: only those that Azure runs are "
+        "started and stopped.",
+        "IntegrationRuntimeNotManaged",
+        found.name,
+    )
+
+
+@router.post(f"{ONE}/synccredentials")
+def sync_credentials(name: str, call: Operator) -> None:
+    """Has the runtime's vault given again to the nodes that do not have it."""
+    with _runtime(call, name) as (connection, runtime):
+        vaults.give_again(connection, runtime.id)
+
+
+@router.post(f"{ONE}/upgrade")
+def upgrade(name: str, call: Operator) -> None:
+    """Nothing, where all nodes have the service's version: whoever has installed the others updates them."""
+    with _runtime(call, name) as (connection, runtime):
+        found = nodes.of(connection, runtime)
+    behind = [each.name for each in found if each.row.version != crossdock.__version__]
+    if behind:
+        raise ApiError(
+            400,
+            f"The nodes {', '.join(behind)} do not have the version {crossdock.__version__}. "
+            "A node is updated where it is installed: with pip, or a new image.",
+            "UpgradeNotAvailable",
+            name,
+        )
 
 
 @router.get(f"{ONE}/outboundnetworkdependenciesendpoints")
 def outbound(name: str, call: Reader) -> dict[str, Any]:
-    with _runtime(call, name):
-        return {"value": []}
+    with call.read() as (connection, factory):
+        resources.find(connection, factory, RUNTIME, name)
+    return {"value": []}
 
 
 @router.get(NODE)

@@ -19,14 +19,16 @@ from ...pipeline.run.shipping import packed
 from ..context import Service
 from ..database.tables import resources
 from ..definitions.names import RUNTIME
+from ..definitions.resources import Resource, by_id
 from ..queue import Job, NewJob, cancel, enqueue, find
-from ..runtimes import vaults
+from ..runtimes import runtimes, sharing, vaults
 from .places import Places, places_of
 from .sealing import sealed
 
 # Another replica may have heard of the end; and seconds for which a cancelled job is waited for.
 _LOOK_AGAIN = 2.0
 _GRACE = 60.0
+_LANE = 260
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,24 +81,27 @@ class QueueCarrier:
     def _enqueue(self, attempt: Attempt, runtime: str) -> bool:
         """Whether it could be: secrets of the work can be sealed when a node has registered."""
         with self.service.database.write() as connection:
-            runtime_id = self._runtime(connection, runtime)
+            runtime_id, shared = self._runtime(connection, runtime)
             work = sealed(packed(attempt), vaults.of(connection, runtime_id), self.service.keeper)
             if work is None:
                 return False
             lane = attempt.pipeline.name.lower()
+            if shared:
+                # Pipelines of the same name in different factories do not share a turn.
+                lane = f"{self.factory_id}/{lane}"[:_LANE]
             new = enqueue(connection, NewJob(attempt.run_id, runtime_id, lane, work), time.time())
         if new:
             self.service.new_jobs.ring(runtime_id)
         return True
 
-    def _runtime(self, connection: sa.Connection, name: str) -> int:
-        """Without a name, the only one that the factory has."""
+    def _runtime(self, connection: sa.Connection, name: str) -> tuple[int, bool]:
+        """Whose nodes do it, and whether they are another factory's. Without a name, of the only one."""
         wanted = [resources.c.factory_id == self.factory_id, resources.c.kind == RUNTIME.segment]
         if name:
             wanted.append(resources.c.name_key == name.lower())
         found = connection.execute(sa.select(resources.c.id).where(*wanted).limit(2)).scalars().all()
         if len(found) == 1:
-            return int(found[0])
+            return _doing(connection, by_id(connection, RUNTIME, int(found[0])))
         if name:
             raise ActivityFailed("NotFound", f"there is no integration runtime {name!r}")
         how_many = "several integration runtimes" if found else "no integration runtime"
@@ -127,6 +132,18 @@ class QueueCarrier:
     def _cancel(self, job_id: str) -> None:
         with self.service.database.write() as connection:
             cancel(connection, job_id, time.time())
+
+
+def _doing(connection: sa.Connection, chosen: Resource) -> tuple[int, bool]:
+    if not runtimes.is_linked(chosen.properties):
+        return chosen.id, False
+    found = sharing.behind(connection, chosen)
+    if found is None:
+        raise ActivityFailed(
+            "AccessDenied",
+            f"what the integration runtime {chosen.name!r} links to is not shared with it any more",
+        )
+    return found.id, True
 
 
 def _output(job: Job) -> Mapping[str, Any]:

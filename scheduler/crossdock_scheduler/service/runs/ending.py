@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from ...pipeline.run.records import restored_activity, restored_pipeline, stored
 from ..database.tables import activity_runs, pipeline_runs
+from ..queue import cancel
 
 
 def cancelled(connection: sa.Connection, group_id: str) -> None:
@@ -38,6 +39,17 @@ def cancelled(connection: sa.Connection, group_id: str) -> None:
                 )
                 .values(record=stored(activity), ended=now, updated=now)
             )
+
+
+def cancel_jobs(connection: sa.Connection, factory_id: int) -> None:
+    """Nodes stop what they do for a factory."""
+    query = (
+        sa.select(activity_runs.c.record)
+        .join(pipeline_runs, pipeline_runs.c.run_id == activity_runs.c.pipeline_run_id)
+        .where(pipeline_runs.c.factory_id == factory_id, activity_runs.c.ended.is_(None))
+    )
+    for record in connection.execute(query).scalars().all():
+        cancel(connection, restored_activity(record).run_id, time.time())
 
 
 def release(connection: sa.Connection, driver: str) -> None:

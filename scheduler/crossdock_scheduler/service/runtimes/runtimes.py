@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -32,12 +33,28 @@ class Runtime:
         return self.resource.id
 
 
+def linked_info(properties: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Of a linked runtime: whose nodes it uses, and why it may."""
+    inner = properties.get("typeProperties")
+    found = inner.get("linkedInfo") if isinstance(inner, Mapping) else None
+    return found if isinstance(found, Mapping) else None
+
+
+def is_linked(properties: Mapping[str, Any]) -> bool:
+    return linked_info(properties) is not None
+
+
 def of(connection: sa.Connection, resource: Resource) -> Runtime:
-    """Raises ApiError for a runtime of another type than self-hosted."""
+    """Raises ApiError for a linked one, and for one of another type than self-hosted."""
     if str(resource.properties.get("type")).lower() != "selfhosted":
         raise ApiError(
             400, f"The integration runtime {resource.name!r} is not self-hosted.", target=resource.name
         )
+    if is_linked(resource.properties):
+        raise ApiError(
+            400, f"The integration runtime {resource.name!r} is linked: it has no nodes or keys of its own.",
+            target=resource.name,
+        )  # fmt: skip
     query = sa.select(runtimes).where(runtimes.c.resource_id == resource.id)
     row = connection.execute(query).first()
     if row is None:

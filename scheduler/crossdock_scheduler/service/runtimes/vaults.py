@@ -71,6 +71,17 @@ def share(connection: sa.Connection, node: Node, version: int, given: Share) -> 
         _keep(connection, given.node_id, version, given.key)
 
 
+def give_again(connection: sa.Connection, runtime_id: int) -> None:
+    """Forget what was sealed to nodes that cannot open it, if one is there that can seal it to them anew."""
+    query = sa.select(nodes.c.id, nodes.c.said, runtimes.c.vault_version).join(
+        runtimes, runtimes.c.resource_id == nodes.c.runtime_id
+    )
+    found = connection.execute(query.where(nodes.c.runtime_id == runtime_id)).all()
+    lacking = [row.id for row in found if row.said.get("vault", 0) != row.vault_version]
+    if len(lacking) < len(found):
+        connection.execute(sa.delete(vault_shares).where(vault_shares.c.node_id.in_(lacking)))
+
+
 def _keep(connection: sa.Connection, node_id: str, version: int, sealed: str) -> None:
     connection.execute(sa.delete(vault_shares).where(vault_shares.c.node_id == node_id))
     connection.execute(sa.insert(vault_shares).values(node_id=node_id, version=version, sealed=sealed))

@@ -25,6 +25,30 @@ def upgrade() -> None:
         sa.Column("vault_key", sa.Text, nullable=True),
     )
     op.create_table(
+        "runtime_shares",
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column(
+            "runtime_id", sa.Integer, sa.ForeignKey("resources.id", ondelete="CASCADE"), nullable=False
+        ),
+        sa.Column("factory_key", sa.String(63), nullable=False),
+        sa.Column("name_key", sa.String(63), nullable=False),
+        sa.Column("factory", sa.String(63), nullable=False),
+        sa.Column("name", sa.String(63), nullable=False),
+        sa.Column("subscription", sa.String(64), nullable=False),
+        sa.Column("location", sa.String(64), nullable=False),
+        sa.Column("created", sa.DateTime(timezone=True), nullable=False),
+        sa.UniqueConstraint("runtime_id", "factory_key", "name_key", name="uq_runtime_shares_name"),
+    )
+    op.create_table(
+        "runtime_links",
+        sa.Column(
+            "resource_id", sa.Integer, sa.ForeignKey("resources.id", ondelete="CASCADE"), primary_key=True
+        ),
+        sa.Column(
+            "runtime_id", sa.Integer, sa.ForeignKey("resources.id", ondelete="CASCADE"), nullable=False
+        ),
+    )
+    op.create_table(
         "nodes",
         sa.Column("id", sa.String(36), primary_key=True),
         sa.Column(
