@@ -94,8 +94,10 @@ def test_linked_by_key(sdk: Any, owner: str) -> None:
         body = {"properties": {"type": "SelfHosted", "typeProperties": {"linkedInfo": info}}}
         return sdk.integration_runtimes.create_or_update(GROUP, factory, "theirs", body)
 
+    key = keys.auth_key1
+    wrong = key[:-9] + ("B" if key[-9] == "A" else "A") + key[-8:]
     with pytest.raises(HttpResponseError) as caught:
-        put(keys.auth_key1[:-2] + "A=")
+        put(wrong)
     assert caught.value.status_code == 403
     assert links(sdk, owner) == []
     made = put(keys.auth_key2)
