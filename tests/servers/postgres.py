@@ -10,7 +10,7 @@ import subprocess
 import sysconfig
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,21 @@ class Postgres:
     port: int
     folder: Path
     process: subprocess.Popen[bytes]
+    starting: Callable[[], subprocess.Popen[bytes]]
+
+    def stop(self, number: int = signal.SIGINT) -> None:
+        """SIGINT: sessions are ended, and then the server. SIGKILL: as if its machine went down."""
+        self.process.send_signal(number)
+        try:
+            self.process.wait(_WAIT)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def start(self) -> None:
+        """Again, on the same data."""
+        self.process = self.starting()
+        _wait(self)
 
     def url(self, database: str = "postgres", user: str = "postgres") -> str:
         return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
@@ -115,20 +130,18 @@ def _started(found: Path, folder: Path, tls: bool, settings: Sequence[str]) -> I
     port = free_port()
     command = [found / "postgres", "-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", ""]
     command += [word for option in options for word in ("-c", option)]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, **user)
+
+    def starting() -> subprocess.Popen[bytes]:
+        with (folder / "log").open("ab") as log:
+            return subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, **user)
+
+    server = Postgres(port, folder, starting(), starting)
     try:
-        server = Postgres(port, folder, process)
         _wait(server)
         yield server
     finally:
         # Fast shutdown: sessions of tests that failed are ended.
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(_WAIT)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        server.stop()
 
 
 def _wait(server: Postgres) -> None:

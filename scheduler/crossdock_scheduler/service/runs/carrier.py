@@ -22,6 +22,7 @@ from ..definitions.names import RUNTIME
 from ..definitions.resources import Resource, by_id
 from ..queue import Job, NewJob, cancel, enqueue, find
 from ..runtimes import runtimes, sharing, vaults
+from .hold import Hold
 from .places import Places, places_of
 from .sealing import sealed
 
@@ -35,12 +36,13 @@ _LANE = 260
 class QueueCarrier:
     """``Carrier`` of the interpreter. A job has the id of the activity run: after a crash it is the same.
 
-    ``is_leaving``: whether another process goes on with the run; jobs are left alone then.
+    ``is_leaving``: whether this process stops; another goes on with the run, and jobs are left alone.
     """
 
     service: Service
     factory_id: int
     is_leaving: Callable[[], bool]
+    hold: Hold
 
     async def carry(self, attempt: Attempt) -> Mapping[str, Any]:
         places = places_of(attempt)
@@ -57,7 +59,7 @@ class QueueCarrier:
             await self._done(_hop(attempt, "remove"), places.source)
             raise
         except anyio.get_cancelled_exc_class():
-            if not self.is_leaving():
+            if not (self.hold.lost or self.is_leaving()):
                 with anyio.move_on_after(_GRACE, shield=True):
                     await self._done(_hop(attempt, "remove"), places.source)
             raise
@@ -71,7 +73,7 @@ class QueueCarrier:
         try:
             return await self._ended(attempt)
         except anyio.get_cancelled_exc_class():
-            if self.is_leaving():
+            if self.hold.lost or self.is_leaving():
                 raise
             with anyio.move_on_after(_GRACE, shield=True):
                 await run_sync(self._cancel, attempt.run_id)
@@ -80,7 +82,7 @@ class QueueCarrier:
 
     def _enqueue(self, attempt: Attempt, runtime: str) -> bool:
         """Whether it could be: secrets of the work can be sealed when a node has registered."""
-        with self.service.database.write() as connection:
+        with self.hold.needed(), self.service.database.write() as connection:
             runtime_id, shared = self._runtime(connection, runtime)
             work = sealed(packed(attempt), vaults.of(connection, runtime_id), self.service.keeper)
             if work is None:
@@ -123,14 +125,14 @@ class QueueCarrier:
                     await news.wait()
 
     def _find(self, job_id: str) -> Job:
-        with self.service.database.read() as connection:
+        with self.hold.needed(), self.service.database.read() as connection:
             found = find(connection, job_id, time.time())
         if found is None:
             raise ActivityFailed("JobLost", "the integration runtime of the job was deleted", "SystemError")
         return found
 
     def _cancel(self, job_id: str) -> None:
-        with self.service.database.write() as connection:
+        with self.hold.needed(), self.service.database.write() as connection:
             cancel(connection, job_id, time.time())
 
 

@@ -20,8 +20,9 @@ from ..context import NEW_RUN, Service
 from ..database.tables import pipeline_runs
 from .carrier import QueueCarrier
 from .ending import cancelled, release
+from .hold import Hold, Superseded
 from .snapshot import restored
-from .store import SqlStore, Superseded
+from .store import SqlStore
 
 _LEASE = 30.0
 _RENEW = 5.0
@@ -51,6 +52,7 @@ class Driver:
     service: Service
     id: str = field(default_factory=lambda: str(uuid4()))
     leaving: bool = False
+    _left: set[str] = field(default_factory=set)
 
     async def driving(self) -> None:
         """The loop; cancelled, it leaves the runs for another process."""
@@ -77,7 +79,11 @@ class Driver:
                 .where(
                     pipeline_runs.c.ended.is_(None),
                     pipeline_runs.c.run_id == pipeline_runs.c.group_id,
-                    sa.or_(pipeline_runs.c.driven_until.is_(None), pipeline_runs.c.driven_until < now),
+                    sa.or_(
+                        pipeline_runs.c.driven_until.is_(None),
+                        pipeline_runs.c.driven_until < now,
+                        sa.and_(pipeline_runs.c.driver == self.id, pipeline_runs.c.run_id.in_(self._left)),
+                    ),
                 )
                 .order_by(pipeline_runs.c.started)
                 .limit(_AT_ONCE)
@@ -87,25 +93,27 @@ class Driver:
             for row in found:
                 mine = {"driver": self.id, "driven_until": now + _LEASE, "status": "InProgress"}
                 connection.execute(_one(row.run_id).values(mine))
+        self._left.difference_update(row.run_id for row in found)
         return [Taken(row.run_id, row.factory_id, row.record, row.definitions, row.secrets) for row in found]
 
     async def _drive(self, taken: Taken) -> None:
-        carrier = QueueCarrier(self.service, taken.factory_id, lambda: self.leaving or is_lost)
-        store = SqlStore(self.service.database, taken.factory_id, taken.run_id, self.id)
+        hold = Hold()
+        carrier = QueueCarrier(self.service, taken.factory_id, lambda: self.leaving, hold)
+        store = SqlStore(self.service.database, taken.factory_id, taken.run_id, self.id, hold)
         interpreter = Interpreter(restored(taken.definitions), store, carrier)
-        is_cancelled = is_lost = False
+        is_cancelled = False
         try:
             async with anyio.create_task_group() as group:
 
                 async def renewing() -> None:
-                    nonlocal is_cancelled, is_lost
-                    while (state := await run_sync(self._renew, taken.run_id)) == "go on":
+                    nonlocal is_cancelled
+                    while (state := await run_sync(self._renew, taken.run_id, hold)) == "go on":
                         with (
                             self.service.changed.listening(taken.run_id) as news,
                             anyio.move_on_after(_RENEW),
                         ):
                             await news.wait()
-                    is_cancelled, is_lost = state == "cancel", state == "lost"
+                    is_cancelled = state == "cancel"
                     group.cancel_scope.cancel()
 
                 group.start_soon(renewing)
@@ -118,7 +126,8 @@ class Driver:
         except* Superseded:
             _LOG.warning("the run %s is driven by another process now", taken.run_id)
         except* SQLAlchemyError as errors:
-            # Whoever finds the run when the lease is over goes on with it.
+            # Whoever finds the run when the lease is over goes on with it, or this process before that.
+            self._left.add(taken.run_id)
             _LOG.warning(
                 "the run %s is left for later: %s", taken.run_id, type(errors.exceptions[0]).__name__
             )
@@ -126,13 +135,14 @@ class Driver:
     def _secrets(self, taken: Taken) -> dict[str, Any]:
         return dict(json.loads(self.service.keeper.unlock(taken.secrets))) if taken.secrets else {}
 
-    def _renew(self, run_id: str) -> str:
-        with self.service.database.write() as connection:
+    def _renew(self, run_id: str, hold: Hold) -> str:
+        with hold.needed(), self.service.database.write() as connection:
             mine = (pipeline_runs.c.run_id == run_id, pipeline_runs.c.driver == self.id)
             done = connection.execute(
                 sa.update(pipeline_runs).where(*mine).values(driven_until=time.time() + _LEASE)
             )
             if not done.rowcount:
+                hold.lost = True
                 return "lost"
             query = sa.select(pipeline_runs.c.cancelling).where(*mine)
             return "cancel" if connection.execute(query).scalar() else "go on"

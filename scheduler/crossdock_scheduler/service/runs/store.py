@@ -15,12 +15,9 @@ from ...pipeline.run import ActivityRun, Change, PipelineRun
 from ...pipeline.run.records import restored_activity, restored_pipeline, stored
 from ..database import Database
 from ..database.tables import activity_runs, pipeline_runs, variables
+from .hold import Hold, Superseded
 
 T = TypeVar("T")
-
-
-class Superseded(Exception):
-    """Another process drives the run now: this one must stop, and may save nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +28,7 @@ class SqlStore:
     factory_id: int
     group_id: str
     driver: str
+    hold: Hold
 
     async def pipeline_run(self, run_id: str) -> PipelineRun | None:
         query = sa.select(pipeline_runs.c.record).where(pipeline_runs.c.run_id == run_id)
@@ -74,14 +72,14 @@ class SqlStore:
 
     async def _read(self, work: Callable[[sa.Connection], T]) -> T:
         def run() -> T:
-            with self.database.read() as connection:
+            with self.hold.needed(), self.database.read() as connection:
                 return work(connection)
 
         return await run_sync(run)
 
     async def _write(self, work: Callable[[sa.Connection], None]) -> None:
         def run() -> None:
-            with self.database.write() as connection:
+            with self.hold.needed(), self.database.write() as connection:
                 self._check(connection)
                 work(connection)
 
