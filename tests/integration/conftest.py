@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from servers.dfs import Lake
     from servers.lake_rig import LakeRig
 
+    from crossdock_scheduler.service.database import Database
+
 SITE = Path(__file__).parents[1] / "connectors" / "site"
 
 
@@ -104,3 +106,19 @@ def filled(database: str) -> str:
         "ANALYZE numbers",
     )
     return database
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """The service's database, empty: on SQLite and on PostgreSQL."""
+    from crossdock_scheduler.service.database import Database
+    from crossdock_scheduler.service.database.migrate import migrate
+
+    if request.param == "sqlite":
+        found = Database.embedded(tmp_path)
+    else:
+        address: str = request.getfixturevalue("database")
+        found = Database(address.replace("postgresql://", "postgresql+psycopg://"))
+    migrate(found)
+    yield found
+    found.close()

@@ -5,11 +5,9 @@ from __future__ import annotations
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +16,6 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from crossdock_scheduler.service.database import Database, metadata
-from crossdock_scheduler.service.database.migrate import migrate
 from crossdock_scheduler.service.database.tables import nodes
 from crossdock_scheduler.service.definitions import factories, resources
 from crossdock_scheduler.service.definitions.names import RUNTIME
@@ -88,18 +85,6 @@ class Queue:
             found = find(connection, name, NOW)
         assert found is not None
         return found.state
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    if request.param == "sqlite":
-        found = Database.embedded(tmp_path)
-    else:
-        address: str = request.getfixturevalue("database")
-        found = Database(address.replace("postgresql://", "postgresql+psycopg://"))
-    migrate(found)
-    yield found
-    found.close()
 
 
 @pytest.fixture

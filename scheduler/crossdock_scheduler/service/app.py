@@ -19,9 +19,10 @@ from .headers import AnswerHeaders
 from .operations import health
 from .operations.watching import Watching
 from .paths import CaselessPaths
-from .rest import definitions, factories, node_protocol, runs, runtimes, sharing, surroundings
+from .rest import definitions, factories, node_protocol, runs, runtimes, sharing, surroundings, triggers
 from .runs.driver import Driver
 from .sweeping import sweeping
+from .triggers.firing import firing
 
 _LOG = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ async def _life(app: FastAPI) -> AsyncIterator[None]:
     async with anyio.create_task_group() as group:
         group.start_soon(sweeping, service)
         group.start_soon(driver.driving)
+        group.start_soon(firing, service)
         yield
         driver.leaving = True
         group.cancel_scope.cancel()
@@ -51,7 +53,7 @@ def create_app(service: Service) -> FastAPI:
         openapi_url="/crossdock/v1/openapi.json", lifespan=_life,
     )  # fmt: skip
     app.state.service = service
-    for each in (factories, surroundings, runtimes, sharing, runs, node_protocol, health):
+    for each in (factories, surroundings, runtimes, sharing, runs, triggers, node_protocol, health):
         app.include_router(each.router)
     for kind in definitions.KINDS:
         app.include_router(definitions.routes(kind))

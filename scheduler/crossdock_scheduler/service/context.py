@@ -23,6 +23,7 @@ from .operations.metrics import Metrics
 from .operations.stock import Stock
 from .runtimes.keys import KeyMaker
 from .runtimes.sharing import MOST
+from .triggers.misfires import Misfires
 
 NEW_RUN = "a new run"
 
@@ -43,6 +44,7 @@ class Service:
     changed: Bell = field(default_factory=Bell)
     metrics: Metrics = field(default_factory=Metrics)
     drain: Drain = field(default_factory=Drain)
+    misfires: Misfires = field(default_factory=Misfires)
 
     def __post_init__(self) -> None:
         self.metrics.registry.register(Stock(self.database))

@@ -239,3 +239,51 @@ variables = sa.Table(
     sa.Column("value", sa.JSON, nullable=True),
     sa.Column("whole", sa.Boolean, nullable=False),
 )
+
+# What the service knows of a trigger beside its definition. ``next_at``: the time that it is due at next, or
+# the beginning of its next window; ``wake_at``: when there is something to do for it. Seconds since 1970.
+triggers = sa.Table(
+    "triggers",
+    metadata,
+    sa.Column("resource_id", sa.Integer, sa.ForeignKey("resources.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("guid", sa.String(36), nullable=False, unique=True),
+    sa.Column("state", sa.String(10), nullable=False),
+    sa.Column("next_at", sa.Float, nullable=True),
+    sa.Column("wake_at", sa.Float, nullable=True),
+    sa.Index("ix_triggers_wake_at", "wake_at"),
+)
+
+# A time that a trigger was due at, or one of its windows: once each, and once more for every time that
+# somebody has it run again. They outlive the trigger.
+trigger_runs = sa.Table(
+    "trigger_runs",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("factory_id", sa.Integer, sa.ForeignKey("factories.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("trigger_guid", sa.String(36), nullable=False),
+    sa.Column("name", sa.String(260), nullable=False),
+    sa.Column("type", sa.String(32), nullable=False),
+    sa.Column("tick", sa.Float, nullable=False),
+    sa.Column("tick_end", sa.Float, nullable=True),
+    sa.Column("again", sa.Integer, nullable=False),
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("status", sa.String(10), nullable=False),
+    sa.Column("due", sa.Float, nullable=True),
+    sa.Column("message", sa.Text, nullable=False),
+    sa.Column("pipelines", sa.JSON, nullable=False),
+    # Of a window: the run that it waits for.
+    sa.Column("pipeline_run_id", sa.String(36), nullable=True),
+    sa.Column("created", sa.Float, nullable=False),
+    sa.Column("ended", sa.Float, nullable=True),
+    sa.Column("updated", sa.Float, nullable=False),
+    sa.UniqueConstraint("trigger_guid", "tick", "again", name="uq_trigger_runs_tick"),
+    sa.Index("ix_trigger_runs_updated", "factory_id", "updated"),
+)
+_GOING_ON = trigger_runs.c.ended.is_(None)
+sa.Index(
+    "ix_trigger_runs_open",
+    trigger_runs.c.trigger_guid,
+    trigger_runs.c.tick,
+    sqlite_where=_GOING_ON,
+    postgresql_where=_GOING_ON,
+)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import uuid4
@@ -10,15 +9,14 @@ from uuid import uuid4
 import sqlalchemy as sa
 from fastapi import APIRouter, Header
 
-from ...pipeline.run import PipelineRun, arguments, divided
 from ..context import NEW_RUN, Operator, Reader
 from ..database.tables import pipeline_runs
 from ..definitions.factories import FactoryRow
-from ..errors import ApiError, not_found
-from ..runs.ending import cancelled
+from ..errors import not_found
+from ..runs.beginning import begin
+from ..runs.ending import ask_to_end
 from ..runs.queries import activity_runs_of, pipeline_json, pipeline_runs_of
-from ..runs.snapshot import factory_now, kept
-from ..runs.store import save
+from ..runs.snapshot import factory_now
 from .bodies import Body, MaybeBody
 from .factories import FACTORY
 
@@ -41,23 +39,10 @@ def create_run(
         )
         if request_id and (found := connection.execute(known).scalar()):
             return {"runId": str(found)}
-        now = factory_now(connection, factory)
-        pipeline = now.find("pipeline", name)
-        if pipeline is None:
-            raise not_found("pipeline", name)
-        parameters, wrong = arguments(pipeline, body)
-        if wrong:
-            raise ApiError(400, "; ".join(wrong), "InvalidParameters", pipeline.name)
-        open_ones, secrets = divided(pipeline, parameters)
-        run = PipelineRun(str(uuid4()), pipeline.name, datetime.now(UTC), open_ones)
-        more: dict[str, Any] = {
-            "definitions": kept(now, pipeline),
-            "request_id": request_id,
-            "status": "Queued",
-        }
-        if secrets:
-            more["secrets"] = call.service.keeper.lock(json.dumps(secrets))
-        save(connection, factory.id, run, **more)
+        run = begin(
+            connection, factory, factory_now(connection, factory), name, body,
+            keeper=call.service.keeper, request_id=request_id, run_id=str(uuid4()), started=datetime.now(UTC),
+        )  # fmt: skip
     call.service.changed.ring(NEW_RUN)
     return {"runId": run.run_id}
 
@@ -72,13 +57,8 @@ def get(run_id: str, call: Reader) -> dict[str, Any]:
 def cancel(run_id: str, call: Operator) -> None:
     """Ends the run and those that it called; one that has ended stays as it is."""
     with call.write() as (connection, factory):
-        row = _found(connection, factory, run_id)
-        if row.driver is None and row.ended is None:
-            cancelled(connection, row.group_id)
-        else:
-            asked = sa.update(pipeline_runs).where(pipeline_runs.c.run_id == row.group_id)
-            connection.execute(asked.values(cancelling=True))
-    call.service.changed.ring(row.group_id)
+        group = ask_to_end(connection, _found(connection, factory, run_id))
+    call.service.changed.ring(group)
 
 
 @router.post(FACTORY + "/querypipelineruns")

@@ -5,12 +5,26 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import sqlalchemy as sa
 
 from ...pipeline.run.records import restored_activity, restored_pipeline, stored
 from ..database.tables import activity_runs, pipeline_runs
 from ..queue import cancel
+
+
+def ask_to_end(connection: sa.Connection, row: Any) -> str:
+    """End a run and those that it called, or have their driver do it; returns the id of their group.
+
+    One that has ended stays as it is.
+    """
+    if row.driver is None and row.ended is None:
+        cancelled(connection, row.group_id)
+    else:
+        asked = sa.update(pipeline_runs).where(pipeline_runs.c.run_id == row.group_id)
+        connection.execute(asked.values(cancelling=True))
+    return str(row.group_id)
 
 
 def cancelled(connection: sa.Connection, group_id: str) -> None:

@@ -47,18 +47,18 @@ def pipeline_json(row: Any) -> Row:
 
 def pipeline_runs_of(connection: sa.Connection, factory: FactoryRow, asked: Mapping[str, Any]) -> Row:
     query = sa.select(pipeline_runs).where(pipeline_runs.c.factory_id == factory.id)
-    rows = connection.execute(query.where(*_window(pipeline_runs.c.updated, asked)))
-    return _page([pipeline_json(row) for row in rows], asked, _RUN_FIELDS, "runStart", "runId")
+    rows = connection.execute(query.where(*window(pipeline_runs.c.updated, asked)))
+    return page_of([pipeline_json(row) for row in rows], asked, _RUN_FIELDS, "runStart", "runId")
 
 
 def activity_runs_of(connection: sa.Connection, run_id: str, asked: Mapping[str, Any]) -> Row:
     query = sa.select(activity_runs.c.record).where(activity_runs.c.pipeline_run_id == run_id)
-    rows = connection.execute(query.where(*_window(activity_runs.c.updated, asked))).scalars()
+    rows = connection.execute(query.where(*window(activity_runs.c.updated, asked))).scalars()
     found = [restored_activity(each).as_json() for each in rows]
-    return _page(found, asked, _ACTIVITY_FIELDS, "activityRunStart", "activityRunId")
+    return page_of(found, asked, _ACTIVITY_FIELDS, "activityRunStart", "activityRunId")
 
 
-def _window(column: sa.Column[Any], asked: Mapping[str, Any]) -> list[sa.ColumnElement[bool]]:
+def window(column: sa.Column[Any], asked: Mapping[str, Any]) -> list[sa.ColumnElement[bool]]:
     after, before = (_seconds(asked, name) for name in ("lastUpdatedAfter", "lastUpdatedBefore"))
     return [column >= after, column <= before]
 
@@ -71,7 +71,9 @@ def _seconds(asked: Mapping[str, Any], name: str) -> float:
         raise ApiError(400, f"{name} must be a time.", target=name) from None
 
 
-def _page(rows: list[Row], asked: Mapping[str, Any], fields: Mapping[str, str], order: str, key: str) -> Row:
+def page_of(
+    rows: list[Row], asked: Mapping[str, Any], fields: Mapping[str, str], order: str, key: str
+) -> Row:
     for each in _objects(asked, "filters"):
         rows = _filtered(rows, each, fields)
     rows.sort(key=lambda row: (str(row[order]), str(row[key])))
