@@ -115,7 +115,8 @@ class ActivityRun:
 class PipelineRun:
     """One run of one pipeline. ``parameters`` are those as of their declared types, SecureStrings aside.
 
-    ``group_id`` is the id of the first of the runs that called each other. ``caller`` is the key of the
+    ``group_id`` is the id of the first of the runs that called each other, ``first_run_id`` that of the first
+    of those that repeat each other. ``caller`` is the key of the
     activity that called it in the run ``caller_run_id``; nobody waits for it where it is ``detached``.
     ``whole`` says that nothing was left out of the return value.
     """
@@ -138,11 +139,12 @@ class PipelineRun:
     caller_pipeline: str = ""
     detached: bool = False
     whole: bool = True
+    first_run_id: str = ""
 
     def as_json(self) -> dict[str, Any]:
         return {
             "runId": self.run_id,
-            "runGroupId": self.group_id or self.run_id,
+            "runGroupId": self.first_run_id or self.group_id or self.run_id,
             "pipelineName": self.pipeline,
             "parameters": dict(self.parameters),
             "status": self.status,

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from uuid import uuid4
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Header
+from fastapi import APIRouter, Depends, Header, Query
 
 from ..context import NEW_RUN, Operator, Reader
 from ..database.tables import pipeline_runs
@@ -16,6 +16,7 @@ from ..errors import not_found
 from ..runs.beginning import begin
 from ..runs.ending import ask_to_end
 from ..runs.queries import activity_runs_of, pipeline_json, pipeline_runs_of
+from ..runs.rerun import Recovery, before, take_over
 from ..runs.snapshot import factory_now
 from .bodies import Body, MaybeBody
 from .factories import FACTORY
@@ -25,11 +26,21 @@ RUN = FACTORY + "/pipelineruns/{run_id}"
 router = APIRouter(tags=["PipelineRuns"])
 
 
+def _recovery(
+    reference: Annotated[str, Query(alias="referencePipelineRunId", max_length=64)] = "",
+    recovers: Annotated[bool, Query(alias="isRecovery")] = False,
+    start: Annotated[str, Query(alias="startActivityName", max_length=260)] = "",
+    from_failure: Annotated[bool, Query(alias="startFromFailure")] = False,
+) -> Recovery:
+    return Recovery(reference, recovers, start, from_failure)
+
+
 @router.post(FACTORY + "/pipelines/{name}/createrun")
 def create_run(
     name: str,
     body: MaybeBody,
     call: Operator,
+    recovery: Annotated[Recovery, Depends(_recovery)],
     request_id: Annotated[str | None, Header(alias="x-ms-client-request-id", max_length=64)] = None,
 ) -> dict[str, str]:
     """Clients send it again with the same request id after an answer that they did not get."""
@@ -39,10 +50,16 @@ def create_run(
         )
         if request_id and (found := connection.execute(known).scalar()):
             return {"runId": str(found)}
+        definitions = factory_now(connection, factory)
+        earlier = before(connection, factory, name, recovery, call.service.keeper)
+        given = {**earlier.parameters, **body} if earlier else body
+        repeated = earlier if recovery.recovers else None
         run = begin(
-            connection, factory, factory_now(connection, factory), name, body,
-            keeper=call.service.keeper, request_id=request_id, run_id=str(uuid4()), started=datetime.now(UTC),
+            connection, factory, definitions, name, given, keeper=call.service.keeper, request_id=request_id,
+            run_id=str(uuid4()), started=datetime.now(UTC), first_run_id=repeated.first if repeated else "",
         )  # fmt: skip
+        if repeated:
+            take_over(connection, repeated, run, definitions, recovery, same=not body)
     call.service.changed.ring(NEW_RUN)
     return {"runId": run.run_id}
 

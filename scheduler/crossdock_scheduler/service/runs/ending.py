@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ...pipeline.run.records import restored_activity, restored_pipeline, stored
+from ...pipeline.run.records import derived_id, restored_activity, restored_pipeline, stored
 from ..database.tables import activity_runs, pipeline_runs
 from ..queue import cancel
 
@@ -63,7 +63,10 @@ def cancel_jobs(connection: sa.Connection, factory_id: int) -> None:
         .where(pipeline_runs.c.factory_id == factory_id, activity_runs.c.ended.is_(None))
     )
     for record in connection.execute(query).scalars().all():
-        cancel(connection, restored_activity(record).run_id, time.time())
+        activity = restored_activity(record).run_id
+        # A staged copy between two runtimes is a job on each.
+        for job_id in (activity, *(derived_id(activity, hop) for hop in ("out", "in"))):
+            cancel(connection, job_id, time.time())
 
 
 def release(connection: sa.Connection, driver: str) -> None:

@@ -39,7 +39,8 @@ def pipeline_json(row: Any) -> Row:
     """PipelineRun of the REST API: values of parameters are texts."""
     found = restored_pipeline(row.record).as_json()
     found["parameters"] = {name: _text(value) for name, value in found["parameters"].items()}
-    found |= {"status": row.status, "lastUpdated": _moment(row.updated), "annotations": [], "isLatest": True}
+    found |= {"status": row.status, "lastUpdated": _moment(row.updated), "annotations": []}
+    found["isLatest"] = row.superseded_by is None
     if row.cancelling and row.ended is None:
         found["status"] = "Canceling"
     return found
@@ -96,13 +97,20 @@ def _objects(asked: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
 
 def _filtered(rows: list[Row], asked: Mapping[str, Any], fields: Mapping[str, str]) -> list[Row]:
     if str(asked.get("operand")).lower() == "latestonly":
-        return rows  # runs that were repeated are not told apart
-    field, values = _field(asked.get("operand"), fields), asked.get("values")
+        wanted = {str(each).lower() for each in _list(asked.get("values"))}
+        return [row for row in rows if row.get("isLatest", True)] if "true" in wanted else rows
+    field = _field(asked.get("operand"), fields)
     matches = _OPERATORS.get(str(asked.get("operator")).lower())
-    if matches is None or not isinstance(values, list):
-        raise ApiError(400, "A filter needs an operand, an operator and a list of values.", target="filters")
-    wanted = {str(each).lower() for each in values}
+    if matches is None:
+        raise ApiError(400, f"operator must be one of {', '.join(_OPERATORS)}.", target="filters")
+    wanted = {str(each).lower() for each in _list(asked.get("values"))}
     return [row for row in rows if matches(_compared(row.get(field)), wanted)]
+
+
+def _list(values: Any) -> list[Any]:
+    if not isinstance(values, list):
+        raise ApiError(400, "A filter needs a list of values.", target="filters")
+    return values
 
 
 def _compared(value: Any) -> str:

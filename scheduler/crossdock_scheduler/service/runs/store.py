@@ -52,16 +52,11 @@ class SqlStore:
 
     async def save_activity_run(self, run: ActivityRun, change: Change | None = None) -> None:
         def save_both(connection: sa.Connection) -> None:
-            values: dict[str, Any] = {"record": stored(run), "updated": time.time()}
-            values |= {"started": _seconds(run.started), "ended": _seconds(run.ended)}
-            same = _of(run.pipeline_run_id, run.key, run.attempt)
-            if not connection.execute(sa.update(activity_runs).where(*same).values(values)).rowcount:
-                values |= {"pipeline_run_id": run.pipeline_run_id, "key": run.key, "attempt": run.attempt}
-                connection.execute(sa.insert(activity_runs).values(values))
+            keep_activity(connection, run)
             touched = sa.update(pipeline_runs).where(pipeline_runs.c.run_id == run.pipeline_run_id)
             connection.execute(touched.values(updated=time.time()))
             if change is not None:
-                _set(connection, run.pipeline_run_id, change)
+                keep_change(connection, run.pipeline_run_id, change)
 
         await self._write(save_both)
 
@@ -109,7 +104,17 @@ def save(connection: sa.Connection, factory_id: int, run: PipelineRun, **more: A
     connection.execute(sa.insert(pipeline_runs).values(values))
 
 
-def _set(connection: sa.Connection, run_id: str, change: Change) -> None:
+def keep_activity(connection: sa.Connection, run: ActivityRun) -> None:
+    """Put it in the place of the one with the same key and attempt."""
+    values: dict[str, Any] = {"record": stored(run), "updated": time.time()}
+    values |= {"started": _seconds(run.started), "ended": _seconds(run.ended)}
+    same = _of(run.pipeline_run_id, run.key, run.attempt)
+    if not connection.execute(sa.update(activity_runs).where(*same).values(values)).rowcount:
+        values |= {"pipeline_run_id": run.pipeline_run_id, "key": run.key, "attempt": run.attempt}
+        connection.execute(sa.insert(activity_runs).values(values))
+
+
+def keep_change(connection: sa.Connection, run_id: str, change: Change) -> None:
     same = (variables.c.pipeline_run_id == run_id, variables.c.name == change.name)
     values: dict[str, Any] = {"value": change.value, "whole": change.whole}
     if not connection.execute(sa.update(variables).where(*same).values(values)).rowcount:

@@ -24,6 +24,7 @@ def upgrade() -> None:
         sa.Column("secrets", sa.Text, nullable=True),
         sa.Column("request_id", sa.String(64), nullable=True),
         sa.Column("detached", sa.Boolean, nullable=False),
+        sa.Column("superseded_by", sa.String(36), nullable=True),
         sa.Column("cancelling", sa.Boolean, nullable=False),
         sa.Column("started", sa.Float, nullable=False),
         sa.Column("ended", sa.Float, nullable=True),
