@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import pyarrow as pa
 from arrow_file import ArrowFile, ArrowFileWriter, spec_of
 
-from crossdock import ByteSink, FormatWriter, ObjectInfo, Piece, PlanHint
+from crossdock import ByteSink, FormatWriter, ObjectInfo, Piece, PlanHint, RowSkips
 from crossdock.contract import FormatContract
 
 
@@ -145,3 +145,66 @@ class TestLosesDigits(Wrong):
     __test__ = True
     spec = spec_of(open_lossy)
     caught_by = frozenset({"test_types"})
+
+
+class UntypedFormat(ArrowFile):
+    """Says that values have no types, and they have."""
+
+    typed = False
+
+
+def open_untyped(config: Any) -> UntypedFormat:
+    return UntypedFormat()
+
+
+class TestSaysThatValuesHaveNoTypes(Wrong):
+    __test__ = True
+    spec = spec_of(open_untyped)
+    caught_by = frozenset({"test_typed", "test_rows_that_do_not_fit"})
+
+
+class GuessingFormat(ArrowFile):
+    """Makes numbers of texts that look like some."""
+
+    def schema(self, file: io.RawIOBase, info: ObjectInfo) -> pa.Schema:
+        return (
+            pa.schema([("a", pa.int64())]) if (found := super().schema(file, info)).names == ["a"] else found
+        )
+
+    @contextmanager
+    def read(
+        self, file: io.RawIOBase, info: ObjectInfo, token: bytes, schema: pa.Schema
+    ) -> Iterator[Iterator[pa.RecordBatch]]:
+        with super().read(file, info, token, schema) as batches:
+            yield (batch.cast(schema) for batch in batches)
+
+
+def open_guessing(config: Any) -> GuessingFormat:
+    return GuessingFormat()
+
+
+class TestMakesNumbersOfTexts(Wrong):
+    __test__ = True
+    spec = spec_of(open_guessing)
+    caught_by = frozenset({"test_typed"})
+
+
+class DroppingFormat(ArrowFile):
+    """Loses rows where some may be left out."""
+
+    @contextmanager
+    def read_skipping(
+        self, file: io.RawIOBase, info: ObjectInfo, token: bytes, schema: pa.Schema, skips: RowSkips
+    ) -> Iterator[Iterator[pa.RecordBatch]]:
+        with self.read(file, info, token, schema) as batches:
+            yield (batch.slice(1) for batch in batches)
+
+
+def open_dropping(config: Any) -> DroppingFormat:
+    return DroppingFormat()
+
+
+class TestLosesRowsThatFit(Wrong):
+    __test__ = True
+    spec = spec_of(open_dropping)
+    caught_by = frozenset({"test_rows_that_fit", "test_rows_that_do_not_fit"})

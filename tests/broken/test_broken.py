@@ -17,6 +17,7 @@ import broken_facts
 import broken_formats
 import broken_loaders
 import broken_scripts
+import broken_skips
 import broken_stores
 import broken_tables
 import broken_writers
@@ -34,9 +35,10 @@ _BROKEN = [
         broken_formats,
         broken_loaders,
         broken_scripts,
+        broken_skips,
     )
     for wrong in vars(module).values()
-    if isinstance(wrong, type) and issubclass(wrong, module.Wrong) and wrong.__name__ != "Wrong"
+    if isinstance(wrong, type) and issubclass(wrong, module.Wrong) and not wrong.__name__.startswith("Wrong")
 ]
 
 

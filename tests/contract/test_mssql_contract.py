@@ -41,3 +41,7 @@ class TestMssql(TableContract):
 
     def inventory(self, url: str) -> Collection[str]:
         return self.server.database.tables()
+
+    def refuse_doubles(self, url: str, name: str) -> bool:
+        """Keys need a real server: ``test_mssql_skip.py``."""
+        return False

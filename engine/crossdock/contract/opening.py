@@ -19,6 +19,7 @@ from ..spi import (
     PlanHint,
     Receipt,
     Sink,
+    SkippingSink,
     Source,
     Split,
     Unit,
@@ -117,3 +118,15 @@ def commit_there(
 def cleanup_there(spec: ConnectorSpec, options: Options, url: str, handle: bytes) -> None:
     with closing(open_sink(spec, options, url)) as sink:
         sink.cleanup(handle)
+
+
+def left_out_there(
+    spec: ConnectorSpec,
+    options: Options,
+    url: str,
+    handle: bytes,
+    receipts: Sequence[tuple[Split, Receipt]],
+) -> list[tuple[pa.RecordBatch, Sequence[str]]]:
+    with closing(open_sink(spec, options, url)) as sink:
+        assert isinstance(sink, SkippingSink)
+        return list(sink.left_out(handle, receipts))

@@ -8,6 +8,7 @@ from .table_bulk import BulkLoadChecks
 from .table_commit import CommitChecks
 from .table_modes import ModeChecks
 from .table_scripts import ScriptChecks
+from .table_skips import LeftOutChecks
 from .table_source import SourceChecks
 from .table_types import TypeChecks
 
@@ -21,8 +22,11 @@ class TableContract(
     BulkLoadChecks,
     TableBrowseChecks,
     ScriptChecks,
+    LeftOutChecks,
 ):
     """All checks of a table connector. Override the fixture ``url`` and, where you can, ``inventory``.
+
+    Where the sink leaves out rows and the connector runs no scripts, override ``refuse_doubles``.
 
     A connector that only reads overrides ``seed``; one that only writes overrides ``fetch``.
     """

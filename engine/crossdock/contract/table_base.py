@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from ..errors import NotFoundError
-from ..spi import Attempt, Begun, PlanHint, Receipt, Sink, Source, Split, Target, Unit, WriteMode
+from ..spi import Attempt, Begun, PlanHint, Receipt, Scriptable, Sink, Source, Split, Target, Unit, WriteMode
 from .opening import open_sink, open_source
 from .spec_checks import SpecContract
 
@@ -71,6 +71,19 @@ class TableBase(SpecContract):
         """Cut the stored table short behind the connector's back; False where that cannot be done."""
         return False
 
+    def refuse_doubles(self, url: str, name: str) -> bool:
+        """Make the table refuse a row whose id it has; False where that cannot be done.
+
+        Here: by a script that makes an index, where the connector runs scripts.
+        """
+        if self.spec.open_source is None:
+            return False
+        with closing(self.open_source(url)) as source:
+            if not isinstance(source, Scriptable):
+                return False
+            source.script(f"CREATE UNIQUE INDEX only_once ON {name} (id)")
+        return True
+
     @property
     def creating(self) -> WriteMode:
         """A declared mode that creates a table."""
@@ -120,8 +133,10 @@ class TableBase(SpecContract):
         mode: WriteMode,
         schema: pa.Schema = SCHEMA,
         run: str | None = None,
+        *,
+        skip_rows: bool = False,
     ) -> Begun:
-        unit, target = Unit(name), Target(mode, schema)
+        unit, target = Unit(name), Target(mode, schema, skip_rows=skip_rows)
         sink.check(unit, target)
         begun = sink.begin(unit, target, run or new_run())
         assert isinstance(begun.handle, bytes)

@@ -44,6 +44,7 @@ class PackedFormat(FileFormat):
     def __init__(self, inner: FileFormat, codec: str, level: str, name: str = "") -> None:
         self._inner, self._codec, self._level, self._name = inner, codec, level, name
         self.joinable = inner.joinable and codec in _JOINABLE
+        self.typed = inner.typed
 
     def for_path(self, path: str) -> PackedFormat:
         name = unpacked_name(path, self._codec)
@@ -88,7 +89,7 @@ class PackedFormat(FileFormat):
         return found
 
     def _open(self, file: io.RawIOBase, info: ObjectInfo, entry: Entry) -> tuple[PackedFile, ObjectInfo]:
-        self._inner.skips_rows = self.skips_rows
+        self._inner.skips_rows, self._inner.wanted = self.skips_rows, self.wanted
         opened = open_entry(file, info.size, self._codec, entry, info.path)
         folder = info.path if self._codec in ARCHIVES else posixpath.dirname(info.path)
         size = _ENDLESS if entry.size is None else entry.size

@@ -81,7 +81,7 @@ class FileFormat(ABC):
     wanted: Mapping[str, pa.DataType] = MappingProxyType({})
     """Set by the engine with ``skips_rows``: what the sink takes, by column (``TypedSink``)."""
 
-    typed: ClassVar[bool] = True
+    typed: bool = True
     """Whether files hold values that have types. Else they are texts: lists and objects become JSON, and the
     formats of a mapping say how dates are written.
     """
