@@ -12,14 +12,15 @@ import typer
 from crossdock import ConfigError, MissingDependencyError, state_folder
 from crossdock.cli import options
 
+from .service_backup import backup, restore
+
 service = typer.Typer(
     help="The control plane: Data Factory's REST API on this machine.", no_args_is_help=True
 )
 
 
-@service.callback()
-def _group() -> None:
-    """Without this, a group of one command would be that command."""
+service.command()(backup)
+service.command()(restore)
 
 
 @service.command()
