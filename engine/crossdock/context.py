@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from .carry import Carrier
 from .classify import Classify, classified
 from .errors import CancelledError, CrossdockError, TransientError
+from .fencing import Fence, fence
 from .files.folders import CopiedFolders
 from .gate import NoGate
 from .journal import Journal
@@ -60,6 +61,7 @@ class Context:
     notes: list[str] = field(default_factory=list)
     log: RunLog | None = None
     mapping: ColumnMapping | None = None
+    fence: Fence = field(default_factory=fence)
     _working: threading.local = field(default_factory=threading.local)
     _schemas: dict[str, tuple[Any, Apply | None]] = field(default_factory=dict)
 

@@ -133,6 +133,7 @@ class Units:
         if schema is not None and row.seq > KEPT_SCHEMAS:
             # Planning has checked the others with their schema already.
             context.ask_sink(lambda: context.sink.check(row.unit, target))
+        context.fence()
         if row.state is UnitState.BEGINNING:
             # Another process was killed there, and nobody knows the handle.
             context.ask_sink(lambda: context.sink.abandon(row.unit, context.run_id))
@@ -263,6 +264,7 @@ class Units:
             for task in tasks:
                 try:
                     if not task.committed:
+                        context.fence()
                         with worker.waits_for("sink"):
                             context.ask_sink(lambda t=task: context.sink.commit(t.begun.handle, t.receipts()))  # type: ignore[misc]
                 except StageLostError as error:

@@ -15,6 +15,7 @@ import typer
 
 from crossdock.cli import options
 
+from .node_backup import backup, restore
 from .node_life import health, key, restart, status, stop, unregister
 from .node_options import KeyArgument, StateOption, given_key, need, node_folder
 
@@ -124,3 +125,5 @@ node.command()(stop)
 node.command()(restart)
 node.command()(key)
 node.command()(unregister)
+node.command()(backup)
+node.command()(restore)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ from crossdock import AuthError, ConfigError, CrossdockError, UnreachableError
 from ..wire import node as wire
 from .client import Client, LeaseLostError
 from .jobs import RunningJob
+from .lease import now
 from .load import Meter
 from .presence import Said
 from .vault import Vault
@@ -39,6 +40,7 @@ class Agent:
     _jobs: dict[str, RunningJob] = field(default_factory=dict)
     _limit: int = 1
     _room: anyio.Event = field(default_factory=anyio.Event)
+    _soon: anyio.Event = field(default_factory=anyio.Event)
 
     async def run(self, stop: anyio.Event) -> None:
         """Work until ``stop``; then take no more jobs and end when those that run have ended.
@@ -72,7 +74,7 @@ class Agent:
             beat = wire.Heartbeat(
                 version=crossdock.__version__, vault=self.vault.version, load=meter.load(), holding=holding
             )
-            self.said.tried = time.time()
+            self.said.tried, asked, self._soon = time.time(), now(), anyio.Event()
             try:
                 answer = await self.client.heartbeat(beat)
             except UnreachableError as error:
@@ -82,12 +84,13 @@ class Agent:
             else:
                 self.said.heard, self.said.problem = time.time(), ""
                 self.said.limit = self._limit = answer.concurrent_jobs
-                self._obey(answer)
+                self._obey(answer, {each.id for each in holding}, asked)
                 if await self._in_step(answer):
                     continue
                 self.said.vault, self.said.opens = answer.vault, self.vault.version
             self._keep()
-            await anyio.sleep(self.client.identity.heartbeat)
+            with anyio.move_on_after(self.client.identity.heartbeat):
+                await self._soon.wait()
 
     def _keep(self) -> None:
         self.said.jobs = sorted(self._jobs)
@@ -106,7 +109,13 @@ class Agent:
                 _LOG.warning("the key of the vault was not shared: %s", error.message)
         return False
 
-    def _obey(self, answer: wire.Beaten) -> None:
+    def _beat(self) -> None:
+        self._soon.set()
+
+    def _obey(self, answer: wire.Beaten, held: Set[str], asked: float) -> None:
+        for job_id in held - set(answer.lost):
+            if job_id in self._jobs:
+                self._jobs[job_id].confirm(asked)
         for job_id in answer.lost:
             if job_id in self._jobs:
                 _LOG.warning("the job %s is not this node's any more", job_id)
@@ -121,6 +130,7 @@ class Agent:
             if room <= 0:
                 await self._room.wait()
                 continue
+            asked = now()
             try:
                 found = await self.client.claim(room, _WAIT)
             except UnreachableError as error:
@@ -128,7 +138,7 @@ class Agent:
                 await anyio.sleep(_AGAIN)
                 continue
             for job in found:
-                running = RunningJob(job, self.policy)
+                running = RunningJob(job, self.policy, self.client.identity.lease, asked, self._beat)
                 self._jobs[job.id] = running
                 self._keep()
                 group.start_soon(self._carry, running)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,9 +15,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from crossdock import ConfigError, NotFoundError
 
 from ..wire.node import ALGORITHM, AUDIENCE, TOKEN_SECONDS
+from .keeping import KEY_FILE, keep, kept, write
 
 _VERSION = 1
-_FILE = "node.json"
+FILE = "node.json"
+SIGNING, SEALING = "signing.key", "sealing.key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Keys:
     def of(cls, folder: Path) -> Keys:
         """The keys in a state folder; made where there are none."""
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return cls(_key(folder / "signing-key.pem"), _key(folder / "sealing-key.pem"))
+        return cls(_key(folder, SIGNING), _key(folder, SEALING))
 
 
 def public(key: ec.EllipticCurvePrivateKey) -> str:
@@ -72,44 +73,34 @@ def pem(key: ec.EllipticCurvePrivateKey) -> bytes:
 def load(folder: Path) -> Identity:
     """Raises NotFoundError where no node is registered, ConfigError for a file of another release."""
     try:
-        found: dict[str, Any] = json.loads((folder / _FILE).read_text())
+        found: dict[str, Any] = json.loads((folder / FILE).read_text())
     except FileNotFoundError:
         raise NotFoundError(
             f"no node is registered in {folder}", hint="register it with: crossdock node register KEY"
         ) from None
     if found.pop("version", None) != _VERSION:
-        raise ConfigError(f"{folder / _FILE} is of another release; register the node again")
+        raise ConfigError(f"{folder / FILE} is of another release; register the node again")
     return Identity(**found, signing=Keys.of(folder).signing)
 
 
 def save(folder: Path, identity: Identity) -> None:
     """In one step: a node is registered or it is not."""
     said = {name: getattr(identity, name) for name in Identity.__dataclass_fields__ if name != "signing"}
-    write(folder / _FILE, json.dumps({"version": _VERSION, **said}, indent=2).encode())
+    write(folder / FILE, json.dumps({"version": _VERSION, **said}, indent=2).encode())
 
 
 def forget(folder: Path) -> None:
     """The keys go too: who registers next is another node."""
-    for name in (_FILE, "vault.json", "signing-key.pem", "sealing-key.pem"):
+    for name in (FILE, "vault.key", SIGNING, SEALING, KEY_FILE):
         (folder / name).unlink(missing_ok=True)
 
 
-def _key(path: Path) -> ec.EllipticCurvePrivateKey:
-    if not path.exists():
-        made = ec.generate_private_key(ec.SECP256R1())
-        write(path, pem(made))
-    found = serialization.load_pem_private_key(path.read_bytes(), None)
+def _key(folder: Path, name: str) -> ec.EllipticCurvePrivateKey:
+    content = kept(folder, name)
+    if content is None:
+        content = pem(ec.generate_private_key(ec.SECP256R1()))
+        keep(folder, name, content)
+    found = serialization.load_pem_private_key(content, None)
     if not isinstance(found, ec.EllipticCurvePrivateKey):
-        raise ConfigError(f"{path} holds no key of a node")
+        raise ConfigError(f"{folder / name} holds no key of a node")
     return found
-
-
-def write(path: Path, content: bytes) -> None:
-    """A file that only its owner reads, whole or not at all."""
-    half = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    half.replace(path)

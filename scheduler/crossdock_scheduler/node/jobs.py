@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,19 +25,33 @@ _MOST_TOLD = 2000
 
 @dataclass
 class RunningJob:
-    """A job that this node has. ``lost``: it is another's by now, and its end is told to nobody."""
+    """A job that this node has. ``lost``: it is another's by now, and its end is told to nobody.
+
+    ``lease``: how many seconds it is this node's after ``confirmed`` (``lease.now``). ``ask`` has the service
+    confirm it at once.
+    """
 
     job: wire.Job
     policy: Mapping[str, Any]
+    lease: float
+    confirmed: float
+    ask: Callable[[], None]
     grace: float = 30.0
     progress: dict[str, Any] | None = None
     lost: bool = False
     _stop: anyio.Event = field(default_factory=anyio.Event)
+    _news: anyio.Event = field(default_factory=anyio.Event)
 
     def stop(self, *, lost: bool = False) -> None:
         """Have the child end: it has ``grace`` seconds, then it is killed."""
         self.lost = self.lost or lost
         self._stop.set()
+
+    def confirm(self, when: float) -> None:
+        """The service has said that the job is this node's: what it said was asked for at ``when``."""
+        self.confirmed = when
+        self._news.set()
+        self._news = anyio.Event()
 
     async def run(self, work: Mapping[str, Any]) -> wire.Finish:
         """What the service is told about it. ``work`` is the job's, with its secrets. Cancelled, the child is
@@ -51,7 +65,7 @@ class RunningJob:
             try:
                 group.start_soon(_tail, process, errors)
                 group.start_soon(self._stopping, process)
-                await self._tell(process, work)
+                group.start_soon(self._tell, process, work)
                 said = await self._listen(process)
                 await process.wait()
             except BaseException:
@@ -64,10 +78,17 @@ class RunningJob:
         return wire.Finish(epoch=self.job.epoch, outcome=said["outcome"], result=said["result"])
 
     async def _tell(self, process: Process, work: Mapping[str, Any]) -> None:
-        if process.stdin is not None:
-            message = json.dumps({"work": work, "policy": dict(self.policy)}) + "\n"
-            with suppress(anyio.BrokenResourceError):  # a child that is gone says so by its end
-                await process.stdin.send(message.encode())
+        if process.stdin is None:
+            return
+        told = self.confirmed
+        first = {"work": work, "policy": dict(self.policy), "lease": [self.lease, told]}
+        with suppress(anyio.BrokenResourceError):  # a child that is gone says so by its end
+            await process.stdin.send(json.dumps(first).encode() + b"\n")
+            while True:
+                if told == self.confirmed:
+                    await self._news.wait()
+                told = self.confirmed
+                await process.stdin.send(json.dumps({"confirmed": told}).encode() + b"\n")
 
     async def _listen(self, process: Process) -> dict[str, Any]:
         if process.stdout is None:
@@ -81,7 +102,10 @@ class RunningJob:
             found: dict[str, Any] = json.loads(line)
             if "outcome" in found:
                 return found
-            self.progress = found["progress"]
+            if "confirm" in found:
+                self.ask()
+            else:
+                self.progress = found["progress"]
 
     async def _stopping(self, process: Process) -> None:
         await self._stop.wait()

@@ -17,7 +17,7 @@ from pathlib import Path
 from crossdock import ConfigError, NotFoundError
 from crossdock.journal_lock import hold, is_running
 
-from .identity import write
+from .keeping import write
 
 _SAID = "agent.json"
 _LOCKED = "agent.db"

@@ -15,8 +15,10 @@ from crossdock import AuthError
 
 from ..wire import node as wire
 from ..wire.sealing import MASK, purpose_of, replaced, seal, unseal
-from .identity import Keys, pem, public, write
+from .identity import Keys, pem, public
+from .keeping import keep, kept
 
+VAULT = "vault.key"
 _SHARING = "crossdock vault key"
 
 
@@ -34,11 +36,10 @@ class Vault:
     def of(cls, folder: Path, guid: str) -> Vault:
         """As the node kept it."""
         found = cls(folder, Keys.of(folder), guid)
-        path = folder / "vault.json"
-        if path.exists():
-            kept = json.loads(path.read_text())
-            if kept["guid"] == guid:
-                found.version, found.key = kept["version"], _private(kept["key"].encode())
+        if (content := kept(folder, VAULT)) is not None:
+            said = json.loads(content)
+            if said["guid"] == guid:
+                found.version, found.key = said["version"], _private(said["key"].encode())
         return found
 
     def take(self, version: int, sealed: str) -> None:
@@ -46,7 +47,7 @@ class Vault:
         content = unseal(self.keys.sealing, sealed, _SHARING)
         self.version, self.key = version, _private(content)
         said = {"guid": self.guid, "version": version, "key": content.decode()}
-        write(self.folder / "vault.json", json.dumps(said).encode())
+        keep(self.folder, VAULT, json.dumps(said).encode())
 
     def shares(self, wanting: Sequence[wire.Share]) -> list[wire.Share]:
         """The key, sealed to nodes that lack it."""

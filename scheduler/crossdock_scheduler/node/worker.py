@@ -1,7 +1,9 @@
 """The child process that carries out one job: ``python -m crossdock_scheduler.node.worker``.
 
-It reads one JSON object from its standard input: the work. It writes JSON objects to its standard output, one
-a line: ``{"progress": ...}`` now and then, at the end ``{"outcome": ..., "result": ...}``. SIGTERM cancels.
+It reads JSON objects from its standard input, one a line: the work, then ``{"confirmed": ...}`` whenever the
+service has confirmed that the job is this node's. It writes such objects to its standard output: now and then
+``{"progress": ...}``, ``{"confirm": true}`` where it has to know now, at the end ``{"outcome": ..., "result":
+...}``. SIGTERM cancels, and so does the end of the input.
 """
 
 from __future__ import annotations
@@ -9,17 +11,21 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 from crossdock import CancelledError, redacted
+from crossdock.fencing import fenced
 
 from ..pipeline.activity_types import activity_types
 from ..pipeline.policy import Policy
 from ..pipeline.run.failure import problem_of
 from ..pipeline.run.shipping import unpacked
+from .lease import Lease
+
+_CHUNK = 1 << 20
 
 
 def main() -> None:
@@ -34,7 +40,29 @@ def main() -> None:
         with lock:
             answers.write(json.dumps(message) + "\n")
 
-    say(_done(json.loads(sys.stdin.readline()), cancel, say))
+    heard = _lines()
+    work = json.loads(next(heard))
+    seconds, confirmed = work["lease"]
+    lease = Lease(seconds, confirmed, lambda: say({"confirm": True}))
+    threading.Thread(target=_hear, args=(heard, lease, cancel), daemon=True).start()
+    with fenced(lease.check):
+        said = _done(work, cancel, say)
+    say(said)
+
+
+def _lines() -> Iterator[bytes]:
+    """Of standard input, without a buffer of Python's: its lock would be held when the process ends."""
+    rest = b""
+    while chunk := os.read(0, _CHUNK):
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from lines
+
+
+def _hear(heard: Iterator[bytes], lease: Lease, cancel: threading.Event) -> None:
+    for line in heard:
+        lease.confirm(json.loads(line)["confirmed"])
+    # The agent is gone: nobody would hear how it ended.
+    cancel.set()
 
 
 def _done(message: dict[str, Any], cancel: threading.Event, say: Any) -> dict[str, Any]:

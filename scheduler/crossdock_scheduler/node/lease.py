@@ -1,0 +1,59 @@
+"""The lease of a job in the process that carries it out: nothing is committed without it.
+
+The agent says when the service has last confirmed that the job is this node's. All times are of a clock that
+goes on while the machine sleeps and that all of its processes share.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+import threading
+import time
+from collections.abc import Callable
+
+from crossdock import CancelledError
+
+# A confirmation that is younger is not asked for again: a copy of many files commits often.
+_FRESH = 1.0
+_DOUBLE = struct.Struct("d")
+
+
+def now() -> float:
+    """Seconds; unlike ``time.monotonic`` they pass while the machine sleeps, where the system can tell."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if clock is None else time.clock_gettime(clock)
+
+
+class Lease:
+    """Held for ``seconds`` after each confirmation. ``ask`` has the agent get another one."""
+
+    def __init__(self, seconds: float, confirmed: float, ask: Callable[[], None]) -> None:
+        self._seconds, self._ask = seconds, ask
+        self._news, self._owner = threading.Condition(), os.getpid()
+        # Forked processes see it, which no message reaches.
+        self._shared = mmap.mmap(-1, _DOUBLE.size)
+        self.confirm(confirmed)
+
+    def confirm(self, when: float) -> None:
+        with self._news:
+            _DOUBLE.pack_into(self._shared, 0, when)
+            self._news.notify_all()
+
+    def check(self) -> None:
+        """Raises CancelledError where the job may be another node's by now."""
+        asked = now()
+        if os.getpid() == self._owner and asked - self._confirmed() > _FRESH:
+            self._ask()
+            with self._news:
+                self._news.wait_for(lambda: self._confirmed() >= asked or self._left() <= 0, self._left())
+        if self._left() <= 0:
+            raise CancelledError("the job may be another node's by now: its lease has run out")
+
+    def _confirmed(self) -> float:
+        found: float = _DOUBLE.unpack_from(self._shared, 0)[0]
+        return found
+
+    def _left(self) -> float:
+        return max(0.0, self._confirmed() + self._seconds - now())

@@ -1,0 +1,133 @@
+"""A node's secrets at rest, and in backups: what was altered anywhere is refused whole."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from crossdock import AlreadyExistsError, ConfigError, NotFoundError
+from crossdock_scheduler.node import keeping
+from crossdock_scheduler.node.backup import back_up, restore
+from crossdock_scheduler.node.identity import Identity, Keys, forget, load, pem, public, save
+from crossdock_scheduler.node.vault import Vault
+from crossdock_scheduler.wire.sealing import seal
+
+PASSWORD = "correct horse battery"  # noqa: S105 - of a backup that the tests make
+GUID = "11111111-2222-3333-4444-555555555555"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A registered node that has the vault's key."""
+    made = tmp_path / "node"
+    keys = Keys.of(made)
+    ca = tmp_path / "ca.pem"
+    ca.write_text("the CA")
+    save(made, Identity("id", "a", "https://host", "f", "r", GUID, 5.0, 30.0, str(ca), keys.signing))
+    vault = Vault.of(made, GUID)
+    key = ec.generate_private_key(ec.SECP256R1())
+    vault.take(3, seal(public(keys.sealing), pem(key), "crossdock vault key"))
+    return made
+
+
+def secrets_of(folder: Path) -> tuple[bytes, bytes, int, bytes]:
+    keys, vault = Keys.of(folder), Vault.of(folder, GUID)
+    assert vault.key is not None
+    return pem(keys.signing), pem(keys.sealing), vault.version, pem(vault.key)
+
+
+def test_nothing_at_rest_is_plain(folder: Path) -> None:
+    for path in folder.iterdir():
+        assert b"PRIVATE" not in path.read_bytes()
+        assert path.stat().st_mode & 0o777 == 0o600
+    forget(folder)
+    assert list(folder.iterdir()) == []
+
+
+def test_files_of_another_machine_do_not_open(folder: Path, tmp_path: Path) -> None:
+    (folder / keeping.KEY_FILE).write_bytes(bytes(32))
+    with pytest.raises(ConfigError, match="does not open with the key of this machine"):
+        load(folder)
+
+
+def test_files_do_not_stand_for_each_other(folder: Path) -> None:
+    (folder / "signing.key").write_bytes((folder / "sealing.key").read_bytes())
+    with pytest.raises(ConfigError, match="does not open"):
+        load(folder)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{}", b"[1]", b'{"version": 1, "by": "file", "data": "!"}', b"\xff"]
+)
+def test_damaged_files_are_refused(folder: Path, content: bytes) -> None:
+    (folder / "signing.key").write_bytes(content)
+    with pytest.raises(ConfigError, match="is damaged"):
+        load(folder)
+
+
+def test_key_of_systemd_goes_before_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    credentials = tmp_path / "credentials"
+    credentials.mkdir()
+    (credentials / keeping.CREDENTIAL).write_bytes(b"k" * 40)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(credentials))
+    before = Keys.of(tmp_path / "node")
+    assert not (tmp_path / "node" / keeping.KEY_FILE).exists()
+    assert pem(Keys.of(tmp_path / "node").signing) == pem(before.signing)
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY")
+    with pytest.raises(ConfigError, match=f"need the systemd credential {keeping.CREDENTIAL}"):
+        Keys.of(tmp_path / "node")
+
+
+def test_backup_is_the_node_on_another_machine(folder: Path, tmp_path: Path) -> None:
+    known = back_up(folder, tmp_path / "backup", PASSWORD)
+    file = (tmp_path / "backup").read_bytes()
+    assert (tmp_path / "backup").stat().st_mode & 0o777 == 0o600
+    assert not any(each in file for each in (b"PRIVATE", b"https://host", PASSWORD.encode()))
+    other = tmp_path / "other"
+    found = restore(other, tmp_path / "backup", PASSWORD)
+    assert secrets_of(other) == secrets_of(folder)
+    assert (found.node_id, found.name, load(other).url) == (known.node_id, "a", "https://host")
+    assert Path(load(other).ca).read_text() == "the CA"
+    assert Path(load(other).ca).parent == other
+    with pytest.raises(AlreadyExistsError, match="is registered"):
+        restore(other, tmp_path / "backup", PASSWORD)
+
+
+def test_altered_backups_change_nothing(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from crossdock_scheduler.wire import backup
+
+    monkeypatch.setattr(backup, "_COST", 14)
+    back_up(folder, tmp_path / "backup", PASSWORD)
+    file, other = (tmp_path / "backup").read_bytes(), tmp_path / "other"
+    header = 16 + 1 + 15 + 3 + 16 + 12
+    # Each byte of the header, the first and last of the content, and of its tag.
+    places = [*range(header), header, len(file) // 2, len(file) - 17, len(file) - 16, len(file) - 1]
+    broken = [file[:at] + bytes([file[at] ^ 1]) + file[at + 1 :] for at in places]
+    broken += [file[:at] for at in (0, 1, 16, header - 1, header, header + 1, len(file) - 1)]
+    broken += [file + b"\0", b"PK\x03\x04" + file, json.dumps({"identity": {}}).encode()]
+    for number, content in enumerate(broken):
+        (tmp_path / "broken").write_bytes(content)
+        with pytest.raises(ConfigError, match=r"cannot be restored: "):
+            restore(other, tmp_path / "broken", PASSWORD)
+        assert not other.exists(), number
+    for password in ("", PASSWORD[:-1], PASSWORD + " "):
+        with pytest.raises(ConfigError, match="the password is wrong, or the file is damaged"):
+            restore(other, tmp_path / "backup", password)
+    service = backup.sealed("service", b"{}", PASSWORD)
+    (tmp_path / "broken").write_bytes(service)
+    with pytest.raises(ConfigError, match="no backup of a node"):
+        restore(other, tmp_path / "broken", PASSWORD)
+    assert not other.exists()
+
+
+def test_backup_needs_a_node_and_a_password(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError):
+        back_up(tmp_path / "nothing", tmp_path / "backup", PASSWORD)
+    with pytest.raises(ConfigError, match="at least 8 characters"):
+        back_up(folder, tmp_path / "backup", "short")
+    assert not (tmp_path / "backup").exists()
