@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 from servers.node import NodeProcess, node, register
 from servers.postgres import Postgres
 from servers.service import service
@@ -21,7 +22,7 @@ GROUP, FACTORY, ROWS = "group", "factory", 500
 LOCK = 4242
 
 
-def eventually(what: Callable[[], bool], within: float = 100) -> None:
+def eventually(what: Callable[[], bool], within: float = 200) -> None:
     until = time.monotonic() + within
     while not what():
         assert time.monotonic() < until
@@ -61,6 +62,7 @@ def worker_of(found: NodeProcess) -> psutil.Process:
     return agent.children()[0]
 
 
+@pytest.mark.timeout(300)  # a lease has to run out
 def test_stopped_node_adds_nothing_when_it_goes_on(tmp_path: Path, postgres: Postgres, database: str) -> None:
     import psycopg
 
