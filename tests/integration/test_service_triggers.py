@@ -15,7 +15,7 @@ from trigger_rig import KEEPER, Rig, at, recurrence, starts
 from crossdock_scheduler.service.database import Database
 from crossdock_scheduler.service.database.tables import pipeline_runs, resources, triggers
 from crossdock_scheduler.service.errors import ApiError
-from crossdock_scheduler.service.triggers.misfires import Misfires
+from crossdock_scheduler.service.triggers.misfires import Misfires, Missed
 from crossdock_scheduler.service.triggers.reading import normal, read
 
 HOUR = 3600.0
@@ -96,8 +96,8 @@ def test_end_time(rig: Rig) -> None:
     ("misfires", "ticks"),
     [
         (Misfires(), ["03-01 00:00", "03-03 12:00"]),
-        (Misfires("all", 3 * HOUR), ["03-01 00:00", "03-03 10:00", "03-03 11:00", "03-03 12:00"]),
-        (Misfires("none"), ["03-01 00:00"]),
+        (Misfires(Missed.ALL, 3 * HOUR), ["03-01 00:00", "03-03 10:00", "03-03 11:00", "03-03 12:00"]),
+        (Misfires(Missed.NONE), ["03-01 00:00"]),
     ],
     ids=["latest", "all", "none"],
 )
@@ -147,7 +147,7 @@ def test_restarts_lose_and_double_nothing(
     with opened.write() as connection:
         for each in ("trigger_runs", "factories"):
             connection.execute(sa.text(f"DELETE FROM {each}"))
-    rig = Rig(opened, Misfires("all", 10**9))
+    rig = Rig(opened, Misfires(Missed.ALL, 10**9))
     rig.schedule("t", MARCH, **recurrence("Minute", "2026-03-01T00:00:00Z", 7))
     rig.tumbling("w", MARCH, "2026-03-01T00:00:00Z", frequency="Minute", interval=9)
     count = 0

@@ -102,7 +102,8 @@ def test_typed_models(sdk: Any, factory: str) -> None:
     )
     rule = models.ScheduleTriggerRecurrence(
         frequency="Week", interval=1, start_time=datetime(2026, 3, 1, tzinfo=UTC),
-        time_zone="Romance Standard Time", schedule=models.RecurrenceSchedule(hours=[5], week_days=["Monday"]),
+        time_zone="Romance Standard Time",
+        schedule=models.RecurrenceSchedule(hours=[5], week_days=["Monday"]),
     )  # fmt: skip
     typed = models.ScheduleTrigger(recurrence=rule, pipelines=[reference])
     sdk.triggers.create_or_update(GROUP, factory, "s", models.TriggerResource(properties=typed))

@@ -68,6 +68,16 @@ def start(
         int,
         typer.Option(metavar="N", min=0, help="How many linked runtimes an integration runtime may have."),
     ] = 100,
+    missed: Annotated[
+        str,
+        typer.Option(
+            metavar="[latest|all|none]",
+            help="Which of the times of a schedule trigger that came while no service ran are run.",
+        ),
+    ] = "latest",
+    missed_within: Annotated[
+        float, typer.Option(metavar="HOURS", min=0, help="Those that are longer ago are not.")
+    ] = 24.0,
     state: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Where its state is kept. Default: $CROSSDOCK_HOME/service."),
@@ -86,9 +96,13 @@ def start(
         )
     from ..service.operations.logs import LogFormat, log_to_stderr
     from ..service.server import Settings, run
+    from ..service.triggers.misfires import Misfires, Missed
 
     if log_format not in list(LogFormat):
         raise ConfigError(f"--log-format {log_format}: it is {' or '.join(LogFormat)}")
+    if missed not in list(Missed):
+        raise ConfigError(f"--missed {missed}: it is {', '.join(Missed)}")
+    misfires = Misfires(Missed(missed), missed_within * 3600)
     session = options.session_of(context)
     session.command = "service start"
     folder = state or state_folder() / "service"
@@ -106,6 +120,8 @@ def start(
 
     log_to_stderr(LogFormat(log_format))
     run(
-        Settings(folder, host, port, database, cert, key, endpoint, secret_file, drain_delay, max_links),
+        Settings(
+            folder, host, port, database, cert, key, endpoint, secret_file, drain_delay, max_links, misfires
+        ),
         ready,
     )

@@ -24,6 +24,7 @@ from .operations.draining import DrainingServer
 from .runtimes.keys import KeyMaker, secret_of
 from .runtimes.sharing import MOST
 from .tls import certificates
+from .triggers.misfires import Misfires
 
 _DRAIN = 30
 
@@ -35,7 +36,7 @@ class Settings:
     service, host and port, where that is not how it listens.
     ``secret_file`` has the service's secret where that is not in the state folder. For ``drain_delay``
     seconds the service goes on after it was told to stop.
-    ``most_links`` is how many linked runtimes one may have."""
+    ``most_links`` is how many linked runtimes one may have; ``misfires``: what becomes of missed ticks."""
 
     folder: Path
     host: str = "localhost"
@@ -47,6 +48,7 @@ class Settings:
     secret_file: Path | None = None
     drain_delay: float = 0.0
     most_links: int = MOST
+    misfires: Misfires = field(default_factory=Misfires)
 
 
 def run(settings: Settings, ready: Callable[[str, str | None], None]) -> None:
@@ -66,7 +68,7 @@ def run(settings: Settings, ready: Callable[[str, str | None], None]) -> None:
         endpoint = f"{settings.host}:{listening.getsockname()[1]}"
         secret = _secret(settings)
         keys = KeyMaker(secret, settings.endpoint or endpoint)
-        service = Service(database, keys, Keeper.of(secret), settings.most_links)
+        service = Service(database, keys, Keeper.of(secret), settings.most_links, misfires=settings.misfires)
         config = uvicorn.Config(
             create_app(service), ssl_certfile=certificate,
             ssl_keyfile=key, log_config=None, access_log=False, server_header=False,

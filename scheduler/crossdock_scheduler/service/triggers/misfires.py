@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from enum import StrEnum
+
+
+class Missed(StrEnum):
+    """Which of them are run."""
+
+    LATEST = "latest"
+    ALL = "all"
+    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
 class Misfires:
-    """What becomes of ticks that were missed, those of the last ``within`` seconds at most."""
+    """``run`` those of the last ``within`` seconds."""
 
-    run: Literal["latest", "all", "none"] = "latest"
+    run: Missed = Missed.LATEST
     within: float = 24 * 3600.0

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from .misfires import Misfires
+from .misfires import Misfires, Missed
 from .reading import Schedule
 from .starting import CannotStart, Firing, text
 
@@ -25,7 +25,7 @@ def fire(firing: Firing, schedule: Schedule, next_at: float | None, misfires: Mi
         if tick > firing.now or len(chosen) == _AT_ONCE:
             following = tick
             break
-        if misfires.run == "latest" and chosen and firing.now - chosen[-1] > _LATE:
+        if misfires.run is Missed.LATEST and chosen and firing.now - chosen[-1] > _LATE:
             chosen.pop()
         chosen.append(tick)
     for tick in chosen:
@@ -37,10 +37,10 @@ def fire(firing: Firing, schedule: Schedule, next_at: float | None, misfires: Mi
 
 def _since(firing: Firing, schedule: Schedule, next_at: float, misfires: Misfires) -> float:
     """No tick before this one is run."""
-    if misfires.run == "none":
+    if misfires.run is Missed.NONE:
         return max(next_at, firing.now - _LATE)
     oldest = max(next_at, firing.now - max(misfires.within, _LATE))
-    if misfires.run == "latest":
+    if misfires.run is Missed.LATEST:
         span = _LATE
         while firing.now - span > oldest:
             if next(_ticks(schedule, firing.now - span), firing.now + 1) <= firing.now:
