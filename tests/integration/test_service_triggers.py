@@ -445,3 +445,9 @@ def test_bad_windows(inner: dict[str, Any], said: str) -> None:
     with pytest.raises(ApiError) as caught:
         read(normal(properties))
     assert said in caught.value.message
+
+
+def test_missed_is_one_of_three(run_python: Any) -> None:
+    code = "from crossdock.__main__ import main; import sys; sys.argv[1:] = %r; main()"
+    with pytest.raises(AssertionError, match="--missed never: it is latest, all, none"):
+        run_python(code % ["service", "start", "--missed", "never"])
