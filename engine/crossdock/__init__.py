@@ -2,9 +2,12 @@
 
 Everything public is a name of this module: ``copy``, ``acopy``, ``resume``, ``show`` and ``forget`` for
 people who move data, ``test_connection``, ``browse``, ``schema`` and ``preview`` for those who look at it
-first; ``check`` and ``registry`` for those who plan copies; ``hookimpl``, the classes of ``crossdock.spi``
-and the errors for people who write connectors. Names are imported on first use, so that
-``import crossdock`` costs next to nothing.
+first; ``check`` and ``registry`` for those who plan copies; ``read``, ``stat``, ``children``, ``delete``,
+``run_script`` and ``call_procedure`` for those who run activities, with ``json_rows``, ``json_value``,
+``redacted`` and ``state_folder`` for what they tell and keep; ``hookimpl``, the classes of
+``crossdock.spi`` and the errors for people who write connectors, with ``packed_format``, ``parse_type``
+and what makes JSON of columns (``json_lines``, ``is_list``, ``list_offsets``). Names are imported on
+first use, so that ``import crossdock`` costs next to nothing.
 """
 
 from __future__ import annotations

@@ -131,7 +131,7 @@ def test_connection(
     address: str | Path,
     *,
     source_format: str | None = None,  # noqa: PT028 - no test
-    source_options: Options | None = None,  # noqa: PT028
+    source_options: Options | None = None,  # noqa: PT028 - no test
 ) -> ConnectionTest:
     """Reach the server or folder of an address and sign in, as a copy would.
 

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from typing import Any
 
 from .context import Context
@@ -29,13 +30,13 @@ def remove_staged(context: Context) -> None:
     context.handles.update(journal.begun_handles())
     for seq, handle in context.handles.items():
         with _left_staged():
-            if context.ask_sink(lambda h=handle: sink.is_committed(h)):  # type: ignore[misc]
+            if context.ask_sink(partial(sink.is_committed, handle)):
                 journal.set_state([seq], UnitState.COMMITTED)
-            context.ask_sink(lambda h=handle: sink.cleanup(h))  # type: ignore[misc]
+            context.ask_sink(partial(sink.cleanup, handle))
             journal.forget_splits(seq)
     for seq, unit in journal.beginnings():
         with _left_staged():
-            context.ask_sink(lambda u=unit: sink.abandon(u, context.run_id))  # type: ignore[misc]
+            context.ask_sink(partial(sink.abandon, unit, context.run_id))
             journal.set_state([seq], UnitState.PLANNED)
 
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from . import forked
@@ -217,7 +218,7 @@ class Run:
             target = plain
             if schema is not None:
                 target = Target(context.request.mode, schema, skip_rows=context.request.skip_rows)
-            context.ask_sink(lambda u=unit, t=target: context.sink.check(u, t))  # type: ignore[misc]
+            context.ask_sink(partial(context.sink.check, unit, target))
 
     # -- copying ----------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from .carry import Job
 from .context import KEPT_SCHEMAS, Context, may_be_skipped
@@ -266,7 +267,7 @@ class Units:
                     if not task.committed:
                         context.fence()
                         with worker.waits_for("sink"):
-                            context.ask_sink(lambda t=task: context.sink.commit(t.begun.handle, t.receipts()))  # type: ignore[misc]
+                            context.ask_sink(partial(context.sink.commit, task.begun.handle, task.receipts()))
                 except StageLostError as error:
                     lost.append((task, error))
                 else:
@@ -297,7 +298,7 @@ class Units:
         if self.context.resolved.source.settings.delete_files_after_completion:
             self._delete_sources(tasks)
         for task in tasks:
-            self.context.ask_sink(lambda t=task: self.context.sink.cleanup(t.begun.handle))  # type: ignore[misc]
+            self.context.ask_sink(partial(self.context.sink.cleanup, task.begun.handle))
             self.context.handles.pop(task.row.seq, None)
         note_done(self.context, tasks)
         self.counts.add(units=len(tasks))
@@ -364,12 +365,12 @@ class Units:
         return self.context.carrier.digest(how.read, split, how.digest(split), worker)
 
     def _compare(self, back: UnitTask) -> None:
-        assert back.read_back is not None  # noqa: S101
+        assert back.read_back is not None  # noqa: S101 - as above
         back.read_back[0].compare({index: text for index, (_, _, text) in back.done.items()})
 
     def _verified(self, back: UnitTask, worker: Worker) -> None:
         """The last split was read back: go on where ``_verify`` left off."""
-        assert back.read_back is not None  # noqa: S101
+        assert back.read_back is not None  # noqa: S101 - as above
         task = back.read_back[1]
         try:
             self._compare(back)

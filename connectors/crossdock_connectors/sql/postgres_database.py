@@ -94,7 +94,7 @@ class Database:
     def end(self, processes: Sequence[int]) -> None:
         """End what these sessions are doing; they stay open."""
         with self.connect(listed=False) as connection:
-            connection.run(f"SELECT pg_cancel_backend(p) FROM unnest(ARRAY{list(processes)}) AS p")  # noqa: S608
+            connection.run(f"SELECT pg_cancel_backend(p) FROM unnest(ARRAY{list(processes)}) AS p")  # noqa: S608 - numbers
 
 
 class Connection(AdbcConnection):

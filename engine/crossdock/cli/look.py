@@ -47,9 +47,9 @@ def test_connection(
     address: Address,
     *,
     source_format: options.Format = None,  # noqa: PT028 - no test
-    source_option: options.SourceOptions = None,  # noqa: PT028
-    output: options.OutputOption = Output.TEXT,  # noqa: PT028
-    verbose: options.VerboseOption = False,  # noqa: PT028
+    source_option: options.SourceOptions = None,  # noqa: PT028 - no test
+    output: options.OutputOption = Output.TEXT,  # noqa: PT028 - no test
+    verbose: options.VerboseOption = False,  # noqa: PT028 - no test
 ) -> int:
     """Reach a server or folder and sign in: what answered, as whom, in what time. Exit code 0 or 2.
 

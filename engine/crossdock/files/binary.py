@@ -242,7 +242,7 @@ class BinarySink(Sink[memoryview], Copier, ReadBack[memoryview]):
         seen: Callable[[memoryview], object] | None,
     ) -> Receipt | None:
         assert isinstance(source, BinarySource)  # noqa: S101 - can_copy said so
-        assert isinstance(self.store, RangeCopier)  # noqa: S101
+        assert isinstance(self.store, RangeCopier)  # noqa: S101 - can_copy said so
         length, offset = split.length or 0, split.offset or 0
         if length:
             block = Block(split.index, attempt.number, 0, 0, length, offset)

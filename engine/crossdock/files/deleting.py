@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from ..errors import NotFoundError, SourceChangedError
@@ -23,7 +24,7 @@ def delete_copied(
     assert isinstance(source, BinarySource | MergedSource)  # noqa: S101 - resolving refused others
     for info in source.objects(splits):
         try:
-            ask(lambda i=info: source.store.delete_version(i))  # type: ignore[misc]
+            ask(partial(source.store.delete_version, info))
         except NotFoundError:
             continue
         except SourceChangedError:

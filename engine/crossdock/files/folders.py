@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from ..errors import NotFoundError, NotSupportedError
@@ -34,7 +35,7 @@ class CopiedFolders:
                 except NotFoundError:
                     continue  # it has vanished since it was listed
                 kept = ObjectAttributes(**{name: getattr(found, name) for name in self._fields})
-            ask_sink(lambda p=path, a=kept: self._sink.make_folder(p, a))  # type: ignore[misc]
+            ask_sink(partial(self._sink.make_folder, path, kept))
 
 
 def copied_folders(
@@ -62,14 +63,14 @@ def copied_folders(
     if not whole:
         return None
     assert isinstance(source, BinarySource)  # noqa: S101 - looked at above
-    assert isinstance(sink, BinarySink)  # noqa: S101
+    assert isinstance(sink, BinarySink)  # noqa: S101 - looked at above
     for store, name in ((source.store, names[0]), (sink.store, names[1])):
         if not isinstance(store, Folders):
             if write.empty_folders:
                 raise NotSupportedError(f"empty_folders: {name} has no folders by itself")
             return None
-    assert isinstance(source.store, Folders)  # noqa: S101
-    assert isinstance(sink.store, Folders)  # noqa: S101
+    assert isinstance(source.store, Folders)  # noqa: S101 - looked at above
+    assert isinstance(sink.store, Folders)  # noqa: S101 - looked at above
     common = source.store.folder_keeps & sink.store.folder_keeps
     fields = frozenset(_FIELDS[word] for word in write.preserve if _FIELDS.get(word) in common)
     return (

@@ -235,7 +235,7 @@ def adf_connection_string(linked_service: AdfProperties) -> tuple[dict[str, str]
         quote = value[:1]
         if quote and quote in "\"'{" and len(value) > 1:
             end = "}" if quote == "{" else quote
-            value = value[1:-1].replace(end * 2, end)  # noqa: PLW2901
+            value = value[1:-1].replace(end * 2, end)  # noqa: PLW2901 - without its quotes
         parts[" ".join(key.lower().split())] = value
     if "driver" in parts:
         del parts["driver"]

@@ -20,8 +20,6 @@ ParameterType = Literal[
     "datetimeoffset", "date", "time", "guid", "bytes",
 ]  # fmt: skip
 MOST_BYTES = 64 << 20
-
-
 ParameterValue = str | int | float | Decimal | bool | datetime | date | time | UUID | bytes | None
 
 
@@ -33,9 +31,7 @@ class Parameter:
     """
 
     name: str
-    value: str | int | float | Decimal | bool | datetime | date | time | UUID | bytes | None = field(
-        repr=False
-    )
+    value: ParameterValue = field(repr=False)
     type: ParameterType = "string"
     direction: Literal["in", "out", "inout"] = "in"
     size: int | None = None

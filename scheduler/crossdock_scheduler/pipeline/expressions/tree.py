@@ -48,8 +48,3 @@ class Template:
     text: str
     parts: tuple[str | Node, ...]
     whole: bool = False
-
-    @property
-    def constant(self) -> bool:
-        """Whether no expression is in it."""
-        return not any(isinstance(part, Node) for part in self.parts)
