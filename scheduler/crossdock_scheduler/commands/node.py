@@ -17,7 +17,7 @@ from crossdock.cli import options
 
 from .node_backup import backup, restore
 from .node_life import health, key, restart, status, stop, unregister
-from .node_options import KeyArgument, StateOption, given_key, need, node_folder
+from .node_options import HERE, KeyArgument, StateOption, given_key, need, node_folder
 
 if TYPE_CHECKING:
     from crossdock.cli.session import Session
@@ -26,10 +26,14 @@ if TYPE_CHECKING:
     from ..node.client import Client
     from ..node.identity import Identity
 
-node = typer.Typer(help="This machine as a node of an integration runtime.", no_args_is_help=True)
+node = typer.Typer(
+    name="node",
+    help="Nodes of integration runtimes: this machine as one, and those that a service knows.",
+    no_args_is_help=True,
+)
 
 
-@node.command()
+@node.command(rich_help_panel=HERE)
 def register(
     context: typer.Context,
     key: KeyArgument = None,
@@ -58,7 +62,7 @@ def register(
     )
 
 
-@node.command()
+@node.command(rich_help_panel=HERE)
 def start(
     context: typer.Context,
     *,
@@ -119,11 +123,5 @@ async def _work(identity: Identity, agent: Callable[[Client], Agent], session: S
     return again
 
 
-node.command()(status)
-node.command()(health)
-node.command()(stop)
-node.command()(restart)
-node.command()(key)
-node.command()(unregister)
-node.command()(backup)
-node.command()(restore)
+for each in (status, health, stop, restart, key, unregister, backup, restore):
+    node.command(rich_help_panel=HERE)(each)

@@ -12,6 +12,8 @@ import typer
 
 from crossdock import ConfigError, MissingDependencyError, state_folder
 
+HERE = "This machine"
+"""The heading of the commands about the agent of this machine, beside those about nodes that a service knows."""
 StateOption = Annotated[
     Path | None,
     typer.Option("--state", metavar="DIR", help="Where its state is. Default: $CROSSDOCK_HOME/node."),

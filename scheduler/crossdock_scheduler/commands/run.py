@@ -68,7 +68,7 @@ def run(
     request = Request(
         source=str(path.absolute()),
         pipeline=pipeline,
-        parameters=_pairs(param),
+        parameters=pairs(param),
         template_parameters=str(template_parameters.absolute()) if template_parameters else None,
         linked_services=tuple(linked_service or ()),
         settings=str(settings.absolute()) if settings else None,
@@ -81,7 +81,7 @@ def run(
     return carry_out(session, prepared, lambda watch: begin(request, prepared, run_id, watch))
 
 
-def _pairs(given: list[str] | None) -> dict[str, str]:
+def pairs(given: list[str] | None) -> dict[str, str]:
     found: dict[str, str] = {}
     for text in given or ():
         name, equals, value = text.partition("=")

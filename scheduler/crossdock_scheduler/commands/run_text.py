@@ -100,12 +100,12 @@ def _busy(run: ActivityRun) -> Text:
 
 def _ended(run: ActivityRun) -> Text:
     text = Text(f"{_MARKS[run.status]} ", _STYLES[run.status])
-    text.append(f"{_name(run)}  {_duration(run)}  ", "default")
+    text.append(f"{_name(run)}  {took(run)}  ", "default")
     text.append(_short(run.error.message if run.error else run.output), "red" if run.error else "dim")
     return text
 
 
-def _duration(run: ActivityRun | PipelineRun) -> str:
+def took(run: ActivityRun | PipelineRun) -> str:
     return "" if run.ended is None else figures.duration((run.ended - run.started).total_seconds())
 
 
@@ -145,7 +145,7 @@ def _table(activities: list[ActivityRun]) -> Table:
             Text(_name(each)),
             Text(one_line(each.type)),
             Text(each.status, _STYLES[each.status]),
-            Text(_duration(each)),
+            Text(took(each)),
             Text(_short(each.error.message if each.error else each.output)),
         )
     if (more := len(activities) - _SHOWN) > 0:
@@ -158,10 +158,10 @@ def _summary(outcome: Outcome) -> str:
     counts = {status: sum(each.status == status for each in outcome.activities) for status in _STYLES}
     told = [f"{number:,} {status.lower()}" for status, number in counts.items() if number]
     status = "Interrupted" if outcome.signal is not None else run.status
-    took = f" in {_duration(run)}" if run.ended else ""
+    time = f" in {took(run)}" if run.ended else ""
     message = f": {run.message}" if run.message else ""
     return one_line(
-        f"{status} pipeline {run.pipeline}{took} ({', '.join(told) or 'no activities'}), "
+        f"{status} pipeline {run.pipeline}{time} ({', '.join(told) or 'no activities'}), "
         f"run {run.run_id}{message}"
     )
 
@@ -186,6 +186,6 @@ def runs_table(found: Iterable[Any]) -> Table:
             one_line(run.pipeline) if run else "",
             each.state,
             run.started.astimezone().strftime("%Y-%m-%d %H:%M:%S") if run else "",
-            _duration(run) if run else "",
+            took(run) if run else "",
         )
     return table

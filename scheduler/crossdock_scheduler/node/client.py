@@ -13,6 +13,7 @@ import httpx
 from crossdock import AuthError, ConfigError, CrossdockError, UnreachableError
 
 from ..wire import node as wire
+from ..wire.reaching import refusal, why
 from .identity import Identity
 
 M = TypeVar("M", bound=wire.Message)
@@ -74,18 +75,16 @@ async def post(
     try:
         answer = await http.post(path, content=content, headers=headers, timeout=timeout)
     except httpx.HTTPError as error:
-        raise UnreachableError(f"the service at {http.base_url} cannot be reached: {_why(error)}") from error
+        raise UnreachableError(f"the service at {http.base_url} cannot be reached: {why(error)}") from error
     if answer.status_code == 200:
         return answer
     raise _refused(answer, str(http.base_url))
 
 
 def _refused(answer: httpx.Response, url: str) -> CrossdockError:
-    try:
-        said = answer.json()["error"]
-        code, message = str(said["code"]), str(said["message"])
-    except (ValueError, KeyError, TypeError):
+    if (said := refusal(answer.content)) is None:
         return UnreachableError(f"what answers at {url} is no service of crossdock ({answer.status_code})")
+    code, message = said
     if code == "LeaseLost":
         return LeaseLostError(message)
     if answer.status_code == 401:
@@ -93,15 +92,6 @@ def _refused(answer: httpx.Response, url: str) -> CrossdockError:
     if answer.status_code >= 500 or answer.status_code == 429:
         return UnreachableError(f"the service at {url} cannot serve now: {message}")
     return ConfigError(message)
-
-
-def _why(error: httpx.HTTPError) -> str:
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"its certificate is not trusted ({cause.verify_message}); give its CA with --ca"
-        cause = cause.__cause__ or cause.__context__
-    return str(error) or type(error).__name__
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ _BEFORE_NAMES = {
     "linkedservices", "datasets", "pipelines", "pipelineruns", "triggers", "triggerruns", "credentials",
     "globalparameters",
 }  # fmt: skip
-_ROOTS = ("/subscriptions", "/providers")
+_ROOTS = ("/subscriptions", "/providers", "/crossdock/v1/subscriptions")
 
 
 def normal(path: str) -> str:

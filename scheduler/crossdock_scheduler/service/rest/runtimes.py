@@ -130,6 +130,18 @@ def get_connection_info(name: str, call: Owner) -> dict[str, Any]:
     }
 
 
+@router.get(f"/crossdock/v1{ONE}/vault")
+def vault(name: str, call: Contributor) -> dict[str, Any]:
+    """What a client seals secrets to."""
+    with _served(call, name) as (connection, runtime):
+        found = vaults.of(connection, runtime.id)
+    if not found.version:
+        raise ApiError(
+            409, f"The integration runtime {name!r} has no node yet, which could open it.", "NoVault", name
+        )
+    return {"guid": found.guid, "version": found.version, "publicKey": found.public_key}
+
+
 @router.post(f"{ONE}/start")
 @router.post(f"{ONE}/stop")
 @router.post(f"{ONE}/enableinteractivequery")

@@ -1,0 +1,1 @@
+"""The service as people and their scripts use it: contexts, requests, deployments, runs that are watched."""
