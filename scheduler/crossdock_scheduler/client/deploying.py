@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Literal
 
-from crossdock import ConfigError, CrossdockError
+from crossdock import ConfigError, CrossdockError, NotFoundError
 
 from ..pipeline.definitions import Factory
 from ..pipeline.definitions.links import links
@@ -54,11 +55,13 @@ class Change:
 def changes(api: Api, place: Place, wanted: Factory, *, prune: bool) -> list[Change]:
     """What is to be done, in that order: what is referred to comes before, and is deleted after.
 
-    Raises ConfigError where definitions are broken, or refer to each other in a circle.
+    Raises ConfigError where definitions are broken, or refer to each other in a circle, NotFoundError where
+    there is no such factory.
     """
     if broken := [f"{each.place}: {each.message}" for each in wanted.faults if each.severity == "error"]:
         raise ConfigError("; ".join(broken))
     target = {(kind, name.lower()): (name, properties) for kind, name, properties in _objects(wanted)}
+    api.get(place.path())
     there = {key: each for kind in _kinds(target, prune) for key, each in _there(api, place, kind)}
     found = []
     for key in _ordered({key: properties for key, (_, properties) in target.items()}):
@@ -102,8 +105,9 @@ def _kinds(target: Mapping[Key, Any], prune: bool) -> list[str]:
 
 
 def _there(api: Api, place: Place, kind: str) -> Iterator[tuple[Key, tuple[str, Mapping[str, Any]]]]:
-    for each in api.pages(place.path(SEGMENTS[kind])):
-        yield (kind, each["name"].lower()), (each["name"], each["properties"])
+    with suppress(NotFoundError):  # a service that does not know this kind has none
+        for each in api.pages(place.path(SEGMENTS[kind])):
+            yield (kind, each["name"].lower()), (each["name"], each["properties"])
 
 
 def _ordered(objects: Mapping[Key, Mapping[str, Any]]) -> list[Key]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from crossdock import NotFoundError
+
 from .at_service import Remote, command, details, names_of, table
 from .definition_options import TemplateParameters, need_parser
 
@@ -26,7 +28,11 @@ def _path(remote: Remote, name: str) -> str:
 @command(factory, "create", about_all=True)
 def create(remote: Remote, name: Name) -> None:
     """Create a factory; one that is there stays as it is."""
-    made = remote.api.put(_path(remote, name), {})
+    path = _path(remote, name)
+    try:
+        made = remote.api.get(path)
+    except NotFoundError:
+        made = remote.api.put(path, {})
     remote.show(made, lambda: _of(made))
 
 

@@ -13,7 +13,7 @@ import typer
 from crossdock import ConfigError, MissingDependencyError, state_folder
 
 HERE = "This machine"
-"""The heading of the commands about the agent of this machine, beside those about nodes that a service knows."""
+"""The heading of the commands about the agent of this machine, apart from those that ask a service."""
 StateOption = Annotated[
     Path | None,
     typer.Option("--state", metavar="DIR", help="Where its state is. Default: $CROSSDOCK_HOME/node."),

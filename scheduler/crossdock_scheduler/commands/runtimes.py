@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from crossdock import NotFoundError
+
 from .at_service import Remote, command, details, names_of, table
 from .node import node
 
@@ -55,8 +57,12 @@ Description = Annotated[str, typer.Option(help="What it is for.")]
 
 @command(ir, "create")
 def create(remote: Remote, name: Name, description: Description = "") -> None:
-    """Create a self-hosted runtime, or change its description."""
-    _put(remote, name, {}, description)
+    """Create a self-hosted runtime; one that is there gets the description and stays as it is."""
+    try:
+        before = remote.api.get(remote.place.path(_WORD, name))["properties"]
+    except NotFoundError:
+        before = {}
+    _put(remote, name, before, description)
 
 
 @command(ir, "link")
@@ -69,6 +75,33 @@ def link(
     """Create a runtime that is another factory's: its nodes do the work."""
     linked = {"resourceId": to, "authorizationType": "RBAC"}
     _put(remote, name, {"typeProperties": {"linkedInfo": linked}}, description)
+
+
+@command(ir, "share")
+def share(
+    remote: Remote,
+    name: Name,
+    to: Annotated[str, typer.Option("--to", metavar="FACTORY", help="The factory that may use it.")],
+    link_as: Annotated[str, typer.Option("--as", metavar="NAME", help="What it is called there.")] = "",
+) -> None:
+    """Let another factory of the subscription use this runtime's nodes: there, link it."""
+    linked = {"dataFactoryName": to, "name": link_as or name, "subscriptionId": remote.place.subscription}
+    remote.api.post(remote.place.path(_WORD, name) + "/linkedIntegrationRuntime", linked)
+    found = remote.api.get(remote.place.path(_WORD, name))
+    remote.show(
+        found, lambda: f"link it with: crossdock ir link {link_as or name} --factory {to} --to {found['id']}"
+    )
+
+
+@command(ir, "unshare")
+def unshare(
+    remote: Remote,
+    name: Name,
+    to: Annotated[str, typer.Option("--from", metavar="FACTORY", help="The factory that may not any more.")],
+) -> None:
+    """Refuse the runtimes of another factory that are linked to this one."""
+    remote.api.post(remote.place.path(_WORD, name) + "/removeLinks", {"factoryName": to})
+    remote.show({"factoryName": to}, lambda: f"{name} is not shared with {to} any more")
 
 
 @command(ir, "list")

@@ -125,3 +125,24 @@ def start(
         ),
         ready,
     )
+
+
+@service.command()
+def demo(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder with CSV files.")],
+) -> None:
+    """Show a service and a node at work: a pipeline makes Parquet files of CSV files, beside their folder.
+
+    All of it is driven by Microsoft's own client for Data Factory.
+    """
+    if any(find_spec(name) is None for name in ("azure", "fastapi", "httpx", "jwt", "lark")) or (
+        find_spec("azure.mgmt.datafactory") is None
+    ):
+        raise MissingDependencyError(
+            "the demo needs more packages; install them with: pip install 'crossdock[demo]'"
+        )
+    from ..demo import demo as shown
+
+    options.session_of(context).command = "service demo"
+    shown(folder)
