@@ -96,6 +96,28 @@ def test_what_is_forbidden_is_an_error(sample: Path, tmp_path: Path) -> None:
     assert all(each["severity"] == "error" for each in found["findings"] if each["code"] == "Forbidden")
 
 
+def test_settings_give_what_the_definitions_lack(sample: Path, tmp_path: Path) -> None:
+    activity = {
+        "name": "Hook",
+        "type": "WebHook",
+        "typeProperties": {"url": "https://x", "method": "POST", "body": {}},
+    }
+    (sample / "pipeline" / "hook.json").write_text(
+        json.dumps({"name": "hook", "properties": {"activities": [activity]}})
+    )
+    settings = tmp_path / "settings.json"
+    hooks = {"listen": "127.0.0.1:1", "address": "https://etl.example"}
+    settings.write_text(json.dumps({"webHooks": hooks, "linkedServices": {"share": {"host": "/elsewhere"}}}))
+    found = {}
+    for given in ((), ("--settings", settings)):
+        code, report_ = report(sample, "--allow-path", "/srv", *given)
+        by_name = {each["name"]: each for each in report_["pipelines"]}
+        notes = [each["code"] for each in by_name["hook"]["findings"]]
+        folders = {each["message"] for each in report_["findings"] if "/elsewhere" in each["message"]}
+        found[bool(given)] = (by_name["hook"]["supported"], notes, bool(folders), code)
+    assert found == {False: (True, ["NotConfigured"], False, 0), True: (True, [], True, 2)}
+
+
 def test_expression_errors_keep_their_caret(sample: Path) -> None:
     file = sample / "pipeline" / "unload.json"
     file.write_text(file.read_text().replace('"table": "orders"', '"table": "@toUper(\'x\')"'))

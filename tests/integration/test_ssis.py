@@ -238,7 +238,6 @@ def _lives(pid: int) -> bool:
 @pytest.mark.parametrize(
     ("properties", "policy", "told"),
     [
-        (a_file(), Policy(), "no package of SSIS is run here: give ssis.dtexec"),
         (a_file(), Policy(dtexec="/nowhere/dtexec"), "is no program that can be run"),
         (a_file(), Policy(("/data",), dtexec="true"), "the folder '/etl/load.dtsx' is outside"),
         ({"packageLocation": {"type": "File"}}, Policy(dtexec="true"), "a path of the package is needed"),
@@ -262,6 +261,15 @@ def test_what_is_said_before_a_run(call: Caller, properties: Json, policy: Polic
     report = cover(load(call.root), policy)
     assert [each for each in report.findings if told in str(each)], [str(each) for each in report.findings]
     assert not report.pipelines[0].supported
+
+
+def test_where_no_program_is_named(call: Caller) -> None:
+    call.write("ExecuteSSISPackage", a_file())
+    report = cover(load(call.root), Policy())
+    assert "needs before it runs: the program that runs packages" in str(report.findings[0])
+    assert report.pipelines[0].supported
+    with pytest.raises(ConfigError, match="needs before it runs"):
+        call.run("ExecuteSSISPackage", a_file(), Policy())
 
 
 def test_one_that_is_right(call: Caller) -> None:

@@ -209,17 +209,26 @@ def test_an_address_that_is_taken(call: Caller, endpoint: Endpoint, hooks: Json)
 @pytest.mark.parametrize(
     ("where", "told"),
     [
-        (None, "nobody listens for call backs: give webHooks.listen"),
         ({"listen": "here", "address": "https://h/"}, "webHooks.listen must be HOST:PORT"),
         ({"listen": "h:1", "address": "h"}, "webHooks.address must be an address"),
         ({"listen": "h:1", "address": "http://h", "key": "k"}, "webHooks.key needs"),
     ],
 )
-def test_what_is_not_configured_is_said_before_a_run(call: Caller, where: Json | None, told: str) -> None:
+def test_what_is_configured_wrong_is_said_before_a_run(call: Caller, where: Json, told: str) -> None:
     call.write("WebHook", {"url": "https://x", "method": "POST", "body": {}})
     report = cover(load(call.root), Policy(web_hooks=where))
     assert told in str(report.findings[0])
     assert not report.pipelines[0].supported
+
+
+def test_where_nobody_listens(call: Caller, endpoint: Endpoint) -> None:
+    call.write("WebHook", hook(endpoint))
+    report = cover(load(call.root), Policy())
+    assert "needs before it runs: where call backs are listened for" in str(report.findings[0])
+    assert report.pipelines[0].supported
+    with pytest.raises(ConfigError, match="needs before it runs"):
+        call.run("WebHook", hook(endpoint), Policy())
+    assert endpoint.received == []
 
 
 def test_one_that_is_right(call: Caller, hooks: Json) -> None:

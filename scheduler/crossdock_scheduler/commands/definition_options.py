@@ -17,6 +17,15 @@ AllowPath = Annotated[
 ForbidPrivate = Annotated[
     bool, typer.Option("--forbid-private", help="No addresses of private networks or of this machine.")
 ]
+LinkedServiceValues = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--linked-service", metavar="NAME.PROPERTY=VALUE", help="Another value of a linked service."
+    ),
+]
+SettingsFile = Annotated[
+    Path | None, typer.Option("--settings", metavar="FILE", help="Other values and secrets, as JSON.")
+]
 TemplateParameters = Annotated[
     Path | None, typer.Option(metavar="FILE", help="The file of parameters of an ARM template.")
 ]

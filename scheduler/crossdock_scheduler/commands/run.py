@@ -11,7 +11,14 @@ import typer
 from crossdock.cli import options
 from crossdock.cli.session import Output, Session
 
-from .definition_options import AllowPath, ForbidPrivate, TemplateParameters, need_parser
+from .definition_options import (
+    AllowPath,
+    ForbidPrivate,
+    LinkedServiceValues,
+    SettingsFile,
+    TemplateParameters,
+    need_parser,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,13 +47,8 @@ def run(
             help="A parameter; env:NAME and @FILE are read there, lists and objects are JSON.",
         ),
     ] = None,
-    linked_service: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME.PROPERTY=VALUE", help="Another value of a linked service."),
-    ] = None,
-    settings: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Other values and secrets, as JSON.")
-    ] = None,
+    linked_service: LinkedServiceValues = None,
+    settings: SettingsFile = None,
     template_parameters: TemplateParameters = None,
     allow_path: AllowPath = None,
     forbid_private: ForbidPrivate = False,

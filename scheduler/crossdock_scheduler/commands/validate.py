@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +11,14 @@ import typer
 from crossdock.cli import options
 from crossdock.cli.session import Output
 
-from .definition_options import AllowPath, ForbidPrivate, TemplateParameters, need_parser
+from .definition_options import (
+    AllowPath,
+    ForbidPrivate,
+    LinkedServiceValues,
+    SettingsFile,
+    TemplateParameters,
+    need_parser,
+)
 
 if TYPE_CHECKING:
     from ..pipeline.policy import Policy
@@ -26,6 +34,8 @@ def validate(
         ),
     ],
     *,
+    linked_service: LinkedServiceValues = None,
+    settings: SettingsFile = None,
     parameters: TemplateParameters = None,
     allow_path: AllowPath = None,
     forbid_private: ForbidPrivate = False,
@@ -39,10 +49,13 @@ def validate(
     need_parser()
     from ..pipeline.coverage import cover
     from ..pipeline.definitions import load
+    from ..pipeline.settings import apply, read_settings
 
     session = options.session_of(context)
     session.command = "validate"
-    found = cover(load(path, parameters), _policy(allow_path, forbid_private))
+    here = read_settings(settings, linked_service or ())
+    factory = apply(here, load(path, parameters), os.environ)
+    found = cover(factory, here.policy(_policy(allow_path, forbid_private)))
     if session.json:
         session.show_json(found.as_json())
     else:

@@ -9,6 +9,8 @@ from typing import Any, Literal
 from crossdock import AdfRemark
 
 Severity = Literal["error", "unsupported", "note"]
+NOT_CONFIGURED = "NotConfigured"
+"""The code of a note about what this machine is to be told before an activity runs on it."""
 _ORDER = {"error": 0, "unsupported": 1, "note": 2}
 
 

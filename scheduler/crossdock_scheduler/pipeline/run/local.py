@@ -22,6 +22,7 @@ from crossdock.redact import remember
 from ..checks.parameters import parameters_of
 from ..coverage import PipelineReport, cover_pipeline, uses
 from ..definitions import Definition, Factory, load
+from ..definitions.findings import NOT_CONFIGURED
 from ..expressions import did_you_mean
 from ..policy import Policy
 from ..settings import Settings, apply, read_settings
@@ -68,6 +69,15 @@ class Prepared:
         return 2 if self.wrong else self.report.exit_code
 
 
+def _to_be_run(report: PipelineReport) -> PipelineReport:
+    """What this machine offers to no activity stands against a run."""
+    found = (
+        replace(each, severity="unsupported") if each.code == NOT_CONFIGURED else each
+        for each in report.findings
+    )
+    return replace(report, findings=tuple(found))
+
+
 def prepare(request: Request) -> Prepared:
     """Read, check and plan; nothing is opened. Raises ConfigError and NotFoundError."""
     read = load(request.source, request.template_parameters)
@@ -79,7 +89,7 @@ def prepare(request: Request) -> Prepared:
     given, wrong = _given(request, settings, pipeline)
     parameters, also = arguments(pipeline, given)
     open_ones, secrets = divided(pipeline, parameters)
-    report = cover_pipeline(factory, pipeline, policy)
+    report = _to_be_run(cover_pipeline(factory, pipeline, policy))
     digest = _digest(uses(read, _found(read, request.pipeline)))
     return Prepared(
         factory, pipeline, policy, open_ones, secrets, report, tuple(dict.fromkeys([*wrong, *also])), digest

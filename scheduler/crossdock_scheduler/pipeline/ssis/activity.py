@@ -14,6 +14,7 @@ from crossdock import AdfComputed, AdfProperties, AdfSecret, ConfigError
 from ..activity_types import ActivityType, Attempt, register
 from ..definitions import Definition, Factory, Finding
 from ..definitions.activities import Activity
+from ..definitions.findings import NOT_CONFIGURED
 from ..planning.activity import Planning
 from ..policy import Policy
 from ..secrets import resolved
@@ -24,6 +25,7 @@ _LOCATIONS = {name: name.lower() for name in ("File", "InlinePackage", "SSISDB")
 _LEVELS = {"None": "0", "Basic": "1", "Performance": "2", "Verbose": "3"}
 _SETS = ("projectParameters", "packageParameters", "projectConnectionManagers", "packageConnectionManagers")
 _UNUSED = ("executioncredential", "loglocation")
+_NEEDED = "needs before it runs: the program that runs packages, ssis.dtexec in the settings"
 _AS_US = "packages run as the user of this process"
 
 
@@ -32,10 +34,7 @@ class Package(Planning):
         """Say what is wrong or cannot be done; nothing is run yet."""
         given, policy = self.properties, self.ends.policy
         if policy.dtexec is None:
-            message = (
-                "no package of SSIS is run here: give ssis.dtexec, the path of that program, in the settings"
-            )
-            self.say("unsupported", "NotConfigured", message, self.activity.path)
+            self.say("note", NOT_CONFIGURED, _NEEDED, self.activity.path)
         elif shutil.which(policy.dtexec) is None:
             message = f"ssis.dtexec: {policy.dtexec!r} is no program that can be run"
             self.say("error", "NotFound", message, self.activity.path)
@@ -59,7 +58,8 @@ class Package(Planning):
         against = [each.message for each in self.findings if each.severity != "note"]
         if against:
             raise ConfigError(f"the activity {self.activity.name!r}: {'; '.join(against)}")
-        assert attempt.policy.dtexec is not None  # noqa: S101 - a finding else
+        if attempt.policy.dtexec is None:
+            raise ConfigError(f"the activity {self.activity.name!r} {_NEEDED}")
         program, command = shutil.which(attempt.policy.dtexec), self._command()
         assert program is not None  # noqa: S101 - a finding else
         started = time.monotonic()

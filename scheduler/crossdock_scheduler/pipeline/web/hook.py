@@ -14,6 +14,7 @@ from crossdock import AdfProperties, CancelledError, ConfigError
 from ..activity_types import ActivityType, Attempt, register
 from ..definitions import Definition, Factory, Finding
 from ..definitions.activities import Activity
+from ..definitions.findings import NOT_CONFIGURED
 from ..policy import Policy
 from .calling import Calling, as_object, succeeded
 from .client import send
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from .listener import Waiting
 
 _TEN_MINUTES = 600
+_NEEDED = (
+    "needs before it runs: where call backs are listened for, webHooks.listen and webHooks.address in the "
+    "settings"
+)
 _POLL = 0.1
 
 
@@ -46,10 +51,7 @@ class HookCall(Calling):
         given.flag("reportStatusOnCallBack")
         self.wait = _TEN_MINUTES if (seconds := given.seconds("timeout")) is None else seconds
         if hooks is None:
-            message = (
-                "nobody listens for call backs: give webHooks.listen and webHooks.address in the settings"
-            )
-            self.say("unsupported", "NotConfigured", message, self.activity.path)
+            self.say("note", NOT_CONFIGURED, _NEEDED, self.activity.path)
         elif wrong := check(hooks):
             self.say("error", "InvalidValue", wrong, self.activity.path)
 
@@ -60,7 +62,8 @@ class HookCall(Calling):
         from .listener import awaited
 
         hooks = attempt.policy.web_hooks
-        assert hooks is not None  # noqa: S101 - a finding else
+        if hooks is None:
+            raise ConfigError(f"the activity {self.activity.name!r} {_NEEDED}")
         ends = time.monotonic() + self.wait
         with awaited(hooks) as waiting:
             body = as_object(self.properties.get("body"), "callBackUri is added")
