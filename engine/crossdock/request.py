@@ -107,6 +107,7 @@ class SinkEnd:
     ``digest``: receipts of files of a format have digests of what was written.
     ``stage``: the folder is a stage, and gets a manifest. ``proved_later``: who reads it next proves it.
     ``loads``: the sink fetches staged files by itself.
+    ``takes``: types of the table's columns, of those that the mapping leaves open.
     """
 
     connector: str
@@ -123,6 +124,7 @@ class SinkEnd:
     stage: bool = False
     proved_later: bool = False
     loads: bool = False
+    takes: dict[str, str] = field(default_factory=dict)
     settings: StoreWriteSettings = WRITE_DEFAULTS
 
 

@@ -85,13 +85,18 @@ def resolve(request: CopyRequest, cancel: threading.Event | None = None, *, stag
 
 def _typed(resolved: Resolved, request: CopyRequest, cancel: threading.Event) -> Resolved:
     """A format of texts leaves columns that are converted as they are; where rows may be left out, the others
-    get the types of the table that they go into.
+    get the types of the table that they go into. So do those that are mapped to no more than a family.
     """
-    if not (resolved.payload == "tabular" and resolved.source.format):
+    if resolved.payload != "tabular":
         return resolved
+    unsettled = request.map.unsettled if request.map else {}
+    skipping = request.skip_rows and bool(resolved.source.format)
+    types = _types_of_sink(resolved, request, cancel) if skipping or unsettled else {}
+    if takes := _taken(unsettled, types):
+        resolved = replace(resolved, sink=replace(resolved.sink, takes=takes))
     converted = request.map.converted if request.map else ()
-    types = _types_of_sink(resolved, request, cancel) if request.skip_rows else {}
-    if not (types or converted):
+    types = types if skipping else {}
+    if not resolved.source.format or not (types or converted):
         return resolved
     import pyarrow as pa
 
@@ -101,6 +106,18 @@ def _typed(resolved: Resolved, request: CopyRequest, cancel: threading.Event) ->
     wanted = {old: types[new] for old, new in columns.items() if new in types}
     schema = pa.schema([*wanted.items(), *((name, pa.string()) for name in converted)])
     return replace(resolved, source=replace(resolved.source, wanted=packed(schema)))
+
+
+def _taken(unsettled: Mapping[str, str], types: Mapping[str, pa.DataType]) -> dict[str, str]:
+    """The types of these columns of the table, by name: decimals and floats, and dates for moments."""
+    if not (unsettled and types):
+        return {}
+    from .type_names import name_of
+
+    folded = {name.lower(): name_of(kind) for name, kind in types.items()}
+    families = {"decimal": ("decimal", "float"), "timestamp": ("date",)}
+    found = {name: (folded.get(name.lower(), ""), families[kind]) for name, kind in unsettled.items()}
+    return {name: kind for name, (kind, family) in found.items() if kind.startswith(family)}
 
 
 def _types_of_sink(

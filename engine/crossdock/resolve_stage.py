@@ -97,9 +97,10 @@ def resolve_hops(
         plain, sink=stage.root, sink_format=None, sink_options=options, block_size=None, mode=WriteMode.ERROR
     )
     second = replace(plain, source=stage.root, source_format=None, source_options=options, map=None)
+    staged = stage.as_sink(direct.source, ending, proved_later=True)
     sink = replace(direct.sink, loads=stage.loads, digest=False)
     return (
-        Hop(first, replace(direct, sink=stage.as_sink(direct.source, ending, proved_later=True))),
+        Hop(first, replace(direct, sink=replace(staged, takes=direct.sink.takes))),
         Hop(second, replace(direct, source=SourceEnd(**stage.common(), stage="hop"), sink=sink)),
     )
 

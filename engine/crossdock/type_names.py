@@ -34,6 +34,13 @@ _DECIMAL = re.compile(r"decimal\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)")
 _TIMESTAMP = re.compile(r"timestamp\(\s*(s|ms|us|ns)\s*(?:,\s*([A-Za-z0-9_+:/-]+)\s*)?\)")
 
 
+def name_of(kind: pa.DataType) -> str:
+    """The name that ``parse_type`` reads as this type; empty for one without a name."""
+    if pa.types.is_decimal128(kind):
+        return f"decimal({kind.precision},{kind.scale})"
+    return next((name for name, each in _SIMPLE.items() if each == kind), "")
+
+
 def parse_type(
     text: str, where: str = "types", more: Mapping[str, pa.DataType] = MappingProxyType({})
 ) -> pa.DataType:

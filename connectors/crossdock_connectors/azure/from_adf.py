@@ -53,8 +53,10 @@ def of_lake(end: AdfEnd) -> AdfTranslation:
     host = url.netloc or url.path.strip("/") or "computed.dfs.core.windows.net"
     if "url" not in service and "sasUri" not in service:
         service.refuse("url", "there is no url of the account", "error")
-    if url.scheme == "http":
+    if url.scheme == "http" or (url.netloc and url.path.strip("/")):
         options["endpoint"] = service.text("url").rstrip("/")
+    if url.netloc and (account := url.path.strip("/")):
+        options["account"] = account  # an emulator has it in the path
     _uri(end, options, secrets)
     _sign_in(end, options, secrets)
     service.ignore("encryptedCredential")

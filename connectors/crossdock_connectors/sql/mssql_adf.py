@@ -182,6 +182,12 @@ def _write(end: AdfEnd, options: dict[str, str]) -> None:
     if (lock := sink.flag("sqlWriterUseTableLock")) is not None:
         options["table_lock"] = "true" if lock else "false"
     _fetching(sink, options)
+    if sink.text("type").lower() == "sqldwsink":
+        what = (
+            "Synapse cannot be written to yet: its transactions take no DDL and its keys are not enforced, "
+            "which a commit that is made once needs"
+        )
+        sink.refuse("type", what)
 
 
 def _fetching(sink: AdfProperties, options: dict[str, str]) -> None:

@@ -57,6 +57,8 @@ def text_as(target: Type) -> pa.DataType | None:
     """What a text is read as on its way into a column; None where there is no such thing."""
     if target.name == "decimal":
         return pa.decimal128(target.precision, target.scale)
+    if target.name in _MONEY:
+        return pa.decimal128(19 if target.name == "money" else 10, 4)
     moments = dict.fromkeys(("datetime2", "datetime", "smalldatetime"), pa.timestamp("us"))
     texts = dict.fromkeys(_TEXTS, pa.string())
     others = {"float": pa.float64(), "real": pa.float32(), "date": pa.date32(), "bit": pa.bool_(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +81,20 @@ class ColumnMapping:
         """Columns of the source that become another type; those without a name by that of their place."""
         typed = (each for each in self.columns if each.type or each.read_type)
         return tuple(each.source or f"Prop_{each.ordinal - 1}" for each in typed if not each.path)
+
+    @property
+    def unsettled(self) -> dict[str, str]:
+        """Columns of the sink whose type says no more than what family it is of, with that type."""
+        return {
+            each.sink[0]: each.type
+            for each in self.columns
+            if each.type in ("decimal", "timestamp") and len(each.sink) == 1
+        }
+
+    def settled(self, types: Mapping[str, str]) -> ColumnMapping:
+        """With the types that columns of the sink have, by name, in place of those that left them open."""
+        columns = (replace(each, type=types.get(each.sink[0], each.type)) for each in self.columns)
+        return replace(self, columns=tuple(columns))
 
     @classmethod
     def renaming(cls, names: dict[str, str]) -> ColumnMapping:
