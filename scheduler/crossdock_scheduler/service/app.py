@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 import crossdock
 
 from .context import Service
+from .described import document
 from .errors import add_handlers
 from .headers import AnswerHeaders
 from .operations import health
@@ -58,6 +59,9 @@ def create_app(service: Service) -> FastAPI:
     for kind in definitions.KINDS:
         app.include_router(definitions.routes(kind))
     add_handlers(app)
+    # FastAPI asks the application for its document, whose place this takes.
+    described = document(app)
+    app.openapi = lambda: described  # type: ignore[method-assign]
     app.add_middleware(Watching, metrics=service.metrics)
     app.add_middleware(CaselessPaths)
     app.add_middleware(AnswerHeaders)

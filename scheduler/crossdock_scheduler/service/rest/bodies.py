@@ -78,16 +78,16 @@ def _deep(value: Any) -> bool:
     return True
 
 
-async def _object(request: Request) -> dict[str, Any]:
+async def object_of(request: Request) -> dict[str, Any]:
     raw = await _raw(request)
     return await run_in_threadpool(_parsed, raw) if len(raw) > _LARGE else _parsed(raw)
 
 
-async def _object_or_nothing(request: Request) -> dict[str, Any]:
+async def object_or_nothing(request: Request) -> dict[str, Any]:
     raw = await _raw(request)
     return _parsed(raw) if raw.strip() else {}
 
 
-Body = Annotated[dict[str, Any], Depends(_object)]
+Body = Annotated[dict[str, Any], Depends(object_of)]
 # Clients send some requests without a body, or with Content-Length 0.
-MaybeBody = Annotated[dict[str, Any], Depends(_object_or_nothing)]
+MaybeBody = Annotated[dict[str, Any], Depends(object_or_nothing)]
