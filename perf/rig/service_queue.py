@@ -1,8 +1,8 @@
 """``python -m perf.rig.service_queue [--database URL]``: what the control plane takes, as a process.
 
-Eight nodes, as far as the service can tell, claim and finish jobs of a queue that is filled beforehand, over
-HTTPS; then they send heartbeats. Each figure is printed with the CPU of the service's process, which other work
-on the machine changes less than the clock.
+Eight nodes, as far as the service can tell, claim and finish jobs of a queue that is filled beforehand,
+over HTTPS; then they send heartbeats. Each figure is printed with the CPU of the service's process, which
+other work on the machine changes less than the clock.
 """
 
 from __future__ import annotations

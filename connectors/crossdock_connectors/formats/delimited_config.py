@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from .codec_names import codec_name
 from .compressed_config import CompressedConfig
+from .text_options import ColumnTypes, Encoding
 
 Quoting = Literal["needed", "all", "none"]
 
@@ -27,14 +27,16 @@ class DelimitedConfig(CompressedConfig):
         description="before what the escape counts: any character, or quotes only; before others it stays",
     )
     header: bool = Field(True, description="whether the first line names the columns")
-    encoding: str = Field("utf-8", description="name of the text encoding")
+    encoding: Encoding = Field("utf-8", description="name of the text encoding")
     null_value: str = Field(
         "",
         description="unquoted text that stands for null; several separated by |, or a JSON list of them; the "
         "first is written",
     )
     skip_lines: int = Field(0, ge=0, description="lines to skip at the start of each file read")
-    types: str = Field("", description="types that are not inferred, as a:string,b:decimal(10,2),c:date")
+    types: ColumnTypes = Field(
+        "", description="types that are not inferred, as a:string,b:decimal(10,2),c:date"
+    )
     infer: bool = Field(True, description="whether to infer types from a sample; else all columns are text")
     multiline: Literal["auto", "true", "false"] = Field(
         "auto", description="whether values may hold newlines; false lets a large file be split unread"
@@ -65,19 +67,6 @@ class DelimitedConfig(CompressedConfig):
     def _no_line_end(cls, value: str | None) -> str | None:
         if value and set(value) & set("\r\n\0"):
             raise ValueError("must not hold a line end")
-        return value
-
-    @field_validator("encoding")
-    @classmethod
-    def _codec(cls, value: str) -> str:
-        return codec_name(value)
-
-    @field_validator("types")
-    @classmethod
-    def _types(cls, value: str) -> str:
-        from .column_types import parse_types  # imports pyarrow
-
-        parse_types(value)
         return value
 
     @model_validator(mode="after")

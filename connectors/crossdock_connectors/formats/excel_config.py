@@ -7,6 +7,7 @@ import re
 from pydantic import Field, field_validator
 
 from .compressed_config import CompressedConfig
+from .text_options import ColumnTypes
 
 _RANGE = re.compile(r"([A-Z]{1,3})([1-9][0-9]{0,6})(?::([A-Z]{1,3})([1-9][0-9]{0,6}))?", re.IGNORECASE)
 
@@ -21,21 +22,15 @@ class ExcelConfig(CompressedConfig):
     )
     header: bool = Field(True, description="whether the first row names the columns (firstRowAsHeader)")
     null_value: str = Field("", description="text that stands for null, beside empty cells")
-    types: str = Field("", description="types that are not inferred, as a:string,b:decimal(10,2),c:date")
+    types: ColumnTypes = Field(
+        "", description="types that are not inferred, as a:string,b:decimal(10,2),c:date"
+    )
 
     @field_validator("range")
     @classmethod
     def _cells(cls, value: str) -> str:
         if value:
             corners(value)
-        return value
-
-    @field_validator("types")
-    @classmethod
-    def _types(cls, value: str) -> str:
-        from .column_types import parse_types  # imports pyarrow
-
-        parse_types(value)
         return value
 
 

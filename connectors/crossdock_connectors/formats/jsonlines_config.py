@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from .codec_names import codec_name
 from .compressed_config import CompressedConfig
+from .text_options import ColumnTypes, Encoding
 
 
 class JsonLinesConfig(CompressedConfig):
     """Options of JSON, for reading and writing."""
 
-    types: str = Field(
+    types: ColumnTypes = Field(
         "",
         description="types that are not inferred, as a:date,b:decimal(10,2), and columns not in the sample",
     )
@@ -31,17 +31,4 @@ class JsonLinesConfig(CompressedConfig):
         "setOfObjects",
         description="what is written: an object per line, or one array; when reading, the file tells",
     )
-    encoding: str = Field("utf-8", description="name of the text encoding")
-
-    @field_validator("encoding")
-    @classmethod
-    def _codec(cls, value: str) -> str:
-        return codec_name(value)
-
-    @field_validator("types")
-    @classmethod
-    def _types(cls, value: str) -> str:
-        from .column_types import parse_types  # imports pyarrow
-
-        parse_types(value)
-        return value
+    encoding: Encoding = Field("utf-8", description="name of the text encoding")
