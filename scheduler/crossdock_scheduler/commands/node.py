@@ -18,6 +18,7 @@ from crossdock.cli import options
 from .node_backup import backup, restore
 from .node_life import health, key, restart, status, stop, unregister
 from .node_options import HERE, KeyArgument, StateOption, given_key, need, node_folder
+from .node_policy import policy
 
 if TYPE_CHECKING:
     from crossdock.cli.session import Session
@@ -82,6 +83,7 @@ def start(
     need()
     from ..node.agent import Agent
     from ..node.identity import load
+    from ..node.permitted import permitted
     from ..node.presence import alone
     from ..node.vault import Vault
 
@@ -89,11 +91,17 @@ def start(
     session.command = "node start"
     folder = node_folder(state)
     identity = load(folder)
-    policy: dict[str, object] = {"roots": allow_path or None, "private": not forbid_private}
+    permitted(folder)  # a file that is not understood is said now, not by the first job
+
+    def reachable() -> dict[str, object]:
+        found = permitted(folder)
+        private = found.private and not forbid_private
+        return {"roots": allow_path or found.roots, "private": private}
+
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("crossdock_scheduler").setLevel(logging.INFO)
     with alone(folder) as said:
-        agent = functools.partial(Agent, vault=Vault.of(folder, identity.guid), policy=policy, said=said)
+        agent = functools.partial(Agent, vault=Vault.of(folder, identity.guid), policy=reachable, said=said)
         again = anyio.run(_work, identity, agent, session)
     if again:
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - this very command
@@ -123,5 +131,5 @@ async def _work(identity: Identity, agent: Callable[[Client], Agent], session: S
     return again
 
 
-for each in (status, health, stop, restart, key, unregister, backup, restore):
+for each in (status, health, stop, restart, key, unregister, backup, restore, policy):
     node.command(rich_help_panel=HERE)(each)

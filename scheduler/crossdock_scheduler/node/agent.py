@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,13 +30,13 @@ _AGAIN = 2.0
 
 @dataclass
 class Agent:
-    """A registered node at work. ``policy`` is what its jobs may reach (fields of ``pipeline.Policy``);
+    """A registered node at work. ``policy`` says what the next job may reach (fields of ``pipeline.Policy``);
     ``said`` is what it tells those who ask on this machine."""
 
     client: Client
     vault: Vault
     said: Said
-    policy: Mapping[str, Any] = field(default_factory=dict)
+    policy: Callable[[], Mapping[str, Any]] = dict
     _jobs: dict[str, RunningJob] = field(default_factory=dict)
     _limit: int = 1
     _room: anyio.Event = field(default_factory=anyio.Event)
@@ -138,7 +138,7 @@ class Agent:
                 await anyio.sleep(_AGAIN)
                 continue
             for job in found:
-                running = RunningJob(job, self.policy, self.client.identity.lease, asked, self._beat)
+                running = RunningJob(job, self.client.identity.lease, asked, self._beat)
                 self._jobs[job.id] = running
                 self._keep()
                 group.start_soon(self._carry, running)
@@ -160,8 +160,8 @@ class Agent:
 
     async def _said(self, running: RunningJob) -> wire.Finish:
         try:
-            return await running.run(self.vault.opened(running.job.work))
-        except AuthError as error:
+            return await running.run(self.vault.opened(running.job.work), self.policy())
+        except (AuthError, ConfigError) as error:
             told = {"errorCode": error.code, "message": error.message, "failureType": "SystemError"}
             return wire.Finish(epoch=running.job.epoch, outcome="failed", result={"error": told})
 

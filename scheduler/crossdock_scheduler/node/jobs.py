@@ -32,7 +32,6 @@ class RunningJob:
     """
 
     job: wire.Job
-    policy: Mapping[str, Any]
     lease: float
     confirmed: float
     ask: Callable[[], None]
@@ -53,7 +52,7 @@ class RunningJob:
         self._news.set()
         self._news = anyio.Event()
 
-    async def run(self, work: Mapping[str, Any]) -> wire.Finish:
+    async def run(self, work: Mapping[str, Any], policy: Mapping[str, Any]) -> wire.Finish:
         """What the service is told about it. ``work`` is the job's, with its secrets. Cancelled, the child is
         ended first."""
         command = [sys.executable, "-m", "crossdock_scheduler.node.worker"]
@@ -65,7 +64,7 @@ class RunningJob:
             try:
                 group.start_soon(_tail, process, errors)
                 group.start_soon(self._stopping, process)
-                group.start_soon(self._tell, process, work)
+                group.start_soon(self._tell, process, work, policy)
                 said = await self._listen(process)
                 await process.wait()
             except BaseException:
@@ -77,11 +76,11 @@ class RunningJob:
             said = _crashed(process.returncode or 0, bytes(errors[-_MOST_TOLD:]))
         return wire.Finish(epoch=self.job.epoch, outcome=said["outcome"], result=said["result"])
 
-    async def _tell(self, process: Process, work: Mapping[str, Any]) -> None:
+    async def _tell(self, process: Process, work: Mapping[str, Any], policy: Mapping[str, Any]) -> None:
         if process.stdin is None:
             return
         told = self.confirmed
-        first = {"work": work, "policy": dict(self.policy), "lease": [self.lease, told]}
+        first = {"work": work, "policy": dict(policy), "lease": [self.lease, told]}
         with suppress(anyio.BrokenResourceError):  # a child that is gone says so by its end
             await process.stdin.send(json.dumps(first).encode() + b"\n")
             while True:

@@ -1,0 +1,59 @@
+"""``crossdock node policy``: what jobs may reach on this machine and its network."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from crossdock import ConfigError
+from crossdock.cli import options
+from crossdock.cli.session import Output
+
+from .node_options import StateOption, need, node_folder
+
+
+def policy(
+    context: typer.Context,
+    *,
+    private: Annotated[
+        bool | None,
+        typer.Option(
+            "--allow-private/--forbid-private", help="Addresses of private networks and of this machine."
+        ),
+    ] = None,
+    allow_path: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="Only folders below these may be used; may be repeated."),
+    ] = None,
+    any_path: Annotated[bool, typer.Option("--any-path", help="Any folder may be used.")] = False,
+    no_path: Annotated[bool, typer.Option("--no-path", help="No folder may be used.")] = False,
+    output: options.OutputOption = Output.TEXT,
+    state: StateOption = None,
+) -> None:
+    """Show or change what jobs may reach. A change holds for the jobs that begin after it."""
+    need()
+    from ..node.permitted import permit, permitted
+
+    session = options.session_of(context)
+    session.command = "node policy"
+    if bool(allow_path) + any_path + no_path > 1:
+        raise ConfigError("--allow-path, --any-path and --no-path exclude each other")
+    folder = node_folder(state)
+    before = found = permitted(folder)
+    if private is not None:
+        found = replace(found, private=private)
+    if allow_path:
+        found = replace(found, roots=tuple(str(each.absolute()) for each in allow_path))
+    elif any_path or no_path:
+        found = replace(found, roots=None if any_path else ())
+    if found != before:
+        permit(folder, found)
+    if session.json:
+        session.show_json(found.as_json())
+        return
+    folders = "any" if found.roots is None else ", ".join(found.roots) or "none"
+    private_ones = "allowed" if found.private else "forbidden"
+    session.show(f"private addresses and this machine: {private_ones}\nfolders: {folders}")

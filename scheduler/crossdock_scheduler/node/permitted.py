@@ -1,0 +1,54 @@
+"""What jobs may reach on this machine and its network: ``policy.json`` in the state folder.
+
+It is read for each job, so that a change holds for the next one.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from crossdock import ConfigError
+
+from .keeping import write
+
+_FILE = "policy.json"
+_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Permitted:
+    """``private``: this machine and private networks; ``roots``: folders, None for any."""
+
+    private: bool = True
+    roots: tuple[str, ...] | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """As the fields of ``pipeline.Policy``."""
+        return asdict(self)
+
+
+def permitted(folder: Path) -> Permitted:
+    """Raises ConfigError for a file that is not understood: then nothing is permitted."""
+    path = folder / _FILE
+    try:
+        said = json.loads(path.read_text())
+        version, private, roots = said["version"], said["private"], said["roots"]
+        known = version == _VERSION and isinstance(private, bool)
+        if not known or not (roots is None or all(isinstance(each, str) for each in roots)):
+            raise ValueError
+    except FileNotFoundError:
+        return Permitted()
+    except (OSError, ValueError, TypeError, KeyError):
+        raise ConfigError(
+            f"the node's policy in {path} is not understood", hint="delete the file and set it with: "
+            "crossdock node policy",
+        ) from None  # fmt: skip
+    return Permitted(private, None if roots is None else tuple(roots))
+
+
+def permit(folder: Path, policy: Permitted) -> None:
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    write(folder / _FILE, json.dumps({"version": _VERSION, **policy.as_json()}).encode())

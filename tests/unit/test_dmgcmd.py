@@ -1,0 +1,165 @@
+"""``dmgcmd``: every action of Microsoft's table, and what nodes permit."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from crossdock import ConfigError
+from crossdock_scheduler.commands.dmgcmd import ACTIONS, help_text, meant
+from crossdock_scheduler.commands.node import node
+from crossdock_scheduler.node.permitted import Permitted, permitted
+
+# The reference table of Microsoft's documentation.
+NAMES = [
+    "-rn",
+    "-RegisterNewNode",
+    "-era",
+    "-EnableRemoteAccess",
+    "-erac",
+    "-EnableRemoteAccessInContainer",
+    "-dra",
+    "-DisableRemoteAccess",
+    "-k",
+    "-Key",
+    "-gbf",
+    "-GenerateBackupFile",
+    "-ibf",
+    "-ImportBackupFile",
+    "-r",
+    "-Restart",
+    "-s",
+    "-Start",
+    "-t",
+    "-Stop",
+    "-sus",
+    "-StartUpgradeService",
+    "-tus",
+    "-StopUpgradeService",
+    "-tonau",
+    "-TurnOnAutoUpdate",
+    "-toffau",
+    "-TurnOffAutoUpdate",
+    "-ssa",
+    "-SwitchServiceAccount",
+    "-elma",
+    "-EnableLocalMachineAccess",
+    "-dlma",
+    "-DisableLocalMachineAccess",
+    "-DisableLocalFolderPathValidation",
+    "-EnableLocalFolderPathValidation",
+    "-eesp",
+    "-EnableExecuteSsisPackage",
+    "-desp",
+    "-DisableExecuteSsisPackage",
+    "-gesp",
+    "-GetExecuteSsisPackage",
+]
+
+
+def dmgcmd(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "crossdock_scheduler.commands.dmgcmd", *arguments],
+        env={"CROSSDOCK_HOME": str(home), "PYTHONPATH": ":".join(sys.path)},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+def test_every_action_is_known_by_both_names() -> None:
+    assert [each for action in ACTIONS for each in (action.short, action.long) if each] == NAMES
+    for name in NAMES:
+        assert name in help_text()
+        for spelled in (name, name.upper()):
+            try:
+                found = meant([spelled, "1", "2"][: 1 + _least(name)])
+            except ValueError as error:
+                assert "does nothing here: " in str(error)  # noqa: PT017 - either is right
+            else:
+                assert found[0][0] == "node"
+
+
+def _least(name: str) -> int:
+    return next(each.takes[0] for each in ACTIONS if name.lower() in each.names)
+
+
+def test_every_meaning_is_a_command() -> None:
+    for each in ACTIONS:
+        if each.means is not None:
+            arguments, _ = each.means(["1", "2"])
+            done = CliRunner().invoke(node, [arguments[1], "--help"])
+            assert done.exit_code == 0, each.long
+            assert all(option in done.output for option in arguments[2:] if option.startswith("--"))
+
+
+def test_secrets_are_in_no_argument() -> None:
+    assert meant(["-rn", "the key", "name"]) == (
+        ["node", "register", "--name", "name"],
+        {"AUTH_KEY": "the key"},
+    )
+    assert meant(["-k", "the key"]) == (["node", "key"], {"AUTH_KEY": "the key"})
+    assert meant(["-gbf", "file", "word"]) == (
+        ["node", "backup", "file"], {"CROSSDOCK_BACKUP_PASSWORD": "word"},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["-nonsense"], "there is no action '-nonsense'"),
+        (["-rn"], "-RegisterNewNode takes: KEY [NAME]"),
+        (["-r", "more"], "-Restart takes: no arguments"),
+        (["-era", "8060"], "-EnableRemoteAccess does nothing here: "),
+        (["-t"], "no agent carries out the jobs"),
+    ],
+)
+def test_what_is_not_here_exits_with_2(tmp_path: Path, given: list[str], said: str) -> None:
+    done = dmgcmd(*given, home=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert done.stderr.count("\n") <= 2
+
+
+def test_access_is_switched(tmp_path: Path) -> None:
+    assert dmgcmd("-dlma", home=tmp_path).returncode == 0
+    assert permitted(tmp_path / "node") == Permitted(private=False)
+    assert dmgcmd("-EnableLocalFolderPathValidation", home=tmp_path).returncode == 0
+    assert permitted(tmp_path / "node") == Permitted(private=False, roots=())
+    assert dmgcmd("-elma", home=tmp_path).returncode == 0
+    assert permitted(tmp_path / "node") == Permitted(private=True, roots=())
+    assert dmgcmd("-DisableLocalFolderPathValidation", home=tmp_path).returncode == 0
+    assert permitted(tmp_path / "node") == Permitted()
+
+
+def test_policy_is_shown_and_changed(tmp_path: Path) -> None:
+    at = ["--state", str(tmp_path / "node")]
+
+    def said(*options: str) -> dict[str, object]:
+        done = CliRunner().invoke(node, ["policy", *at, "--output", "json", *options])
+        assert done.exit_code == 0, done.output
+        found: dict[str, object] = json.loads(done.output)
+        return found
+
+    assert said() == {"private": True, "roots": None}
+    assert not (tmp_path / "node").exists()
+    changed = {"private": False, "roots": [str(tmp_path / "a"), str(tmp_path / "b")]}
+    paths = ["--allow-path", str(tmp_path / "a"), "--allow-path", str(tmp_path / "b")]
+    assert said("--forbid-private", *paths) == changed
+    assert said() == changed
+    done = CliRunner().invoke(node, ["policy", *at, "--any-path", "--no-path"])
+    assert isinstance(done.exception, ConfigError)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", "{}", '{"version": 2, "private": true, "roots": null}',
+     '{"version": 1, "private": "no", "roots": null}', '{"version": 1, "private": true, "roots": [1]}'],
+)  # fmt: skip
+def test_damaged_policy_permits_nothing(tmp_path: Path, content: str) -> None:
+    (tmp_path / "policy.json").write_text(content)
+    with pytest.raises(ConfigError, match="is not understood"):
+        permitted(tmp_path)
