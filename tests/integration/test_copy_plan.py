@@ -174,6 +174,13 @@ def test_text_to_another_format_and_back(made: Made, kind: str, codec: Json) -> 
     assert made.out("back.csv") == ["a,b", "007,x", "8,"]
 
 
+def test_a_prefix_of_parts_is_of_no_use_where_there_are_none(made: Made) -> None:
+    made.write("in/a.csv", "a,b\n1,x\n")
+    made.activity["sink"]["formatSettings"] |= {"fileNamePrefix": "part", "maxRowsPerFile": 0}
+    made.run()
+    assert made.out("a.csv") == ["a,b", "1,x"]
+
+
 # -- what is not honoured -------------------------------------------------------------------------------
 
 

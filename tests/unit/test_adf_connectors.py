@@ -223,6 +223,18 @@ def test_sql_server(service: Json, address: str, options: dict[str, str], secret
     assert said(end.linked_service) == []
 
 
+@pytest.mark.parametrize("key", ["userName", "connectionString"])
+def test_windows_signs_in_as_this_process_whoever_is_named(key: str) -> None:
+    text = "Integrated Security=True;Data Source=h;Initial Catalog=d"
+    service = {"connectionString": text, "password": {"type": "SecureString", "value": "p"}}
+    service |= {"userName": "DOM\\u"} if key == "userName" else {key: f"{text};User ID=DOM\\u"}
+    found, end = made("SqlServer", service, {"schema": "s", "table": "t"})
+    assert (found.address, plain(found)) == ("mssql://h/d#%5Bs%5D.%5Bt%5D", {})
+    assert found.options["auth"] == "integrated"
+    assert said(end.linked_service) == [("note", key)]
+    assert list(end.linked_service.unread()) == []
+
+
 def test_a_named_instance_has_no_address() -> None:
     _, end = made("SqlServer", {"connectionString": "Server=h\\SQLEXPRESS;Database=d;User ID=u"})
     assert said(end.linked_service) == [("unsupported", "connectionString")]

@@ -61,7 +61,8 @@ def from_adf(end: AdfEnd) -> AdfTranslation:
     parts, whole = adf_connection_string(service)
     server = first(parts, "data source", "server", "address", "addr") or service.text("server")
     database = first(parts, "initial catalog", "database") or service.text("database")
-    user = first(parts, "user id", "uid", "user") or service.text("userName")
+    named = first(parts, "user id", "uid", "user")
+    user = service.text("userName") or named
     secrets = secrets_of(service, parts, whole, user)
     options = _connection(service, parts)
     if server:
@@ -69,6 +70,8 @@ def from_adf(end: AdfEnd) -> AdfTranslation:
     adf_leftovers(service, parts, _TUNING_PARTS)
     service.ignore(*_TUNING)
     host = _host(_PROTOCOL.sub("", server), service)
+    if options.get("auth") == "integrated":
+        user, secrets = "", {}  # as the user of this process
     login = f"{quote(user, safe='')}@" if user and options.get("auth") != "entra" else ""
     table = table_of(end, _quoted)
     if end.is_sink:
@@ -124,10 +127,12 @@ def _sign_in(
     integrated = first(parts, "integrated security", "trusted_connection") or service.text(
         "integratedSecurity"
     )
-    if kind == "windows" or (not user and integrated.lower() in ("true", "yes", "sspi")):
+    if kind == "windows" or integrated.lower() in ("true", "yes", "sspi"):
+        # A connection string that says so does not heed the user in it.
         options["auth"] = "integrated"
         if user:
-            service.refuse("userName", "Windows authentication is as the user of this process", "note")
+            where = "userName" if "userName" in service else "connectionString"
+            service.refuse(where, "Windows authentication is as the user of this process", "note")
     elif entra.names_identity(service) or not user or "managed" in kind or "principal" in kind:
         options["auth"] = "entra"
         who, proof = entra.from_adf(service)

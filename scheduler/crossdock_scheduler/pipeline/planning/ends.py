@@ -276,6 +276,11 @@ class Ends:
         if not _answers(store, end.activity.text("type")):
             self._is_of(end.activity, "type", spec)
         end.activity.ignore(*_EVERYWHERE)
+        settings = end.activity.inner("formatSettings")
+        if end.is_sink:
+            settings.ignore("fileNamePrefix")  # of use with this only
+            if settings.whole("maxRowsPerFile"):
+                settings.refuse("maxRowsPerFile", "rows are not divided among files yet")
         for name in _RETRIES:
             if end.activity.get(name) not in (None, 0, "0"):
                 end.activity.refuse(name, "crossdock repeats what may succeed by itself", "note")
