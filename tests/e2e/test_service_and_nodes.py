@@ -139,7 +139,11 @@ def test_failing_copy_says_why(tmp_path: Path, sdk: Any, registered: Callable[..
 
 def test_policy_of_the_node_holds(tmp_path: Path, sdk: Any, registered: Callable[..., Path]) -> None:
     many(tmp_path / "source")
-    with node(registered("a"), "--allow-path", str(tmp_path / "elsewhere")):
+    home = registered("a")
+    with node(home):
+        # While it runs: it holds for the jobs that begin after it.
+        changed = command(home, "policy", "--allow-path", str(tmp_path / "elsewhere"))
+        assert changed.returncode == 0, changed.stderr
         run_id = copying(sdk, tmp_path / "source", tmp_path / "sink")
         eventually(lambda: status(sdk, run_id) in ENDED)
     found = sdk.pipeline_runs.get(GROUP, FACTORY, run_id)
