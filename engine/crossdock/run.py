@@ -7,7 +7,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -38,9 +37,10 @@ from .request import CopyRequest, Resolved
 from .run_log import log_path
 from .skips import FirstReasons
 from .spi.data import Target, UnitPage
-from .team import LOOK, Team
+from .team import Team
 from .units import Counts
 from .verify import described
+from .watching import Progress, cancellable, observed
 
 if TYPE_CHECKING:
     from .stage_run import OwnStage
@@ -49,7 +49,6 @@ log = logging.getLogger(__name__)
 log.addFilter(RedactingFilter())
 # Else Python writes warnings to stderr where nobody has asked for a log.
 log.addHandler(logging.NullHandler())
-Progress = Callable[[Snapshot], None]
 RESUMABLE = (CancelledError, TransientError, InternalError, AuthError, AccessDeniedError, NoSpaceError)
 
 
@@ -82,8 +81,8 @@ class Run:
     def execute(self, progress: Progress | None = None) -> CopyResult:
         """Carry all units; raises the first error, after every worker has stopped."""
         try:
-            with self._observed(progress):
-                with self._cancellable():
+            with observed(progress, self.snapshot):
+                with cancellable(self.context.cancel, self.context.carrier.interrupt):
                     self._plan()
                     self._at_stage(lambda stage: stage.claim())
                     # Before any data: whether the log can be written at all.
@@ -143,28 +142,6 @@ class Run:
             self.close()
 
     # -- planning ---------------------------------------------------------------------------------
-
-    @contextmanager
-    def _cancellable(self) -> Iterator[None]:
-        """End a call of a connector in which this thread is blocked when somebody cancels meanwhile."""
-        ended, context = threading.Event(), self.context
-
-        def watch() -> None:
-            while not ended.wait(LOOK):
-                if context.cancel.is_set():
-                    context.carrier.interrupt()
-
-        watcher = threading.Thread(target=watch, name="crossdock-cancel", daemon=True)
-        watcher.start()
-        try:
-            yield
-        except CrossdockError:
-            if context.cancel.is_set():
-                raise CancelledError from None
-            raise
-        finally:
-            ended.set()
-            watcher.join()
 
     def _plan(self) -> None:
         """List all units, each checked before any data moves; goes on where an earlier process stopped."""
@@ -284,38 +261,6 @@ class Run:
             return True
 
     # -- reporting --------------------------------------------------------------------------------
-
-    @contextmanager
-    def _observed(self, progress: Progress | None) -> Iterator[None]:
-        if progress is None:
-            yield
-            return
-        ended = threading.Event()
-
-        def shown() -> bool:
-            try:
-                progress(self.snapshot())
-            except Exception:
-                # A display that fails is no reason to stop copying.
-                log.exception("the progress display failed")
-                ended.set()
-                return False
-            return True
-
-        def observe() -> None:
-            while not ended.wait(0.1) and shown():
-                pass
-
-        thread = threading.Thread(target=observe, name=forked.DISPLAY, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            failed = ended.is_set()
-            ended.set()
-            thread.join()
-            if not failed:
-                shown()
 
     def snapshot(self) -> Snapshot:
         """How far the run is, at this moment."""
