@@ -187,6 +187,25 @@ def test_crash_of_a_worker_is_that_copys(tmp_path: Path, sdk: Any, registered: C
     assert files(tmp_path / "sink") == wanted
 
 
+def test_stop_waits_for_jobs_or_ends_them(
+    tmp_path: Path, sdk: Any, registered: Callable[[str], Path]
+) -> None:
+    many(tmp_path / "source")
+    home = registered("a")
+    with node(home) as found:
+        copying(sdk, tmp_path / "source", tmp_path / "sink")
+        eventually(lambda: bool(worker_of(found)))
+        workers = worker_of(found)
+        for each in workers:
+            os.kill(each, signal.SIGSTOP)
+        waited = command(home, "stop", "--wait", "1")
+        assert (waited.returncode, "it waits for its jobs" in waited.stderr) == (1, True)
+        assert found.process.poll() is None
+        assert command(home, "stop", "--now", "--wait", "50").returncode == 0
+        found.process.wait(5)
+        assert not any(Path(f"/proc/{each}").exists() for each in workers)
+
+
 def test_killed_nodes_job_goes_on_elsewhere(
     tmp_path: Path, sdk: Any, registered: Callable[..., Path]
 ) -> None:
