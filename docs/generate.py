@@ -203,9 +203,7 @@ def _command_line() -> Iterator[str]:
 
 
 def _commands(command: Any, path: str) -> Iterator[str]:
-    inner = {
-        name: found for name, found in getattr(command, "commands", {}).items() if _is_ours(found.callback)
-    }
+    inner = {name: found for name, found in getattr(command, "commands", {}).items() if _is_ours(found)}
     arguments = " ".join(_argument(p) for p in command.params if p.param_type_name == "argument")
     tail = f" {arguments}" if arguments else " COMMAND" if inner else ""
     yield f"### {path}\n"
@@ -219,11 +217,12 @@ def _commands(command: Any, path: str) -> Iterator[str]:
         yield from _commands(found, f"{path} {name}")
 
 
-def _is_ours(callback: Any) -> bool:
-    return callback is not None and callback.__module__.partition(".")[0] in (
-        "crossdock",
-        "crossdock_connectors",
-    )
+def _is_ours(command: Any) -> bool:
+    """Groups that do nothing themselves are those of who made their commands."""
+    if command.callback is None:
+        return any(map(_is_ours, getattr(command, "commands", {}).values()))
+    made_by = command.callback.__module__.partition(".")[0]
+    return made_by in ("crossdock", "crossdock_connectors", "crossdock_scheduler")
 
 
 def _argument(param: Any) -> str:

@@ -279,6 +279,42 @@ def test_pruning(cli: Cli, http: httpx.Client, folder: Path) -> None:
         assert names(http, cli.factory, kind) == left
 
 
+def test_started_triggers(cli: Cli, http: httpx.Client, folder: Path) -> None:
+    def write(hours: int, **more: str) -> None:
+        rule = {
+            "frequency": "Hour",
+            "interval": hours,
+            "startTime": "2026-01-01T00:00:00Z",
+            "timeZone": "UTC",
+        }
+        starts = [{"pipelineReference": {"referenceName": "b", "type": "PipelineReference"}}]
+        found = {"type": "ScheduleTrigger", "pipelines": starts, "typeProperties": {"recurrence": rule}}
+        (folder / "trigger").mkdir(exist_ok=True)
+        (folder / "trigger" / "t.json").write_text(json.dumps({"name": "t", "properties": found | more}))
+
+    def deployed() -> tuple[str, str, int]:
+        (done,) = [
+            each for each in actions(cli.json("factory", "deploy", str(folder))) if each[1] == "trigger"
+        ]
+        now = http.get(path(cli.factory, "/triggers/t")).json()["properties"]
+        return done[0], now["runtimeState"], now["typeProperties"]["recurrence"]["interval"]
+
+    write(1)
+    assert deployed() == ("create", "Stopped", 1)
+    write(1, runtimeState="Started")
+    assert deployed() == ("update", "Started", 1)
+    write(2)
+    assert deployed() == ("update", "Started", 2)
+    assert deployed() == ("unchanged", "Started", 2)
+    write(2, runtimeState="Stopped")
+    assert deployed() == ("update", "Stopped", 2)
+    write(2, runtimeState="Started")
+    deployed()
+    shutil.rmtree(folder / "trigger")
+    assert ("delete", "trigger", "t") in actions(cli.json("factory", "deploy", str(folder), "--prune"))
+    assert names(http, cli.factory, "triggers") == []
+
+
 def test_broken_folders_change_nothing(cli: Cli, http: httpx.Client, folder: Path) -> None:
     (folder / "dataset" / "data.json").write_text("{")
     assert "dataset/data.json:1:2" in cli.refused("factory", "deploy", str(folder))

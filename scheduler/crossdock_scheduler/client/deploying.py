@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Literal
 
-from crossdock import ConfigError, CrossdockError, NotFoundError
+from crossdock import ConfigError, CrossdockError
 
 from ..pipeline.definitions import Factory
 from ..pipeline.definitions.links import links
@@ -34,17 +33,21 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One object, what is done to it, and why that failed. ``properties`` is what it becomes."""
+    """One object, what is done to it, and why that failed. ``properties`` is what it becomes.
+
+    ``started``: it is a trigger that is started now, and so can neither be changed nor deleted.
+    """
 
     kind: str
     name: str
     action: Action
     properties: Mapping[str, Any] | None = None
     error: str = ""
+    started: bool = False
 
     def as_json(self) -> dict[str, Any]:
         found = asdict(self)
-        del found["properties"]
+        del found["properties"], found["started"]
         return found
 
     @property
@@ -68,10 +71,13 @@ def changes(api: Api, place: Place, wanted: Factory, *, prune: bool) -> list[Cha
         name, properties = target[key]
         old = there.get(key)
         action: Action = "create" if old is None else "unchanged" if _same(old[1], properties) else "update"
-        found.append(Change(key[0], name, action, properties))
+        found.append(Change(key[0], name, action, properties, started=old is not None and _started(old[1])))
     if prune:
         gone = {key: each[1] for key, each in there.items() if key not in target and key[0] in _PRUNED}
-        found += [Change(key[0], there[key][0], "delete") for key in reversed(_ordered(gone))]
+        found += [
+            Change(key[0], there[key][0], "delete", started=_started(gone[key]))
+            for key in reversed(_ordered(gone))
+        ]
     return found
 
 
@@ -79,17 +85,32 @@ def deploy(api: Api, place: Place, planned: Sequence[Change], told: Callable[[Ch
     """Do it all, go on after what fails, and return what became of each; ``told`` hears of it at once."""
     done = []
     for each in planned:
-        path, result = place.path(SEGMENTS[each.kind], each.name), each
+        result = each
         try:
-            if each.action == "delete":
-                api.delete(path)
-            elif each.action != "unchanged":
-                api.put(path, {"properties": each.properties})
+            if each.action != "unchanged":
+                _carry_out(api, place.path(SEGMENTS[each.kind], each.name), each)
         except CrossdockError as error:
             result = replace(each, error=error.message)
         told(result)
         done.append(result)
     return done
+
+
+def _carry_out(api: Api, path: str, change: Change) -> None:
+    """A trigger is started again where the folder says so, or says nothing and it was started."""
+    if change.started:
+        api.post(f"{path}/stop")
+    if change.properties is None:
+        api.delete(path)
+        return
+    api.put(path, {"properties": change.properties})
+    state = change.properties.get("runtimeState")
+    if change.kind == "trigger" and (_started(change.properties) or (change.started and state is None)):
+        api.post(f"{path}/start")
+
+
+def _started(properties: Mapping[str, Any]) -> bool:
+    return str(properties.get("runtimeState")).lower() == "started"
 
 
 def _objects(factory: Factory) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
@@ -105,9 +126,8 @@ def _kinds(target: Mapping[Key, Any], prune: bool) -> list[str]:
 
 
 def _there(api: Api, place: Place, kind: str) -> Iterator[tuple[Key, tuple[str, Mapping[str, Any]]]]:
-    with suppress(NotFoundError):  # a service that does not know this kind has none
-        for each in api.pages(place.path(SEGMENTS[kind])):
-            yield (kind, each["name"].lower()), (each["name"], each["properties"])
+    for each in api.pages(place.path(SEGMENTS[kind])):
+        yield (kind, each["name"].lower()), (each["name"], each["properties"])
 
 
 def _ordered(objects: Mapping[Key, Mapping[str, Any]]) -> list[Key]:
@@ -134,6 +154,8 @@ def _ordered(objects: Mapping[Key, Mapping[str, Any]]) -> list[Key]:
 
 def _same(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     """Whether a definition is the one that is there; a secret in the clear never is."""
+    if "runtimeState" not in wanted:
+        there = {key: value for key, value in there.items() if key != "runtimeState"}
     return bool(_compared(there) == _compared(wanted))
 
 
