@@ -203,7 +203,9 @@ def _command_line() -> Iterator[str]:
 
 
 def _commands(command: Any, path: str) -> Iterator[str]:
-    inner = {name: found for name, found in getattr(command, "commands", {}).items() if _is_ours(found)}
+    there = getattr(command, "commands", {}).items()
+    # Plugins add theirs in any order.
+    inner = {name: found for maker in _MAKERS for name, found in there if _maker(found) == maker}
     arguments = " ".join(_argument(p) for p in command.params if p.param_type_name == "argument")
     tail = f" {arguments}" if arguments else " COMMAND" if inner else ""
     yield f"### {path}\n"
@@ -217,12 +219,14 @@ def _commands(command: Any, path: str) -> Iterator[str]:
         yield from _commands(found, f"{path} {name}")
 
 
-def _is_ours(command: Any) -> bool:
-    """Groups that do nothing themselves are those of who made their commands."""
-    if command.callback is None:
-        return any(map(_is_ours, getattr(command, "commands", {}).values()))
-    made_by = command.callback.__module__.partition(".")[0]
-    return made_by in ("crossdock", "crossdock_connectors", "crossdock_scheduler")
+_MAKERS = ("crossdock", "crossdock_connectors", "crossdock_scheduler")
+
+
+def _maker(command: Any) -> str:
+    """The package whose command it is; groups that do nothing themselves are of who made their commands."""
+    if command.callback is not None:
+        return str(command.callback.__module__.partition(".")[0])
+    return next(map(_maker, getattr(command, "commands", {}).values()), "")
 
 
 def _argument(param: Any) -> str:
