@@ -26,8 +26,8 @@ import psutil
 import sqlalchemy as sa
 
 from crossdock_scheduler.service.database import Database
-from crossdock_scheduler.service.database.tables import jobs, nodes
-from crossdock_scheduler.service.queue import Held, NewJob, claim, enqueue, finish
+from crossdock_scheduler.service.database.tables import jobs, nodes, queues
+from crossdock_scheduler.service.queue import Held, claim, finish
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
@@ -37,6 +37,11 @@ from servers.service import ServiceProcess, service
 GROUP, FACTORY = "group", "factory"
 NODES = 8
 WORK = {"activity": {"name": "copy", "typeProperties": {"padding": "x" * 1500}}}
+
+_JOB = {
+    "lane": "old", "priority": 0, "turn": 0, "state": "succeeded", "cancelling": False, "epoch": 1,
+    "created": 1.0, "claimed": 2.0, "ended": 3.0, "work": WORK, "result": {"output": {"rowsCopied": 1}},
+}  # fmt: skip
 
 
 @dataclass
@@ -48,30 +53,24 @@ class Bench:
     runtime: int
     nodes: list[NodeClient]
 
-    def fill(self, count: int) -> list[str]:
+    def fill(self, count: int) -> None:
         """Jobs of ten pipelines that wait."""
-        names = [str(uuid.uuid4()) for _ in range(count)]
-        for start in range(0, count, 500):
-            with self.database.write() as connection:
-                for number, name in enumerate(names[start : start + 500]):
-                    enqueue(connection, NewJob(name, self.runtime, f"lane{number % 10}", WORK), time.time())
-        return names
+        waiting = {"state": "queued", "epoch": 0, "claimed": None, "ended": None, "result": None}
+        with self.database.write() as connection:
+            rows = [
+                _JOB | waiting | {"id": str(uuid.uuid4()), "runtime_id": self.runtime, "turn": number // 10}
+                | {"lane": f"lane{number % 10}"}
+                for number in range(count)
+            ]  # fmt: skip
+            connection.execute(sa.insert(jobs), rows)
+            connection.execute(sa.insert(queues).values(runtime_id=self.runtime, turn=0))
 
     def history(self, count: int) -> None:
         """Jobs that have ended."""
-        row = {
-            "runtime_id": self.runtime, "lane": "old", "priority": 0, "turn": 0, "state": "succeeded",
-            "cancelling": False, "epoch": 1, "created": 1.0, "claimed": 2.0, "ended": 3.0, "work": WORK,
-            "result": {"output": {"rowsCopied": 1}},
-        }  # fmt: skip
         for _ in range(0, count, 5000):
+            rows = [_JOB | {"id": str(uuid.uuid4()), "runtime_id": self.runtime} for _ in range(5000)]
             with self.database.write() as connection:
-                rows = [row | {"id": str(uuid.uuid4())} for _ in range(5000)]
                 connection.execute(sa.insert(jobs), rows)
-
-    def clear(self) -> None:
-        with self.database.write() as connection:
-            connection.execute(sa.delete(jobs))
 
     def cpu(self) -> float:
         found = psutil.Process(self.server.process.pid).cpu_times()
@@ -93,9 +92,7 @@ def bench(home: Path, database: str) -> Iterator[Bench]:
                 answer = each.register(key, concurrent_jobs=1000, most_jobs=1000)
                 assert answer.status_code == 200, answer.text
                 assert each.beat().status_code == 200
-            with opened.write() as connection:
-                # Whose the shares of the vault's key are is of no matter here.
-                connection.execute(sa.update(nodes).values(said=nodes.c.said))
+            with opened.read() as connection:
                 (runtime_id,) = connection.execute(sa.select(nodes.c.runtime_id).limit(1)).one()
             yield Bench(server, opened, runtime_id, found)
         opened.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -250,3 +251,40 @@ def test_deadline(queue: Queue) -> None:
 def test_unknown_node(queue: Queue) -> None:
     with pytest.raises(Lost):
         queue.claim("nobody")
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["whole", "broken"])
+def test_those_who_wait_are_committed_together(opened: Database, queue: Queue, *, broken: bool) -> None:
+    """On SQLite one flush is for several; what one of them does wrong concerns nobody else."""
+    node = queue.node(limit=100)
+    names = [queue.add(f"job{number}") for number in range(20)]
+    commits: list[sa.Connection] = []
+    sa.event.listen(opened.engine, "commit", commits.append)
+
+    def work(number: int) -> Any:
+        def take(connection: sa.Connection) -> list[Claimed]:
+            found = claim(connection, node, 1, LEASE, NOW)
+            if number % 4 == 0:
+                raise Lost
+            if broken and number % 10 == 3:
+                connection.execute(sa.text("SELECT * FROM nowhere"))
+            return found
+
+        try:
+            return [each.id for each in opened.together(take)]
+        except (Lost, sa.exc.DBAPIError) as error:
+            return type(error)
+
+    with ThreadPoolExecutor(20) as pool:
+        with opened.write():
+            done = [pool.submit(work, number) for number in range(20)]
+            until = time.monotonic() + 20
+            while opened.is_sqlite and len(opened._together._waiting) < 20:
+                assert time.monotonic() < until
+        found = [each.result(30) for each in done]
+    # That of the block above, and one for all twenty.
+    assert not opened.is_sqlite or broken or len(commits) == 2
+    claimed = [each for some in found if isinstance(some, list) for each in some]
+    assert found.count(Lost) == 5
+    assert len(claimed) == len(set(claimed)) == (13 if broken else 15)
+    assert {name for name in names if queue.state(name) == "claimed"} == set(claimed)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
@@ -14,6 +14,9 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from crossdock import ConfigError
 
+from .together import Together
+
+T = TypeVar("T")
 _KINDS = ("sqlite", "postgresql+psycopg")
 # Seconds that a statement waits for another process's transaction on SQLite.
 _PATIENCE = 30
@@ -39,6 +42,7 @@ class Database:
             raise ConfigError(str(error)) from error
         # SQLite has one writer: threads of this process wait in turn instead of trying again and again.
         self._turn: AbstractContextManager[Any] = threading.Lock() if self.is_sqlite else nullcontext()
+        self._together = Together(self._turn, self._begun)
         if self.is_sqlite:
             sa.event.listen(self.engine, "connect", _prepare)
             sa.event.listen(self.engine, "begin", _begin)
@@ -66,7 +70,22 @@ class Database:
 
         On SQLite it excludes all others from its start; on PostgreSQL rows are locked as they are touched.
         """
-        with self._turn, self.engine.connect() as connection:
+        with self._turn, self._begun() as connection:
+            yield connection
+
+    def together(self, work: Callable[[sa.Connection], T]) -> T:
+        """As ``work`` in a ``write``; on SQLite committed with others that wait for their turn.
+
+        ``work`` may be called twice, when it was undone. What it raises concerns nobody else.
+        """
+        if self.is_sqlite:
+            return self._together.run(work)
+        with self.write() as connection:
+            return work(connection)
+
+    @contextmanager
+    def _begun(self) -> Iterator[sa.Connection]:
+        with self.engine.connect() as connection:
             connection.execution_options(crossdock_writes=True)
             with connection.begin():
                 yield connection

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Annotated
 
 import anyio
+import sqlalchemy as sa
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Request
 
@@ -79,16 +80,19 @@ def register(asked: wire.Register, request: Request) -> wire.Registered:
 def heartbeat(beat: wire.Heartbeat, asking: Signed) -> wire.Beaten:
     now, node = time.time(), asking.node
     held = [Held(each.id, each.epoch, each.progress) for each in beat.holding]
-    with asking.service.database.write() as connection:
+
+    def beaten(connection: sa.Connection) -> wire.Beaten:
         nodes.heard(connection, node, beat, now)
         lost, cancel = renew(connection, node.id, held, LEASE, now)
         version = node.row.vault_version
         key = vaults.key_for(connection, node, version) if beat.vault != version else None
         wanting = vaults.wanting(connection, node, version) if beat.vault == version else []
-    return wire.Beaten(
-        lost=sorted(lost), cancel=sorted(cancel), concurrent_jobs=node.row.concurrent_jobs,
-        vault=version, vault_key=key, wanting=list(wanting),
-    )  # fmt: skip
+        return wire.Beaten(
+            lost=sorted(lost), cancel=sorted(cancel), concurrent_jobs=node.row.concurrent_jobs,
+            vault=version, vault_key=key, wanting=list(wanting),
+        )  # fmt: skip
+
+    return asking.service.database.together(beaten)
 
 
 @router.post("/vault")
@@ -121,12 +125,14 @@ async def claim_jobs(asked: wire.Claim, asking: Signed) -> wire.Jobs:
 
 
 def _claim(asking: Asking, want: int) -> list[Claimed]:
+    def claimed(connection: sa.Connection) -> list[Claimed]:
+        node = nodes.by_id(connection, asking.node.id)
+        if node is None or not node.in_step:
+            return []  # it could not open the secrets of a job
+        return claim(connection, asking.node.id, want, LEASE, time.time())
+
     try:
-        with asking.service.database.write() as connection:
-            node = nodes.by_id(connection, asking.node.id)
-            if node is None or not node.in_step:
-                return []  # it could not open the secrets of a job
-            found = claim(connection, asking.node.id, want, LEASE, time.time())
+        found = asking.service.database.together(claimed)
     except Lost:
         raise ApiError(401, "The node is not registered any more.") from None
     asking.service.metrics.claimed.inc(len(found))
@@ -141,10 +147,13 @@ def _job(found: Claimed) -> wire.Job:
 @router.post("/jobs/{job_id}/finish")
 def finish_job(job_id: str, said: wire.Finish, asking: Signed) -> None:
     """A job that is not the node's any more is answered with 409: its work counts for nothing."""
+
+    def finished(connection: sa.Connection) -> float | None:
+        held = Held(job_id, said.epoch)
+        return finish(connection, asking.node.id, held, said.outcome, said.result, now=time.time())
+
     try:
-        with asking.service.database.write() as connection:
-            held = Held(job_id, said.epoch)
-            took = finish(connection, asking.node.id, held, said.outcome, said.result, now=time.time())
+        took = asking.service.database.together(finished)
     except Lost:
         asking.service.metrics.leases_lost.labels("refused").inc()
         raise ApiError(409, "The job is not this node's any more.", "LeaseLost", job_id) from None

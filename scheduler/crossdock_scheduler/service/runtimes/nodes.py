@@ -138,6 +138,9 @@ def register(
 
 _ALL = sa.select(nodes, runtimes.c.vault_version).join(runtimes, runtimes.c.resource_id == nodes.c.runtime_id)
 
+# Made once: every request of a node asks it.
+_BY_ID = _ALL.where(nodes.c.id == sa.bindparam("node"))
+
 
 def _of(row: Any) -> Node | None:
     return None if row is None else Node(row, row.said, row.said.get("vault", 0) == row.vault_version)
@@ -157,7 +160,7 @@ def find(connection: sa.Connection, runtime: Runtime, name: str) -> Node:
 
 
 def by_id(connection: sa.Connection, node_id: str) -> Node | None:
-    return _of(connection.execute(_ALL.where(nodes.c.id == node_id)).first())
+    return _of(connection.execute(_BY_ID, {"node": node_id}).first())
 
 
 def of(connection: sa.Connection, runtime: Runtime) -> Sequence[Node]:
