@@ -112,6 +112,13 @@ def test_ticks_that_nobody_saw_to(rig: Rig, misfires: Misfires, ticks: list[str]
     assert rig.ticks("t") == [*ticks, "03-03 13:00"]
 
 
+def test_the_latest_of_several_that_are_a_little_late(rig: Rig) -> None:
+    rig.schedule("t", MARCH, **recurrence("Minute", "2026-03-01T00:00:00Z", 2))
+    rig.see_to(MARCH)
+    rig.see_to(MARCH + 700)
+    assert rig.ticks("t") == ["03-01 00:00", "03-01 00:10"]
+
+
 def test_replicas_do_not_double(rig: Rig) -> None:
     """Four of them look at the same time, again and again."""
     for number in range(3):
@@ -309,6 +316,21 @@ def test_windows_wait_for_those_of_another_trigger(rig: Rig) -> None:
     rig.see_to(now + 14)
     rig.see_to(now + 20)
     assert rig.statuses("down") == ["Running"] * 3
+
+
+def test_windows_that_waited_are_not_run_all_at_once(rig: Rig) -> None:
+    now, end = MARCH + 4 * HOUR, "2026-03-01T04:00:00Z"
+    rig.tumbling("up", now, "2026-03-01T00:00:00Z", endTime=end)
+    needs = {"type": "TumblingWindowTriggerDependencyReference"}
+    needs |= {"referenceTrigger": {"type": "TriggerReference", "referenceName": "up"}}
+    rig.tumbling("w", now, "2026-03-01T00:00:00Z", endTime=end, dependsOn=[needs], maxConcurrency=2)
+    for _ in range(2):
+        rig.see_to(now)
+    assert rig.statuses("w") == ["Blocked"] * 4
+    rig.end_all("up", now)
+    rig.see_to(now + 1)
+    rig.see_to(now + 6)
+    assert rig.statuses("w") == ["Running"] * 2 + ["Blocked"] * 2
 
 
 def test_windows_that_wait_too_long_fail(rig: Rig) -> None:

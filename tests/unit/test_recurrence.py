@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from crossdock_scheduler.service.triggers.recurrence import Recurrence
@@ -124,8 +124,14 @@ def rules(draw: st.DrawFn) -> tuple[Recurrence, datetime]:
     return rule, moved
 
 
+HOWE, MOVED = ZoneInfo("Australia/Lord_Howe"), datetime(2026, 10, 4, tzinfo=UTC)
+# Half an hour is skipped: ten past two is run at twenty to three, after what is due at 2:35.
+OUT_OF_ORDER = Recurrence("Day", 1, MOVED - timedelta(days=9), None, HOWE, minutes=(10, 35), hours=(2,))
+
+
 @settings(max_examples=100)
 @given(rules(), st.integers(0, 72 * 60))
+@example((OUT_OF_ORDER, MOVED), 24 * 60)
 def test_days_and_more_are_those_of_the_oracle(found: tuple[Recurrence, datetime], minutes: int) -> None:
     rule, moved = found
     since = moved - timedelta(minutes=minutes)

@@ -18,6 +18,7 @@ from dateutil.rrule import DAILY, MONTHLY, WEEKLY, YEARLY, rrule, weekday
 Frequency = Literal["Minute", "Hour", "Day", "Week", "Month", "Year"]
 _CALENDAR = {"Day": DAILY, "Week": WEEKLY, "Month": MONTHLY, "Year": YEARLY}
 _HOURS = tuple(range(24))
+_EACH = (1, 2, 3, 4, 5)
 # No clock is moved by more than a day.
 _MOVED = timedelta(hours=25)
 # Whatever hours and minutes a regular recurrence meets at all, it meets within so many steps.
@@ -101,7 +102,12 @@ class Recurrence:
         days: Iterable[int | weekday] = self.week_days
         month_days = self.month_days
         if self.occurrences:
-            days = [weekday(day, number) if number else weekday(day) for day, number in self.occurrences]
+            # Days with and without a number exclude each other in a rule.
+            days = [
+                weekday(day, each)
+                for day, number in self.occurrences
+                for each in ((number,) if number else _EACH)
+            ]
         elif self.frequency == "Week" and not self.week_days:
             days = (start.weekday(),)
         elif self.frequency in ("Month", "Year") and not month_days:
