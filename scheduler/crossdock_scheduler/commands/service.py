@@ -9,18 +9,21 @@ from typing import Annotated
 
 import typer
 
-from crossdock import ConfigError, MissingDependencyError, state_folder
+from crossdock import ConfigError, MissingDependencyError
 from crossdock.cli import options
 
+from .service_audit import audit
 from .service_backup import backup, restore
+from .service_state import DatabaseOption, SecretFileOption, StateOption, folder_of, need_service
+from .service_tokens import token
 
 service = typer.Typer(
     help="The control plane: Data Factory's REST API on this machine.", no_args_is_help=True
 )
-
-
 service.command()(backup)
 service.command()(restore)
+service.add_typer(token, name="token")
+service.add_typer(audit, name="audit")
 
 
 @service.command()
@@ -29,29 +32,14 @@ def start(
     *,
     host: Annotated[str, typer.Option(help="The name or address to listen on.")] = "localhost",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 8443,
-    database: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            envvar="CROSSDOCK_DATABASE",
-            show_envvar=True,
-            help="postgresql+psycopg://user@host/database for many replicas; its password comes from "
-            "PGPASSWORD or .pgpass. Default: SQLite in the state folder.",
-        ),
-    ] = None,
+    database: DatabaseOption = None,
     cert: Annotated[Path | None, typer.Option(metavar="FILE", help="The certificate, PEM.")] = None,
     key: Annotated[Path | None, typer.Option(metavar="FILE", help="Its key, PEM.")] = None,
     endpoint: Annotated[
         str,
         typer.Option(metavar="HOST:PORT", help="How nodes reach the service, if that is another address."),
     ] = "",
-    secret_file: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="The service's secret, which replicas share: a copy of service.key of the first one.",
-        ),
-    ] = None,
+    secret_file: SecretFileOption = None,
     drain_delay: Annotated[
         float,
         typer.Option(
@@ -78,10 +66,36 @@ def start(
     missed_within: Annotated[
         float, typer.Option(metavar="HOURS", min=0, help="Those that are longer ago are not.")
     ] = 24.0,
-    state: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Where its state is kept. Default: $CROSSDOCK_HOME/service."),
+    oidc_issuer: Annotated[
+        str,
+        typer.Option(
+            metavar="URL", help="Its tokens are taken too: https://login.microsoftonline.com/TENANT/v2.0"
+        ),
+    ] = "",
+    oidc_audience: Annotated[
+        str, typer.Option(metavar="NAME", help="For whom its tokens are: the service's own application.")
+    ] = "",
+    oidc_claim: Annotated[
+        str, typer.Option(metavar="NAME", help="Where its tokens say who may do what; roles or groups.")
+    ] = "roles",
+    oidc_role: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="VALUE=ROLE[@FACTORY]",
+            help="Whoever has the value in the claim has the role: owner, contributor, operator or reader; "
+            "may be repeated. Default: the roles' own names.",
+        ),
     ] = None,
+    reads_per_minute: Annotated[
+        int, typer.Option(min=0, help="How much each principal may read; 0: there is no limit.")
+    ] = 12_000,
+    writes_per_minute: Annotated[
+        int, typer.Option(min=0, help="How much each principal may change; 0: there is no limit.")
+    ] = 6_000,
+    failures_per_minute: Annotated[
+        int, typer.Option(min=0, help="How often one address may fail to sign in; 0: there is no limit.")
+    ] = 60,
+    state: StateOption = None,
 ) -> None:
     """Serve until it is told to stop (Ctrl-C or SIGTERM): then requests in flight are answered.
 
@@ -90,10 +104,9 @@ def start(
     The first time, it prints the token of its first owner. Without --cert it makes a CA of its own; clients
     trust it by tls/ca.pem in the state folder.
     """
-    if find_spec("fastapi") is None:
-        raise MissingDependencyError(
-            "the service needs more packages; install them with: pip install 'crossdock[service]'"
-        )
+    need_service()
+    from ..service.auth.access import Limits
+    from ..service.auth.oidc import Issuer, RoleOf
     from ..service.operations.logs import LogFormat, log_to_stderr
     from ..service.server import Settings, run
     from ..service.triggers.misfires import Misfires, Missed
@@ -105,7 +118,7 @@ def start(
     misfires = Misfires(Missed(missed), missed_within * 3600)
     session = options.session_of(context)
     session.command = "service start"
-    folder = state or state_folder() / "service"
+    folder = folder_of(state)
 
     # Whatever reads a log of JSON reads nothing else.
     say = logging.getLogger(__name__).info if log_format == LogFormat.JSON else session.say
@@ -118,10 +131,27 @@ def start(
             say("the first owner's token, which is not shown again, on the next line")
             session.show(token)
 
+    if not oidc_issuer and (oidc_audience or oidc_role):
+        raise ConfigError("--oidc-audience and --oidc-role need --oidc-issuer")
+    roles = [RoleOf.parsed(each) for each in oidc_role or ()]
+    issuer = Issuer(oidc_issuer, oidc_audience, oidc_claim, roles) if oidc_issuer else None
+    limits = Limits(reads_per_minute, writes_per_minute, failures_per_minute)
     log_to_stderr(LogFormat(log_format))
     run(
         Settings(
-            folder, host, port, database, cert, key, endpoint, secret_file, drain_delay, max_links, misfires
+            folder,
+            host,
+            port,
+            database,
+            cert,
+            key,
+            endpoint,
+            secret_file,
+            drain_delay,
+            max_links,
+            misfires,
+            issuer,
+            limits,
         ),
         ready,
     )

@@ -8,19 +8,32 @@ from contextlib import asynccontextmanager
 
 import anyio
 from anyio.to_thread import run_sync
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from sqlalchemy.exc import SQLAlchemyError
 
 import crossdock
 
-from .context import Service
+from .context import Service, signed_in
 from .described import document
 from .errors import add_handlers
 from .headers import AnswerHeaders
 from .operations import health
 from .operations.watching import Watching
 from .paths import CaselessPaths
-from .rest import definitions, factories, node_protocol, runs, runtimes, sharing, surroundings, triggers
+from .rest import (
+    audit,
+    definitions,
+    factories,
+    node_protocol,
+    runs,
+    runtimes,
+    sharing,
+    subscriptions,
+    surroundings,
+    token_service,
+    tokens,
+    triggers,
+)
 from .runs.driver import Driver
 from .sweeping import sweeping
 from .triggers.firing import firing
@@ -54,10 +67,12 @@ def create_app(service: Service) -> FastAPI:
         openapi_url="/crossdock/v1/openapi.json", lifespan=_life,
     )  # fmt: skip
     app.state.service = service
-    for each in (factories, surroundings, runtimes, sharing, runs, triggers, node_protocol, health):
-        app.include_router(each.router)
+    for each in (factories, surroundings, runtimes, sharing, runs, triggers, tokens, audit, subscriptions):
+        app.include_router(each.router, dependencies=[Depends(signed_in)])
     for kind in definitions.KINDS:
-        app.include_router(definitions.routes(kind))
+        app.include_router(definitions.routes(kind), dependencies=[Depends(signed_in)])
+    for open_one in (node_protocol, token_service, health):
+        app.include_router(open_one.router)
     add_handlers(app)
     # FastAPI asks the application for its document, whose place this takes.
     described = document(app)

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import sqlalchemy as sa
 from fastapi import Depends, Request
 
-from .auth import tokens
+from .audit import Chain, Entry
+from .auth.access import Access
 from .auth.roles import Principal, Role
 from .bell import Bell
 from .database import Database
@@ -18,6 +19,7 @@ from .definitions import factories
 from .definitions.factories import FactoryRow
 from .definitions.secrets import Keeper
 from .errors import ApiError
+from .headers import address, request_id
 from .operations.draining import Drain
 from .operations.metrics import Metrics
 from .operations.stock import Stock
@@ -39,6 +41,8 @@ class Service:
     database: Database
     keys: KeyMaker
     keeper: Keeper
+    access: Access
+    audit: Chain
     most_links: int = MOST
     new_jobs: Bell = field(default_factory=Bell)
     changed: Bell = field(default_factory=Bell)
@@ -67,17 +71,52 @@ class Call:
 
     @contextmanager
     def write(self) -> Iterator[tuple[sa.Connection, FactoryRow]]:
-        """As ``read``, in a transaction that changes things."""
-        with self.service.database.write() as connection:
-            yield connection, self._factory(connection)
+        """As ``read``, in a transaction that changes things, as ``change`` does."""
+        with self.change() as (connection, entry):
+            factory = self._factory(connection)
+            entry.factory_id = factory.id
+            yield connection, factory
+
+    @contextmanager
+    def change(self) -> Iterator[tuple[sa.Connection, Entry]]:
+        """A transaction with its entry in the audit log; a change that is refused has one as well.
+
+        What a reader may ask for changes nothing that anybody defined, and has none.
+        """
+        entry = self.entry()
+        try:
+            with self.service.database.write() as connection:
+                yield connection, entry
+                if self.role > Role.READER:
+                    self.service.audit.append(connection, entry)
+        except ApiError as error:
+            self.refused(entry, error)
+            raise
+
+    def entry(self) -> Entry:
+        request, who = self.request, self.principal
+        return Entry(
+            who.name, who.id, address(request), request_id(request), request.method, request.url.path
+        )
+
+    def refused(self, entry: Entry, error: ApiError) -> None:
+        """Has it in the audit log that this was asked for in vain."""
+        if self.role > Role.READER:
+            entry.outcome = error.code
+            with self.service.database.write() as connection:
+                self.service.audit.append(connection, entry)
 
     def _factory(self, connection: sa.Connection) -> FactoryRow:
         path = self.request.path_params
-        if self.principal.factory_id is None:
-            return factories.find(connection, path["subscription"], path["group"], path["factory"])
+        return self.factory(connection, path["subscription"], path["group"], path["factory"])
+
+    def factory(self, connection: sa.Connection, subscription: str, group: str, name: str) -> FactoryRow:
+        """A factory for which there is the role. Raises ApiError for any other."""
         try:
-            found = factories.find(connection, path["subscription"], path["group"], path["factory"])
+            found = factories.find(connection, subscription, group, name)
         except ApiError:
+            if self.principal.may(self.role, None):
+                raise
             found = None
         # Whoever has a token for one factory does not learn which others there are.
         if found is None or not self.principal.may(self.role, found.id):
@@ -89,25 +128,25 @@ def forbidden(principal: Principal, request: Request) -> ApiError:
     return ApiError(403, f"{principal.name!r} may not {request.method} {request.url.path}.")
 
 
-def _asking(request: Request, service: Service) -> Principal:
-    token = tokens.bearer(request)
-    with service.database.read() as connection:
-        found = tokens.holder(connection, token)
-    if found is None:
-        raise ApiError(401, "The bearer token is not known, or has run out.", headers=tokens.CHALLENGE)
-    return found
+def signed_in(request: Request) -> Principal:
+    """Who sends a request. Routers have this as their first dependency: before bodies are read."""
+    service: Service = request.app.state.service
+    return service.access.principal(service.database, request)
 
 
 def call(role: Role) -> Any:
     """The dependency of a route that wants at least a role; without it the answer is 401 or 403."""
 
-    def asked(request: Request) -> Call:
+    def asked(request: Request, principal: Annotated[Principal, Depends(signed_in)]) -> Call:
         service: Service = request.app.state.service
-        principal = _asking(request, service)
-        if principal.role < role:
-            raise forbidden(principal, request)
-        return Call(service, request, principal, role)
+        found = Call(service, request, principal, role)
+        if not found.principal.somewhere(role):
+            error = forbidden(found.principal, request)
+            found.refused(found.entry(), error)
+            raise error
+        return found
 
+    asked.wanted_role = role  # type: ignore[attr-defined]
     return Depends(asked)
 
 

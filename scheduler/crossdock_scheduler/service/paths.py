@@ -15,7 +15,7 @@ _BEFORE_NAMES = {
     "linkedservices", "datasets", "pipelines", "pipelineruns", "triggers", "triggerruns", "credentials",
     "globalparameters",
 }  # fmt: skip
-_ROOTS = ("/subscriptions", "/providers", "/crossdock/v1/subscriptions")
+_ROOTS = ("/subscriptions", "/providers", "/crossdock/v1/subscriptions", "/tenants", "/metadata")
 
 
 def normal(path: str) -> str:

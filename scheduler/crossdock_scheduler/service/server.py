@@ -8,20 +8,25 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import sqlalchemy as sa
 import uvicorn
 from sqlalchemy.exc import OperationalError
 
 from crossdock import ConfigError, UnreachableError
 
 from .app import create_app
+from .audit import Chain, Entry
 from .auth import tokens
+from .auth.access import Access, Limits
+from .auth.issuing import Signer
+from .auth.oidc import Issuer
 from .auth.roles import Role
 from .context import Service
 from .database import Database
 from .database.migrate import migrate
 from .definitions.secrets import Keeper
 from .operations.draining import DrainingServer
-from .runtimes.keys import KeyMaker, secret_of
+from .runtimes.keys import KeyMaker, derived, kept_secret
 from .runtimes.sharing import MOST
 from .tls import certificates
 from .triggers.misfires import Misfires
@@ -35,8 +40,8 @@ class Settings:
     certificate and key they are of an own CA. Port 0 is any free one. ``endpoint`` is how nodes reach the
     service, host and port, where that is not how it listens.
     ``secret_file`` has the service's secret where that is not in the state folder. For ``drain_delay``
-    seconds the service goes on after it was told to stop.
-    ``most_links`` is how many linked runtimes one may have; ``misfires``: what becomes of missed ticks."""
+    seconds the service goes on after it was told to stop. ``most_links`` is how many linked runtimes one
+    may have; ``misfires``: what becomes of missed ticks. Tokens of ``issuer`` are taken besides own ones."""
 
     folder: Path
     host: str = "localhost"
@@ -49,6 +54,8 @@ class Settings:
     drain_delay: float = 0.0
     most_links: int = MOST
     misfires: Misfires = field(default_factory=Misfires)
+    issuer: Issuer | None = None
+    limits: Limits = field(default_factory=Limits)
 
 
 def run(settings: Settings, ready: Callable[[str, str | None], None]) -> None:
@@ -60,34 +67,25 @@ def run(settings: Settings, ready: Callable[[str, str | None], None]) -> None:
     database = _database(settings)
     try:
         _migrated(database)
-        with database.write() as connection:
-            known = tokens.any_owner(connection)
-            first = None if known else tokens.create(connection, "administrator", Role.OWNER)
         certificate, key = _certificate(settings)
         listening = _listen(settings)
         endpoint = f"{settings.host}:{listening.getsockname()[1]}"
-        secret = _secret(settings)
+        secret = kept_secret(settings.folder, settings.secret_file)
         keys = KeyMaker(secret, settings.endpoint or endpoint)
-        service = Service(database, keys, Keeper.of(secret), settings.most_links, misfires=settings.misfires)
+        access = Access(Signer(derived(secret, "tokens")), settings.issuer, settings.limits)
+        audit = Chain.of(secret)
+        service = Service(
+            database, keys, Keeper.of(secret), access, audit, settings.most_links, misfires=settings.misfires
+        )
         config = uvicorn.Config(
             create_app(service), ssl_certfile=certificate,
             ssl_keyfile=key, log_config=None, access_log=False, server_header=False,
             timeout_graceful_shutdown=_DRAIN,
         )  # fmt: skip
-        ready(f"https://{endpoint}", first.get_secret_value() if first else None)
+        ready(f"https://{endpoint}", _first_owner(database, audit))
         DrainingServer(config, service, settings.drain_delay).run(sockets=[listening])
     finally:
         database.close()
-
-
-def _secret(settings: Settings) -> bytes:
-    if settings.secret_file is None:
-        return secret_of(settings.folder / "service.key")
-    if not settings.secret_file.is_file():
-        raise ConfigError(
-            f"there is no file {settings.secret_file}; replicas share the service.key of one of them"
-        )
-    return secret_of(settings.secret_file)
 
 
 def _migrated(database: Database) -> None:
@@ -98,10 +96,25 @@ def _migrated(database: Database) -> None:
         raise UnreachableError(f"the database cannot be used now: {why}") from error
 
 
+def _first_owner(database: Database, audit: Chain) -> str | None:
+    """The token of the first owner, where there is none yet."""
+    with database.write() as connection:
+        if not database.is_sqlite:
+            # Replicas may be started at once: one of them makes it.
+            connection.execute(sa.text("LOCK TABLE tokens IN SHARE ROW EXCLUSIVE MODE"))
+        if tokens.any_owner(connection):
+            return None
+        made, plain = tokens.create(connection, "administrator", Role.OWNER)
+        host = socket.gethostname()
+        target = "crossdock service start"
+        audit.append(connection, Entry(host, "", host, "", "CREATE", target, detail=made.as_json()))
+        return plain.get_secret_value()
+
+
 def _database(settings: Settings) -> Database:
     if settings.database is None:
         # The file has hashes of tokens and sealed secrets; nobody else has to read it.
-        os.close(os.open(settings.folder / "service.db", os.O_RDWR | os.O_CREAT, 0o600))
+        os.close(os.open(settings.folder / Database.FILE, os.O_RDWR | os.O_CREAT, 0o600))
         return Database.embedded(settings.folder)
     return Database(settings.database)
 

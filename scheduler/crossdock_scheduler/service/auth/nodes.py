@@ -12,7 +12,7 @@ from ...wire.node import ALGORITHM, AUDIENCE, TOKEN_SECONDS
 from ..errors import ApiError
 from ..runtimes import nodes
 from ..runtimes.nodes import Node
-from .tokens import CHALLENGE
+from .bearer import CHALLENGE
 
 # Seconds that clocks may be apart.
 _LEEWAY = 120

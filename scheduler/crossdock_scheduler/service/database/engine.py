@@ -25,6 +25,8 @@ _PATIENCE = 30
 class Database:
     """One database. Its methods block; connections are pooled and belong to one thread at a time."""
 
+    FILE = "service.db"
+
     def __init__(self, url: str) -> None:
         """Opens nothing yet. Raises ConfigError for an address that is none."""
         try:
@@ -50,7 +52,7 @@ class Database:
     @classmethod
     def embedded(cls, folder: Path) -> Database:
         """The SQLite database of a state folder."""
-        return cls(f"sqlite:///{folder / 'service.db'}")
+        return cls(f"sqlite:///{folder / cls.FILE}")
 
     def _options(self) -> dict[str, Any]:
         if self.is_sqlite:

@@ -24,6 +24,8 @@ factories = sa.Table(
     sa.Column("body", sa.JSON, nullable=False),
     sa.Column("etag", sa.String(36), nullable=False),
     sa.Column("created", sa.DateTime(timezone=True), nullable=False),
+    # The id of a factory that was deleted is never another's: the audit log has it.
+    sqlite_autoincrement=True,
 )
 
 # Linked services, datasets, pipelines, ...: everything that a factory holds and people define.
@@ -53,6 +55,26 @@ tokens = sa.Table(
     sa.Column("factory_id", sa.Integer, sa.ForeignKey("factories.id", ondelete="CASCADE"), nullable=True),
     sa.Column("created", sa.DateTime(timezone=True), nullable=False),
     sa.Column("expires", sa.DateTime(timezone=True), nullable=True),
+)
+
+# Every change, for ever: triggers refuse to change or delete rows. ``hash`` covers all other columns.
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("at", sa.String(32), nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("who_id", sa.Text, nullable=False),
+    sa.Column("address", sa.Text, nullable=False),
+    sa.Column("request_id", sa.String(36), nullable=False),
+    sa.Column("action", sa.String(32), nullable=False),
+    sa.Column("target", sa.Text, nullable=False),
+    sa.Column("factory_id", sa.Integer, nullable=True),
+    sa.Column("outcome", sa.String(64), nullable=False),
+    sa.Column("detail", sa.Text, nullable=True),
+    sa.Column("previous", sa.LargeBinary(32), nullable=False),
+    sa.Column("hash", sa.LargeBinary(32), nullable=False),
+    sa.Index("ix_audit_factory", "factory_id", "number"),
 )
 
 # What the service knows of a self-hosted runtime, whose definition is a row of ``resources``.

@@ -70,6 +70,12 @@ def by_id(connection: sa.Connection, factory_id: int) -> FactoryRow:
     return _of(connection.execute(sa.select(factories).where(factories.c.id == factory_id)).one())
 
 
+def ids_of(connection: sa.Connection, names: Sequence[str]) -> Mapping[str, int]:
+    """The ids of those that there are among the names, which are in lower case."""
+    query = sa.select(factories.c.name_key, factories.c.id).where(factories.c.name_key.in_(names))
+    return {row.name_key: row.id for row in connection.execute(query)}
+
+
 def put(
     connection: sa.Connection,
     subscription: str,
@@ -119,14 +125,31 @@ def delete(connection: sa.Connection, factory: FactoryRow) -> None:
 
 
 def listed(
-    connection: sa.Connection, subscription: str, group: str | None, after: str, limit: int
+    connection: sa.Connection,
+    subscription: str,
+    group: str | None,
+    after: str,
+    limit: int,
+    *,
+    ids: Sequence[int] | None = None,
 ) -> Sequence[FactoryRow]:
-    """At most ``limit`` of a subscription or a resource group, by name, after one in lower case."""
+    """At most ``limit`` of a subscription or a resource group, by name, after one in lower case.
+
+    With ``ids``, only those.
+    """
     wanted = [sa.func.lower(factories.c.subscription) == subscription.lower(), factories.c.name_key > after]
     if group is not None:
         wanted.append(sa.func.lower(factories.c.resource_group) == group.lower())
+    if ids is not None:
+        wanted.append(factories.c.id.in_(ids))
     query = sa.select(factories).where(*wanted).order_by(factories.c.name_key).limit(limit)
     return [_of(row) for row in connection.execute(query)]
+
+
+def subscriptions(connection: sa.Connection, ids: Sequence[int] | None) -> Sequence[str]:
+    """Those that have factories, or some of these factories."""
+    query = sa.select(factories.c.subscription).distinct().order_by(factories.c.subscription)
+    return list(connection.execute(query if ids is None else query.where(factories.c.id.in_(ids))).scalars())
 
 
 def _of(row: Any) -> FactoryRow:

@@ -15,11 +15,10 @@ from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from ...wire.sealing import MASK, replaced, sealed_secret
 from ..errors import ApiError
+from ..runtimes.keys import derived
 from ..runtimes.vaults import OpenVault
 
 # Texts in which Data Factory's own tools write secrets without saying so.
@@ -37,7 +36,7 @@ class Keeper:
 
     @classmethod
     def of(cls, secret: bytes) -> Keeper:
-        return cls(HKDF(SHA256(), 32, None, b"crossdock secrets at rest").derive(secret))
+        return cls(derived(secret, "secrets at rest"))
 
     def lock(self, plain: str) -> str:
         nonce = os.urandom(12)

@@ -61,6 +61,6 @@ def _not_ready(why: str) -> JSONResponse:
 @router.get("/metrics")
 def metrics(call: Reader) -> Response:
     """For whoever may see all factories."""
-    if call.principal.factory_id is not None:
+    if not call.principal.may(call.role, None):
         raise forbidden(call.principal, call.request)
     return Response(generate_latest(call.service.metrics.registry), media_type=CONTENT_TYPE_LATEST)

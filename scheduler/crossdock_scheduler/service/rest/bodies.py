@@ -20,7 +20,8 @@ _LARGE = 1 << 16
 _SUSPICIOUS = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 
 
-async def _raw(request: Request) -> bytes:
+async def raw_body(request: Request) -> bytes:
+    """A body as it came. Raises ApiError for one that is too large."""
     chunks: list[bytes] = []
     size = 0
     async for chunk in request.stream():
@@ -79,12 +80,12 @@ def _deep(value: Any) -> bool:
 
 
 async def object_of(request: Request) -> dict[str, Any]:
-    raw = await _raw(request)
+    raw = await raw_body(request)
     return await run_in_threadpool(_parsed, raw) if len(raw) > _LARGE else _parsed(raw)
 
 
 async def object_or_nothing(request: Request) -> dict[str, Any]:
-    raw = await _raw(request)
+    raw = await raw_body(request)
     return _parsed(raw) if raw.strip() else {}
 
 

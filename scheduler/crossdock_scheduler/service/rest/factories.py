@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query, Request, Response
 
 from ..auth.roles import Role
-from ..context import Contributor, Owner, Reader, forbidden
+from ..context import Contributor, Owner, Reader
 from ..definitions import factories
 from ..definitions.matching import is_known
 from ..errors import ApiError
@@ -32,12 +32,15 @@ SkipToken = Annotated[str | None, Query(alias="$skiptoken")]
 def put(  # noqa: PLR0917 - FastAPI's way of declaring a request
     subscription: str, group: str, factory: str, body: Body, call: Owner, if_match: IfMatch = None
 ) -> dict[str, Any]:
-    with call.service.database.write() as connection:
-        if call.principal.factory_id is not None:
-            found = factories.find(connection, subscription, group, factory)
-            if not call.principal.may(Role.OWNER, found.id):
-                raise forbidden(call.principal, call.request)
-        return factories.put(connection, subscription, group, factory, body, if_match=if_match).as_json()
+    if not call.principal.may(Role.OWNER, None):
+        with call.write() as (connection, found):  # it is there, and theirs
+            return factories.put(
+                connection, subscription, group, found.name, body, if_match=if_match
+            ).as_json()
+    with call.change() as (connection, entry):
+        made = factories.put(connection, subscription, group, factory, body, if_match=if_match)
+        entry.factory_id = made.id
+        return made.as_json()
 
 
 @router.get(FACTORY)
@@ -88,5 +91,6 @@ def list_of_subscription(request: Request, call: Reader, skip: SkipToken = None)
 def _listed(request: Request, call: Reader, group: str | None, skip: str | None) -> dict[str, Any]:
     subscription = request.path_params["subscription"]
     with call.service.database.read() as connection:
-        rows = factories.listed(connection, subscription, group, after(skip), PAGE + 1)
-    return page(request, [row for row in rows if call.principal.may(Role.READER, row.id)])
+        mine = call.principal.factories(Role.READER)
+        rows = factories.listed(connection, subscription, group, after(skip), PAGE + 1, ids=mine)
+    return page(request, rows)

@@ -13,15 +13,18 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Request
 
 from ...wire import node as wire
+from ..audit import Entry
+from ..auth.bearer import bearer
 from ..auth.nodes import signed_in
-from ..auth.tokens import bearer
 from ..context import Service
 from ..definitions import keeping
 from ..errors import ApiError
+from ..headers import address, request_id
 from ..queue import Claimed, Held, Lost, claim, finish, renew
 from ..runtimes import nodes, runtimes, vaults
 from ..runtimes.keys import guid_of
 from ..runtimes.nodes import HEARTBEAT, LEASE, Node
+from ..runtimes.runtimes import Runtime
 
 # Another replica may have put a job into the queue.
 _LOOK_AGAIN = 1.0
@@ -55,17 +58,21 @@ def register(asked: wire.Register, request: Request) -> wire.Registered:
             f"The service speaks version {wire.PROTOCOL} of the nodes' protocol, the node {asked.protocol}.",
             "ProtocolNotSupported",
         )
+    return service.access.attempt(request, lambda: _registered(service, asked, request))
+
+
+def _registered(service: Service, asked: wire.Register, request: Request) -> wire.Registered:
     guid = guid_of(asked.auth_key) or ""
     with service.database.write() as connection:
         runtime = runtimes.by_guid(connection, guid)
         if runtime is None or not service.keys.is_one(asked.auth_key.strip(), guid, runtime.generations):
             raise ApiError(401, "The auth key is not valid; list the runtime's keys anew.", "InvalidAuthKey")
-        address = request.client.host if request.client else ""
-        node_id = nodes.register(connection, runtime, asked, address, now=time.time())
+        node_id = nodes.register(connection, runtime, asked, address(request), now=time.time())
         resource = runtime.resource
         if vaults.offer(connection, runtime.id, node_id, asked.vault):
             vault = vaults.of(connection, runtime.id)
             keeping.seal_waiting(connection, resource.factory, vault, service.keeper)
+        service.audit.append(connection, _entry(request, runtime, node_id, asked.name))
     return wire.Registered(
         node_id=node_id,
         factory=resource.factory.name,
@@ -74,6 +81,12 @@ def register(asked: wire.Register, request: Request) -> wire.Registered:
         heartbeat=HEARTBEAT,
         lease=LEASE,
     )
+
+
+def _entry(request: Request, runtime: Runtime, node_id: str, name: str) -> Entry:
+    target = f"{runtime.resource.path}/nodes/{name}"
+    factory_id = runtime.resource.factory.id
+    return Entry(name, node_id, address(request), request_id(request), "REGISTER", target, factory_id)
 
 
 @router.post("/heartbeat")

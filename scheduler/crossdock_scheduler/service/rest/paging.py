@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -26,11 +26,25 @@ def after(token: str | None) -> str:
     return found
 
 
-def page(request: Request, rows: Sequence[Any]) -> dict[str, Any]:
-    """The answer for rows of which at most PAGE + 1 were asked for."""
-    found: dict[str, Any] = {"value": [row.as_json() for row in rows[:PAGE]]}
+def _name(row: Any) -> str:
+    return str(row.name.lower())
+
+
+def _as_json(row: Any) -> dict[str, Any]:
+    return dict(row.as_json())
+
+
+def page(
+    request: Request,
+    rows: Sequence[Any],
+    *,
+    mark: Callable[[Any], str] = _name,
+    shown: Callable[[Any], dict[str, Any]] = _as_json,
+) -> dict[str, Any]:
+    """The answer for rows of which at most PAGE + 1 were asked for. ``mark`` is where the next begins."""
+    found: dict[str, Any] = {"value": [shown(row) for row in rows[:PAGE]]}
     if len(rows) > PAGE:
-        token = base64.urlsafe_b64encode(rows[PAGE - 1].name.lower().encode()).decode()
+        token = base64.urlsafe_b64encode(mark(rows[PAGE - 1]).encode()).decode()
         base = str(request.url.replace(query=""))
         version = quote(request.query_params.get("api-version", ""))
         found["nextLink"] = f"{base}?api-version={version}&$skiptoken={quote(token)}"

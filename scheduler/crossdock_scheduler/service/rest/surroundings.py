@@ -8,8 +8,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from ..auth.roles import Role
-from ..context import Contributor, Operator, Reader, forbidden
+from ..context import Contributor, Operator, Reader
 from ..definitions import factories
 from ..definitions.names import KINDS, RUNTIME
 from ..errors import ApiError
@@ -103,10 +102,9 @@ def configure_repo(subscription: str, location: str, body: Body, call: Contribut
         raise ApiError(400, "factoryResourceId is not the id of a factory.", target="factoryResourceId")
     if not (given is None or isinstance(given, Mapping)):
         raise ApiError(400, "repoConfiguration must be an object.", target="repoConfiguration")
-    with call.service.database.write() as connection:
-        found = factories.find(connection, parts[1], parts[2], parts[3])
-        if not call.principal.may(Role.CONTRIBUTOR, found.id):
-            raise forbidden(call.principal, call.request)
+    with call.change() as (connection, entry):
+        found = call.factory(connection, parts[1], parts[2], parts[3])
+        entry.factory_id, entry.detail = found.id, {"factory": found.path}
         properties = {**(found.body.get("properties") or {}), "repoConfiguration": given}
         whole = {**found.body, "properties": properties}
         return factories.put(connection, found.subscription, found.group, found.name, whole).as_json()

@@ -12,10 +12,15 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
 from crossdock import ConfigError
 
 _SHAPE = re.compile(r"IR@([0-9a-fA-F-]{36})@([^@]+)@(?:ServiceEndpoint=)?([^@]*)@([A-Za-z0-9+/=]{44})")
 _BYTES = 32
+# Where a state folder has the service's secret.
+SECRET_FILE = "service.key"  # noqa: S105 - its name
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,11 @@ def guid_of(key: str) -> str | None:
     return found[1].lower() if found else None
 
 
+def derived(secret: bytes, purpose: str) -> bytes:
+    """A key of 32 bytes for one purpose: what it is used for tells nothing of the others."""
+    return HKDF(SHA256(), _BYTES, None, f"crossdock {purpose}".encode()).derive(secret)
+
+
 def secret_of(path: Path) -> bytes:
     """The service's secret; made where there is none. Replicas share the file's content."""
     try:
@@ -60,3 +70,12 @@ def secret_of(path: Path) -> bytes:
     with os.fdopen(descriptor, "wb") as file:
         file.write(made)
     return made
+
+
+def kept_secret(folder: Path, file: Path | None) -> bytes:
+    """The secret of the service whose state folder it is, or of the file. Raises ConfigError without."""
+    if file is None:
+        return secret_of(folder / SECRET_FILE)
+    if not file.is_file():
+        raise ConfigError(f"there is no file {file}; replicas share the {SECRET_FILE} of one of them")
+    return secret_of(file)
