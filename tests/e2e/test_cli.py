@@ -246,7 +246,7 @@ def test_completion_knows_commands_and_formats(environment: dict[str, str]) -> N
         asked = {"_CROSSDOCK_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(index)}
         return crossdock({**environment, **asked}).stdout.split()
 
-    assert complete("crossdock con", 1) == ["connectors"]
+    assert complete("crossdock con", 1) == ["connectors", "context"]
     assert complete("crossdock copy --sink-format par", 3) == ["parquet"]
     assert complete("crossdock connectors del", 2) == ["delimited"]
 

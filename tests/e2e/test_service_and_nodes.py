@@ -85,6 +85,11 @@ def status(sdk: Any, run_id: str) -> str:
     return found
 
 
+def state(sdk: Any) -> str:
+    found: str = sdk.integration_runtimes.get_status(GROUP, FACTORY, "here").properties.state
+    return found
+
+
 def eventually(what: Callable[[], bool], within: float = 90) -> None:
     until = time.monotonic() + within
     while not what():
@@ -206,19 +211,24 @@ def test_stop_waits_for_jobs_or_ends_them(
         assert not any(Path(f"/proc/{each}").exists() for each in workers)
 
 
+@pytest.mark.timeout(240)
 def test_killed_nodes_job_goes_on_elsewhere(
     tmp_path: Path, sdk: Any, registered: Callable[..., Path]
 ) -> None:
     wanted = many(tmp_path / "source")
     with node(registered("a")) as first:
+        home = registered("b")
+        with node(home):
+            # It has the key of the runtime's vault from the first.
+            eventually(lambda: state(sdk) == "Online")
         run_id = copying(sdk, tmp_path / "source", tmp_path / "sink")
         eventually(lambda: bool(worker_of(first)))
         workers = worker_of(first)
         first.process.kill()
         for each in workers:
             os.kill(each, signal.SIGKILL)
-    with node(registered("b")):
-        eventually(lambda: status(sdk, run_id) in ENDED, within=110)
+    with node(home):
+        eventually(lambda: status(sdk, run_id) in ENDED, within=90)
     assert status(sdk, run_id) == "Succeeded"
     assert files(tmp_path / "sink") == wanted
 

@@ -31,7 +31,7 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     migrate(database)
     with database.write() as connection:
         _HEADERS["Authorization"] = (
-            f"Bearer {tokens.create(connection, 'fuzz', Role.OWNER).get_secret_value()}"
+            f"Bearer {tokens.create(connection, 'fuzz', Role.OWNER)[1].get_secret_value()}"
         )
         factories.put(connection, SUBSCRIPTION, GROUP, "fuzzed", {})
     app = create_app(Service(database, KeyMaker(b"x" * 32, "host:1"), Keeper.of(b"x" * 32)))

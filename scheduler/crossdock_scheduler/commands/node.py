@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
-import anyio
 import typer
 
 from crossdock.cli import options
@@ -53,6 +52,8 @@ def register(
     A key in an argument is seen by others on this machine: better let it be in $AUTH_KEY or come by a pipe.
     """
     need()
+    import anyio
+
     from ..node.registration import register as registered
 
     session = options.session_of(context)
@@ -81,6 +82,8 @@ def start(
     A second signal ends them too.
     """
     need()
+    import anyio
+
     from ..node.agent import Agent
     from ..node.identity import load
     from ..node.permitted import permitted
@@ -109,6 +112,8 @@ def start(
 
 async def _work(identity: Identity, agent: Callable[[Client], Agent], session: Session) -> bool:
     """Whether to begin anew."""
+    import anyio
+
     from ..node.client import Client, connected
 
     again = False

@@ -6,7 +6,6 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import anyio
 import typer
 
 from crossdock import AuthError, ConfigError, TransientError
@@ -101,6 +100,8 @@ def key(context: typer.Context, key: KeyArgument = None, *, state: StateOption =
     With the key of another runtime the node is that runtime's from now on.
     """
     need()
+    import anyio
+
     from ..node import presence
     from ..node.identity import load
     from ..node.registration import register
@@ -126,6 +127,8 @@ def unregister(
 ) -> None:
     """This machine is no node any more; its keys are deleted."""
     need()
+    import anyio
+
     from ..node import presence
     from ..node.identity import forget, load
 
