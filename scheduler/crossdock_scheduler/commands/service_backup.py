@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from crossdock import ConfigError, MissingDependencyError, state_folder
+from crossdock import ConfigError
 from crossdock.cli import options
+
+from .service_state import StateOption, folder_of, need_service
 
 PasswordFile = Annotated[
     Path | None,
@@ -19,9 +20,6 @@ PasswordFile = Annotated[
         metavar="FILE",
         help="Its first line is the password. Else that is $CROSSDOCK_BACKUP_PASSWORD, or asked for.",
     ),
-]
-StateFolder = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="The state folder. Default: $CROSSDOCK_HOME/service.")
 ]
 
 
@@ -32,7 +30,7 @@ def backup(
     ],
     *,
     password_file: PasswordFile = None,
-    state: StateFolder = None,
+    state: StateOption = None,
 ) -> None:
     """Write the state of a service on SQLite to an encrypted file, also while it runs.
 
@@ -41,10 +39,10 @@ def backup(
     """
     session = options.session_of(context)
     session.command = "service backup"
-    _need()
+    need_service()
     from ..service.operations.backup import back_up
 
-    size = back_up(state or state_folder() / "service", file, _password(password_file, twice=True))
+    size = back_up(folder_of(state), file, _password(password_file, twice=True))
     session.say(f"{file} has the service's state ({size:,} bytes); without its password nobody can read it")
 
 
@@ -54,24 +52,17 @@ def restore(
     *,
     password_file: PasswordFile = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the state that is there.")] = False,
-    state: StateFolder = None,
+    state: StateOption = None,
 ) -> None:
     """Bring back the state of a service that is not running. A file that is not whole changes nothing."""
     session = options.session_of(context)
     session.command = "service restore"
-    _need()
+    need_service()
     from ..service.operations.backup import restore as bring_back
 
-    folder = state or state_folder() / "service"
+    folder = folder_of(state)
     names = bring_back(folder, file, _password(password_file), force=force)
     session.say(f"{folder} has {', '.join(names)} again; start it with: crossdock service start")
-
-
-def _need() -> None:
-    if find_spec("fastapi") is None:
-        raise MissingDependencyError(
-            "the service needs more packages; install them with: pip install 'crossdock[service]'"
-        )
 
 
 def _password(file: Path | None, *, twice: bool = False) -> str:

@@ -76,7 +76,7 @@ def create_app(service: Service) -> FastAPI:
     add_handlers(app)
     # FastAPI asks the application for its document, whose place this takes.
     described = document(app)
-    app.openapi = lambda: described  # type: ignore[method-assign]
+    app.openapi = lambda: described  # type: ignore[method-assign] # FastAPI's way
     app.add_middleware(Watching, metrics=service.metrics)
     app.add_middleware(CaselessPaths)
     app.add_middleware(AnswerHeaders)

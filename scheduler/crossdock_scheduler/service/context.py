@@ -146,7 +146,7 @@ def call(role: Role) -> Any:
             raise error
         return found
 
-    asked.wanted_role = role  # type: ignore[attr-defined]
+    asked.wanted_role = role  # type: ignore[attr-defined] # for the test of all routes
     return Depends(asked)
 
 

@@ -128,7 +128,8 @@ def _certificate(settings: Settings) -> tuple[Path, Path]:
                 raise ConfigError(f"there is no file {path}")
         return settings.certificate, settings.key
     names = dict.fromkeys((settings.host, "localhost", "127.0.0.1", "::1", socket.gethostname()))
-    return certificates(settings.folder / "tls", [each for each in names if each not in ("0.0.0.0", "::")])  # noqa: S104
+    everywhere = ("0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
+    return certificates(settings.folder / "tls", [each for each in names if each not in everywhere])
 
 
 def _listen(settings: Settings) -> socket.socket:

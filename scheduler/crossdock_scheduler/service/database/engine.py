@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from crossdock import ConfigError
@@ -38,10 +38,7 @@ class Database:
         if found.drivername not in _KINDS:
             raise ConfigError(f"--database: {found.drivername!r} is not known; use {' or '.join(_forms())}")
         self.is_sqlite = found.drivername == "sqlite"
-        try:
-            self.engine = sa.create_engine(found, pool_pre_ping=not self.is_sqlite, **self._options())
-        except NoSuchModuleError as error:  # pragma: no cover - the extra has the driver
-            raise ConfigError(str(error)) from error
+        self.engine = sa.create_engine(found, pool_pre_ping=not self.is_sqlite, **self._options())
         # SQLite has one writer: threads of this process wait in turn instead of trying again and again.
         self._turn: AbstractContextManager[Any] = threading.Lock() if self.is_sqlite else nullcontext()
         self._together = Together(self._turn, self._begun)

@@ -56,7 +56,7 @@ class Together:
         """What ``work`` returns, once it is committed; it is undone, and raised, what it raises."""
         mine: _Waiting[T] = _Waiting(work)
         with self._lock:
-            self._waiting.append(mine)  # type: ignore[arg-type]
+            self._waiting.append(mine)  # type: ignore[arg-type] # of any type
         with self._turn:
             # Whoever had the turn before has done it, or it is done here with all that came meanwhile.
             if not mine.done:
@@ -65,7 +65,7 @@ class Together:
                 _carry_out(batch, self._begun)
         if mine.error is not None:
             raise mine.error
-        return mine.found  # type: ignore[return-value]
+        return mine.found  # type: ignore[return-value] # it has ended
 
 
 def _carry_out(
