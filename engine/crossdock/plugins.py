@@ -213,6 +213,7 @@ def missing_modules(spec: ConnectorSpec) -> list[str]:
     return [name for name in spec.requires if not _importable(name)]
 
 
+@cache
 def _importable(name: str) -> bool:
     try:
         return importlib.util.find_spec(name) is not None

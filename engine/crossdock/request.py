@@ -12,10 +12,11 @@ from .report import Payload
 from .spi.data import WriteMode
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
+    from pydantic import BaseModel, TypeAdapter
 
     from .spi.spec import ConnectorSpec
 
+_ADAPTERS: dict[type, TypeAdapter[Any]] = {}
 Verify = bool | Literal["full"]
 """Whether the content is proved; ``full``: by every value, also where bytes and a sample prove it."""
 
@@ -168,9 +169,7 @@ def _given(settings: StoreReadSettings | StoreWriteSettings) -> dict[str, Any]:
     """All settings, or none where all are the defaults."""
     if settings in (READ_DEFAULTS, WRITE_DEFAULTS):
         return {}
-    from pydantic import TypeAdapter
-
-    dumped: dict[str, Any] = TypeAdapter(type(settings)).dump_python(settings, mode="json")
+    dumped: dict[str, Any] = _adapter(type(settings)).dump_python(settings, mode="json")
     return dumped
 
 
@@ -183,11 +182,20 @@ def configured(spec: ConnectorSpec, options: dict[str, str]) -> Any:
 
 def validated(model: type, values: dict[str, Any]) -> Any:
     """An instance of a pydantic model or of a dataclass. Raises pydantic's ValidationError."""
-    from pydantic import BaseModel, TypeAdapter
+    from pydantic import BaseModel
 
     if issubclass(model, BaseModel):
         return model.model_validate(values)
-    return TypeAdapter(model).validate_python(values)
+    return _adapter(model).validate_python(values)
+
+
+def _adapter(model: type) -> TypeAdapter[Any]:
+    """Made once for each model, which takes longer than to validate many times."""
+    if model not in _ADAPTERS:
+        from pydantic import TypeAdapter
+
+        _ADAPTERS[model] = TypeAdapter(model)
+    return _ADAPTERS[model]
 
 
 def validate_options(model: type, options: dict[str, str], where: str) -> Any:

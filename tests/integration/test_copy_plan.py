@@ -295,14 +295,15 @@ def test_folders_outside_of_the_allowed_ones_are_errors(made: Made, tmp_path: Pa
     (made.data / "link").symlink_to(tmp_path / "elsewhere")
     for host in (str(made.data / "link"), f"{made.data}/../elsewhere", "/"):
         made.service["typeProperties"]["host"] = host
-        assert {each.code for each in made.plan(policy=allowed)[1]} == {"Forbidden"}
+        # Of each dataset once.
+        assert [each.code for each in made.plan(policy=allowed)[1]] == ["Forbidden", "Forbidden"]
 
 
 @pytest.mark.parametrize("climb", ["../elsewhere", "a/../../elsewhere"])
 def test_a_folder_path_cannot_climb_out_of_what_is_allowed(made: Made, climb: str) -> None:
     made.source["typeProperties"]["location"]["folderPath"] = climb
     found = made.plan(policy=Policy(roots=(str(made.data),)))[1]
-    assert {each.code for each in found} == {"Forbidden"}
+    assert [each.code for each in found] == ["Forbidden"]
 
 
 def sample_plan(pipeline: str, name: str, policy: Policy | None = None) -> tuple[CopyPlan, list[Finding]]:

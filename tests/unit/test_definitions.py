@@ -17,7 +17,7 @@ from crossdock import ConfigError, NotFoundError
 from crossdock_scheduler.pipeline.checks import check
 from crossdock_scheduler.pipeline.definitions import load
 from crossdock_scheduler.pipeline.definitions.activities import activities
-from crossdock_scheduler.pipeline.definitions.links import links
+from crossdock_scheduler.pipeline.definitions.links import links_of
 
 
 @pytest.fixture
@@ -403,7 +403,7 @@ def test_references_are_looked_for_once_however_long_the_row_of_calls(
         put(tmp_path, "pipeline", f"p{number}", {"activities": [call]})
     put(tmp_path, "pipeline", "p20", {"activities": [{"name": "w", "type": "NoSuchType"}]})
     asked = []
-    monkeypatch.setattr(coverage, "links", lambda value, path: asked.append(1) or links(value, path))
+    monkeypatch.setattr(coverage, "links_of", lambda each: asked.append(1) or links_of(each))
     found = coverage.cover(load(tmp_path))
     assert len(asked) == 21
     # What the last one cannot do is said of all that lead to it.

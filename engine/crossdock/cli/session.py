@@ -77,9 +77,10 @@ class Session:
 
     def show(self, value: RenderableType) -> None:
         """Print a result for people on stdout."""
+        plain = getattr(value, "plain", value)  # a text with styles
         with _answering():
-            if isinstance(value, str) and not sys.stdout.isatty():
-                sys.stdout.write(f"{value}\n")  # rich, which takes long to import, would do the same
+            if isinstance(plain, str) and not sys.stdout.isatty():
+                sys.stdout.write(f"{plain}\n")  # rich, which takes long to import, would do the same
             else:
                 # Nothing is cropped: what does not fit and may not be folded is for the terminal to continue.
                 self.out.print(value, soft_wrap=isinstance(value, str), crop=False)

@@ -6,7 +6,7 @@ a new one. Secrets come from a file, the environment or a Key Vault and stay ``S
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -108,8 +108,9 @@ def apply(settings: Settings, factory: Factory, environment: Mapping[str, str]) 
         if name.lower() not in services
     ]
     changed: dict[int, Definition] = {}
+    given = _of_environment(services.values(), environment, wrong)
     for each in services.values():
-        values = _of_environment(each, services.values(), environment, wrong)
+        values = given.get(each.name, {})
         for name, overrides in settings.linked_services.items():
             if name.lower() == each.name.lower():
                 values |= {key.lower(): (key, value) for key, value in overrides.items()}
@@ -241,18 +242,24 @@ def _add(text: str, services: Overrides, wrong: list[str]) -> None:
 
 
 def _of_environment(
-    service: Definition, services: Any, environment: Mapping[str, str], wrong: list[str]
-) -> dict[str, tuple[str, Any]]:
-    """The secrets that variables hold, by lower-case property."""
-    alike = [each.name for each in services if slug(each.name) == slug(service.name)]
-    start, found = variable(service.name, ""), {}
-    for name, value in environment.items():
-        key = next((key for key in _secrets_of(service) if name == start + slug(key)), None)
-        if key is None:
-            continue
+    services: Iterable[Definition], environment: Mapping[str, str], wrong: list[str]
+) -> dict[str, dict[str, tuple[str, Any]]]:
+    """The secrets that variables hold, by linked service and lower-case property."""
+    mine = [name for name in environment if name.startswith(variable("", "").rstrip("_"))]
+    found: dict[str, dict[str, tuple[str, Any]]] = {}
+    for name in mine:
+        named = [
+            (each.name, key)
+            for each in services
+            if name.startswith(start := variable(each.name, ""))
+            for key in _secrets_of(each)
+            if name == start + slug(key)
+        ]
+        alike = list(dict.fromkeys(service for service, _ in named))
         if len(alike) > 1:
             wrong.append(f"the variable {name} is of several linked services: {', '.join(alike)}")
-        found[key.lower()] = (key, SecretStr(value))
+        for service, key in named:
+            found.setdefault(service, {}).setdefault(key.lower(), (key, SecretStr(environment[name])))
     return found
 
 

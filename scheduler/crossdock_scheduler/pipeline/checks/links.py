@@ -7,7 +7,7 @@ from typing import Any
 
 from ..definitions.activities import activities
 from ..definitions.findings import Finding
-from ..definitions.links import Link, links
+from ..definitions.links import Link, links_of
 from ..definitions.model import KINDS, Definition, Factory
 from ..expressions import did_you_mean
 
@@ -20,7 +20,7 @@ def check_links(factory: Factory) -> Iterator[Finding]:
     for each in factory.definitions:
         targets = graph.setdefault((each.kind, each.name.lower()), [])
         paths = {activity.path: activity.name for activity in _activities(each)}
-        for link in links(each.properties, each.place.path):
+        for link in links_of(each):
             if not link.kind:
                 continue
             if factory.find(link.kind, link.name) is None:

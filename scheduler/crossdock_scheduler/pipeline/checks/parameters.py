@@ -10,7 +10,7 @@ from crossdock import AdfProperties
 
 from ..definitions.activities import activities
 from ..definitions.findings import Finding
-from ..definitions.links import Link, links
+from ..definitions.links import Link, links_of
 from ..definitions.model import KINDS, Definition, Factory
 from ..expressions import did_you_mean, expression_of
 
@@ -48,8 +48,12 @@ class Parameter:
     default: Any = None
 
 
-def parameters_of(definition: Definition) -> dict[str, Parameter]:
+def parameters_of(definition: Definition) -> Mapping[str, Parameter]:
     """Those that are declared, by lower-case name."""
+    return definition.once(_declared)
+
+
+def _declared(definition: Definition) -> dict[str, Parameter]:
     declared = definition.read().inner("parameters")
     found = {}
     for name in declared:
@@ -68,7 +72,7 @@ def check_parameters(factory: Factory) -> Iterator[Finding]:
             yield from _declarations(each, key)
     for each in factory.definitions:
         inside = {a.path: a.name for a in activities(each)} if each.kind == "pipeline" else {}
-        for link in links(each.properties, each.place.path):
+        for link in links_of(each):
             if link.kind in _MUST_HAVE and (link.kind, link.name.lower()) in declared:
                 known = declared[link.kind, link.name.lower()]
                 given = link.arguments if link.kind != "pipeline" else _of_call(link)

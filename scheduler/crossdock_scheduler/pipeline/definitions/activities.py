@@ -44,6 +44,10 @@ class Activity:
 
 def activities(pipeline: Definition) -> tuple[Activity, ...]:
     """All activities, each before those within it. What is no object or has no name is left out."""
+    return pipeline.once(_all)
+
+
+def _all(pipeline: Definition) -> tuple[Activity, ...]:
     return tuple(_listed(pipeline.read(), "activities", ()))
 
 

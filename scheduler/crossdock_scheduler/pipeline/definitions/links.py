@@ -36,13 +36,22 @@ class Link:
     around: Mapping[str, Any]
 
 
+def links_of(definition: Definition) -> tuple[Link, ...]:
+    """All references in a definition."""
+    return definition.once(_all)
+
+
+def _all(definition: Definition) -> tuple[Link, ...]:
+    return tuple(links(definition.properties, definition.place.path))
+
+
 def links(value: Any, path: str, around: Mapping[str, Any] = MappingProxyType({})) -> Iterator[Link]:
     """All references in a JSON value, those of an activity's inner activities too."""
     if isinstance(value, list):
         for index, each in enumerate(value):
             if isinstance(each, dict | list):
                 yield from links(each, f"{path}[{index}]", around)
-    elif isinstance(value, Mapping):
+    elif isinstance(value, (dict, Mapping)):  # what is a dict is known sooner
         if (found := link_of(value, path, around)) is not None:
             yield found
         for key, each in value.items():

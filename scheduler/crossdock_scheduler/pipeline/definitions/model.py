@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from crossdock import AdfProperties
 
 from .findings import Finding, Place
 
+Made = TypeVar("Made")
 # By kind: what people call it.
 KINDS = {
     "linkedService": "linked service",
@@ -23,7 +24,7 @@ KINDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Definition:
     """One object. ``properties`` is its JSON below ``place``, unchanged: unknown keys are kept."""
 
@@ -31,12 +32,20 @@ class Definition:
     name: str
     properties: Mapping[str, Any] = field(repr=False)
     place: Place
+    _made: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def once(self, how: Callable[[Definition], Made]) -> Made:
+        """What ``how`` makes of it, which is asked once."""
+        if how not in self._made:
+            self._made[how] = how(self)
+        found: Made = self._made[how]
+        return found
 
     @property
     def owner(self) -> str:
         return f"{KINDS[self.kind]} {self.name!r}"
 
-    @property
+    @cached_property
     def type(self) -> str:
         return self.read().text("type")
 

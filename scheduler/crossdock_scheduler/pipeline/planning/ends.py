@@ -238,7 +238,7 @@ class Ends:
         assert store.from_adf is not None  # noqa: S101 - ``connector`` saw to it
         self._fits(end, shape, store)
         made = store.from_adf(end)
-        self._allow(made, dataset)
+        allowed = self._allow(made, dataset)
         mode = made.mode.value if made.mode else "error"
         if shape is store or shape.from_adf is None:
             self._limit(end)
@@ -254,9 +254,10 @@ class Ends:
         container = made.container if old else ""
         below = _below(location, options, container, is_sink=end.is_sink)
         paths = [below, *(options.get(name, "") for name in ("wildcard_folder_path", "prefix"))]
-        self._allow(replace(made, folders=tuple(f + each for f in made.folders for each in paths)), dataset)
         listed = [path for name in ("file_list_path", "partition_root_path") if (path := options.get(name))]
-        self._allow(replace(made, folders=tuple(listed) if made.folders else ()), dataset)
+        reached = (*(f + each for f in made.folders for each in paths), *(listed if made.folders else ()))
+        if allowed:
+            self._allow(replace(made, folders=reached, hosts=()), dataset)
         address = made.address + quote(below)
         kept = {name: value for name, value in options.items() if not isinstance(value, AdfComputed)}
         return End(address, shape.name, kept, made.secrets, mode, shape.open_format is not None, below)
@@ -294,9 +295,12 @@ class Ends:
         if end.activity.whole("maxConcurrentConnections") is not None:
             end.activity.refuse("maxConcurrentConnections", "parallelCopies says it for tables", "note")
 
-    def _allow(self, made: AdfTranslation, definition: Definition) -> None:
-        for refusal in self.policy.refusals(made.folders, made.hosts):
+    def _allow(self, made: AdfTranslation, definition: Definition) -> bool:
+        """Whether all that is reached may be; else the first thing that may not is said."""
+        for refusal in self.policy.refusals(made.folders, made.hosts)[:1]:
             self._say(definition, refusal, "error", "Forbidden")
+            return False
+        return True
 
     def _report(self, end: AdfEnd, dataset: Definition, service: Definition) -> None:
         end.dataset.inner("location").ignore("type", "folderPath", "fileName")
