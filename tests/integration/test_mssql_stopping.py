@@ -20,6 +20,7 @@ from observing import stops
 from tests.servers.sql_server import SqlServer
 
 import crossdock
+from crossdock_connectors.sql import mssql_bulk
 
 
 @pytest.fixture
@@ -84,7 +85,7 @@ def test_while_the_commit_waits_for_a_lock(table: SqlServer, rows: Path) -> None
 
 
 def test_while_a_bulk_copy_waits_for_a_lock(table: SqlServer, rows: Path) -> None:
-    """Its connection is the driver's own: the session is found by its name and killed over another one."""
+    """Its connection is the driver's own, which nothing of the driver ends: it is cut."""
     options = {**table.options, "delivery": "at-least-once"}
     with locked(table, "t", "INSERT BULK"):
         took = stops(
@@ -97,23 +98,50 @@ def test_while_a_bulk_copy_waits_for_a_lock(table: SqlServer, rows: Path) -> Non
     assert table.run("SELECT COUNT(*) AS n FROM {s}.t") == [(1,)]
 
 
-def test_a_failed_split_ends_one_that_waits(table: SqlServer, tmp_path: Path) -> None:
-    """One table is refused while the other waits for a lock; there is memory for both at once."""
+@pytest.mark.parametrize("how", ["cut", "killed"])
+def test_a_failed_split_ends_one_that_waits(
+    table: SqlServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """One table is refused while the other waits for a lock. Its connection is cut, which takes no right;
+    where the system does not tell which that is, the session is killed."""
     if table.fake is None:
         pytest.skip("needs statements that wait by their text")
+    database = table.fake.database
+    if how == "cut":
+        database.deny("KILL")
+    else:
+        monkeypatch.setattr(mssql_bulk, "_FILES", str(tmp_path / "none"))
     source = tmp_path / "files"
     source.mkdir()
-    pq.write_table(pa.table({"id": pa.array([1], pa.int32())}), source / "waits.parquet")
-    big = pa.table({"id": pa.array([2], pa.int32()), "v": [float("nan")]})
-    pq.write_table(big, source / "fails.parquet")
-    table.fake.database.wait(f"INSERT BULK [{table.schema}].[waits]")
-    began = time.monotonic()
-    with pytest.raises(crossdock.DataError, match="NaN"):
-        crossdock.copy(
-            source, table.address, mode="append", parallel_copies=2, memory=4 << 30,
-            sink_options={**table.options, "delivery": "at-least-once", "table_schema": table.schema},
-        )  # fmt: skip
-    assert time.monotonic() - began < 15
+    for name in ("waits", "fails"):
+        pq.write_table(pa.table({"id": pa.array([None], pa.int32())}), source / f"{name}.parquet")
+        table.run(f"CREATE TABLE {{s}}.{name} (id int NOT NULL)")
+        database.wait(f"INSERT BULK [{table.schema}].[{name}]")
+    failed: list[float] = []
+
+    def fail() -> None:
+        until = time.monotonic() + 30
+        while _loads(table) < 2 and time.monotonic() < until:
+            time.sleep(0.05)
+        failed.append(time.monotonic())
+        database.release("[fails]")
+
+    failing, late = threading.Thread(target=fail), threading.Timer(20, database.release)
+    failing.start()
+    late.start()
+    try:
+        with pytest.raises(crossdock.DataError, match="may not be null"):
+            crossdock.copy(
+                source, table.address, mode="append", parallel_copies=2, memory=4 << 30,
+                sink_options={**table.options, "delivery": "at-least-once", "table_schema": table.schema},
+            )  # fmt: skip
+        took = time.monotonic() - failed[0]
+    finally:
+        late.cancel()
+        failing.join()
+    assert took < 3
+    assert database.waiting() == [f"INSERT BULK [{table.schema}].[waits]"]
+    assert _loads(table) == 0
 
 
 def test_ctrl_c(table: SqlServer, rows: Path, tmp_path: Path) -> None:

@@ -77,11 +77,20 @@ class Database:
         """Statements with ``part`` in them wait as for a lock, until ``release``."""
         self._put("INSERT INTO test_waits VALUES (?)", part)
 
-    def release(self) -> None:
-        self._put("DELETE FROM test_waits")
+    def release(self, part: str = "") -> None:
+        """Let go those that wait, or only those with ``part`` in them."""
+        self._put("DELETE FROM test_waits WHERE instr(part, ?)", part)
+
+    def waiting(self) -> list[str]:
+        """What statements wait for still."""
+        connection = self.open()
+        try:
+            return [part for (part,) in connection.execute("SELECT part FROM test_waits")]
+        finally:
+            connection.close()
 
     def deny(self, part: str) -> None:
-        """HAS_PERMS_BY_NAME says no where ``part`` is in its arguments; so do statements with it."""
+        """HAS_PERMS_BY_NAME says no where ``part`` is in its arguments; KILL is refused as a whole."""
         self._put("INSERT INTO test_denied VALUES (?)", part)
 
     def forget(self) -> None:

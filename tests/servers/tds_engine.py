@@ -249,6 +249,8 @@ class Session:
         return Result()
 
     def _end(self, tokens: list[Token], _: dict[str, Token]) -> Result:
+        if self.connection.execute("SELECT 1 FROM test_denied WHERE part = 'KILL'").fetchone():
+            raise SqlError(6102, "User does not have permission to use the KILL statement.", 14)
         self._kill(int(tokens[1].text))
         return Result()
 

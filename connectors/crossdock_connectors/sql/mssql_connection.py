@@ -7,11 +7,9 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from traceback import clear_frames
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import unquote, urlsplit
-from uuid import uuid4
 
 from crossdock import (
     AuthError,
@@ -25,6 +23,7 @@ from crossdock import (
 from crossdock_connectors import entra
 
 from .identifiers import MSSQL
+from .mssql_bulk import BulkLoad
 from .mssql_errors import TOO_LONG, UNOPENED, UNREACHED, fault
 
 if TYPE_CHECKING:
@@ -69,6 +68,7 @@ class Server:
     _open: set[Connection] = field(default_factory=set, compare=False, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, compare=False, repr=False)
     _answered: threading.Event = field(default_factory=threading.Event, compare=False, repr=False)
+    port: int = 1433
 
     @classmethod
     def of(cls, config: MssqlConfig, location: Location) -> Server:
@@ -112,7 +112,7 @@ class Server:
             statements = connection_string(config.driver, settings)
             notes.append(f"statements went through the driver {config.driver}, rows through mssql-python")
         timeouts = config.connect_timeout, config.query_timeout
-        return cls(where, text, *timeouts, credential, tuple(notes), statements)
+        return cls(where, text, *timeouts, credential, tuple(notes), statements, port=port)
 
     def connect(self) -> Connection:
         """Raises AuthError, NotFoundError, UnreachableError or TransientError."""
@@ -168,19 +168,19 @@ class Server:
     def cancel(self) -> None:
         """End what all connections are doing, from any thread; what they do next raises CancelledError.
 
-        A bulk copy works on a connection of its own, which is ended over another one. That takes the right
-        ALTER ANY CONNECTION.
+        A bulk copy works on a connection of its own, which is cut. Where that is not known the server is told
+        to end the session, which takes the right ALTER ANY CONNECTION.
         """
         with self._lock:
             connections = list(self._open)
         for connection in connections:
             connection.cancel()
-        loads = [connection.load for connection in connections if connection.load]
+        loads = [load for connection in connections if (load := connection.load) and not load.cut()]
         if loads:
             with suppress(CrossdockError), self.connect() as connection:
                 for (session,) in connection.run(
                     "SELECT session_id FROM sys.dm_exec_sessions "  # noqa: S608 - names of our own
-                    f"WHERE host_name IN ({', '.join(map(MSSQL.text, loads))})"
+                    f"WHERE host_name IN ({', '.join(MSSQL.text(load.session) for load in loads)})"
                 ):
                     with suppress(CrossdockError):
                         connection.run(f"KILL {int(session)}")
@@ -218,14 +218,14 @@ def _sign_in(config: MssqlConfig, user: str, password: str, settings: dict[str, 
 class Connection:
     """One connection in autocommit mode. Not for several threads at once, but for ``cancel``.
 
-    ``load`` names the session of a bulk copy that is going on; else it is empty.
+    ``load`` is the bulk copy that is going on.
     """
 
     def __init__(self, inner: Any, server: Server) -> None:
         self._inner, self._server, self.where = inner, server, server.where
         self._running: Any = None
         self._cancelled = False
-        self.load = ""
+        self.load: BulkLoad | None = None
 
     def limit(self, seconds: int) -> None:
         """How long each statement from now on may take; 0: for ever."""
@@ -321,22 +321,12 @@ class Connection:
         """
         self._go_on()
         cursor = self._inner.cursor()
-        self.load = f"crossdock-{uuid4().hex}"
-        _name_session(cursor, self.load)
+        self.load = BulkLoad(self._server.port, self._server.connect_timeout)
         try:
-            done = cursor.bulkcopy_arrow(
-                table, items, timeout=timeout, column_mappings=list(names), use_internal_transaction=False,
-                **options,
-            )  # fmt: skip
-        except BaseException as error:
-            # Its frames hold the driver's runtime, which panics when it is collected during another load.
-            clear_frames(error.__traceback__)
-            raise
+            return self.load.run(cursor, table, items, names, timeout, **options)
         finally:
-            vars(cursor).pop("_build_pycore_context", None)
-            self.load = ""
+            self.load = None
             cursor.close()
-        return int(done["rows_copied"])
 
     def cancel(self) -> None:
         """Make a blocked call return soon; for another thread."""
@@ -365,10 +355,3 @@ def ended_by_limit(error: CrossdockError) -> CrossdockError:
     if TOO_LONG not in error.message:
         return error
     return ConfigError(error.message, detail=error.detail)
-
-
-def _name_session(cursor: Any, name: str) -> None:
-    """Let the connection of its bulk copy have this host name, by which ``Server.cancel`` finds it."""
-    with suppress(AttributeError):
-        context = cursor._build_pycore_context
-        cursor._build_pycore_context = lambda: {**context(), "workstation_id": name}
