@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import sqlalchemy as sa
-from fastapi import Depends, Request
+from fastapi import APIRouter, Depends, Request
 
 from .audit import Chain, Entry
 from .auth.access import Access
@@ -129,9 +129,14 @@ def forbidden(principal: Principal, request: Request) -> ApiError:
 
 
 def signed_in(request: Request) -> Principal:
-    """Who sends a request. Routers have this as their first dependency: before bodies are read."""
+    """Who sends a request."""
     service: Service = request.app.state.service
     return service.access.principal(service.database, request)
+
+
+def signed_in_router(tag: str) -> APIRouter:
+    """For routes that want to know first of all who asks: before bodies are read."""
+    return APIRouter(tags=[tag], dependencies=[Depends(signed_in)])
 
 
 def call(role: Role) -> Any:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 
 from ..audit.chain import as_json, rows
 from ..auth.roles import Role
-from ..context import Owner
+from ..context import Owner, signed_in_router
 from ..errors import ApiError
 from .factories import SkipToken
 from .paging import PAGE, after, page
 
-router = APIRouter(tags=["Audit"])
+router = signed_in_router("Audit")
 
 
 @router.get("/crossdock/v1/audit")

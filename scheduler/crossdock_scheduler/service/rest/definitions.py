@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from fastapi import APIRouter, Request, Response
 
-from ..context import Call, Contributor, Reader
+from ..context import Call, Contributor, Reader, signed_in_router
 from ..definitions import keeping, resources
 from ..definitions.factories import FactoryRow
 from ..definitions.matching import is_known
@@ -50,7 +50,7 @@ class Keeping:
 def routes(kind: Kind, kept: Keeping | None = None) -> APIRouter:
     """The four operations of a kind."""
     how = kept or Keeping()
-    router = APIRouter(tags=[kind.segment])
+    router = signed_in_router(kind.segment)
     one = f"{FACTORY}/{kind.segment.lower()}/{{name}}"
 
     @router.put(one, operation_id=f"put_{kind.segment}")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import Header, Query, Request, Response
 
 from ..auth.roles import Role
-from ..context import Contributor, Owner, Reader
+from ..context import Contributor, Owner, Reader, signed_in_router
 from ..definitions import factories
 from ..definitions.matching import is_known
 from ..errors import ApiError
@@ -22,7 +22,7 @@ GROUP = SUBSCRIPTION + "/resourcegroups/{group}"
 FACTORY = GROUP + LIST + "/{factory}"
 _CHANGEABLE = ("tags", "identity")
 
-router = APIRouter(tags=["Factories"])
+router = signed_in_router("Factories")
 IfMatch = Annotated[str | None, Header(alias="if-match")]
 IfNoneMatch = Annotated[str | None, Header(alias="if-none-match")]
 SkipToken = Annotated[str | None, Query(alias="$skiptoken")]

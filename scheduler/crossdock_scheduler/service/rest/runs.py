@@ -7,9 +7,9 @@ from typing import Annotated, Any
 from uuid import uuid4
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Depends, Header, Query
+from fastapi import Depends, Header, Query
 
-from ..context import NEW_RUN, Operator, Reader
+from ..context import NEW_RUN, Operator, Reader, signed_in_router
 from ..database.tables import pipeline_runs
 from ..definitions.factories import FactoryRow
 from ..errors import not_found
@@ -23,7 +23,7 @@ from .factories import FACTORY
 
 RUN = FACTORY + "/pipelineruns/{run_id}"
 
-router = APIRouter(tags=["PipelineRuns"])
+router = signed_in_router("PipelineRuns")
 
 
 def _recovery(

@@ -10,11 +10,11 @@ from typing import Any
 from uuid import uuid4
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 import crossdock
 
-from ..context import Call, Contributor, Operator, Owner, Reader
+from ..context import Call, Contributor, Operator, Owner, Reader, signed_in_router
 from ..definitions import resources
 from ..definitions.names import RUNTIME
 from ..errors import ApiError
@@ -30,8 +30,8 @@ NODE = ONE + "/nodes/{node}"
 _KEYS = {"authkey1": "key1", "authkey2": "key2"}
 _DURATION = re.compile(r"P(?=.)(?:\d+D)?(?:T(?=\d)(?:\d+H)?(?:\d+M)?(?:\d+S)?)?")
 
-router = APIRouter(tags=["IntegrationRuntimes"])
-router.include_router(routes(RUNTIME, KeepingRuntimes()))
+router = signed_in_router("IntegrationRuntimes")
+router.routes += routes(RUNTIME, KeepingRuntimes()).routes
 
 
 @contextmanager

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
-from fastapi import APIRouter
 
 from ..auth.roles import Role
-from ..context import Call, Owner
+from ..context import Call, Owner, signed_in_router
 from ..definitions import keeping, resources
 from ..definitions.factories import FactoryRow
 from ..definitions.names import RUNTIME, Kind
@@ -24,7 +23,7 @@ from .factories import FACTORY
 
 ONE = f"{FACTORY}/{RUNTIME.segment}/{{name}}"
 
-router = APIRouter(tags=["IntegrationRuntimes"])
+router = signed_in_router("IntegrationRuntimes")
 
 
 class KeepingRuntimes(Keeping):

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter
-
 from ..auth.roles import Role
-from ..context import Call, Reader
+from ..context import Call, Reader, signed_in_router
 from ..definitions import factories
 from ..errors import not_found
 from .factories import SUBSCRIPTION
@@ -18,7 +16,7 @@ _FIRST = "00000000-0000-0000-0000-000000000000"
 _TENANT = "00000000-0000-0000-0000-000000000000"
 _TYPES = ("factories", "factories/integrationRuntimes")
 
-router = APIRouter(tags=["Subscriptions"])
+router = signed_in_router("Subscriptions")
 
 
 @router.get("/subscriptions")

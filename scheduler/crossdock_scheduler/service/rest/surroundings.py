@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 
-from ..context import Contributor, Operator, Reader
+from ..context import Contributor, Operator, Reader, signed_in_router
 from ..definitions import factories
 from ..definitions.names import KINDS, RUNTIME
 from ..errors import ApiError
@@ -28,7 +28,7 @@ _ACTIONS = {
     RUNTIME.segment: ("getStatus", "listAuthKeys", "regenerateAuthKey", "linkedIntegrationRuntime"),
 }
 
-router = APIRouter(tags=["Surroundings"])
+router = signed_in_router("Surroundings")
 
 
 @router.get("/providers/microsoft.datafactory/operations")

@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from ..auth import tokens
 from ..auth.requests import end_checked, name_checked, role_named
 from ..auth.roles import Role
-from ..context import Call, Owner, forbidden
+from ..context import Call, Owner, forbidden, signed_in_router
 from ..definitions import factories
 from ..errors import ApiError, not_found
 from .bodies import Body
 
 ALL = "/crossdock/v1/tokens"
 
-router = APIRouter(tags=["Tokens"])
+router = signed_in_router("Tokens")
 
 
 @router.get(ALL)

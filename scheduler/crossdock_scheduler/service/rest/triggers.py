@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
-from ..context import Contributor, Operator, Reader
+from ..context import Contributor, Operator, Reader, signed_in_router
 from ..definitions import keeping, resources, types
 from ..definitions.matching import is_known
 from ..definitions.names import TRIGGER
@@ -28,7 +28,7 @@ ALL = FACTORY + "/triggers"
 ONE = ALL + "/{name}"
 RUN = ONE + "/triggerruns/{run_id}"
 
-router = APIRouter(tags=["Triggers"])
+router = signed_in_router("Triggers")
 
 
 @dataclass(frozen=True, slots=True)
