@@ -67,5 +67,5 @@ def check(
     if log is not None:
         log_end(CopyRequest(source, sink, log=log, log_options=snake_case(log_options)))
     path_columns(columns, ends[0].spec)
-    check_payload(ends[0].settings, tabular=payload == "tabular")
+    check_payload(ends[0].settings, ends[1].settings, tabular=payload == "tabular")
     return payload

@@ -267,6 +267,10 @@ class Journal(JournalLog):
         rows = self._query("SELECT digest FROM splits WHERE substr(digest, 1, ?) = ?", len(prefix), prefix)
         return (row[0] for row in rows)
 
+    def receipts(self) -> Iterator[bytes]:
+        """The tokens of all receipts."""
+        return (row[0] for row in self._query("SELECT receipt FROM splits WHERE receipt NOT NULL"))
+
     def forget_splits(self, seq: int) -> None:
         """Staged data of a unit is lost: its receipts and its handle count no more.
 

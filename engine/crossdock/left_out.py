@@ -67,6 +67,19 @@ def file_target(context: Context) -> FileTarget | None:
     return target if isinstance(target, FileTarget) else None
 
 
-def _written(context: Context, task: UnitTask) -> str:
+def files_written(context: Context, units: int) -> int:
+    """How many files so many units have become."""
+    if not context.resolved.sink.settings.max_rows_per_file:
+        return units
+    from .files.divided import paths_of
+
+    return sum(len(paths_of(token)) for token in context.journal.receipts())
+
+
+def _written(context: Context, task: UnitTask) -> list[str]:
+    if context.resolved.sink.settings.max_rows_per_file:
+        from .files.divided import paths_of
+
+        return [path for _, receipt in task.receipts() for path in paths_of(receipt.token)]
     target = file_target(context)
-    return task.row.unit.name if target is None else target.path(task.row.unit)
+    return [task.row.unit.name if target is None else target.path(task.row.unit)]

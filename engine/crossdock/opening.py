@@ -121,6 +121,11 @@ def _open_sink(resolved: Resolved) -> Sink[Any]:
     from .files.tabular import FormatSink
 
     file_format = _open_format(end.format, end.format_options)
+    if most := end.settings.max_rows_per_file:
+        from .files.divided import DividedSink
+
+        prefix = end.settings.file_name_prefix
+        return DividedSink(store, file_format, target, end.block, most_rows=most, prefix=prefix)
     return FormatSink(store, file_format, target, end.block, end.digest)
 
 

@@ -55,13 +55,13 @@ def resolve(request: CopyRequest, cancel: threading.Event | None = None, *, stag
         *ends, mapped=request.map is not None, merging=merging, staged=staged, skip_rows=request.skip_rows
     )
     tabular = payload == "tabular"
-    check_payload(source.settings, tabular=tabular)
+    check_payload(source.settings, sink.settings, tabular=tabular)
     paths = path_columns(request.map, source.spec)
     check_packing(source.settings, sink.settings, tabular=tabular)
     wanted = wanted_block(request.block_size, sink.settings)
     block = block_size(wanted, sink.spec, source.spec)
     if tabular and sink.format and "name" not in placed:
-        placed |= {"extension": next(iter(sink.format.extensions), ""), "replaces": source.ending()}
+        placed |= {"extension": sink.new_ending(), "replaces": source.ending()}
     resolved = Resolved(
         payload=payload,
         source=SourceEnd(
@@ -142,8 +142,12 @@ def path_columns(mapping: ColumnMapping | None, source: ConnectorSpec) -> tuple[
     return found
 
 
-def check_payload(settings: StoreReadSettings | None, *, tabular: bool) -> None:
+def check_payload(
+    settings: StoreReadSettings | None, write: StoreWriteSettings | None = None, *, tabular: bool
+) -> None:
     """Raises ConfigError for settings that make no sense for that payload."""
+    if not tabular and write is not None and write.needs_tables:
+        raise ConfigError("max_rows_per_file and file_extension are about tables; this copy carries bytes")
     if settings is None:
         return
     if tabular and settings.delete_files_after_completion:

@@ -133,7 +133,7 @@ def resolve_in(request: CopyRequest, cancel: threading.Event | None = None) -> R
     sink.sort_options()
     decide(stage.side.end(""), sink.end(placed.get("name", "")), mapped=False, staged=True)
     if sink.format and "name" not in placed:
-        placed |= {"extension": next(iter(sink.format.extensions), ""), "replaces": found.ending}
+        placed |= {"extension": sink.new_ending(), "replaces": found.ending}
     resolved = Resolved(
         payload="tabular",
         source=SourceEnd(**stage.common(), stage="kept" if request.keep_staging else "removed"),

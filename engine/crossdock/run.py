@@ -27,6 +27,7 @@ from .errors import (
     TransientError,
 )
 from .journal import Journal
+from .left_out import files_written
 from .leftovers import drop_expired, remove_staged
 from .meter import Worker
 from .prepare import open_run
@@ -300,7 +301,7 @@ class Run:
             bytes_read=totals.bytes_read,
             bytes_written=totals.bytes,
             files_read=context.journal.get("merged", files) if stores[0] else 0,
-            files_written=files if stores[1] else 0,
+            files_written=files_written(context, files) if stores[1] else 0,
             files_skipped=totals.units_skipped,
             rows_read=(totals.rows or 0) + totals.rows_skipped if tabular else None,
             rows_copied=totals.rows or 0 if tabular else None,

@@ -140,8 +140,8 @@ class RunLog:
 
     # -- lines ------------------------------------------------------------------------------------
 
-    def copied(self, unit: Unit, written: str, began: float, sides: Sequence[str]) -> list[Line]:
-        """The lines of a file that was copied to ``written``. ``sides``: which of both ends have files."""
+    def copied(self, unit: Unit, written: Sequence[str], began: float, sides: Sequence[str]) -> list[Line]:
+        """The lines of what was copied into files. ``sides``: which of both ends have files."""
         if not self.info:
             return []
         found, now = [], time.time()
@@ -156,7 +156,7 @@ class RunLog:
                     if is_end
                     else f"Start to write {text}"
                 )
-                found.append(Line(at, "Info", "FileWrite", written, text))
+                found += (Line(at, "Info", "FileWrite", path, text) for path in written)
         return found
 
 

@@ -14,7 +14,6 @@ from .errors import ConfigError, NotFoundError
 from .files.listing import split_wildcard
 from .files.names import merged
 from .files.selecting import check_address, parent, rooted, select
-from .files.settings import StoreReadSettings
 from .gate import NoGate
 from .meter import Worker
 from .opening import blaming, open_store
@@ -79,10 +78,8 @@ class Side:
         self.options, self.format_options = sort_options(self.given, self.spec, self.format, self.side)
 
     def end(self, name: str) -> End:
-        discovering = (
-            isinstance(self.settings, StoreReadSettings) and self.settings.enable_partition_discovery
-        )
-        return End(self.spec, self.format, self.extension(), bool(self.format_options) or discovering, name)
+        asked = bool(self.format_options) or (self.settings is not None and self.settings.needs_tables)
+        return End(self.spec, self.format, self.extension(), asked, name)
 
     def extension(self) -> str:
         """The extension by which the file's name claims its format."""
@@ -100,6 +97,13 @@ class Side:
             return name[-len(known) :]
         _, dot, last = name.rpartition(".")
         return dot + last if dot and last.isalnum() else ""
+
+    def new_ending(self) -> str:
+        """What the names of files end with that are written in the format."""
+        wanted: str = self.settings.file_extension if self.settings is not None else ""
+        if wanted:
+            return wanted if wanted.startswith(".") else f".{wanted}"
+        return next(iter(self.format.extensions), "") if self.format else ""
 
     def common(self, tabular: bool) -> dict[str, Any]:
         return {
@@ -223,8 +227,8 @@ class Side:
     def _merged_name(self, source: Side) -> str:
         """What the file is called that all go into: as the source's folder."""
         ending = source.ending()
-        if self.format is not None and self.as_table and self.format is not source.format:
-            ending = next(iter(self.format.extensions), "")
+        if self.as_table and (self.format is not source.format or self.settings.file_extension):
+            ending = self.new_ending()
         self.sample = merged(source.path, ending)
         return self.sample
 

@@ -74,7 +74,7 @@ def samples(context: Context) -> bool:
         return False
     from .files.tabular import FormatSink
 
-    return isinstance(context.sink, FormatSink)
+    return isinstance(context.sink, FormatSink) and context.sink.by_parts
 
 
 def digesting(context: Context, task: UnitTask, split: Split) -> Digesting | None:

@@ -191,7 +191,6 @@ def test_a_prefix_of_parts_is_of_no_use_where_there_are_none(made: Made) -> None
         ("activity", "madeUp", 1),
         ("source", "madeUp", 1),
         ("sink", "madeUp", 1),
-        ("sink.formatSettings", "maxRowsPerFile", 10),
         ("source.storeSettings", "madeUp", 1),
         ("sink.storeSettings", "copyBehavior", "Sideways"),
         ("translator", "type", "OtherTranslator"),

@@ -96,6 +96,3 @@ def _write(end: AdfEnd, given: AdfProperties, options: dict[str, str]) -> None:
     options["quoting"] = "all" if settings.flag("quoteAllText") else "needed"
     if not options["quote"]:
         options |= {"quote": '"', "quoting": "none"}
-    extension = settings.text("fileExtension")
-    if extension not in ("", ".csv") and not end.dataset.inner("location").text("fileName"):
-        settings.refuse("fileExtension", "files that get their names from the source end with .csv", "note")

@@ -139,9 +139,12 @@ class FileTarget:
 
         ``guarded``: the one request that writes the object refuses an existing one too.
         """
+        self.check_path(self.path(unit), mode, guarded=guarded)
+
+    def check_path(self, path: str, mode: WriteMode, *, guarded: bool = False) -> None:
+        """As ``check``, of an object that is written there."""
         if mode is WriteMode.APPEND:
             raise NotSupportedError("files cannot be appended to; use --mode overwrite or another name")
-        path = self.path(unit)
         self.store.check_path(path)
         if mode is WriteMode.ERROR and self._exists(path, guarded):
             raise AlreadyExistsError(

@@ -114,6 +114,11 @@ class StoreReadSettings(_Settings):
     )
 
     @property
+    def needs_tables(self) -> bool:
+        """Whether they make no sense for bytes."""
+        return self.enable_partition_discovery
+
+    @property
     def wildcards(self) -> bool:
         return bool(self.wildcard_folder_path or self.wildcard_file_name)
 
@@ -221,6 +226,20 @@ class StoreWriteSettings(_Settings):
         description="Whether folders without files are made too; for binary copies of a whole folder between "
         "stores that have folders by themselves",
     )
+    max_rows_per_file: int | None = _option(
+        default=None,
+        ge=1,
+        description="Each table becomes files of at most so many rows: `name_00000.csv`, `name_00001.csv`, "
+        "in the order of the rows, written by one worker. Files with higher numbers that are there stay",
+    )
+    file_name_prefix: str = _option(
+        default="",
+        description="With max_rows_per_file: what the files' names begin with, in place of the table's name",
+    )
+    file_extension: str = _option(
+        default="",
+        description="What the names of files end with that are not named, in place of the format's own",
+    )
     pack: Codec = _option(
         default="none",
         description="How each file is compressed, or put into an archive of its own; binary copies only",
@@ -240,7 +259,17 @@ class StoreWriteSettings(_Settings):
         "Owner, Group, also of folders",
     )
 
+    @property
+    def needs_tables(self) -> bool:
+        """Whether they make no sense for bytes."""
+        return bool(self.max_rows_per_file or self.file_extension)
+
     def __post_init__(self) -> None:
+        if self.file_name_prefix and not self.max_rows_per_file:
+            raise ValueError("file_name_prefix needs max_rows_per_file")
+        for text in (self.file_name_prefix, self.file_extension):
+            if "/" in text or "\\" in text:
+                raise ValueError("file_name_prefix and file_extension are parts of a name, without folders")
         names = [item.name.lower() for item in self.metadata]
         if len(set(names)) < len(names):
             raise ValueError("metadata has a name twice")

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import NotFoundError, SchemaMismatchError, VerificationError
 from ..spi.data import Attempt, Begun, PlanHint, Receipt, Split, Target, Unit, UnitPage, WriteMode
@@ -185,7 +185,10 @@ class FormatSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"]):
     """Files of one format. Parts are written apart and joined at commit where the format allows it.
 
     ``digest``: receipts get a digest of all bytes of their part, which ``written_file`` needs.
+    ``by_parts``: there is a ``written_file``.
     """
+
+    by_parts: ClassVar[bool] = True
 
     store: ObjectStore
     format: FileFormat

@@ -119,6 +119,9 @@ class _Planned(Planning):
                 "source", references[0], properties.inner("source"), typed=typed, as_is=as_is
             )
         settings = self._settings(properties, source, sink)
+        if source is not None and source.format and sink and sink.options.pop("file_name_prefix", ""):
+            written = properties.inner("sink").inner("formatSettings")
+            written.refuse("fileNamePrefix", "files are named after those that they come from", "note")
         stage = self._stage(properties)
         log, more = log_of(properties, self.ends, self.activity.name)
         settings |= more

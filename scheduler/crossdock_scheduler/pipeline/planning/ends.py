@@ -28,7 +28,7 @@ from ..linked_properties import asked_for
 from ..policy import Policy
 from ..secrets import resolved
 from .legacy import folder_within, format_type, located, store_settings
-from .store_settings import read_settings, write_settings
+from .store_settings import file_settings, read_settings, write_settings
 from .values import Values
 
 Side = Literal["source", "sink", "stage"]
@@ -251,6 +251,10 @@ class Ends:
         self._is_of(location, "type", store)
         options = made.options | shape.from_adf(end).options
         options |= self._store_options(end, store, made, old=old)
+        if end.is_sink and shape.open_format is not None:
+            options |= file_settings(
+                end.activity.inner("formatSettings"), named=bool(location.text("fileName"))
+            )
         container = made.container if old else ""
         below = _below(location, options, container, is_sink=end.is_sink)
         paths = [below, *(options.get(name, "") for name in ("wildcard_folder_path", "prefix"))]
@@ -277,11 +281,6 @@ class Ends:
         if not _answers(store, end.activity.text("type")):
             self._is_of(end.activity, "type", spec)
         end.activity.ignore(*_EVERYWHERE)
-        settings = end.activity.inner("formatSettings")
-        if end.is_sink:
-            settings.ignore("fileNamePrefix")  # of use with this only
-            if settings.whole("maxRowsPerFile"):
-                settings.refuse("maxRowsPerFile", "rows are not divided among files yet")
         for name in _RETRIES:
             if end.activity.get(name) not in (None, 0, "0"):
                 end.activity.refuse(name, "crossdock repeats what may succeed by itself", "note")

@@ -55,6 +55,19 @@ def write_settings(settings: AdfProperties) -> dict[str, str]:
     return options
 
 
+def file_settings(settings: AdfProperties, *, named: bool) -> dict[str, str]:
+    """What a sink's ``formatSettings`` say about its files. ``named``: the dataset names the one file."""
+    options = {}
+    if most := settings.whole("maxRowsPerFile"):
+        options["max_rows_per_file"] = str(most)
+    prefix = settings.text("fileNamePrefix")  # of use with that only
+    if prefix and most:
+        options["file_name_prefix"] = prefix
+    if (ending := settings.text("fileExtension")) and not named:
+        options["file_extension"] = ending
+    return options
+
+
 def _connections(settings: AdfProperties, options: dict[str, str]) -> None:
     if (most := settings.whole("maxConcurrentConnections")) is not None:
         options["max_concurrent_connections"] = str(most)
