@@ -144,20 +144,26 @@ def test_policy_is_shown_and_changed(tmp_path: Path) -> None:
         found: dict[str, object] = json.loads(done.output)
         return found
 
-    assert said() == {"private": True, "roots": None}
+    assert said() == {"private": True, "networks": [], "roots": None}
     assert not (tmp_path / "node").exists()
-    changed = {"private": False, "roots": [str(tmp_path / "a"), str(tmp_path / "b")]}
+    folders = [str(tmp_path / "a"), str(tmp_path / "b")]
+    changed = {"private": False, "networks": ["10.1.2.0/24", "fd00::1/128"], "roots": folders}
     paths = ["--allow-path", str(tmp_path / "a"), "--allow-path", str(tmp_path / "b")]
-    assert said("--forbid-private", *paths) == changed
+    networks = ["--allow-network", "10.1.2.0/24", "--allow-network", "fd00::1"]
+    assert said("--forbid-private", *paths, *networks) == changed
     assert said() == changed
     done = CliRunner().invoke(node, ["policy", *at, "--any-path", "--no-path"])
+    assert isinstance(done.exception, ConfigError)
+    assert said("--allow-network", "")["networks"] == []
+    done = CliRunner().invoke(node, ["policy", *at, "--allow-network", "10.1.2.3/24"])
     assert isinstance(done.exception, ConfigError)
 
 
 @pytest.mark.parametrize(
     "content",
     ["", "[]", "{}", '{"version": 2, "private": true, "roots": null}',
-     '{"version": 1, "private": "no", "roots": null}', '{"version": 1, "private": true, "roots": [1]}'],
+     '{"version": 1, "private": "no", "roots": null}', '{"version": 1, "private": true, "roots": [1]}',
+     '{"version": 1, "private": false, "roots": null, "networks": ["all"]}'],
 )  # fmt: skip
 def test_damaged_policy_permits_nothing(tmp_path: Path, content: str) -> None:
     (tmp_path / "policy.json").write_text(content)

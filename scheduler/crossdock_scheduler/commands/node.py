@@ -99,7 +99,7 @@ def start(
     def reachable() -> dict[str, object]:
         found = permitted(folder)
         private = found.private and not forbid_private
-        return {"roots": allow_path or found.roots, "private": private}
+        return found.as_json() | {"roots": allow_path or found.roots, "private": private}
 
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("crossdock_scheduler").setLevel(logging.INFO)

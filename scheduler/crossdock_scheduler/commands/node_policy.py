@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,14 @@ def policy(
         bool | None,
         typer.Option(
             "--allow-private/--forbid-private", help="Addresses of private networks and of this machine."
+        ),
+    ] = None,
+    allow_network: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NETWORK",
+            help="A private network, such as 10.1.2.0/24, that may be reached with --forbid-private; may be "
+            "repeated, and replaces those of before. Empty: none.",
         ),
     ] = None,
     allow_path: Annotated[
@@ -45,6 +54,8 @@ def policy(
     before = found = permitted(folder)
     if private is not None:
         found = replace(found, private=private)
+    if allow_network is not None:
+        found = replace(found, networks=tuple(_network(each) for each in allow_network if each))
     if allow_path:
         found = replace(found, roots=tuple(str(each.absolute()) for each in allow_path))
     elif any_path or no_path:
@@ -56,4 +67,13 @@ def policy(
         return
     folders = "any" if found.roots is None else ", ".join(found.roots) or "none"
     private_ones = "allowed" if found.private else "forbidden"
+    if not found.private and found.networks:
+        private_ones += f", but for {', '.join(found.networks)}"
     session.show(f"private addresses and this machine: {private_ones}\nfolders: {folders}")
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ip_network(text))
+    except ValueError as error:
+        raise ConfigError(f"--allow-network {text!r} is no network: {error}") from error

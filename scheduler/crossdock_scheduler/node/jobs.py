@@ -7,17 +7,24 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
+from crossdock import AccessDeniedError
+
+from ..pipeline.policy import Policy
 from ..wire import node as wire
 
+if TYPE_CHECKING:
+    from .guard import Guard
+
+_WORKER = "crossdock_scheduler.node.worker"
 # A line of a child: an output with all that a Lookup may return.
 _MOST_LINE = 64 << 20
 _MOST_TOLD = 2000
@@ -55,13 +62,23 @@ class RunningJob:
     async def run(self, work: Mapping[str, Any], policy: Mapping[str, Any]) -> wire.Finish:
         """What the service is told about it. ``work`` is the job's, with its secrets. Cancelled, the child is
         ended first."""
-        command = [sys.executable, "-m", "crossdock_scheduler.node.worker"]
-        # A group of its own: Ctrl-C in a terminal is the agent's.
-        process = await anyio.open_process(command, stderr=subprocess.PIPE, start_new_session=True)
+        if policy.get("private", True):
+            return await self._run(work, policy, None)
+        from .guard import Guard  # for Linux only
+
+        with closing(Guard(Policy(**policy))) as guard:
+            return await self._run(work, policy, guard)
+
+    async def _run(
+        self, work: Mapping[str, Any], policy: Mapping[str, Any], guard: Guard | None
+    ) -> wire.Finish:
+        process = await self._started(guard)
         said: dict[str, Any] = {}
         errors = bytearray()
         async with process, anyio.create_task_group() as group:
             try:
+                if guard:
+                    group.start_soon(guard.watch)
                 group.start_soon(_tail, process, errors)
                 group.start_soon(self._stopping, process)
                 group.start_soon(self._tell, process, work, policy)
@@ -74,7 +91,27 @@ class RunningJob:
             group.cancel_scope.cancel()
         if "outcome" not in said:
             said = _crashed(process.returncode or 0, bytes(errors[-_MOST_TOLD:]))
+        if said["outcome"] == "failed" and guard and guard.refused:
+            said = _refused(said, guard.refused)
         return wire.Finish(epoch=self.job.epoch, outcome=said["outcome"], result=said["result"])
+
+    async def _started(self, guard: Guard | None) -> Process:
+        """Raises ConfigError where the machine cannot hold it to the policy."""
+        # A group of its own: Ctrl-C in a terminal is the agent's.
+        if guard is None:
+            command = [sys.executable, "-m", _WORKER]
+            return await anyio.open_process(command, stderr=subprocess.PIPE, start_new_session=True)
+        process = await anyio.open_process(
+            guard.command(_WORKER), stderr=subprocess.PIPE, start_new_session=True, pass_fds=guard.passed
+        )
+        try:
+            await guard.take(process)
+        except BaseException:
+            process.kill()
+            with anyio.CancelScope(shield=True):
+                await process.aclose()
+            raise
+        return process
 
     async def _tell(self, process: Process, work: Mapping[str, Any], policy: Mapping[str, Any]) -> None:
         if process.stdin is None:
@@ -121,6 +158,14 @@ class RunningJob:
             with suppress(ProcessLookupError):
                 # Its own children too: those that carry splits.
                 os.killpg(process.pid, signal.SIGKILL)
+
+
+def _refused(said: dict[str, Any], refused: Iterable[str]) -> dict[str, Any]:
+    """What a driver makes of an address that is refused says nothing of the policy."""
+    error = said["result"]["error"]
+    message = f"the node's policy forbids it: {'; '.join(refused)} ({error['message']})"
+    told = {"errorCode": AccessDeniedError.code, "message": message, "failureType": "UserError"}
+    return said | {"result": {"error": error | told}}
 
 
 async def _tail(process: Process, kept: bytearray) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,11 @@ _VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Permitted:
-    """``private``: this machine and private networks; ``roots``: folders, None for any."""
+    """``private``: this machine and private networks; ``networks``: which of them in any case; ``roots``:
+    folders, None for any."""
 
     private: bool = True
+    networks: tuple[str, ...] = ()
     roots: tuple[str, ...] | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -36,9 +39,12 @@ def permitted(folder: Path) -> Permitted:
     try:
         said = json.loads(path.read_text())
         version, private, roots = said["version"], said["private"], said["roots"]
+        networks = said.get("networks", [])
         known = version == _VERSION and isinstance(private, bool)
         if not known or not (roots is None or all(isinstance(each, str) for each in roots)):
             raise ValueError
+        for each in networks:
+            ip_network(each)
     except FileNotFoundError:
         return Permitted()
     except (OSError, ValueError, TypeError, KeyError):
@@ -46,7 +52,7 @@ def permitted(folder: Path) -> Permitted:
             f"the node's policy in {path} is not understood", hint="delete the file and set it with: "
             "crossdock node policy",
         ) from None  # fmt: skip
-    return Permitted(private, None if roots is None else tuple(roots))
+    return Permitted(private, tuple(networks), None if roots is None else tuple(roots))
 
 
 def permit(folder: Path, policy: Permitted) -> None:

@@ -68,7 +68,7 @@ def _hear(heard: Iterator[bytes], lease: Lease, cancel: threading.Event) -> None
 def _done(message: dict[str, Any], cancel: threading.Event, say: Any) -> dict[str, Any]:
     name = ""
     try:
-        policy = Policy(**message["policy"])
+        policy = Policy(**message["policy"], looks_up=True)
         attempt = replace(
             unpacked(message["work"], policy), cancel=cancel, progress=lambda made: say({"progress": made})
         )
