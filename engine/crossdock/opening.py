@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from .classify import classified
 from .credentials import public_url
 from .errors import ConfigError
+from .files.beside import read_beside
 from .files.binary import BinarySink, BinarySource, FileTarget
 from .files.listing import Selection
 from .files.merging import MergedSource
@@ -75,6 +77,7 @@ def open_end(end: SourceEnd, payload: Payload) -> Source[Any]:
     file_format = _open_format(end.format, end.format_options)
     agreed = unpacked(end.columns) if end.columns else None
     file_format.skips_rows = end.skip_rows
+    file_format.beside = partial(read_beside, store)
     if end.wanted:
         file_format.wanted = {field.name: field.type for field in unpacked(end.wanted)}
     return FormatSource(store, file_format, selection, end.merge, partitions=partitions, agreed=agreed)

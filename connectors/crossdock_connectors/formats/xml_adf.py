@@ -9,22 +9,22 @@ from crossdock import AdfEnd, AdfTranslation
 
 from .compressed import compression_of, within_archives
 
-_VALIDATION = {"none": "none"}
+_VALIDATION = {name: name for name in ("none", "xsd", "dtd")}
 
 
 def from_adf(end: AdfEnd) -> AdfTranslation:
     dataset, settings = end.dataset, end.activity.inner("formatSettings")
     settings.ignore("type")
     within_archives(settings)
-    settings.choice("validationMode", _VALIDATION)
     prefixes = settings.get("namespacePrefixes")
     namespaces = settings.flag("namespaces", True)
     options = {
         "attribute_prefix": "@",
         "text_column": "_value_",
-        # The text of an element stays what it is in a file; a table says what a number is.
-        "infer": "true" if settings.flag("detectDataType", end.typed) else "false",
+        "infer": "true" if settings.flag("detectDataType", True) else "false",
         "namespaces": "true" if namespaces else "false",
+        "own_prefixes": "true",
+        "validation_mode": settings.choice("validationMode", _VALIDATION, "none"),
         **compression_of(dataset.inner("compression"), "type", "level"),
     }
     if isinstance(prefixes, Mapping) and prefixes:

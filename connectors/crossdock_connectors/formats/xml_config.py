@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Literal
 
 from pydantic import Field, field_validator
 
@@ -22,6 +23,14 @@ class XmlConfig(CompressedConfig):
     )
     namespace_prefixes: str = Field(
         default="", description="with namespaces: prefixes for their URIs, as JSON: names become prefix:name"
+    )
+    own_prefixes: bool = Field(
+        default=False, description="with namespaces: other names have the prefixes that the file gives them"
+    )
+    validation_mode: Literal["none", "xsd", "dtd"] = Field(
+        default="none",
+        description="whether files must be as the schema or the DTD says that they name, which is a file in "
+        "the folder that is read, or below it",
     )
     infer: bool = Field(
         default=False, description="whether to infer integers, numbers and booleans from a sample; else text"

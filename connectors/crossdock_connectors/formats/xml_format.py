@@ -6,7 +6,8 @@ import gzip
 import io
 import re
 import zlib
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -23,6 +24,7 @@ from crossdock import (
 from .column_types import parse_types
 from .read_only import ReadOnlyFormat
 from .xml_config import prefixes
+from .xml_validation import check_dtd, schema_for
 
 if TYPE_CHECKING:
     from .xml_config import XmlConfig
@@ -82,10 +84,12 @@ class XmlFormat(ReadOnlyFormat):
     def batches(
         self, file: io.RawIOBase, info: ObjectInfo, schema: pa.Schema
     ) -> Generator[pa.RecordBatch, None, None]:
+        if self._config.validation_mode == "dtd":
+            check_dtd(_chunks(file, info), info.path, self._config.encoding or None, self._beside())
         known = set(schema.names)
         some: list[Row] = []
         first = room = 0
-        for line, row in self._rows(file, info):
+        for line, row in self._rows(file, info, validate=self._config.validation_mode == "xsd"):
             if unknown := row.keys() - known:
                 name = min(unknown)
                 raise DataError(
@@ -101,13 +105,33 @@ class XmlFormat(ReadOnlyFormat):
         if some:
             yield _batch(some, schema, info, (first, line))
 
-    def _rows(self, file: io.RawIOBase, info: ObjectInfo) -> Iterator[tuple[int, Row]]:
-        """The line on which each row's element begins, and its values by column."""
-        # A parser of its own for each pass; nothing is fetched, no entity is replaced, libxml2's limits hold.
-        parser = etree.XMLPullParser(
+    def _beside(self) -> Callable[[str], bytes]:
+        if self.beside is None:
+            raise ConfigError("there is no store here, in which files name the schemas to validate them with")
+        return self.beside
+
+    def _parser(self, schema: etree.XMLSchema | None = None) -> Any:
+        """One for each pass; nothing is fetched, no entity is replaced, libxml2's limits hold."""
+        return etree.XMLPullParser(
             events=("start", "end"), resolve_entities=False, load_dtd=False, no_network=True, huge_tree=False,
-            remove_comments=True, remove_pis=True, encoding=self._config.encoding or None,
+            remove_comments=True, remove_pis=True, encoding=self._config.encoding or None, schema=schema,
         )  # fmt: skip
+
+    def _schema(self, file: io.RawIOBase, info: ObjectInfo) -> etree.XMLSchema | None:
+        """The XML schema that the file's root names; None where there is no root to find."""
+        parser = self._parser()
+        with suppress(etree.XMLSyntaxError):  # said where the rows are read
+            for data in _chunks(file, info):
+                parser.feed(bytes(data))
+                for _, root in parser.read_events():
+                    return schema_for(dict(root.attrib), info.path, self._beside())
+        return None
+
+    def _rows(
+        self, file: io.RawIOBase, info: ObjectInfo, *, validate: bool = False
+    ) -> Iterator[tuple[int, Row]]:
+        """The line on which each row's element begins, and its values by column."""
+        parser = self._parser(self._schema(file, info) if validate else None)
         walk = _Walk(self._config, self._path, info.path)
         fed = 0
         try:
@@ -127,6 +151,7 @@ class XmlFormat(ReadOnlyFormat):
         except etree.XMLSyntaxError as error:
             log = list(parser.feed_error_log)
             line, said = (log[0].line, log[0].message) if log else (1, error.msg or "no XML")
+            line = line or walk.line  # the validation of a schema does not know it
             raise DataError(f"{info.path}, line {line}: {said.splitlines()[0][:200]}") from error
         if not walk.found and self._path:
             raise ConfigError(f"{info.path} has no element /{'/'.join(self._path)}; its root is /{walk.root}")
@@ -144,6 +169,7 @@ class _Walk:
         self._row: Any = None
         self.root = ""
         self.found = False
+        self.line = 1
 
     @property
     def inside(self) -> bool:
@@ -152,6 +178,7 @@ class _Walk:
     def rows(self, events: Any) -> Iterator[tuple[int, Row]]:
         for event, element in events:
             if event == "start":
+                self.line = element.sourceline or self.line
                 self._start(element)
             elif element is self._row:
                 yield element.sourceline or 0, self._values(element)
@@ -163,11 +190,12 @@ class _Walk:
     def _start(self, element: Any) -> None:
         if self._row is not None:
             return
-        if element.getroottree().docinfo.internalDTD is not None:
+        known = self._config.validation_mode == "dtd"
+        if not known and element.getroottree().docinfo.internalDTD is not None:
             raise DataError(
                 f"{self._file} has a DOCTYPE, which is not read: it can define entities; remove it"
             )
-        name = self._name(element.tag)
+        name = self._name(element.tag, element)
         self._at.append(name)
         self.root = self.root or name
         if self._at == self._wanted or (not self._wanted and len(self._at) == 2):
@@ -181,11 +209,15 @@ class _Walk:
         if parent is not None:
             parent.remove(element)
 
-    def _name(self, tag: str) -> str:
+    def _name(self, tag: str, element: Any) -> str:
         uri, brace, local = tag.removeprefix("{").rpartition("}")
         if not self._config.namespaces or not brace:
             return local
         prefix = self._prefixes.get(uri)
+        if prefix is None and self._config.own_prefixes:
+            own = [each or "" for each, named in element.nsmap.items() if named == uri]
+            # Of an element, lxml knows which of several; an attribute has none without a prefix.
+            prefix = element.prefix or "" if tag == element.tag else next(filter(None, own), None)
         return tag if prefix is None else f"{prefix}:{local}" if prefix else local
 
     def _values(self, row: Any) -> Row:
@@ -199,7 +231,9 @@ class _Walk:
             element, prefix = open_.pop()
             dot = f"{prefix}." if prefix else ""
             for name, value in element.attrib.items():
-                self._put(found, f"{dot}{self._config.attribute_prefix}{self._name(name)}", value, element)
+                self._put(
+                    found, f"{dot}{self._config.attribute_prefix}{self._name(name, element)}", value, element
+                )
             children = [child for child in element if isinstance(child.tag, str)]
             if len(children) < len(element):
                 raise DataError(f"{self._file}, line {element.sourceline}: an entity that is not XML's own")
@@ -208,7 +242,7 @@ class _Walk:
             if plain or text:
                 column = prefix if plain else f"{dot}{self._config.text_column}"
                 self._put(found, column, text, element)
-            open_ += [(child, f"{dot}{self._name(child.tag)}") for child in reversed(children)]
+            open_ += [(child, f"{dot}{self._name(child.tag, child)}") for child in reversed(children)]
 
     def _put(self, found: Row, column: str, value: str, element: Any) -> None:
         if column in found:

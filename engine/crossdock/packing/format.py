@@ -90,6 +90,7 @@ class PackedFormat(FileFormat):
 
     def _open(self, file: io.RawIOBase, info: ObjectInfo, entry: Entry) -> tuple[PackedFile, ObjectInfo]:
         self._inner.skips_rows, self._inner.wanted = self.skips_rows, self.wanted
+        self._inner.beside = self.beside
         opened = open_entry(file, info.size, self._codec, entry, info.path)
         folder = info.path if self._codec in ARCHIVES else posixpath.dirname(info.path)
         size = _ENDLESS if entry.size is None else entry.size

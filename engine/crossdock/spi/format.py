@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -80,6 +80,12 @@ class FileFormat(ABC):
 
     wanted: Mapping[str, pa.DataType] = MappingProxyType({})
     """Set by the engine with ``skips_rows``: what the sink takes, by column (``TypedSink``)."""
+
+    beside: Callable[[str], bytes] | None = None
+    """Set by the engine where files are read: the content of another file of the store, by its path.
+
+    For small ones that a file refers to. Raises NotFoundError, and ConfigError for one that is elsewhere.
+    """
 
     typed: bool = True
     """Whether files hold values that have types. Else they are texts: lists and objects become JSON, and the
