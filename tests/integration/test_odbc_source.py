@@ -137,6 +137,13 @@ class TestFrom:
         found = read(odbc_url(database, "t"), tmp_path, **{option: "60000"})
         assert len(found["long"][0].as_py()) == 50000
 
+    def test_a_query_that_takes_too_long(self, database: str, tmp_path: Path) -> None:
+        options = {"query_timeout": "1", "query": "SELECT pg_sleep(60)::text AS slept"}
+        began = time.monotonic()
+        with pytest.raises(crossdock.TransientError, match="timeout"):
+            read(odbc_url(database), tmp_path, **options)
+        assert time.monotonic() - began < 50
+
     def test_isolation(self, database: str, tmp_path: Path) -> None:
         found = read(
             odbc_url(database), tmp_path, isolation_level="Serializable",

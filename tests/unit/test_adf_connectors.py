@@ -399,6 +399,16 @@ def test_odbc_by_the_name_of_a_data_source() -> None:
     assert said(end.linked_service) == [("unsupported", "connectionString")]
 
 
+def test_odbc_as_a_sink() -> None:
+    sink = {"preCopyScript": "DELETE FROM t", "writeBatchSize": 50, "writeBatchTimeout": "00:01:00"}
+    found, end = made("Odbc", {"connectionString": "DSN=d"}, {"tableName": "t"}, sink, "sink")
+    assert found.options == {
+        "dsn": "d", "table_option": "none", "pre_copy_script": "DELETE FROM t", "write_batch_size": "50",
+        "query_timeout": "60",
+    }  # fmt: skip
+    assert said(end.activity) == []
+
+
 def test_a_secret_is_never_in_what_is_shown() -> None:
     service = AdfProperties({"connectionString": "Server=h;Password=hunter2;hunter2-rest=x;b}=y"})
     parts, whole = adf_connection_string(service)

@@ -2,60 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import re
-from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr
 
 from crossdock_connectors.entra import EntraOptions
 
 from .mssql import PASSWORD_VARIABLE
-
-_SPAN = re.compile(r"(?:(\d+)\.)?(\d+):(\d\d):(\d\d)")
-
-
-def _word(value: Any) -> Any:
-    """``StoredProcedure``, as Data Factory writes it, is ``stored_procedure``."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", value).lower() if isinstance(value, str) else value
-
-
-def _seconds(value: Any) -> Any:
-    """``02:00:00``, as Data Factory writes a span of time, is 7200."""
-    if isinstance(value, str) and (found := _SPAN.fullmatch(value.strip())):
-        days, hours, minutes, seconds = (int(each or 0) for each in found.groups())
-        return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
-    return value
-
-
-def _parameters(value: Any) -> Any:
-    """JSON, with plain values or as Data Factory writes them: ``{"name": {"value": "7", "type": "Int"}}``."""
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            raise ValueError('it is no JSON as {"name": "value"}') from None
-    if not isinstance(value, dict):
-        return value
-    return {name: _plain(name, each) for name, each in value.items()}
-
-
-def _plain(name: str, given: Any) -> Any:
-    if not isinstance(given, dict) or not given.keys() <= {"value", "type"}:
-        return given
-    value = given.get("value")
-    if isinstance(value, str) and str(given.get("type")).lower() in ("datetime", "date"):
-        # With a T the server reads it the same, whatever a session's DATEFORMAT is.
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            raise ValueError(f"the moment {name} is not written as 2024-12-31T23:59:59") from None
-        return moment.isoformat(timespec="auto" if moment.microsecond % 1000 else "milliseconds")
-    return value
-
-
-Parameters = Annotated[dict[str, str | int | float | bool | None], BeforeValidator(_parameters)]
+from .parameters import Parameters, seconds, word
 
 
 class MssqlConfig(EntraOptions):
@@ -126,12 +80,10 @@ class MssqlConfig(EntraOptions):
         default="refuse",
         description="Source: Arrow has no offset per value. utc: as moments; text: kept",
     )
-    write_behavior: Annotated[Literal["insert", "upsert", "stored_procedure"], BeforeValidator(_word)] = (
-        Field(
-            default="insert",
-            description="Sink: upsert replaces rows with the same keys, stored_procedure hands the rows to a "
-            "procedure; both need mode append",
-        )
+    write_behavior: Annotated[Literal["insert", "upsert", "stored_procedure"], BeforeValidator(word)] = Field(
+        default="insert",
+        description="Sink: upsert replaces rows with the same keys, stored_procedure hands the rows to a "
+        "procedure; both need mode append",
     )
     keys: list[str] = Field(
         default=[], description="Sink: the columns that identify a row, for upsert; default: the primary key"
@@ -141,7 +93,7 @@ class MssqlConfig(EntraOptions):
         description="Sink: at-least-once loads straight into the table: faster, rows show at once, and those "
         "of a split that is tried again are there twice",
     )
-    table_option: Annotated[Literal["auto_create", "none"], BeforeValidator(_word)] = Field(
+    table_option: Annotated[Literal["auto_create", "none"], BeforeValidator(word)] = Field(
         default="auto_create", description="Sink: create a missing table, or refuse"
     )
     pre_copy_script: str = Field(
@@ -177,7 +129,7 @@ class MssqlConfig(EntraOptions):
         ge=0,
         description="Sink: rows per batch of the bulk copy, or per call of the procedure; 0: all",
     )
-    write_batch_timeout: Annotated[int, BeforeValidator(_seconds)] = Field(
+    write_batch_timeout: Annotated[int, BeforeValidator(seconds)] = Field(
         default=7200,
         ge=0,
         le=10**6,

@@ -44,17 +44,39 @@ def _config() -> type[OdbcConfig]:
 def _open_source(config: OdbcConfig, location: Location) -> OdbcSource:
     from ..queries import one_select
     from .odbc_source import OdbcSource
+    from .ranges import PLACEHOLDER
 
     query = one_select(config.query, "values")
-    if query and location.fragment:
-        raise ConfigError("name one of a table and a query to read")
+    if sum(map(bool, (query, config.procedure, location.fragment))) > 1:
+        raise ConfigError("name one of a table, a query and a procedure to read")
+    bounds = (config.partition_lower_bound, config.partition_upper_bound)
+    if any(bounds) and not (all(bounds) and config.partition_option == "DynamicRange"):
+        raise ConfigError(
+            "partition_lower_bound and partition_upper_bound go together, with partition_option=DynamicRange"
+        )
+    if PLACEHOLDER in query and not (config.partition_option == "DynamicRange" and config.partition_column):
+        raise ConfigError(
+            f"a query with {PLACEHOLDER} needs partition_option=DynamicRange and partition_column=..."
+        )
     return OdbcSource(_database(config, location), config, location.fragment, query)
 
 
 def _open_sink(config: OdbcConfig, location: Location) -> OdbcSink:
     from .odbc_sink import OdbcSink
 
-    return OdbcSink(_database(config, location), location.fragment, config.schema_name)
+    if config.keys and config.write_behavior != "upsert":
+        raise ConfigError("keys need write_behavior=upsert")
+    if config.pre_copy_script and not location.fragment:
+        raise ConfigError("pre_copy_script needs a table that the address names, as odbc:///?dsn=...#table")
+    if config.delivery == "at-least-once":
+        named = ("pre_copy_script", "table_lock", "identity_insert")
+        given = [name for name in named if getattr(config, name)] + ["keep_nulls=false"] * (
+            not config.keep_nulls
+        )
+        if config.write_behavior != "insert" or given:
+            what = "write_behavior=upsert" if config.write_behavior != "insert" else given[0]
+            raise ConfigError(f"delivery=at-least-once has no transaction for {what}")
+    return OdbcSink(_database(config, location), config, location.fragment)
 
 
 def _from_adf(end: AdfEnd) -> AdfTranslation:

@@ -21,11 +21,13 @@ def from_adf(end: AdfEnd) -> AdfTranslation:
     if schema := dataset.text("schema"):
         table = f"{schema}.{table}"
     if end.is_sink:
-        if activity.text("preCopyScript"):
-            activity.refuse("preCopyScript", "scripts are not run")
-        for name in ("writeBatchSize", "writeBatchTimeout"):
-            if name in activity:
-                activity.refuse(name, "rows are sent in arrays whose size is chosen by memory", "note")
+        options["table_option"] = "none"
+        if script := activity.text("preCopyScript"):
+            options["pre_copy_script"] = script
+        if (size := activity.whole("writeBatchSize")) is not None:
+            options["write_batch_size"] = str(size)
+        if (seconds := activity.seconds("writeBatchTimeout")) is not None:
+            options["query_timeout"] = str(seconds)
     named = f"#{quote(table)}" if table and not query else ""
     # An instance or a port may follow; the connection string quotes what it holds.
     host = re.split(r"[\\,]", options.get("server", "").removeprefix("tcp:"))[0]

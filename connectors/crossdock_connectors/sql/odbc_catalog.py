@@ -27,7 +27,7 @@ READABLE = (
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """``code``: the ODBC number of its SQL type, whose name is ``type``."""
+    """``code``: the ODBC number of its SQL type, whose name is ``type``. ``default`` is SQL, or empty."""
 
     name: str
     code: int
@@ -36,6 +36,7 @@ class Column:
     digits: int
     position: int = 0
     nullable: bool = True
+    default: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +153,7 @@ def columns(connection: Connection, name: Name) -> list[Column]:
             int(row[8] or 0),
             int(row[16] or 0),
             bool(row[10]),
+            str(row[12] or "") if str(row[12]).upper() not in ("NULL", "TRUNCATED") else "",
         )
         for row in rows
         if str(row[2]) == name.table and (not name.schema or str(row[1] or "") == name.schema)
@@ -171,9 +173,9 @@ def _pattern(name: str) -> str | None:
     return None if not name.isascii() or set(name) & set("\\[]^?*'\"{}") else name
 
 
-def primary_key(connection: Connection, name: Name) -> str:
-    """The first column of the primary key; empty where there is none or the driver cannot tell."""
+def primary_key(connection: Connection, name: Name) -> list[str]:
+    """The columns of the primary key in order; none where there is none or the driver cannot tell."""
     rows: list[tuple[object, ...]] = []
     with suppress(CrossdockError), connection.cursor() as cursor:
         rows = cursor.primaryKeys(name.table, schema=name.schema or None).fetchall()
-    return next((str(row[3]) for row in rows if row[4] == 1), "")
+    return [str(row[3]) for row in sorted(rows, key=lambda row: int(str(row[4])))]

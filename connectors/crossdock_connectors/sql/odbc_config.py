@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 
 from crossdock import ConnectorConfig
 
 from .odbc import PASSWORD_VARIABLE
+from .parameters import Parameters, word
 
 
 class OdbcConfig(ConnectorConfig):
@@ -36,17 +37,31 @@ class OdbcConfig(ConnectorConfig):
         default=7200, ge=0, le=10**6, description="Seconds that a statement may take; 0: no limit"
     )
     query: str = Field(default="", description="Source: a SELECT to read instead of a table")
+    procedure: str = Field(
+        default="",
+        description="Source: a stored procedure to read instead of a table; it runs once more for its "
+        "columns, which is taken back where the database can",
+    )
+    parameters: Parameters = Field(
+        default={}, description="Source: parameters of the stored procedure, as JSON in its order"
+    )
     partition_option: Literal["None", "DynamicRange"] = Field(
         default="None",
-        description="Source: DynamicRange reads ranges of a key in parallel, each at its own time: ODBC has "
-        "no snapshot for several connections",
+        description="Source: DynamicRange reads ranges of a key in parallel, with about equally many rows, "
+        "each at its own time: ODBC has no snapshot for several connections",
     )
     partition_column: str = Field(
         default="", description="Source: column of DynamicRange; default: the first of the primary key"
     )
-    isolation_level: Literal["", "ReadCommitted", "ReadUncommitted", "RepeatableRead", "Serializable"] = (
-        Field(default="", description="Source: isolation level of each SELECT; default: the database's")
+    partition_lower_bound: str = Field(
+        default="", description="Source: first boundary of DynamicRange; rows below it are read as well"
     )
+    partition_upper_bound: str = Field(
+        default="", description="Source: last boundary of DynamicRange; rows above it are read as well"
+    )
+    isolation_level: Literal[
+        "", "ReadCommitted", "ReadUncommitted", "RepeatableRead", "Serializable", "Snapshot"
+    ] = Field(default="", description="Source: isolation level of each SELECT; default: the database's")
     max_text_size: int = Field(
         default=65_536, ge=16, le=1 << 27,
         description="Source: characters (UTF-16) that a text without a declared length may have; a longer "
@@ -59,4 +74,38 @@ class OdbcConfig(ConnectorConfig):
     decimals: Literal["declared", "text"] = Field(
         default="declared",
         description="Source: decimals as they are declared (more digits are an error), or as text",
+    )
+    write_behavior: Annotated[Literal["insert", "upsert"], BeforeValidator(word)] = Field(
+        default="insert", description="Sink: upsert replaces rows with the same keys (mode append)"
+    )
+    keys: list[str] = Field(
+        default=[], description="Sink: the columns that identify a row, for upsert; default: the primary key"
+    )
+    delivery: Literal["exactly-once", "at-least-once"] = Field(
+        default="exactly-once",
+        description="Sink: at-least-once inserts straight into the table (mode append): faster; rows show "
+        "split by split, and those of a split that is tried again may be there twice",
+    )
+    table_option: Annotated[Literal["auto_create", "none"], BeforeValidator(word)] = Field(
+        default="auto_create", description="Sink: create a missing table, or refuse"
+    )
+    pre_copy_script: str = Field(
+        default="",
+        description="Sink: SQL that runs once, before the rows, in the transaction that shows them",
+    )
+    identity_insert: bool = Field(
+        default=False,
+        description="Sink: columns that number themselves take the values of the source (PostgreSQL, SQL "
+        "Server)",
+    )
+    keep_nulls: bool = Field(
+        default=True, description="Sink: NULL stays NULL; false: it becomes the column's default"
+    )
+    table_lock: bool = Field(
+        default=False,
+        description="Sink: lock the table before rows are moved into it (PostgreSQL, SQL Server); an upsert "
+        "does so anyway where that is known",
+    )
+    write_batch_size: int = Field(
+        default=0, ge=0, le=10**6, description="Sink: rows of one round trip; 0: as many as fit into memory"
     )

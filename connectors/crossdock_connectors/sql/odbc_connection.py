@@ -128,12 +128,13 @@ class Database:
             with suppress(Exception):
                 inner.close()
 
-    def rehearse(self, sql: str) -> None:
-        """Run a statement and take it back, where the database can; else nothing."""
+    def rehearse(self, *statements: str) -> None:
+        """Run statements and take them back, where the database can; else nothing."""
         if self.traits.transactions == 0:
             return
         with self.connect(autocommit=False) as connection:
-            connection.run(sql)
+            for sql in filter(None, statements):
+                connection.run(sql)
             with self.explaining():
                 connection.inner.rollback()
 
@@ -248,15 +249,17 @@ class Rows:
         found = [batch for batch in self._reader(sql, None, 1) if batch.num_rows] if sql else []
         return found[0].column(0)[0].as_py() if found else None
 
-    def schema(self, sql: str) -> pa.Schema:
-        """The columns of a query, as arrow-odbc would read them."""
+    def schema(self, sql: str, values: Sequence[str] = ()) -> pa.Schema:
+        """The columns of a query, as arrow-odbc would read them. ``values``: for its marks."""
         with self._database.explaining():
-            return self._reader(sql, None, 1).schema
+            return self._reader(sql, None, 1, values).schema
 
-    def batches(self, sql: str, schema: pa.Schema, too_long: Any) -> Iterator[pa.RecordBatch]:
+    def batches(
+        self, sql: str, schema: pa.Schema, too_long: Any, values: Sequence[str] = ()
+    ) -> Iterator[pa.RecordBatch]:
         """The rows of a query as batches of this schema. ``too_long`` makes the error for a longer value."""
         with self._database.explaining():
-            reader = self._reader(sql, schema, _BATCH_ROWS)
+            reader = self._reader(sql, schema, _BATCH_ROWS, values)
         while True:
             with self._database.explaining():
                 try:
@@ -283,11 +286,11 @@ class Rows:
                 f"{self._database.where}: the connection broke off before the last row", detail=str(error)
             ) from error
 
-    def _reader(self, sql: str, schema: pa.Schema | None, rows: int) -> Any:
+    def _reader(self, sql: str, schema: pa.Schema | None, rows: int, values: Sequence[str] = ()) -> Any:
         text, binary = self._database.limits
         return self._inner.read_arrow_batches(
             sql, batch_size=rows, max_bytes_per_batch=BATCH_BYTES, max_text_size=text, max_binary_size=binary,
-            schema=schema, fetch_concurrently=rows > 1,
+            schema=schema, fetch_concurrently=rows > 1, parameters=list(values) or None,
             query_timeout_sec=self._database.query_timeout or None,
             # What a narrow encoding can hold depends on the process's locale.
             payload_text_encoding=_arrow_odbc().TextEncoding.UTF16,

@@ -20,7 +20,13 @@ class Known:
     of a session, and ``end``, what ends that. ``types``: SQL types by Arrow's kind. ``attributes``: what its
     driver is told where the user says nothing. ``faithful``: the types of columns that keep each value or
     refuse it; none: not known. ``ascii``: those among them that do so with ASCII only.
-    ``call``: how a procedure is called."""
+    ``call``: how a procedure is called.
+
+    ``drawn``: a condition that a ``share`` of the rows fulfils, drawn for each; ``pages``: behind a table's
+    name, that ``percent`` of its pages. ``lock``: takes a table for writing until the transaction ends.
+    ``update``: changes rows with the ones of others; none: by subqueries. ``identity``: before an insert that
+    gives values for columns that number themselves, in front of its SELECT, and behind it. ``dry``: looks at
+    a statement that changes rows, and runs none."""
 
     schema: str = ""
     session: str = ""
@@ -30,11 +36,23 @@ class Known:
     faithful: frozenset[str] = frozenset()
     ascii: frozenset[str] = frozenset()
     call: str = "{{CALL {}{}}}"
+    drawn: str = ""
+    pages: str = ""
+    lock: str = ""
+    update: str = ""
+    identity: tuple[str, str, str] = ("", "", "")
+    dry: str = ""
 
 
 _POSTGRES = Known(
     # The driver takes the escape for that of a function.
     call="CALL {}{}",
+    drawn="random() < {share}",
+    pages="TABLESAMPLE SYSTEM ({percent})",
+    lock="LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE",
+    update="UPDATE {target} AS t SET {changed} FROM {rows} WHERE {same}",
+    identity=("", "OVERRIDING SYSTEM VALUE ", ""),
+    dry="EXPLAIN {}",
     schema="SELECT current_schema()",
     session="SELECT pg_backend_pid()",
     end="SELECT pg_cancel_backend({})",
@@ -61,6 +79,12 @@ _SQL_SERVER = Known(
     schema="SELECT SCHEMA_NAME()",
     session="SELECT @@SPID",
     end="KILL {}",
+    drawn="CHECKSUM(NEWID(), {key}) & 2147483647 < {share} * 2147483647.0",
+    pages="TABLESAMPLE ({percent} PERCENT)",
+    lock="SELECT TOP (0) 1 AS n FROM {} WITH (TABLOCKX, HOLDLOCK)",
+    update="UPDATE t SET {changed} FROM {target} AS t INNER JOIN {rows} ON {same}",
+    identity=("SET IDENTITY_INSERT {} ON", "", "SET IDENTITY_INSERT {} OFF"),
+    dry="SET NOEXEC ON; {}",
     types={
         "bool": "bit", "int16": "smallint", "int32": "int", "int64": "bigint", "uint64": "decimal(20,0)",
         "float": "real", "double": "float", "string": "nvarchar(max)", "binary": "varbinary(max)",
@@ -87,7 +111,8 @@ _CODES: dict[str, tuple[int, ...]] = {
 @dataclass(frozen=True, slots=True)
 class Traits:
     """What SQLGetInfo and SQLGetTypeInfo say. ``transactions`` is SQL_TXN_CAPABLE: 0 none, 2 also for tables
-    that are created in them. ``types``: SQL types by Arrow's kind."""
+    that are created in them. ``types``: SQL types by Arrow's kind. ``functions``: the bits of
+    SQL_NUMERIC_FUNCTIONS."""
 
     dbms: str
     driver: str
@@ -97,6 +122,7 @@ class Traits:
     user: str
     types: Mapping[str, str]
     version: str = ""
+    functions: int = 0
 
     @property
     def known(self) -> Known:
@@ -146,7 +172,7 @@ def traits(connection: Any, odbc: Any) -> Traits:
     return Traits(
         dbms, str(info("SQL_DRIVER_NAME", "")), int(info("SQL_TXN_CAPABLE", 0)), names,
         bool(info("SQL_SCHEMA_USAGE", 0)), str(info("SQL_USER_NAME", "")), _types(rows),
-        str(info("SQL_DBMS_VER", "")),
+        str(info("SQL_DBMS_VER", "")), int(info("SQL_NUMERIC_FUNCTIONS", 0)),
     )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -11,10 +11,12 @@ from crossdock import DataError, NotSupportedError, Parameter, ScriptResult, gat
 
 from ..queries import with_parameters
 from .odbc_connection import Connection
+from .odbc_dialects import Traits
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_ESCAPE = "{{CALL {}{}}}"
 _WHO = re.compile(r"^(?:\[[^\]]*\])+")
 
 
@@ -40,13 +42,36 @@ def call(
 ) -> ScriptResult:
     """By the order of the parameters: ODBC's escape for calls has no names."""
     _only_in(parameters)
-    parts = connection.traits.names.parse(name)
-    known = connection.traits.known
-    marks = ", ".join("?" for _ in parameters)
+    values = [each.value for each in parameters]
+    return _run(connection, called(connection.traits, name, ["?"] * len(values)), values, rows)
+
+
+def parts_of(traits: Traits, procedure: str) -> tuple[str, ...]:
+    """Its schema, where it is named with one, and its name. Raises ConfigError."""
+    return traits.names.parse(procedure) if traits.names.opening else tuple(procedure.split("."))
+
+
+def called(traits: Traits, procedure: str, arguments: Sequence[str], *, reading: bool = False) -> str:
+    """SQL for the call of a procedure; ``reading``: of one that gives rows."""
+    form = _ESCAPE if reading else traits.known.call
     # Without parameters the escape has no parentheses, and CALL has.
-    listed = f"({marks})" if marks or not known.call.startswith("{{") else ""
-    sql = known.call.format(connection.traits.quoted(parts), listed)
-    return _run(connection, sql, [each.value for each in parameters], rows)
+    listed = f"({', '.join(arguments)})" if arguments or not form.startswith("{{") else ""
+    return form.format(traits.quoted(parts_of(traits, procedure)), listed)
+
+
+def arguments(parameters: Mapping[str, str | int | float | bool | None]) -> tuple[list[str], list[str]]:
+    """What stands in a call for parameters, and the texts for its marks."""
+    listed, values = [], []
+    for value in parameters.values():
+        if value is None:
+            listed.append("NULL")
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            listed.append(repr(value))
+        else:
+            listed.append("?")
+            # Not all databases know the words true and false.
+            values.append(value if isinstance(value, str) else str(int(value)))
+    return listed, values
 
 
 def _only_in(parameters: Sequence[Parameter]) -> None:

@@ -7,26 +7,18 @@ from __future__ import annotations
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import date, datetime
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, ClassVar
 
 from crossdock import (
-    Browsable,
     Cancellable,
     ConfigError,
     CrossdockError,
     DataError,
-    EntryPage,
     NotFoundError,
-    Parameter,
     PlanHint,
-    Reached,
     SchemaMismatchError,
-    Scriptable,
-    ScriptResult,
     Source,
     Split,
     Unit,
@@ -35,83 +27,76 @@ from crossdock import (
 
 from . import odbc_browse as browse_
 from . import odbc_catalog as catalog
+from . import odbc_partition as partition_
 from . import odbc_scripting as scripting_
+from .consulted import Consulted, Looks, Scripts
 from .odbc_catalog import Column, Name
 from .odbc_connection import BATCH_BYTES, Connection, Database, Rows, named
 from .odbc_types import cast, fetched, unbounded
-from .ranges import evenly, ranges
+from .ranges import restricted
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from .odbc_config import OdbcConfig
 
-_VERSION = 1
+_VERSION = 2
 _PER_WORKER = 4
 _ISOLATION = {"ReadCommitted": "READ COMMITTED", "ReadUncommitted": "READ UNCOMMITTED",
-              "RepeatableRead": "REPEATABLE READ", "Serializable": "SERIALIZABLE"}  # fmt: skip
+              "RepeatableRead": "REPEATABLE READ", "Serializable": "SERIALIZABLE",
+              "Snapshot": "SNAPSHOT"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """What is read: a table, or a query. ``sql`` goes behind FROM."""
+    """What is read: a table, or a query. ``sql`` goes behind FROM; of a procedure it is the call, with
+    ``values`` for its marks."""
 
     shown: str
     sql: str
     columns: Sequence[Column] = ()
     name: Name | None = None
+    values: Sequence[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What a split's token says. ``wire`` is fetched and becomes ``schema``; ``long``: texts and binaries
-    that may be longer than the limits."""
+    that may be longer than the limits; ``values``: for the marks in ``sql``."""
 
     shown: str
     sql: str
     wire: pa.Schema
     schema: pa.Schema
     long: tuple[Sequence[str], Sequence[str]] = ((), ())
+    values: Sequence[str] = ()
 
 
 @dataclass
-class OdbcSource(Source["pa.RecordBatch"], Cancellable, Browsable, Scriptable):
-    """The tables of a database, or the one named, or a query."""
+class OdbcSource(Source["pa.RecordBatch"], Cancellable, Consulted):
+    """The tables of a database, or the one named, or what a query or procedure gives."""
+
+    looks: ClassVar[Looks] = browse_
+    scripts: ClassVar[Scripts] = scripting_
 
     database: Database
     config: OdbcConfig
     table: str = ""
     query: str = ""
+    _called: Plan | None = field(default=None, init=False)
 
-    def test(self) -> Reached:
-        with self.database.connect() as connection:
-            return browse_.reached(connection)
-
-    def browse(self, path: str = "", after: str | None = None, most: int = 1000) -> EntryPage:
-        with self.database.connect() as connection:
-            return browse_.level(connection, path, after, most)
-
-    def script(
-        self, text: str, parameters: Sequence[Parameter] = (), *, rows: int | None = None
-    ) -> ScriptResult:
-        with self._scripting() as connection:
-            return scripting_.script(connection, text, parameters, rows)
-
-    def call(
-        self, procedure: str, parameters: Sequence[Parameter] = (), *, rows: int | None = None
-    ) -> ScriptResult:
-        with self._scripting() as connection:
-            return scripting_.call(connection, procedure, parameters, rows)
+    def looking(self) -> AbstractContextManager[Connection]:
+        return self.database.connect()
 
     @contextmanager
-    def _scripting(self) -> Iterator[Connection]:
+    def scripting(self) -> Iterator[Connection]:
         with self.database.connect() as connection:
             if level := self.config.isolation_level:
                 connection.run(f"SET TRANSACTION ISOLATION LEVEL {_ISOLATION[level]}")
             yield connection
 
     def units(self, after: bytes | None = None) -> Iterator[UnitPage]:
-        if self.table or self.query:
+        if self.table or self.query or self.config.procedure:
             if after is None:
                 yield UnitPage((Unit(self._unit_name()),))
             return
@@ -129,52 +114,63 @@ class OdbcSource(Source["pa.RecordBatch"], Cancellable, Browsable, Scriptable):
     def _unit_name(self) -> str:
         if self.query:
             return "query"
+        if procedure := self.config.procedure:
+            return scripting_.parts_of(self.database.traits, procedure)[-1]
         name = catalog.parse(self.database, self.table, self.config.schema_name)
         return catalog.unit_name(name, self.config.schema_name or self.database.default_schema)
 
     def schema(self, unit: Unit) -> pa.Schema:
-        return self._plan(self._relation(unit)).schema
+        return self._planned(self._relation(unit)).schema
 
     def _relation(self, unit: Unit) -> Relation:
         if self.query:
             return Relation("query", f"({self.query}\n) {self.database.traits.quote('crossdock_query')}")
+        if procedure := self.config.procedure:
+            listed, values = scripting_.arguments(self.config.parameters)
+            sql = scripting_.called(self.database.traits, procedure, listed, reading=True)
+            return Relation(unit.name, sql, values=values)
         name = catalog.of_unit(self.database, unit.name, self.config.schema_name)
         return relation_of(self.database, name)
 
-    def _plan(self, relation: Relation) -> Plan:
-        return plan_of(self.database, relation, self.config.decimals)
+    def _planned(self, relation: Relation) -> Plan:
+        if relation.values is None:
+            return plan_of(self.database, relation, self.config.decimals)
+        if self._called is None:
+            # It may change something, and is asked for its columns once.
+            self._called = plan_of(self.database, relation, self.config.decimals)
+        return self._called
 
     def plan(self, unit: Unit, hint: PlanHint) -> Iterator[Split]:
         relation = self._relation(unit)
-        plan = self._plan(relation)
-        wheres = self._ranges(relation, plan, hint)
-        for index, where in enumerate(wheres):
-            sql = f"{plan.sql} WHERE {where}" if where else plan.sql
+        plan = self._planned(relation)
+        for index, where in enumerate(self._conditions(relation, plan, hint)):
+            sql = plan.sql if relation.values is not None else selected(self.database, relation, where)
             yield Split(unit.name, index, pack(replace(plan, sql=sql)), memory=4 * BATCH_BYTES)
 
-    def _ranges(self, relation: Relation, plan: Plan, hint: PlanHint) -> list[str]:
+    def _conditions(self, relation: Relation, plan: Plan, hint: PlanHint) -> list[str]:
         """The conditions of the splits, which together hold every row once."""
-        wanted = min(hint.parallel * _PER_WORKER, hint.max_splits or 1 << 30)
-        if self.config.partition_option == "None":
-            if self.config.partition_column:
+        config, wanted = self.config, min(hint.parallel * _PER_WORKER, hint.max_splits or 1 << 30)
+        if config.partition_option == "None":
+            if config.partition_column:
                 raise ConfigError("partition_column needs partition_option=DynamicRange")
             return [""]
-        name = self._key(relation, plan)
+        if relation.values is not None:
+            raise ConfigError("partition_option=DynamicRange: what a procedure gives is read in one piece")
+        key = self._key(relation, plan)
         if hint.parallel < 2 or wanted < 2:
             return [""]
-        key = self.database.traits.quote(name)
+        if config.partition_lower_bound:
+            return partition_.bounded(key, config.partition_lower_bound, config.partition_upper_bound, wanted)
         with self.database.connect() as connection:
-            low, high = connection.run(f"SELECT MIN({key}), MAX({key}) FROM {relation.sql}")[0]
-        bounds = boundaries(low, high, wanted) if low is not None else []
-        return [each.predicate(key) for each in ranges(bounds)] if bounds else [""]
+            return partition_.cut(connection, key, relation.sql, wanted)
 
-    def _key(self, relation: Relation, plan: Plan) -> str:
+    def _key(self, relation: Relation, plan: Plan) -> partition_.Key:
         import pyarrow.types as t
 
         name = self.config.partition_column
         if not name and relation.name is not None:
             with self.database.connect() as connection:
-                name = catalog.primary_key(connection, relation.name)
+                name = next(iter(catalog.primary_key(connection, relation.name)), "")
         if not name:
             raise ConfigError(f"{relation.shown} has no primary key to cut by; name a partition_column")
         if name not in plan.schema.names:
@@ -182,7 +178,7 @@ class OdbcSource(Source["pa.RecordBatch"], Cancellable, Browsable, Scriptable):
         kind = plan.schema.field(name).type
         if not (t.is_integer(kind) or t.is_date(kind) or t.is_timestamp(kind) or t.is_decimal(kind)):
             raise ConfigError(f"partition_column={name} is {kind}; only numbers, dates and times are cut")
-        return name
+        return partition_.Key(self.database.traits.quote(name), kind)
 
     @contextmanager
     def read(self, split: Split) -> Iterator[Iterator[pa.RecordBatch]]:
@@ -192,6 +188,8 @@ class OdbcSource(Source["pa.RecordBatch"], Cancellable, Browsable, Scriptable):
         first = f"SET TRANSACTION ISOLATION LEVEL {_ISOLATION[level]}" if level else ""
         with self.database.rows(autocommit=not level, first=first) as rows:
             yield batches(self.database, rows, plan)
+            if level and self.config.procedure:
+                rows.commit()
 
     def cancel(self) -> None:
         self.database.cancel()
@@ -212,12 +210,24 @@ def relation_of(database: Database, name: Name) -> Relation:
     return Relation(name.shown, database.traits.quoted((name.schema, name.table)), columns, name)
 
 
+def selected(database: Database, relation: Relation, condition: str = "") -> str:
+    """The SELECT of the rows that fulfil a condition."""
+    listed = ", ".join(database.traits.quote(column.name) for column in relation.columns) or "*"
+    return f"SELECT {listed} FROM {restricted(relation.sql, condition)}"
+
+
 def plan_of(database: Database, relation: Relation, decimals: str) -> Plan:
     """How all of it is read. Raises SchemaMismatchError for columns without a name or two of one."""
-    listed = ", ".join(database.traits.quote(column.name) for column in relation.columns) or "*"
-    sql = f"SELECT {listed} FROM {relation.sql}"
-    with database.rows() as rows:
-        found = rows.schema(f"{sql} WHERE 1 = 0")
+    values, sql = relation.values, relation.sql
+    if values is None:
+        sql = selected(database, relation)
+        with database.rows() as rows:
+            found = rows.schema(selected(database, relation, "1 = 0"))
+    else:
+        with database.rows(autocommit=database.traits.transactions == 0) as rows:
+            found = rows.schema(sql, values)
+        if not found.names:
+            raise SchemaMismatchError(f"the procedure {relation.shown} gives no rows to read")
     for number, name in enumerate(found.names, 1):
         if not name:
             raise SchemaMismatchError(f"column {number} of {relation.shown} has no name; give it one")
@@ -226,7 +236,7 @@ def plan_of(database: Database, relation: Relation, decimals: str) -> Plan:
     by_name = {column.name: column for column in relation.columns}
     wire, schema = fetched(found, by_name, decimals)
     long = unbounded(relation.columns, database.limits) if relation.columns else _texts(found)
-    return Plan(relation.shown, sql, wire, schema, long)
+    return Plan(relation.shown, sql, wire, schema, long, values or ())
 
 
 def _texts(found: pa.Schema) -> tuple[list[str], list[str]]:
@@ -242,7 +252,7 @@ def batches(database: Database, rows: Rows, plan: Plan) -> Iterator[pa.RecordBat
     def too_long() -> DataError:
         return _too_long(database, plan)
 
-    for batch in rows.batches(plan.sql, plan.wire, too_long):
+    for batch in rows.batches(plan.sql, plan.wire, too_long, plan.values):
         if batch.num_rows:
             pairs = zip(batch.columns, plan.schema, strict=True)
             arrays = [cast(values, column.type, f"{plan.shown}.{column.name}") for values, column in pairs]
@@ -274,25 +284,10 @@ def _has_longer(connection: Connection, plan: Plan, candidate: tuple[str, str, i
         return True
 
 
-def boundaries(low: Any, high: Any, wanted: int) -> list[str]:
-    """Boundaries as SQL, in the escapes of ODBC."""
-    found = evenly(low, high, wanted)
-    if isinstance(low, datetime):
-        found = sorted({bound.replace(microsecond=0) for bound in found})
-    return [_literal(bound) for bound in found]
-
-
-def _literal(bound: Any) -> str:
-    if isinstance(bound, datetime):
-        return f"{{ts '{bound.isoformat(sep=' ')}'}}"
-    if isinstance(bound, date):
-        return f"{{d '{bound.isoformat()}'}}"
-    return str(int(bound)) if isinstance(bound, int | Decimal) else repr(bound)
-
-
 def pack(plan: Plan) -> bytes:
     schemas = [b64encode(memoryview(each.serialize())).decode() for each in (plan.wire, plan.schema)]
-    return json.dumps([_VERSION, plan.shown, plan.sql, *schemas, list(map(list, plan.long))]).encode()
+    fields = [plan.shown, plan.sql, *schemas, list(map(list, plan.long)), list(plan.values)]
+    return json.dumps([_VERSION, *fields]).encode()
 
 
 def unpack(token: bytes) -> Plan:
@@ -301,6 +296,6 @@ def unpack(token: bytes) -> Plan:
     version, *rest = json.loads(token)
     if version != _VERSION:
         raise ConfigError("the copy was planned by another version of crossdock; start it anew")
-    shown, sql, wire, schema, (texts, binaries) = rest
+    shown, sql, wire, schema, (texts, binaries), values = rest
     wire, schema = (pa.ipc.read_schema(pa.py_buffer(b64decode(each))) for each in (wire, schema))
-    return Plan(shown, sql, wire, schema, (texts, binaries))
+    return Plan(shown, sql, wire, schema, (texts, binaries), values)

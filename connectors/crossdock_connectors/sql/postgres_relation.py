@@ -11,7 +11,7 @@ from crossdock import NotFoundError
 
 from .identifiers import POSTGRES
 from .postgres_database import Connection, literal
-from .ranges import PLACEHOLDER
+from .ranges import restricted
 
 PREFIX = "_crossdock_"
 _TABLES = "r", "p"
@@ -31,10 +31,7 @@ class Relation:
     file: int = 0
 
     def rows(self, condition: str = "") -> str:
-        """What goes behind FROM for the rows that fulfil a condition; in a query it may have its place."""
-        if PLACEHOLDER in self.sql:
-            return self.sql.replace(PLACEHOLDER, f"({condition or 'TRUE'})")
-        return f"{self.sql} WHERE {condition}" if condition else self.sql
+        return restricted(self.sql, condition)
 
     @property
     def stored(self) -> bool:

@@ -8,20 +8,14 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from crossdock import (
-    Browsable,
     Cancellable,
     ConfigError,
     CrossdockError,
-    EntryPage,
     NotFoundError,
-    Parameter,
     PlanHint,
-    Reached,
-    Scriptable,
-    ScriptResult,
     Source,
     Split,
     Unit,
@@ -30,6 +24,7 @@ from crossdock import (
 
 from . import postgres_browse as browse_
 from . import postgres_scripting as scripting_
+from .consulted import Consulted, Looks, Scripts
 from .postgres_database import Connection, Database, quote
 from .postgres_errors import fault, stream_error
 from .postgres_partition import by_key, by_place
@@ -47,12 +42,15 @@ BATCH = 4 << 20
 
 
 @dataclass
-class PostgresSource(Source["pa.RecordBatch"], Cancellable, Browsable, Scriptable):
+class PostgresSource(Source["pa.RecordBatch"], Cancellable, Consulted):
     """The tables of a schema, or the table named, or a query.
 
     ``column``: ranges of this column are the splits (``bounds``: between these), else places in the file.
     ``snapshot``: all in one. ``level`` is the isolation level in SQL, empty for the usual one.
     """
+
+    looks: ClassVar[Looks] = browse_
+    scripts: ClassVar[Scripts] = scripting_
 
     database: Database
     schema_name: str = ""
@@ -71,28 +69,11 @@ class PostgresSource(Source["pa.RecordBatch"], Cancellable, Browsable, Scriptabl
     def __post_init__(self) -> None:
         self._keeper = Keeper(self.database, self.level)
 
-    def test(self) -> Reached:
-        with self.database.connect() as connection:
-            return browse_.reached(connection)
-
-    def browse(self, path: str = "", after: str | None = None, most: int = 1000) -> EntryPage:
-        with self.database.connect() as connection:
-            return browse_.level(connection, path, after, most)
-
-    def script(
-        self, text: str, parameters: Sequence[Parameter] = (), *, rows: int | None = None
-    ) -> ScriptResult:
-        with self._scripting() as connection:
-            return scripting_.script(connection, text, parameters, rows)
-
-    def call(
-        self, procedure: str, parameters: Sequence[Parameter] = (), *, rows: int | None = None
-    ) -> ScriptResult:
-        with self._scripting() as connection:
-            return scripting_.call(connection, procedure, parameters, rows)
+    def looking(self) -> Connection:
+        return self.database.connect()
 
     @contextmanager
-    def _scripting(self) -> Iterator[Connection]:
+    def scripting(self) -> Iterator[Connection]:
         with self.database.connect() as connection:
             if self.level:
                 connection.run(f"SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL {self.level}")

@@ -14,6 +14,13 @@ from typing import Any
 PLACEHOLDER = "?AdfDynamicRangePartitionCondition"
 
 
+def restricted(rows: str, condition: str = "") -> str:
+    """What goes behind FROM for the rows that fulfil a condition; in a query it may have its place."""
+    if PLACEHOLDER in rows:
+        return rows.replace(PLACEHOLDER, f"({condition or '1 = 1'})")
+    return f"{rows} WHERE {condition}" if condition else rows
+
+
 @dataclass(frozen=True, slots=True)
 class Range:
     """Keys from ``low`` up to and without ``high``, as SQL literals; None is an open end.
