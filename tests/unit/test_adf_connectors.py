@@ -235,9 +235,49 @@ def test_windows_signs_in_as_this_process_whoever_is_named(key: str) -> None:
     assert list(end.linked_service.unread()) == []
 
 
-def test_a_named_instance_has_no_address() -> None:
-    _, end = made("SqlServer", {"connectionString": "Server=h\\SQLEXPRESS;Database=d;User ID=u"})
+@pytest.mark.parametrize(
+    ("server", "address", "instance"),
+    [
+        ("h\\SQLEXPRESS", "mssql://u@h/d", "SQLEXPRESS"),
+        (" tcp:h \\ Two ", "mssql://u@h/d", "Two"),
+        (".\\SQLEXPRESS", "mssql://u@localhost/d", "SQLEXPRESS"),
+        ("h\\SQLEXPRESS,1444", "mssql://u@h:1444/d", ""),
+        ("h\\mssqlserver", "mssql://u@h/d", ""),
+    ],
+)
+@pytest.mark.parametrize("key", ["server", "connectionString"])
+def test_a_named_instance_is_looked_for_unless_the_port_is_named(
+    server: str, address: str, instance: str, key: str
+) -> None:
+    whole = {"connectionString": f"Server={server};Database=d;User ID=u"}
+    parts = {"server": server, "database": "d", "userName": "u"}
+    found, end = made("SqlServer", whole if key == "connectionString" else parts)
+    assert (found.address, found.options.get("instance", "")) == (address, instance)
+    assert said(end.linked_service) == []
+
+
+def test_localdb_is_not_to_be_had() -> None:
+    _, end = made("SqlServer", {"server": "(LocalDB)\\MSSQLLocalDB", "database": "d", "userName": "u"})
+    assert said(end.linked_service) == [("unsupported", "server")]
+
+
+def test_parts_of_a_connection_string_that_change_no_data_are_not_said() -> None:
+    blob = "BlobEndpoint=https://a.blob.core.windows.net/;QueueEndpoint=https://a.queue.core.windows.net/;"
+    blob += "FileEndpoint=https://f;TableEndpoint=https://t;SharedAccessSignature=sv=1&sig=2"
+    _, end = made("AzureBlobStorage", {"connectionString": blob}, BLOB)
+    assert said(end.linked_service) == []
+    sql = "Server=h;Database=d;User ID=u;Workstation ID=w;Enlist=False;Asynchronous Processing=True"
+    _, end = made("SqlServer", {"connectionString": sql}, {"tableName": "t"})
+    assert said(end.linked_service) == []
+    _, end = made("SqlServer", {"connectionString": f"{sql};Current Language=French"}, {"tableName": "t"})
     assert said(end.linked_service) == [("unsupported", "connectionString")]
+
+
+@pytest.mark.parametrize("kind", ["PostgreSqlV2", "AzurePostgreSql", "Odbc", "AzureSqlDatabase"])
+def test_how_long_a_query_may_take(kind: str) -> None:
+    found, end = made(kind, {}, {"tableName": "t"}, {"queryTimeout": "00:01:30"})
+    assert found.options["query_timeout"] == "90"
+    assert list(end.activity.unread()) == []
 
 
 def test_a_query_of_sql_server_may_say_where_its_ranges_belong() -> None:
@@ -369,6 +409,29 @@ def test_postgres() -> None:
         "PostgreSql", {"connectionString": "host=h;port=1;database=d;uid=u;encryptionmethod=1;password=p"}
     )
     assert (older.address, plain(older)) == ("postgresql://u@h:1/d", {"password": "p"})
+
+
+@pytest.mark.parametrize(
+    ("more", "mode"),
+    [
+        ("EncryptionMethod=1", "require"),
+        ("EncryptionMethod=1;ValidateServerCertificate=0", "require"),
+        ("EncryptionMethod=1;ValidateServerCertificate=1", "verify-full"),
+        ("EncryptionMethod=0", "disable"),
+        ("EncryptionMethod=1;ValidateServerCertificate=1;SSL Mode=prefer", "prefer"),
+    ],
+)
+def test_how_postgres_is_encrypted(more: str, mode: str) -> None:
+    found, end = made("AzurePostgreSql", {"connectionString": f"host=h;database=d;uid=u;{more}"})
+    assert found.options["sslmode"] == mode
+    assert said(end.linked_service) == []
+
+
+@pytest.mark.parametrize(("mode", "refused"), [(3, False), (5, True)])
+def test_a_certificate_that_is_trusted_is_one_that_nobody_verifies(mode: int, refused: bool) -> None:
+    service = {"server": "h", "database": "d", "sslMode": mode, "trustServerCertificate": True}
+    _, end = made("PostgreSqlV2", service)
+    assert said(end.linked_service) == ([("unsupported", "trustServerCertificate")] if refused else [])
 
 
 def test_postgres_reads_ranges_of_the_column_that_is_named() -> None:

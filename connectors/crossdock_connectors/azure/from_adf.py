@@ -9,6 +9,13 @@ from pydantic import SecretStr
 from crossdock import AdfEnd, AdfSecret, AdfTranslation, WriteMode, adf_connection_string, adf_leftovers
 from crossdock_connectors import entra
 
+# Of an account's other services, in the strings that the portal gives.
+_OTHER_SERVICES = frozenset(
+    f"{kind}{place}endpoint"
+    for kind in ("blob", "queue", "table", "file", "dfs", "web")
+    for place in ("", "secondary")
+)
+
 
 def of_blob(end: AdfEnd) -> AdfTranslation:
     """``az://container/`` with the account, or the endpoint and the SAS that the linked service names."""
@@ -33,7 +40,7 @@ def of_blob(end: AdfEnd) -> AdfTranslation:
             secrets["account_key"] = SecretStr(key)
         if sas := parts.pop("sharedaccesssignature", ""):
             secrets["sas_token"] = SecretStr(sas)
-        adf_leftovers(service, parts)
+        adf_leftovers(service, parts, _OTHER_SERVICES)
     elif endpoint := service.text("serviceEndpoint"):
         options["endpoint"], host = endpoint.rstrip("/"), urlsplit(endpoint).hostname or ""
     _uri(end, options, secrets)

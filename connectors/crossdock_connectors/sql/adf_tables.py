@@ -54,3 +54,8 @@ def partition(source: AdfProperties, options: dict[str, str]) -> str:
         if value and option == "DynamicRange":
             options[wanted] = value
     return option
+
+
+def query_timeout(source: AdfProperties, options: dict[str, str]) -> None:
+    if (seconds := source.seconds("queryTimeout")) is not None:
+        options["query_timeout"] = str(seconds)

@@ -87,6 +87,7 @@ SPEC = ConnectorSpec(
         "AzureSqlTable",
         "AzureSqlSource", "AzureSqlSink", "SqlSource", "SqlSink", "AzureSqlDW", "AzureSqlDWTable",
         "SqlDWSource", "SqlDWSink", "AzureSqlMI", "AzureSqlMITable", "SqlMISource", "SqlMISink",
+        "AmazonRdsForSqlServer", "AmazonRdsForSqlServerTable", "AmazonRdsForSqlServerSource",
     ),
     capabilities=Capabilities(
         write_modes=frozenset(WriteMode), visibility="atomic", private_staging=True,

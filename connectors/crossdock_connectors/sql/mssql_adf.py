@@ -20,7 +20,7 @@ from crossdock import (
 )
 from crossdock_connectors import entra
 
-from .adf_tables import first, partition, secrets_of, table_of
+from .adf_tables import first, partition, query_timeout, secrets_of, table_of
 from .ranges import PLACEHOLDER
 
 _ISOLATION = dict.fromkeys(
@@ -43,6 +43,7 @@ _ENCRYPT = {
     "false": "no",
     "no": "no",
 }
+_DEFAULT_INSTANCE = "MSSQLSERVER"
 _PROTOCOL = re.compile(r"\s*tcp:", re.IGNORECASE)
 # Of a connection: nothing that is read or written depends on them.
 _TUNING = (
@@ -53,6 +54,9 @@ _TUNING = (
 _TUNING_PARTS = {
     "connectretrycount", "connectretryinterval", "load balance timeout", "max pool size", "min pool size",
     "multipleactiveresultsets", "packet size", "pooling", "persist security info", "application name", "app",
+    "asynchronous processing", "async", "connection lifetime", "connection reset", "enlist",
+    "poolblockingperiod", "replication", "transparentnetworkipresolution", "type system version",
+    "workstation id", "wsid",
 }  # fmt: skip
 
 
@@ -69,7 +73,9 @@ def from_adf(end: AdfEnd) -> AdfTranslation:
         secrets |= _sign_in(service, parts, user, options)
     adf_leftovers(service, parts, _TUNING_PARTS)
     service.ignore(*_TUNING)
-    host = _host(_PROTOCOL.sub("", server), service)
+    host, instance = _host(_PROTOCOL.sub("", server), service)
+    if instance:
+        options["instance"] = instance
     if options.get("auth") == "integrated":
         user, secrets = "", {}  # as the user of this process
     login = f"{quote(user, safe='')}@" if user and options.get("auth") != "entra" else ""
@@ -84,13 +90,17 @@ def from_adf(end: AdfEnd) -> AdfTranslation:
     return AdfTranslation(address, options, secrets, mode, hosts=(host,) if host else ())
 
 
-def _host(server: str, service: AdfProperties) -> str:
-    if "\\" in server:
-        what = f"the instance {server.partition(chr(92))[2]!r} has no address; give its port, as host,1433"
+def _host(server: str, service: AdfProperties) -> tuple[str, str]:
+    """The host, with the port if that is named, and without one the instance."""
+    named, comma, port = server.partition(",")
+    host, _, instance = (each.strip() for each in named.partition("\\"))
+    if host.lower() == "(localdb)":
+        what = "LocalDB is only there for programs of Windows; name an instance of SQL Server"
         service.refuse("server" if "server" in service else "connectionString", what)
-    host, comma, port = server.partition("\\")[0].partition(",")
-    host = {".": "localhost", "(local)": "localhost"}.get(host.strip(), host.strip())
-    return f"{host}:{port.strip()}" if comma else host
+    host = {".": "localhost", "(local)": "localhost", "(localdb)": "localhost"}.get(host.lower(), host)
+    if comma:
+        return f"{host}:{port.strip()}", ""  # the port counts, whatever the instance
+    return host, "" if instance.upper() == _DEFAULT_INSTANCE else instance
 
 
 def _connection(service: AdfProperties, parts: dict[str, str]) -> dict[str, str]:
@@ -108,10 +118,10 @@ def _connection(service: AdfProperties, parts: dict[str, str]) -> dict[str, str]
     )
     if seconds.isdigit() and 0 < int(seconds) <= 3600:
         options["connect_timeout"] = seconds
-    for name in ("alwaysEncryptedSettings", "failoverPartner", "hostNameInCertificate"):
-        if name in service:
+    for name in ("alwaysEncryptedSettings", "hostNameInCertificate"):
+        if service.get(name):
             service.refuse(name, "this is not supported")
-    for name in ("applicationIntent", "multiSubnetFailover", "commandTimeout"):
+    for name in ("applicationIntent", "multiSubnetFailover", "commandTimeout", "failoverPartner"):
         if name in service:
             service.refuse(name, "the driver's default is used", "note")
     for name in ("applicationintent", "multisubnetfailover"):
@@ -157,8 +167,7 @@ def _read(end: AdfEnd, options: dict[str, str]) -> None:
         options["parameters"] = _parameters(parameters)
     if level := source.choice("isolationLevel", {name: name for name in _ISOLATION}):
         options["isolation_level"] = level
-    if (timeout := source.seconds("queryTimeout")) is not None:
-        options["query_timeout"] = str(timeout)
+    query_timeout(source, options)
     options["partition_option"] = partition(source, options)
     source.ignore("produceAdditionalTypes")
 

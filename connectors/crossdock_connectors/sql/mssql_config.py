@@ -28,6 +28,11 @@ class MssqlConfig(EntraOptions):
         default=None,
         description="Entra ID token for https://database.windows.net/, not one that azure-identity finds",
     )
+    instance: str = Field(
+        default="",
+        description="Name of an instance, whose port the SQL Server Browser of its machine tells; an address "
+        "with a port needs none",
+    )
     encrypt: Literal["yes", "strict", "no"] = Field(
         default="yes", description="Encrypt all data; strict: by TDS 8; no: only where the server insists"
     )

@@ -25,6 +25,7 @@ from crossdock_connectors import entra
 from .identifiers import MSSQL
 from .mssql_bulk import BulkLoad
 from .mssql_errors import TOO_LONG, UNOPENED, UNREACHED, fault
+from .mssql_instance import port_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -72,7 +73,8 @@ class Server:
 
     @classmethod
     def of(cls, config: MssqlConfig, location: Location) -> Server:
-        """Raises ConfigError for an address that is none, AuthError without a password."""
+        """Raises ConfigError for an address that is none, AuthError without a password, UnreachableError for
+        an instance whose port nobody tells."""
         if location.query:
             raise ConfigError(
                 f"{_shown(location)}: options are not part of the address; give them as key=value"
@@ -80,7 +82,7 @@ class Server:
         parts = urlsplit(f"//{location.authority}")
         database = location.path.strip("/")
         try:
-            port = parts.port or 1433
+            port = parts.port
         except ValueError:
             raise ConfigError(f"{_shown(location)}: the port is not a number from 1 to 65535") from None
         host = parts.hostname or ""
@@ -89,6 +91,8 @@ class Server:
             raise ConfigError(
                 f"{_shown(location)} names no database, as mssql://user@host:1433/database#schema.table does"
             )
+        if port is None:
+            port = port_of(host, config.instance, config.connect_timeout) if config.instance else 1433
         settings = {
             "Server": f"tcp:{host},{port}",
             "Database": database or "master",

@@ -9,12 +9,16 @@ from pydantic import SecretStr
 
 from crossdock import AdfEnd, AdfSecret, AdfTranslation, WriteMode, adf_connection_string, adf_leftovers
 
+from .adf_tables import query_timeout
+
 _ATTRIBUTES = {"dsn": "dsn", "server": "server", "database": "database", "port": "port", "uid": "user"}
 
 
 def from_adf(end: AdfEnd) -> AdfTranslation:
     options, secrets = _connection(end)
     activity, dataset = end.activity, end.dataset
+    if not end.is_sink:
+        query_timeout(activity, options)
     if query := "" if end.is_sink else activity.text("query"):
         options["query"] = query
     table = dataset.text("tableName") or dataset.text("table")

@@ -13,9 +13,12 @@ from crossdock import (
     adf_leftovers,
 )
 
-from .adf_tables import first, partition, secrets_of, table_of
+from .adf_tables import first, partition, query_timeout, secrets_of, table_of
 
 _SSL = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+_UNVERIFIED = ("disable", "allow", "prefer", "require")
+# EncryptionMethod and ValidateServerCertificate of the first versions.
+_ENCRYPTED = {("0", ""): "disable", ("1", ""): "require", ("1", "0"): "require", ("1", "1"): "verify-full"}
 _METHODS = {"BulkInsert": "insert", "CopyCommand": "insert", "Upsert": "upsert"}
 _TUNING = (
     "pooling",
@@ -26,7 +29,7 @@ _TUNING = (
     "encoding",
     "encryptedCredential",
 )
-_TUNING_PARTS = {"pooling", "timeout", "command timeout", "encoding", "commandtimeout", "encryptionmethod"}
+_TUNING_PARTS = {"pooling", "timeout", "command timeout", "encoding", "commandtimeout"}
 
 
 def from_adf(end: AdfEnd) -> AdfTranslation:
@@ -44,8 +47,10 @@ def from_adf(end: AdfEnd) -> AdfTranslation:
         _read(end, options)
     adf_leftovers(service, parts, _TUNING_PARTS)
     service.ignore(*_TUNING)
-    for name in ("trustServerCertificate", "sslCertificate", "sslKey", "sslPassword", "authenticationType"):
-        if name in service and service.text(name).lower() not in ("basic", "false"):
+    if service.flag("trustServerCertificate") and options.get("sslmode") not in _UNVERIFIED:
+        service.refuse("trustServerCertificate", "this is not supported; name an sslMode that verifies none")
+    for name in ("sslCertificate", "sslKey", "sslPassword", "authenticationType"):
+        if service.text(name).lower() not in ("", "basic"):
             service.refuse(name, "this is not supported")
     login = f"{quote(user, safe='')}@" if user else ""
     place = f"{host or 'computed'}:{port}" if port else host or "computed"
@@ -58,6 +63,8 @@ def from_adf(end: AdfEnd) -> AdfTranslation:
 def _options(end: AdfEnd, service: AdfProperties, parts: dict[str, str]) -> dict[str, str]:
     options = {}
     mode = (first(parts, "sslmode", "ssl mode") or service.text("sslMode")).lower()
+    encrypted, verified = first(parts, "encryptionmethod"), first(parts, "validateservercertificate")
+    mode = mode or _ENCRYPTED.get((encrypted, verified), "")
     if mode.isdigit() and int(mode) < len(_SSL):
         mode = _SSL[int(mode)]
     if mode in _SSL:
@@ -78,6 +85,7 @@ def _quoted(name: str) -> str:
 def _read(end: AdfEnd, options: dict[str, str]) -> None:
     if query := end.activity.text("query"):
         options["query"] = query
+    query_timeout(end.activity, options)
     if partition(end.activity, options) == "PhysicalPartitionsOfTable":
         end.activity.refuse("partitionOption", "places in the table's files are read in parallel", "note")
 

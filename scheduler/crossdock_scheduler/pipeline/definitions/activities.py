@@ -39,7 +39,9 @@ class Activity:
 
     @property
     def inactive(self) -> bool:
-        return self.read().text("state").lower() == "inactive"
+        """It is not run, or one around it is not."""
+        states = (each.read().text("state") for each in (self, *self.within))
+        return any(state.lower() == "inactive" for state in states)
 
 
 def activities(pipeline: Definition) -> tuple[Activity, ...]:

@@ -9,10 +9,20 @@ from .json_text import read_json
 from .model import KINDS, Definition, Factory
 
 _FOLDERS = {kind.lower(): kind for kind in KINDS}
+# Scripts that deploy to Synapse have them with an s.
+_PLURALS = {f"{name}s": kind for name, kind in _FOLDERS.items()}
 
 
 def is_factory(folder: Path) -> bool:
-    return any(each.is_dir() and each.name.lower() in _FOLDERS for each in folder.iterdir())
+    return any(_kind(each) for each in folder.iterdir() if each.is_dir())
+
+
+def _kind(folder: Path) -> str | None:
+    """The kind of the objects in a folder."""
+    name = folder.name.lower()
+    if name in _PLURALS and any(folder.glob("*.json")):  # else they may be anybody's
+        return _PLURALS[name]
+    return _FOLDERS.get(name)
 
 
 def read_folder(root: Path) -> Factory:
@@ -21,7 +31,7 @@ def read_folder(root: Path) -> Factory:
     faults: list[Finding] = []
     others: dict[str, int] = {}
     for folder in sorted(each for each in root.iterdir() if each.is_dir() and not each.name.startswith(".")):
-        kind = _FOLDERS.get(folder.name.lower())
+        kind = _kind(folder)
         files = sorted(each for each in folder.iterdir() if each.suffix.lower() == ".json")
         if kind is None:
             if files:

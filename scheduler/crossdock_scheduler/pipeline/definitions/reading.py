@@ -42,15 +42,18 @@ def _load_folder(root: Path) -> Factory:
         templates = [each for each in sorted(root.glob("*.json")) if "parameters" not in each.name.lower()]
         if len(templates) == 1:
             return load(templates[0])
+        below = sorted(each for each in root.glob("*/") if is_factory(each))
+        near = f"; one is {below[0]}" if below else ""
         raise ConfigError(
-            f"{root} is no folder of Data Factory: it has no folder pipeline, dataset or linkedService"
+            f"{root} is no folder of Data Factory: it has no folder pipeline, dataset or linkedService{near}"
         )
     return read_folder(root)
 
 
 def _load_template(root: Path, value: dict[str, Any], parameters: str | Path | None) -> Factory:
-    beside = root.with_name(root.name.replace("TemplateFor", "TemplateParametersFor"))
-    file = Path(parameters) if parameters else beside if beside != root and beside.is_file() else None
+    names = root.name.replace("TemplateFor", "TemplateParametersFor"), f"{root.stem}_parameters.json"
+    beside = next((each for name in names if (each := root.with_name(name)).is_file() and each != root), None)
+    file = Path(parameters) if parameters else beside
     if file is None:
         return read_template(value, root.name)
     if not file.is_file():

@@ -34,6 +34,8 @@ from .values import Values
 Side = Literal["source", "sink", "stage"]
 # What every source and sink has and nothing depends on; retries are the engine's.
 _EVERYWHERE = ("type", "disableMetricsCollection")
+# What the designer leaves in a linked service whose secret was once in a Key Vault.
+_LEFT_OVER = ("secretName", "secretVersion")
 _RETRIES = ("sourceRetryCount", "sourceRetryWait", "sinkRetryCount", "sinkRetryWait")
 
 
@@ -224,7 +226,10 @@ class Ends:
         except ExpressionError as error:
             self._say(definition, told(error), "error")
             return None
-        return AdfProperties(evaluated, read.where("typeProperties"))
+        found = AdfProperties(evaluated, read.where("typeProperties"))
+        # The designer repeats a linked service's parameters as keys beside those that they are for.
+        found.ignore(*parameters_of(definition), *_LEFT_OVER)
+        return found
 
     def _translated(
         self,

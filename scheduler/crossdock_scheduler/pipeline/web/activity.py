@@ -25,7 +25,7 @@ class WebCall(Calling):
         given.flag("turnOffAsync")
         given.ignore("datasets", "linkedServices")
         if self.method in ("POST", "PUT", "PATCH") and "body" not in given:
-            given.refuse("body", f"{self.method} needs a body", "error")
+            given.refuse("body", f"there is none: {self.method} is sent with an empty one", "note")
 
     def run(self, attempt: Attempt) -> Mapping[str, Any]:
         self.read()
