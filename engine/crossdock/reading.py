@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import CancelledError
 from .interactive import only_unit
+from .mapping import Apply, ColumnMapping, compile_mapping
+from .mapping.parsing import MapText, parse_map
 from .opening import blaming, open_end
 from .plugins import registry
 from .sides import Side, find_source
@@ -27,16 +29,17 @@ def read(
     *,
     source_format: str | None = None,
     source_options: Mapping[str, str] | None = None,
+    map: MapText | None = None,  # noqa: A002 - the option's name
     rows: int | None = None,
     cancel: threading.Event | None = None,
 ) -> Generator[pa.RecordBatch]:
     """The rows of a table, of a query, or of all files of an address; at most ``rows``.
 
-    Files may have different columns: each batch has those of its own. Addresses and options are those of
-    ``copy``. Raises CrossdockError, and CancelledError soon after ``cancel`` is set.
+    Files may have different columns: each batch has those of its own. Addresses, options and ``map`` are
+    those of ``copy``. Raises CrossdockError, and CancelledError soon after ``cancel`` is set.
     """
     ended = cancel or threading.Event()
-    given = snake_case(source_options)
+    given, mapping = snake_case(source_options), parse_map(map, None)
     side = Side(registry(), str(address), source_format, given, "source", ended)
     end = find_source(side)
     with (
@@ -45,15 +48,24 @@ def read(
         stopping(source, ended),
     ):
         for unit in _units(source, side):
-            for batch in _batches(source, unit, rows):
+            apply = _mapped(source, unit, mapping) if mapping else None
+            # Of an item of a list comes more than one row, or none.
+            for batch in _batches(source, unit, None if mapping and mapping.unfold else rows):
                 if ended.is_set():
                     raise CancelledError
-                found = batch if rows is None else batch.slice(0, rows)
+                made = apply(batch) if apply else batch
+                found = made if rows is None else made.slice(0, rows)
                 yield found
                 if rows is not None:
                     rows -= found.num_rows
                     if rows <= 0:
                         return
+
+
+def _mapped(source: Source[Any], unit: Unit, mapping: ColumnMapping) -> Apply | None:
+    schema = source.schema(unit)
+    assert schema is not None  # noqa: S101 - these have columns
+    return compile_mapping(schema, mapping, unit.name, [])[1]
 
 
 def _units(source: Source[Any], side: Side) -> Iterator[Unit]:

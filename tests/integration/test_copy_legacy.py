@@ -243,3 +243,67 @@ def test_a_relational_table_is_the_linked_services(made: Made, service: Json, ad
     assert [str(each) for each in findings if each.severity != "note"] == []
     assert plan.source.address == address
     assert cover(load(made.root)).exit_code == 0
+
+
+# -- columns that datasets name -------------------------------------------------------------------------
+
+ORDER = {
+    "id": "01", "at": {"town": {"name": "Rome"}},
+    "lines": [{"prod": "p1", "price": 23}, {"prod": "p2", "price": 13}],
+}  # fmt: skip
+PATHS = {"id": "$.id", "town": " $.at.town.name", "first": "$.lines[0].prod"}
+WITHIN = {"id": "$.id", "prod": "prod", "price": "price"}
+
+
+def json_format(**more: Any) -> Json:
+    return {"format": {"type": "JsonFormat", **more}}
+
+
+@pytest.mark.parametrize(
+    ("given", "translator", "expected"),
+    [
+        ({"jsonPathDefinition": PATHS}, None, ["id,town,first", "01,Rome,p1"]),
+        (
+            {"jsonPathDefinition": WITHIN, "jsonNodeReference": "$.lines"}, None,
+            ["id,prod,price", "01,p1,23", "01,p2,13"],
+        ),
+        (
+            {"jsonPathDefinition": WITHIN, "jsonNodeReference": "$.lines"}, "price: p, id: i",
+            ["p,i", "23,01", "13,01"],
+        ),
+        ({}, "at.town.name: town, id: id", ["town,id", "Rome,01"]),
+        ({"nestingSeparator": "/"}, "at/town/name: town", ["town", "Rome"]),
+    ],
+)  # fmt: skip
+def test_paths_of_a_json_format_are_columns(
+    made: Made, given: Json, translator: str | None, expected: list[str]
+) -> None:
+    made.write("in/a.json", json.dumps(ORDER))
+    made.source = share("in", **json_format(**given))
+    made.sink = share("out", "a.csv", **text(firstRowAsHeader=True))
+    if translator:
+        made.activity["translator"] = {"type": "TabularTranslator", "columnMappings": translator}
+    made.run()
+    assert made.out("a.csv") == expected
+
+
+def test_levels_in_names_are_those_of_objects(made: Made) -> None:
+    made.write("in/a.csv", "a,b\n1,x\n")
+    made.source = share("in", "a.csv", **text(firstRowAsHeader=True))
+    made.sink = share("out", "a.json", **json_format(nestingSeparator="."))
+    made.activity["translator"] = {"type": "TabularTranslator", "columnMappings": "a: o.a, b: o.b"}
+    made.run()
+    assert json.loads((made.data / "out/a.json").read_text()) == {"o": {"a": "1", "b": "x"}}
+
+
+def test_a_structure_names_the_columns_of_text_without_a_header(made: Made) -> None:
+    made.write("in/a.csv", "1,x\n2,y\n")
+    made.source = share("in", "a.csv", **text()) | {
+        "structure": [{"name": "id", "type": "Int32"}, {"name": "name", "type": "String"}]
+    }
+    made.sink = share("out", "a.csv", **text(firstRowAsHeader=True))
+    made.run()
+    assert made.out("a.csv") == ["id,name", "1,x", "2,y"]
+    made.activity["translator"] = {"type": "TabularTranslator", "columnMappings": {"name": "n"}}
+    made.run()
+    assert made.out("a.csv") == ["n", "x", "y"]

@@ -168,3 +168,15 @@ def test_a_table_and_a_query_of_a_database(one: OneActivity, postgres: Postgres,
     query = source | {"query": "select max(id) as top from w where id < @{pipeline().parameters.below}"}
     found = one.run("Lookup", looked_up(query), scope=Scope(parameters={"below": 2}))
     assert found == {"firstRow": {"top": 1}}
+
+
+def test_a_dataset_of_the_first_model_names_what_is_looked_up(one: OneActivity) -> None:
+    paths = {"id": "$.id", "prod": "prod"}
+    one.dataset("there", "FileShare", "files", folderPath="in", format={
+        "type": "JsonFormat", "jsonPathDefinition": paths, "jsonNodeReference": "$.lines",
+    })  # fmt: skip
+    one.write("in/a.json", '{"id": 1, "lines": []}\n{"id": 2, "lines": [{"prod": "a"}, {"prod": "b"}]}\n')
+    source = {"type": "FileSystemSource"}
+    assert one.run("Lookup", looked_up(source)) == {"firstRow": {"id": 2, "prod": "a"}}
+    found = one.run("Lookup", looked_up(source, first=False))
+    assert found["value"] == [{"id": 2, "prod": "a"}, {"id": 2, "prod": "b"}]

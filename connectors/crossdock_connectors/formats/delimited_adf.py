@@ -32,7 +32,10 @@ def from_adf(end: AdfEnd) -> AdfTranslation:
         _write(end, given, options)
     else:
         _read(end, given, options)
-    return AdfTranslation(options=options)
+    named: dict[str, str | int] = {}
+    if not end.is_sink and options["header"] == "false":
+        named = {name: place for place, name in enumerate(end.structure, 1)}
+    return AdfTranslation(options=options, columns=named)
 
 
 def _dialect(given: AdfProperties) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crossdock import AdfEnd, AdfTranslation
+from crossdock import AdfEnd, AdfProperties, AdfTranslation
 
 from .compressed import compression_of, within_archives
 
@@ -18,14 +18,24 @@ def from_adf(end: AdfEnd) -> AdfTranslation:
     encoding = given.text("encodingName") or "utf-8"
     if encoding.lower() != "us-ascii":
         options["encoding"] = encoding
+    # JsonFormat, of the first model, has levels in names; Json has paths in the translator.
+    nesting = "" if given is end.dataset else given.text("nestingSeparator", ".")
     if end.is_sink:
         where = settings if given is end.dataset else given
         options["file_pattern"] = where.choice("filePattern", _PATTERNS, "setOfObjects")
-        given.ignore("nestingSeparator", "jsonNodeReference", "jsonPathDefinition")
-    else:
-        settings.ignore("filePattern")
-        given.ignore("filePattern", "nestingSeparator")
-        for name in ("jsonNodeReference", "jsonPathDefinition"):
-            if given.get(name):
-                given.refuse(name, "paths into nested values are not supported in a format")
-    return AdfTranslation(options=options)
+        given.ignore("jsonNodeReference", "jsonPathDefinition")
+        return AdfTranslation(options=options, nesting=nesting)
+    settings.ignore("filePattern")
+    given.ignore("filePattern")
+    return AdfTranslation(
+        options=options, columns=_columns(given), unfold=given.text("jsonNodeReference"), nesting=nesting
+    )
+
+
+def _columns(given: AdfProperties) -> dict[str, str | int]:
+    paths = given.inner("jsonPathDefinition")
+    found: dict[str, str | int] = {}
+    for name in paths:
+        if path := paths.text(name).strip():
+            found[name] = path
+    return found

@@ -260,7 +260,8 @@ class AdfEnd:
     """One end of a copy. Expressions are evaluated; each object has its ``typeProperties`` and no more.
 
     ``activity`` is the source or the sink; a store finds its location in ``dataset``.
-    ``typed``: the other end is a table, whose columns have types of their own.
+    ``typed``: the other end is a table, whose columns have types of their own. ``structure`` are the names of
+    columns that a dataset of Data Factory's first model gives.
     """
 
     side: Literal["source", "sink", "stage"]
@@ -268,6 +269,7 @@ class AdfEnd:
     dataset: AdfProperties
     activity: AdfProperties
     typed: bool = False
+    structure: tuple[str, ...] = ()
 
     @property
     def is_sink(self) -> bool:
@@ -283,6 +285,10 @@ class AdfTranslation:
     connector's, ``secrets`` too, by option. ``container``: with what other paths in the definition may begin.
     ``mode`` is how a sink writes. ``hosts`` and ``folders`` are what
     it reaches: some may be forbidden.
+
+    ``columns`` are those of files that the definition names, with the path of their values or their place
+    (from 1); ``unfold`` is the path of a list whose items are rows. ``nesting`` is what separates the levels
+    of nested values in names of columns.
     """
 
     address: str = ""
@@ -292,3 +298,6 @@ class AdfTranslation:
     container: str = ""
     hosts: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
+    columns: dict[str, str | int] = field(default_factory=dict)
+    unfold: str = ""
+    nesting: str = ""

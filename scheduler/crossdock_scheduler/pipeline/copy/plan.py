@@ -16,6 +16,7 @@ from ..definitions.activities import Activity
 from ..expressions import Scope
 from ..planning.activity import Planning
 from ..planning.ends import End
+from ..planning.shape import shaped
 from ..policy import Policy
 from .tolerance import log_of, of_run, skipping
 from .translator import added_columns, column_map
@@ -160,12 +161,15 @@ class _Planned(Planning):
             found["verify"] = True
         tabular = source is not None and source.tabular
         translator = properties.get("translator")
+        columns = None
         if isinstance(translator, Mapping) and translator and not isinstance(translator, AdfComputed):
             if tabular:
                 columns = column_map(properties.inner("translator"))
-                found |= {"map": columns} if columns else {}
             else:
                 properties.inner("translator").ignore_all()
+        if source is not None and sink is not None and tabular:
+            columns = shaped(columns, source.shape, sink.shape)
+        found |= {"map": columns} if columns else {}
         self._preserve(properties, sink)
         found |= skipping(properties, tabular=tabular)
         added = added_columns(properties.inner("source"))

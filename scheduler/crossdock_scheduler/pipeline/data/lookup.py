@@ -12,6 +12,7 @@ from crossdock import ConfigError, NotSupportedError, Parameter
 
 from ..activity_types import Attempt
 from ..planning.ends import End
+from ..planning.shape import shaped
 from .activity import DataActivity, registered
 from .parameters import by_name
 
@@ -88,6 +89,7 @@ def _rows(plan: Lookup, attempt: Attempt) -> list[dict[str, Any]]:
         plan.end.address,
         source_format=plan.end.format,
         source_options=plan.end.given(),
+        map=shaped(None, plan.end.shape),
         rows=1 if plan.first else None,
         cancel=attempt.cancel,
     )

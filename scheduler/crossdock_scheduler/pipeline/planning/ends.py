@@ -27,7 +27,7 @@ from ..expressions import ExpressionError, Scope
 from ..linked_properties import asked_for
 from ..policy import Policy
 from ..secrets import resolved
-from .legacy import folder_within, format_type, located, store_settings
+from .legacy import folder_within, format_type, located, store_settings, structure_of
 from .store_settings import file_settings, read_settings, write_settings
 from .values import Values
 
@@ -44,6 +44,7 @@ class End:
     """An end as ``crossdock.copy`` takes it. ``tabular`` is whether it has columns.
 
     ``below`` is the file or folder of a store, below the container or the linked service's folder.
+    ``shape`` says what the definition names: columns, a list whose items are rows.
     """
 
     address: str
@@ -53,6 +54,7 @@ class End:
     mode: str = "error"
     tabular: bool = True
     below: str = ""
+    shape: AdfTranslation = field(default_factory=AdfTranslation)
 
     @property
     def missing(self) -> dict[str, str]:
@@ -119,7 +121,8 @@ class Ends:
         if old := found.kind == "store":
             kind = format_type(properties[0], as_is=as_is)
             shape = self._named(kind, dataset)
-            end = replace(end, dataset=located(properties[0], kind))
+            named = structure_of(dataset.read())
+            end = replace(end, dataset=located(properties[0], kind), structure=named)
         made = self._translated(end, store, shape, dataset, old=old) if shape else None
         self._report(end, dataset, service)
         return replace(made, secrets=asked_for(made.secrets, service.name)) if made else None
@@ -254,7 +257,8 @@ class Ends:
                 dataset, f"a dataset of the type {dataset.type} needs a location", "error", "BrokenDefinition"
             )
         self._is_of(location, "type", store)
-        options = made.options | shape.from_adf(end).options
+        formed = shape.from_adf(end)
+        options = made.options | formed.options
         options |= self._store_options(end, store, made, old=old)
         if end.is_sink and shape.open_format is not None:
             options |= file_settings(
@@ -269,7 +273,8 @@ class Ends:
             self._allow(replace(made, folders=reached, hosts=()), dataset)
         address = made.address + quote(below)
         kept = {name: value for name, value in options.items() if not isinstance(value, AdfComputed)}
-        return End(address, shape.name, kept, made.secrets, mode, shape.open_format is not None, below)
+        tabular = shape.open_format is not None
+        return End(address, shape.name, kept, made.secrets, mode, tabular, below, formed)
 
     def _store_options(
         self, end: AdfEnd, store: ConnectorSpec, made: AdfTranslation, *, old: bool

@@ -6,6 +6,7 @@ says which of them become store settings.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from crossdock import AdfComputed, AdfEnd, AdfProperties
@@ -30,6 +31,14 @@ def located(dataset: AdfProperties, kind: str) -> AdfProperties:
     found.ignore(*_LOCATION, "tableRootLocation")
     found.inner("format").ignore("type")
     return found
+
+
+def structure_of(dataset: AdfProperties) -> tuple[str, ...]:
+    """The names that the whole JSON of a dataset gives its columns."""
+    listed = dataset.get("structure")
+    columns = [AdfProperties(each if isinstance(each, Mapping) else {}) for each in listed or ()]
+    names = tuple(each.text("name") for each in columns)
+    return names if all(names) else ()
 
 
 def store_settings(end: AdfEnd, container: str) -> AdfProperties:
