@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -14,8 +15,16 @@ from tests.servers.postgres import Postgres
 from tests.servers.sql_server import SqlServer
 from tests.servers.tds import PASSWORD
 
-from crossdock import CancelledError, ConfigError, CrossdockError, NotSupportedError, ScriptResult
+from crossdock import (
+    CancelledError,
+    ConfigError,
+    CrossdockError,
+    NotFoundError,
+    NotSupportedError,
+    ScriptResult,
+)
 from crossdock_connectors.sql.postgres_source import PostgresSource
+from crossdock_scheduler.pipeline.data import script
 from crossdock_scheduler.pipeline.expressions import Scope
 
 
@@ -72,6 +81,39 @@ def test_queries_and_changes(one: OneActivity, database: Postgres) -> None:
         "outputTruncated": False,
     }
     assert kept(database) == [(1, "a"), (2, "o'hara; DROP TABLE w"), (9, "new")]
+
+
+def test_a_script_in_a_file(one: OneActivity, database: Postgres) -> None:
+    one.write("sql/clean.sql", "\ufeffDELETE FROM w WHERE id = @id; SELECT count(*) AS n FROM w")
+    reference = {
+        "path": "sql/clean.sql", **linked("files"),
+        "parameters": [{"name": "id", "type": "Int32", "value": 1}],
+    }  # fmt: skip
+    found = one.run("Script", {"scriptReference": reference}, **linked("postgres"))
+    assert found["resultSets"] == [{"rowCount": 1, "rows": [{"n": 2}]}]
+    assert kept(database) == [(2, "b"), (3, None)]
+    both = {"scriptReference": reference, "scripts": [{"text": "SELECT 1"}]}
+    assert one.said("Script", both, **linked("postgres")) == [
+        ("error", "scriptReference: there are scripts too; leave out one of them")
+    ]
+    reference["path"] = "sql/none.sql"
+    with pytest.raises(NotFoundError):
+        one.run("Script", {"scriptReference": reference}, **linked("postgres"))
+
+
+def test_an_output_that_is_too_large_is_cut(
+    one: OneActivity, database: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    block = {"text": "SELECT n FROM generate_series(1, 10) AS n; SELECT 1 AS one"}
+    given = {"scripts": [block], "logSettings": {"logDestination": "ActivityOutput"}}
+    rows = [{"n": n} for n in range(1, 11)]
+    for room in (1000, 150, 100):
+        monkeypatch.setattr(script, "MOST_BYTES", room)
+        found = one.run("Script", given, **linked("postgres"))
+        cut = found["resultSets"][0]
+        assert (found["outputTruncated"], len(cut["rows"]) < 10) == (room < 1000, room < 1000)
+        assert (cut["rowCount"], cut["rows"]) == (10, rows[: len(cut["rows"])])
+        assert room / 2 < len(json.dumps(found["resultSets"])) <= room or room == 1000
 
 
 def test_types_of_parameters(one: OneActivity, database: Postgres) -> None:

@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
+import json
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import crossdock
-from crossdock import AdfProperties, CancelledError, CrossdockError, Parameter
+from crossdock import AdfProperties, CancelledError, ConfigError, CrossdockError, Parameter
 
 from ..activity_types import Attempt
 from ..planning.ends import End
 from .activity import DataActivity, registered
 from .logs import put_log
+from .lookup import MOST_BYTES
 from .parameters import parameter
 
+_LARGEST = 16 << 20
 _TYPES = {"Query": "Query", "NonQuery": "NonQuery"}
 _PLACES = {"ActivityOutput": "ActivityOutput", "ExternalStore": "ExternalStore"}
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """``query``: its result sets are the output, else how many rows it changed."""
+    """``query``: its result sets are the output, else how many rows it changed. ``file`` holds the text."""
 
     text: str
     query: bool
     parameters: Sequence[Parameter]
+    file: End | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +65,17 @@ class ScriptActivity(DataActivity[Scripts]):
         return Scripts(end, blocks, bool(logs), log)
 
     def _blocks(self) -> list[Block]:
-        listed = self.properties.get("scripts")
-        if not isinstance(listed, list) or not listed:
-            if not self.properties.get("scriptReference"):
-                self.wrong("scripts", "there is no script to run")
+        listed, reference = self.properties.get("scripts"), self.properties.inner("scriptReference")
+        if isinstance(listed, list) and listed:
+            if reference:
+                self.wrong("scriptReference", "there are scripts too; leave out one of them")
+                reference.ignore_all()
+            return [self._block(number, each) for number, each in enumerate(listed)]
+        if not reference:
+            self.wrong("scripts", "there is no script to run")
             return []
-        return [self._block(number, each) for number, each in enumerate(listed)]
+        file = self.uses(self.ends.folder("script", reference))
+        return [Block("", query=True, parameters=self._parameters(reference), file=file)] if file else []
 
     def _block(self, number: int, given: Any) -> Block:
         path = f"{self.properties.where('scripts')}[{number}]"
@@ -73,18 +84,23 @@ class ScriptActivity(DataActivity[Scripts]):
         if not text:
             block.refuse("text", f"the script {number + 1} has no text", "error")
         kind = block.choice("type", _TYPES, "Query")
+        parameters = self._parameters(block)
+        self.also(block)
+        return Block(text, kind == "Query", parameters)
+
+    def _parameters(self, block: AdfProperties) -> list[Parameter]:
         listed = block.get("parameters")
         parameters = []
         for at, each in enumerate(listed if isinstance(listed, list) else ()):
-            one = AdfProperties(each if isinstance(each, Mapping) else {}, f"{path}.parameters[{at}]")
+            where = f"{block.where('parameters')}[{at}]"
+            one = AdfProperties(each if isinstance(each, Mapping) else {}, where)
             if not (name := one.text("name")):
                 one.refuse("name", "a parameter has no name", "error")
                 one.ignore_all()
             elif (made := parameter(name, one)) is not None:
                 parameters.append(made)
             self.also(one)
-        self.also(block)
-        return Block(text, kind == "Query", parameters)
+        return parameters
 
     def carry_out(self, plan: Scripts, attempt: Attempt) -> Mapping[str, Any]:
         sets: list[dict[str, Any]] = []
@@ -94,8 +110,9 @@ class ScriptActivity(DataActivity[Scripts]):
         for block in plan.blocks:
             if attempt.cancel.is_set():
                 raise CancelledError
+            text = block.text if block.file is None else _fetched(block.file)
             found = crossdock.run_script(
-                plan.end.address, block.text, parameters=block.parameters, options=plan.end.given(),
+                plan.end.address, text, parameters=block.parameters, options=plan.end.given(),
                 cancel=attempt.cancel,
             )  # fmt: skip
             if block.query:
@@ -114,7 +131,46 @@ class ScriptActivity(DataActivity[Scripts]):
             "outputLogsLocation": "",
             "outputTruncated": False,
         }
-        return output | _logged(plan, messages, attempt)
+        return _cut(output | _logged(plan, messages, attempt))
+
+
+def _fetched(file: End) -> str:
+    """The text of a script that is in a store."""
+    with tempfile.TemporaryDirectory() as local:
+        into, address = Path(local, "script.sql"), file.address.rstrip("/")
+        crossdock.copy(
+            address, into, source_format="binary", sink_format="binary", source_options=file.given(),
+            mode="overwrite",
+        )  # fmt: skip
+        if into.stat().st_size > _LARGEST:
+            raise ConfigError(f"the script {address} has more than {_LARGEST >> 20} MiB")
+        try:
+            return into.read_text(encoding="utf-8-sig")
+        except UnicodeDecodeError:
+            raise ConfigError(f"the script {address} is not UTF-8 text") from None
+
+
+def _cut(output: dict[str, Any]) -> dict[str, Any]:
+    """What may be an output: of more, the logs are left out first, then parameters, then the last rows."""
+    room = MOST_BYTES
+    for name in ("resultSets", "outputParameters", "outputLogs"):
+        room -= _size(output[name])
+    if room >= 0:
+        return output
+    output["outputTruncated"] = True
+    for name, nothing in (("outputLogs", ""), ("outputParameters", {})):
+        room += _size(output[name])
+        output[name] = nothing
+        if room >= 0:
+            return output
+    for found in reversed(output["resultSets"]):
+        while found["rows"] and room < 0:
+            room += _size(found["rows"].pop()) + 2  # the comma and the space behind it
+    return output
+
+
+def _size(value: Any) -> int:
+    return len(json.dumps(value))
 
 
 def _logged(plan: Scripts, messages: Sequence[str], attempt: Attempt) -> dict[str, Any]:

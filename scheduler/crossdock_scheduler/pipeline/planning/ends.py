@@ -127,8 +127,8 @@ class Ends:
         self._report(end, dataset, service)
         return replace(made, secrets=asked_for(made.secrets, service.name)) if made else None
 
-    def folder(self, what: Literal["stage", "log"], settings: AdfProperties) -> End | None:
-        """The folder that a staged copy goes by, or that its log is in."""
+    def folder(self, what: Literal["stage", "log", "script"], settings: AdfProperties) -> End | None:
+        """The folder that a staged copy goes by, or that its log is in; the file of a script, as a folder."""
         link = settings.inner("linkedServiceName")
         found = self.linked_service(link)
         link.ignore_all()
@@ -137,7 +137,7 @@ class Ends:
         service, properties = found
         path = settings.text("path")
         if not path:
-            settings.refuse("path", f"a {what} needs a path: a container or file system, and a folder")
+            settings.refuse("path", f"a {what} needs a path: a container or file system, and what is in it")
         if not path or spec.from_adf is None:
             return None
         location = AdfProperties({"location": {"folderPath": path}})
