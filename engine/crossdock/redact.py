@@ -10,7 +10,7 @@ import json
 import logging
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
@@ -35,6 +35,13 @@ def is_secret_name(name: str) -> bool:
     """Whether a query parameter, or a key of a connection string, is called like a secret."""
     word = re.sub(r"[^a-z0-9]", "", unquote_plus(name).lower())
     return word in _WORDS or word.endswith(_ENDINGS)
+
+
+def secret_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """Variables that hold a secret, which others see in the environment of a process: logins at proxies."""
+    return {
+        name: value for name, value in environment.items() if name.lower().endswith("_proxy") and "@" in value
+    }
 
 
 class Address:

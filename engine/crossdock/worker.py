@@ -31,6 +31,7 @@ from .limits import MemoryBudget, NoThrottle
 from .mapping import Apply, ColumnMapping, compile_mapping
 from .meter import Worker
 from .plugins import registry
+from .redact import secret_variables
 from .request import Resolved
 from .skips import Line, Lines
 from .spi.data import Attempt, Receipt, Split
@@ -150,14 +151,16 @@ class ChildPool:
             child.wait()
 
     def _start(self) -> subprocess.Popen[str]:
+        secret = secret_variables(os.environ)
         child = subprocess.Popen(
             [sys.executable, "-m", "crossdock.worker"],
+            env={name: value for name, value in os.environ.items() if name not in secret},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             encoding="utf-8",
         )
-        _send(child.stdin, self._hello)
+        _send(child.stdin, self._hello | {"environment": secret})
         with self._mutex:
             self._all.append(child)
         return child
@@ -367,6 +370,7 @@ def main() -> None:
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     hello = json.loads(sys.stdin.readline())
+    os.environ.update(hello.get("environment", {}))
     _send(out, {"protocol": PROTOCOL})
     child: _Child | None = None
     try:

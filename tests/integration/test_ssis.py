@@ -94,6 +94,7 @@ def a_file(**more: Any) -> Json:
 
 def test_a_package_that_is_a_file(call: Caller, program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CROSSDOCK_LINKED_SERVICE_X_PASSWORD", "another-secret")
+    monkeypatch.setenv("HTTPS_PROXY", "http://user:another-secret@proxy.example:3128")
     output = call.run(
         "ExecuteSSISPackage",
         a_file(

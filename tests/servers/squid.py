@@ -1,14 +1,15 @@
-"""Squid, a real HTTP proxy that asks for a password, on loopback."""
+"""Squid, a real HTTP proxy on loopback, which asks for a password or not."""
 
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +18,15 @@ from urllib.parse import quote
 from .azurite import free_port
 
 USER, PASSWORD = "carrier", "p@ss/word"
-CONFIG = """\
-http_port 127.0.0.1:{port}
+ASKING = """\
 auth_param basic program {helper} {folder}/passwords
 auth_param basic children 1
 acl known proxy_auth REQUIRED
 http_access allow known
+"""
+CONFIG = """\
+{ports}
+{access}
 http_access deny all
 cache deny all
 pinger_enable off
@@ -52,7 +56,7 @@ class Squid:
         """Lines of the log about tunnels to that port that have ended."""
         log = self.folder / "access.log"
         lines = log.read_text().splitlines() if log.exists() else []
-        return [line for line in lines if f"CONNECT 127.0.0.1:{port} " in line]
+        return [line for line in lines if re.search(rf" CONNECT \S+:{port} ", line)]
 
     def start(self) -> None:
         command = [self.program, "--foreground", "-f", str(self.folder / "squid.conf")]
@@ -92,15 +96,21 @@ def _helper() -> str:
 
 
 @contextmanager
-def squid(program: str) -> Iterator[Squid]:
-    """Run it; started by root it becomes another user, to whom its folder has to be open."""
+def squid(program: str, *, asks: bool = True, addresses: Sequence[str] = ("127.0.0.1",)) -> Iterator[Squid]:
+    """Run it, with a password or without; ``addresses`` are all of this machine's.
+
+    Started by root it becomes another user, to whom its folder has to be open.
+    """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o777)
         digest = hashlib.md5(PASSWORD.encode(), usedforsecurity=False).hexdigest()
         (folder / "passwords").write_text(f"{USER}:{digest}\n")
         found = Squid(program, folder, free_port())
-        (folder / "squid.conf").write_text(CONFIG.format(port=found.port, folder=folder, helper=_helper()))
+        access = ASKING.format(folder=folder, helper=_helper()) if asks else "http_access allow localhost"
+        ports = "\n".join(f"http_port {each}:{found.port}" for each in addresses)
+        config = CONFIG.format(ports=ports, folder=folder, access=access)
+        (folder / "squid.conf").write_text(config)
         try:
             found.start()
             yield found

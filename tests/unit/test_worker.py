@@ -163,6 +163,16 @@ class TestPool:
         arguments = bench.children()[0].args
         assert arguments[1:] == ["-m", "crossdock.worker"]
 
+    @pytest.mark.skipif(not os.path.exists("/proc/self/environ"), reason="the system shows no environment")
+    def test_the_password_of_a_proxy_is_not_in_its_environment(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("HTTPS_PROXY", "http://u:canary@proxy.example:1")
+        bench.attempt()
+        shown = Path(f"/proc/{bench.children()[0].pid}/environ").read_bytes()
+        assert b"PATH=" in shown
+        assert b"canary" not in shown
+
     def test_a_dead_child_is_replaced(self, bench: Bench) -> None:
         bench.attempt()
         (child,) = bench.children()
@@ -244,9 +254,10 @@ class TestPool:
 
 
 def test_what_a_connector_prints_does_not_disturb(
-    run_python: Callable[..., str], resolved: Resolved, tmp_path: Path
+    run_python: Callable[..., str], resolved: Resolved, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Standard output belongs to the protocol; prints go to standard error."""
+    """Standard output belongs to the protocol; prints go to standard error. The proxy is known to it."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://u:secret@proxy.example:1")
     (tmp_path / "noisy").mkdir()
     (tmp_path / "noisy" / "sitecustomize.py").write_text(
         "import sys\n"
@@ -254,6 +265,8 @@ def test_what_a_connector_prints_does_not_disturb(
         "    import crossdock_connectors.formats.delimited as d\n"
         "    old = d.SPEC.open_format\n"
         "    def loud(config):\n"
+        "        import os\n"
+        "        assert os.environ['HTTPS_PROXY'] == 'http://u:secret@proxy.example:1'\n"
         "        print('a line on standard output')\n"
         "        return old(config)\n"
         "    object.__setattr__(d.SPEC, 'open_format', loud)\n"

@@ -18,6 +18,7 @@ from .node_backup import backup, restore
 from .node_life import health, key, restart, status, stop, unregister
 from .node_options import HERE, KeyArgument, StateOption, given_key, need, node_folder
 from .node_policy import policy
+from .node_proxy import proxy
 
 if TYPE_CHECKING:
     from crossdock.cli.session import Session
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from ..node.agent import Agent
     from ..node.client import Client
     from ..node.identity import Identity
+    from ..node.proxy import Proxy
 
 node = typer.Typer(
     name="node",
@@ -88,6 +90,7 @@ def start(
     from ..node.identity import load
     from ..node.permitted import permitted
     from ..node.presence import alone
+    from ..node.proxy import watched
     from ..node.vault import Vault
 
     session = options.session_of(context)
@@ -95,6 +98,7 @@ def start(
     folder = node_folder(state)
     identity = load(folder)
     permitted(folder)  # a file that is not understood is said now, not by the first job
+    way = watched(folder)
 
     def reachable() -> dict[str, object]:
         found = permitted(folder)
@@ -104,20 +108,23 @@ def start(
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("crossdock_scheduler").setLevel(logging.INFO)
     with alone(folder) as said:
-        agent = functools.partial(Agent, vault=Vault.of(folder, identity.guid), policy=reachable, said=said)
-        again = anyio.run(_work, identity, agent, session)
+        vault = Vault.of(folder, identity.guid)
+        agent = functools.partial(Agent, vault=vault, policy=reachable, proxy=way, said=said)
+        again = anyio.run(_work, identity, agent, way, session)
     if again:
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - this very command
 
 
-async def _work(identity: Identity, agent: Callable[[Client], Agent], session: Session) -> bool:
+async def _work(
+    identity: Identity, agent: Callable[[Client], Agent], way: Callable[[], Proxy], session: Session
+) -> bool:
     """Whether to begin anew."""
     import anyio
 
     from ..node.client import Client, connected
 
     again = False
-    async with connected(identity.url, identity.ca) as http, anyio.create_task_group() as group:
+    async with connected(identity.url, identity.ca, way) as http, anyio.create_task_group() as group:
         stop = anyio.Event()
 
         async def signals() -> None:
@@ -136,5 +143,5 @@ async def _work(identity: Identity, agent: Callable[[Client], Agent], session: S
     return again
 
 
-for each in (status, health, stop, restart, key, unregister, backup, restore, policy):
+for each in (status, health, stop, restart, key, unregister, backup, restore, policy, proxy):
     node.command(rich_help_panel=HERE)(each)

@@ -37,7 +37,7 @@ def backup(
 
     session = options.session_of(context)
     session.command = "node backup"
-    known = back_up(node_folder(state), file, password_of(password_file, twice=True))
+    known = back_up(node_folder(state), file, password_of(password_file, "backup", twice=True))
     session.say(
         f"{known.name} of {known.runtime} in {known.factory} is in {file}; keep the password elsewhere"
     )
@@ -56,22 +56,26 @@ def restore(
 
     session = options.session_of(context)
     session.command = "node restore"
-    known = restored(node_folder(state), file, password_of(password_file, twice=False))
+    known = restored(node_folder(state), file, password_of(password_file, "backup"))
     session.say(
         f"{known.name} is a node of {known.runtime} in {known.factory}; start it with: crossdock node start"
     )
 
 
-def password_of(file: Path | None, *, twice: bool) -> str:
-    """Raises ConfigError where there is none and nobody to ask."""
+def password_of(file: Path | None, what: str, *, twice: bool = False) -> str:
+    """Of the file, of the variable that is called after ``what`` it is for, or of who is asked.
+
+    Raises ConfigError where there is none and nobody to ask.
+    """
     if file is not None:
         try:
             return file.read_text().partition("\n")[0]
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"the password cannot be read from {file}") from error
-    if found := os.environ.get("CROSSDOCK_BACKUP_PASSWORD"):
+    variable = f"CROSSDOCK_{what.upper()}_PASSWORD"
+    if found := os.environ.get(variable):
         return found
     if not sys.stdin.isatty():
-        raise ConfigError("which password? Give it as $CROSSDOCK_BACKUP_PASSWORD or with --password-file")
-    asked: str = typer.prompt("Password of the backup", hide_input=True, confirmation_prompt=twice, err=True)
+        raise ConfigError(f"which password? Give it as ${variable} or with --password-file")
+    asked: str = typer.prompt(f"Password of the {what}", hide_input=True, confirmation_prompt=twice, err=True)
     return asked

@@ -139,15 +139,16 @@ def unregister(
     if presence.running(folder):
         raise ConfigError("the agent of this node runs", hint="stop it first: crossdock node stop")
     if not force:
-        anyio.run(_leave, known)
+        anyio.run(_leave, known, folder)
     forget(folder)
     session.say(f"{known.name} is no node of {known.runtime} in {known.factory} any more")
 
 
-async def _leave(identity: Identity) -> None:
+async def _leave(identity: Identity, folder: Path) -> None:
     from ..node.client import Client, connected
+    from ..node.proxy import watched
 
-    async with connected(identity.url, identity.ca) as http:
+    async with connected(identity.url, identity.ca, watched(folder)) as http:
         try:
             await Client(http, identity).leave()
         except AuthError:

@@ -20,6 +20,7 @@ from .jobs import RunningJob
 from .lease import now
 from .load import Meter
 from .presence import Said
+from .proxy import Proxy
 from .vault import Vault
 
 _LOG = logging.getLogger(__name__)
@@ -30,13 +31,14 @@ _AGAIN = 2.0
 
 @dataclass
 class Agent:
-    """A registered node at work. ``policy`` says what the next job may reach (fields of ``pipeline.Policy``);
-    ``said`` is what it tells those who ask on this machine."""
+    """A registered node at work. ``policy`` says what the next job may reach (fields of ``pipeline.Policy``),
+    ``proxy`` through what; ``said`` is what it tells those who ask on this machine."""
 
     client: Client
     vault: Vault
     said: Said
     policy: Callable[[], Mapping[str, Any]] = dict
+    proxy: Callable[[], Proxy] = Proxy
     _jobs: dict[str, RunningJob] = field(default_factory=dict)
     _limit: int = 1
     _room: anyio.Event = field(default_factory=anyio.Event)
@@ -160,7 +162,7 @@ class Agent:
 
     async def _said(self, running: RunningJob) -> wire.Finish:
         try:
-            return await running.run(self.vault.opened(running.job.work), self.policy())
+            return await running.run(self.vault.opened(running.job.work), self.policy(), self.proxy())
         except (AuthError, ConfigError) as error:
             told = {"errorCode": error.code, "message": error.message, "failureType": "SystemError"}
             return wire.Finish(epoch=running.job.epoch, outcome="failed", result={"error": told})

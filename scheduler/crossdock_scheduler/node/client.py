@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -15,10 +15,14 @@ from crossdock import AuthError, ConfigError, CrossdockError, UnreachableError
 from ..wire import node as wire
 from ..wire.reaching import refusal, why
 from .identity import Identity
+from .lease import now
+from .proxy import Proxy
 
 M = TypeVar("M", bound=wire.Message)
 _BASE = "/crossdock/v1/nodes"
 _TIMEOUT = 20.0
+# By then every request has been answered or given up.
+_FORMER = 120.0
 
 
 class LeaseLostError(CrossdockError):
@@ -94,12 +98,38 @@ def _refused(answer: httpx.Response, url: str) -> CrossdockError:
     return ConfigError(message)
 
 
+class Route(httpx.AsyncBaseTransport):
+    """The way to the service, through the proxy that holds at the time. Requests on the former way go on."""
+
+    def __init__(self, tls: ssl.SSLContext, proxy: Callable[[], Proxy]) -> None:
+        self._tls, self._proxy = tls, proxy
+        self._through: str | None = None
+        self._way = httpx.AsyncHTTPTransport(trust_env=False)
+        self._former: list[tuple[float, httpx.AsyncHTTPTransport]] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        through = self._proxy().to(str(request.url))
+        if through != self._through:
+            self._former.append((now() + _FORMER, self._way))
+            proxy = httpx.Proxy(through) if through else None
+            self._way = httpx.AsyncHTTPTransport(verify=self._tls, trust_env=False, proxy=proxy)
+            self._through = through
+        while self._former and self._former[0][0] < now():
+            await self._former.pop(0)[1].aclose()
+        return await self._way.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        for _, each in self._former:
+            await each.aclose()
+        await self._way.aclose()
+
+
 @asynccontextmanager
-async def connected(url: str, ca: str) -> AsyncIterator[httpx.AsyncClient]:
-    """Raises ConfigError for a CA that is none."""
+async def connected(url: str, ca: str, proxy: Callable[[], Proxy]) -> AsyncIterator[httpx.AsyncClient]:
+    """``proxy`` says which one holds. Raises ConfigError for a CA that is none."""
     try:
         trusted = ssl.create_default_context(cafile=ca or None)
     except OSError as error:
         raise ConfigError(f"--ca {ca} is no file of certificates: {error.strerror or error}") from error
-    async with httpx.AsyncClient(base_url=url, verify=trusted) as http:
+    async with httpx.AsyncClient(base_url=url, transport=Route(trusted, proxy)) as http:
         yield http

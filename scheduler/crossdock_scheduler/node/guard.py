@@ -17,7 +17,7 @@ import select
 import socket
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import suppress
 from pathlib import Path
 
@@ -50,10 +50,11 @@ _NETLINK = 16
 
 
 class Guard:
-    """``refused``: the sentences about what was not reached; each once."""
+    """``refused``: the sentences about what was not reached; each once. ``always``: addresses and ports that
+    may be reached in any case."""
 
-    def __init__(self, policy: Policy) -> None:
-        self._policy = policy
+    def __init__(self, policy: Policy, always: Set[tuple[str, int]] = frozenset()) -> None:
+        self._policy, self._always = policy, always
         self.refused: dict[str, None] = {}
         self._ours, self._theirs = socket.socketpair()
         self._listener = -1
@@ -144,7 +145,7 @@ class Guard:
             case _:
                 return "" if family == _NETLINK else f"an address of the family {family}, which is forbidden"
         (port,) = struct.unpack_from("!H", address, 2)
-        if port == _NAMES_PORT and host in _name_servers():
+        if (host, port) in self._always or (port == _NAMES_PORT and host in _name_servers()):
             return ""
         return self._policy.address(host)
 

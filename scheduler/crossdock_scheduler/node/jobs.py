@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -20,6 +21,7 @@ from crossdock import AccessDeniedError
 
 from ..pipeline.policy import Policy
 from ..wire import node as wire
+from .proxy import Proxy
 
 if TYPE_CHECKING:
     from .guard import Guard
@@ -59,19 +61,21 @@ class RunningJob:
         self._news.set()
         self._news = anyio.Event()
 
-    async def run(self, work: Mapping[str, Any], policy: Mapping[str, Any]) -> wire.Finish:
+    async def run(
+        self, work: Mapping[str, Any], policy: Mapping[str, Any], proxy: Proxy | None = None
+    ) -> wire.Finish:
         """What the service is told about it. ``work`` is the job's, with its secrets. Cancelled, the child is
         ended first."""
+        proxy = proxy or Proxy()
+        told = {"work": work, "policy": dict(policy), "environment": proxy.variables()}
         if policy.get("private", True):
-            return await self._run(work, policy, None)
+            return await self._run(told, None)
         from .guard import Guard  # for Linux only
 
-        with closing(Guard(Policy(**policy))) as guard:
-            return await self._run(work, policy, guard)
+        with closing(Guard(Policy(**policy), await _found(proxy.addresses()))) as guard:
+            return await self._run(told, guard)
 
-    async def _run(
-        self, work: Mapping[str, Any], policy: Mapping[str, Any], guard: Guard | None
-    ) -> wire.Finish:
+    async def _run(self, message: Mapping[str, Any], guard: Guard | None) -> wire.Finish:
         process = await self._started(guard)
         said: dict[str, Any] = {}
         errors = bytearray()
@@ -81,7 +85,7 @@ class RunningJob:
                     group.start_soon(guard.watch)
                 group.start_soon(_tail, process, errors)
                 group.start_soon(self._stopping, process)
-                group.start_soon(self._tell, process, work, policy)
+                group.start_soon(self._tell, process, message)
                 said = await self._listen(process)
                 await process.wait()
             except BaseException:
@@ -113,11 +117,11 @@ class RunningJob:
             raise
         return process
 
-    async def _tell(self, process: Process, work: Mapping[str, Any], policy: Mapping[str, Any]) -> None:
+    async def _tell(self, process: Process, message: Mapping[str, Any]) -> None:
         if process.stdin is None:
             return
         told = self.confirmed
-        first = {"work": work, "policy": dict(policy), "lease": [self.lease, told]}
+        first = {**message, "lease": [self.lease, told]}
         with suppress(anyio.BrokenResourceError):  # a child that is gone says so by its end
             await process.stdin.send(json.dumps(first).encode() + b"\n")
             while True:
@@ -158,6 +162,16 @@ class RunningJob:
             with suppress(ProcessLookupError):
                 # Its own children too: those that carry splits.
                 os.killpg(process.pid, signal.SIGKILL)
+
+
+async def _found(places: Iterable[tuple[str, int]]) -> set[tuple[str, int]]:
+    """The addresses of hosts, as far as they are known."""
+    found = set()
+    for host, port in places:
+        with suppress(OSError):
+            listed = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            found |= {(str(each[4][0]), port) for each in listed}
+    return found
 
 
 def _refused(said: dict[str, Any], refused: Iterable[str]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from .client import connected
 from .client import register as ask
 from .identity import Identity, Keys, public, save
 from .limits import default_jobs, most_jobs
+from .proxy import watched
 from .vault import made
 
 _KEY = re.compile(r"IR@[0-9a-fA-F-]{36}@[^@]+@(?:ServiceEndpoint=)?([^@]+)@[A-Za-z0-9+/=]{44}")
@@ -46,7 +47,7 @@ async def _register(folder: Path, key: str, name: str, ca: str) -> Identity:
         signing_key=public(keys.signing), sealing_key=public(keys.sealing), vault=made(keys),
         concurrent_jobs=default_jobs(), most_jobs=most_jobs(),
     )  # fmt: skip
-    async with connected(url, ca) as http:
+    async with connected(url, ca, watched(folder)) as http:
         answer = await ask(http, asked)
     known = str(Path(ca).resolve()) if ca else ""
     found_one = Identity(

@@ -10,7 +10,7 @@ from collections import deque
 from contextlib import suppress
 
 from crossdock import CancelledError, ConfigError, CrossdockError, NotFoundError, UserError
-from crossdock.redact import redacted
+from crossdock.redact import redacted, secret_variables
 
 _LINES, _WIDTH = 200, 1000
 _POLL, _GRACE = 0.1, 5.0
@@ -27,7 +27,12 @@ _MEANING: dict[int, tuple[type[CrossdockError], str]] = {
 def ran(command: list[str], cancel: threading.Event) -> str:
     """The end of its output. Raises an error for another exit code than 0, CancelledError after its end."""
     # Secrets for connectors are none of a package's business.
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("CROSSDOCK_")}
+    secret = secret_variables(os.environ)
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("CROSSDOCK_") and name not in secret
+    }
     try:
         process = subprocess.Popen(
             [each for each in command if each], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from crossdock import CancelledError, ConfigError
 
@@ -178,7 +178,8 @@ def _pool(
         named = {"ssl_context": context, "server_hostname": parts.hostname}
         named["assert_hostname"] = parts.hostname if request.verify else False
     if proxy:
-        login = urllib3.make_headers(proxy_basic_auth=urlsplit(proxy).netloc.rpartition("@")[0] or None)
+        user = unquote(urlsplit(proxy).netloc.rpartition("@")[0])
+        login = urllib3.make_headers(proxy_basic_auth=user or None)
         manager = urllib3.ProxyManager(proxy, proxy_headers=login)
         return manager.connection_from_host(*to, parts.scheme, {**manager.connection_pool_kw, **named})
     if parts.scheme == "https":
