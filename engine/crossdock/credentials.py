@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import AuthError, ConfigError, CrossdockError
 from .redact import Address, inner_secrets, is_secret_name, remember
 from .request import CopyRequest, Resolved, SinkEnd
+from .spi.record import record
 from .spi.spec import Secrets
 
 if TYPE_CHECKING:
@@ -188,7 +189,7 @@ def _without(options: Mapping[str, str], hidden: set[str]) -> dict[str, str]:
 # -- having again -----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@record
 class Again:
     """What is given to a run that goes on: addresses and options by side. ``ask`` a person for the rest.
 
@@ -210,7 +211,7 @@ class Again:
         return Again(addresses, options, self.ask, called)
 
 
-@dataclass(frozen=True)
+@record
 class _Lost:
     """A secret that is needed again. ``key`` is the option, empty for the address."""
 

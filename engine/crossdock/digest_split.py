@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .errors import InternalError
+from .spi.record import record
 
 if TYPE_CHECKING:
     from .carry import Digest
@@ -17,7 +17,7 @@ _MARK_ROWS = 1 << 15
 _WIDER = 4
 
 
-@dataclass(frozen=True)
+@record
 class Digesting:
     """Makes the digest of a split: of its bytes (no ``schema``), of all its values, or of a sample.
 
@@ -35,7 +35,7 @@ class Digesting:
         return _Rows(self.schema) if self.share is None else _Sample(self.schema, self.share, self.length)
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class Carried:
     """A sampled split: its ``rows``, and the digest of the first ones; None where none were looked at."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
 
 from .spi.data import Begun, Receipt, Split, Unit
+from .spi.record import record
 
 
 class UnitState(IntEnum):
@@ -26,7 +26,7 @@ class UnitState(IntEnum):
     SKIPPED = 6
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class UnitRow:
     """A unit as the journal has it."""
 
@@ -36,7 +36,7 @@ class UnitRow:
     begun: Begun | None
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class SplitRow:
     """A split as the journal has it; ``receipt`` is None until it is durable."""
 
@@ -45,7 +45,7 @@ class SplitRow:
     digest: str
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class Totals:
     """Counts over the whole run. ``rows`` are those at the sink, ``rows_skipped`` were left out."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .errors import ConfigError
+from .spi.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .spi.spec import ConnectorSpec
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class End:
     """One end as far as the decision needs it.
 

@@ -15,6 +15,7 @@ import pluggy
 
 from .entry_points import EntryPoint, entry_points
 from .errors import ConfigError, MissingDependencyError
+from .spi.record import record
 from .spi.spec import ConnectorSpec, Kind
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Hooks:
         """Add commands to the ``crossdock`` command line."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class PluginFault:
     """A plugin that was skipped, and why, in one sentence."""
 

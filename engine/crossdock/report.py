@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from .spi.record import record
+
 Phase = Literal["planning", "copying", "done"]
 Payload = Literal["binary", "tabular"]
 
@@ -16,7 +18,7 @@ def camel(name: str) -> str:
     return first + "".join(part.title() for part in rest)
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class Snapshot:
     """A run at one moment, for progress displays. Totals are None until planning has ended.
 
@@ -38,7 +40,7 @@ class Snapshot:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class Side:
     """One end of the copy: the connector's name, its format where it has one, the address without secrets."""
 
@@ -181,7 +183,7 @@ class CopyResult:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class RunInfo:
     """A run as its journal has it."""
 

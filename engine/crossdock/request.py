@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import ConfigError
@@ -10,6 +10,7 @@ from .files.settings import READ_DEFAULTS, WRITE_DEFAULTS, StoreReadSettings, St
 from .mapping import ColumnMapping
 from .report import Payload
 from .spi.data import WriteMode
+from .spi.record import record
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, TypeAdapter
@@ -25,7 +26,7 @@ LogLevel = Literal["info", "warning"]
 DEFAULT_SKIPPED_FILES = ("missing",)
 
 
-@dataclass(frozen=True)
+@record
 class CopyRequest:
     """``parallel_copies`` None: automatic. Sizes in bytes, ``bandwidth`` in bytes per second.
 
@@ -67,7 +68,7 @@ class CopyRequest:
         return cls(**facts | more)
 
 
-@dataclass(frozen=True)
+@record
 class SourceEnd:
     """A source after resolving: opens the same way in every process.
 
@@ -99,7 +100,7 @@ class SourceEnd:
     settings: StoreReadSettings = READ_DEFAULTS
 
 
-@dataclass(frozen=True)
+@record
 class SinkEnd:
     """A sink after resolving. ``name`` is one object; else units keep their names.
 
@@ -129,7 +130,7 @@ class SinkEnd:
     settings: StoreWriteSettings = WRITE_DEFAULTS
 
 
-@dataclass(frozen=True)
+@record
 class Resolved:
     """The decision, journaled once: a resumed run does not decide anew from a changed world."""
 

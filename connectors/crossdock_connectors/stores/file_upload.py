@@ -16,7 +16,6 @@ import re
 import stat
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from hashlib import blake2b
 from itertools import groupby
@@ -30,6 +29,7 @@ from crossdock import (
     StageLostError,
     UploadRequest,
 )
+from crossdock.spi.record import record
 
 from .file_bytes import BINARY, copy_range, sync_folder
 from .file_list import RESERVED
@@ -52,7 +52,7 @@ def boot_id() -> str:
         return ""
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class Upload:
     """What a handle says.
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from ..spi.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class ConversionSettings:
     """Data Factory's ``typeConversionSettings``. Formats are .NET's, for texts; empty: what is usual.
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 
 from ..errors import ConfigError, NotFoundError
+from ..spi.record import record
 from ..spi.store import ObjectInfo, ObjectStore
 from .objectfile import ObjectFile
 
@@ -14,7 +14,7 @@ PAGE = 1000
 CONNECTIONS = 16
 
 
-@dataclass(frozen=True)
+@record
 class FileList:
     """Paths in ``store``, one a line, in the file ``name`` of the store that ``open`` opens.
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 
 from ..errors import ConfigError, NotFoundError
 from ..spi.data import Unit, UnitPage
+from ..spi.record import record
 from ..spi.store import ObjectInfo, ObjectStore
 from . import filters
 from .file_list import FileList
@@ -65,7 +65,7 @@ def _character_class(body: str) -> str:
     return f"(?!/)[{'^' * negated}{out}]"
 
 
-@dataclass(frozen=True)
+@record
 class Selection:
     """Objects of one store: ``name`` is one object; else what ``listed`` names, what matches ``pattern``,
     or (without either) what the settings choose. ``settings`` filter by time in any case.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from ..errors import ConfigError, SchemaMismatchError
+from ..spi.record import record
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -16,7 +17,7 @@ _INSTEAD = "set partition_root_path to a folder below it, or turn enable_partiti
 Keys = dict[str, str | None]
 
 
-@dataclass(frozen=True)
+@record
 class Partitions:
     """Where the partition root lies: ``above`` are the folders from it down to the store's root,
     ``below`` those from the store's root down to it. One of them is empty. ``paths`` are columns of the

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal
+
+from ..spi.record import record
 
 CopyBehavior = Literal["PreserveHierarchy", "FlattenHierarchy", "MergeFiles"]
 Kept = Literal["Attributes", "ACL", "Owner", "Group"]
@@ -20,7 +22,7 @@ Codec = Literal["none", "gzip", "bzip2", "deflate", "zipDeflate", "tar", "tarGZi
 LAST_MODIFIED = "$$LASTMODIFIED"
 
 
-@dataclass(frozen=True)
+@record
 class Read:
     """As pydantic's ``BeforeValidator``: what is given is first read by ``how``, which raises ValueError."""
 
@@ -37,7 +39,7 @@ def _option(default: Any, description: str, **limits: Any) -> Any:
     return field(default=default, metadata={"description": description, **limits})
 
 
-@dataclass(frozen=True)
+@record
 class _Settings:
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
@@ -55,7 +57,7 @@ def _utc(value: Any) -> Any:
 Moment = Annotated[datetime, Read(_utc)]
 
 
-@dataclass(frozen=True)
+@record
 class StoreReadSettings(_Settings):
     """What every store takes as a source."""
 
@@ -154,7 +156,7 @@ class StoreReadSettings(_Settings):
             raise ValueError("partition_root_path needs enable_partition_discovery=true")
 
 
-@dataclass(frozen=True)
+@record
 class MetadataItem(_Settings):
     """One name and value of an object's own metadata."""
 
@@ -200,7 +202,7 @@ def _json(text: str, instead: str) -> Any:
         raise ValueError(instead) from None
 
 
-@dataclass(frozen=True)
+@record
 class StoreWriteSettings(_Settings):
     """What every store takes as a sink."""
 
@@ -282,7 +284,7 @@ class StoreWriteSettings(_Settings):
                 raise ValueError(f"a file made of many has no single {LAST_MODIFIED}")
 
 
-@dataclass(frozen=True)
+@record
 class StagingSettings(_Settings):
     """What every stage takes beside its store's own options; Data Factory's ``stagingSettings``."""
 

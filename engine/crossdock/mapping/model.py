@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from ..conversion import ConversionSettings
 from ..errors import ConfigError
+from ..spi.record import record
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -17,7 +18,7 @@ AS_IT_IS = ConversionSettings()
 FILE_PATH, COPY_OF = "$$FILEPATH", "$$COLUMN:"
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class MappedColumn:
     """A column of the sink. It comes from the ``source`` column of that name, from the one at ``ordinal``
     (from 1), or from a ``path`` into nested values.
@@ -44,7 +45,7 @@ class MappedColumn:
         return self.source or self.path or f"column {self.ordinal}"
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class ColumnMapping:
     """``columns``: exactly those, in their order (none: all columns as they are).
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Set
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Literal
 
 from .data import WriteMode
+from .record import record
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -28,7 +29,7 @@ class AdfComputed(str):
     __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class AdfSecret:
     """A secret, or another value of this machine's own, that is to be had before the run.
 
@@ -38,7 +39,7 @@ class AdfSecret:
     what: str
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class AdfRemark:
     """What is wrong with a key (``error``), cannot be honoured, or makes no difference (``note``)."""
 
@@ -255,7 +256,7 @@ def adf_leftovers(
         linked_service.refuse("connectionString", f"its parts {shown} mean nothing here")
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class AdfEnd:
     """One end of a copy. Expressions are evaluated; each object has its ``typeProperties`` and no more.
 
@@ -276,7 +277,7 @@ class AdfEnd:
         return self.side != "source"
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class AdfTranslation:
     """What an end means here.
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from typing import Literal
+
+from .record import record
 
 EntryKind = Literal["container", "folder", "file", "schema", "table", "view", "column"]
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class Reached:
     """What answered to a test of the connection, without secrets.
 
@@ -22,7 +23,7 @@ class Reached:
     user: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class Entry:
     """Something that is there. ``path`` is what ``Browsable.browse`` takes to look into it.
 
@@ -42,7 +43,7 @@ class Entry:
     nullable: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class EntryPage:
     """Some entries and a cursor from which looking goes on (None: no more)."""
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from .record import record
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,7 +33,7 @@ _FILE_OF_DATA = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class Unit:
     """What becomes visible at once: a table, an object.
 
@@ -52,7 +53,7 @@ class Unit:
         return self.name if name == self.name else name.rpartition("/")[2]
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class UnitPage:
     """Some units and a cursor from which listing goes on in another process (None: no more)."""
 
@@ -68,7 +69,7 @@ class UnitPage:
             yield cls(tuple(map(Unit, page)), page[-1].encode() if more else None)
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class Split:
     """What one worker carries; readable by another process or machine.
 
@@ -87,7 +88,7 @@ class Split:
     memory: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class Receipt:
     """Proof that a split is durable at the sink and not yet visible.
 
@@ -103,7 +104,7 @@ class Receipt:
     skipped: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class PlanHint:
     """What the engine asks of a plan.
 
@@ -122,7 +123,7 @@ class PlanHint:
     first_rows: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class Target:
     """How a unit shall be written. ``schema`` is the *mapped* schema, None for bytes.
 
@@ -136,7 +137,7 @@ class Target:
     skip_rows: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class Begun:
     """A unit that was begun at the sink; journaled, never asked for twice.
 
@@ -154,7 +155,7 @@ class Begun:
     memory: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class Attempt:
     """One try at a split. ``number`` grows over all tries and processes (the journal sees to it)."""
 

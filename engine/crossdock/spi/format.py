@@ -5,9 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Protocol
+
+from .record import record
 
 if TYPE_CHECKING:
     import io
@@ -25,7 +26,7 @@ class ByteSink(Protocol):
     def write(self, data: bytes | memoryview | pa.Buffer, /) -> int: ...
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class Piece:
     """A part of a file that can be read alone: a byte range, some row groups.
 
@@ -38,7 +39,7 @@ class Piece:
     memory: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class Part:
     """A part that ``FormatWriter`` wrote: its ``length`` in bytes and the writer's own ``token``."""
 

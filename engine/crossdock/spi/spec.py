@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, overload
 from urllib.parse import quote, unquote, urlsplit
 
 from .data import WriteMode
+from .record import record
 
 if TYPE_CHECKING:
     from ..errors import CrossdockError
@@ -23,7 +24,7 @@ Kind = Literal["store", "format", "table"]
 _DROPPED = {ord(c): f"%{ord(c):02X}" for c in "\t\n\r"}
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class Location:
     """An address, taken apart. ``path`` is unquoted; a bare path has the scheme ``""``."""
 
@@ -60,7 +61,7 @@ class Location:
         return Location.parse(f"{self.scheme}://{self.authority}{quoted}{query}{fragment}")
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class BulkLoad:
     """Staged files that a sink loads itself: names of formats, and the URL schemes that it can fetch by."""
 
@@ -68,7 +69,7 @@ class BulkLoad:
     schemes: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class Capabilities:
     """Facts that methods do not show. Each is tested when declared and when not."""
 
@@ -106,7 +107,7 @@ class Capabilities:
     """Of a sink: what it fetches and loads itself (``BulkLoader``)."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class Secrets:
     """Where a connector's addresses hold secrets, beside those of any address, and where else it finds them.
 
@@ -157,7 +158,7 @@ def _no_options() -> type[ConnectorConfig]:
     return ConnectorConfig
 
 
-@dataclass(frozen=True)
+@record
 class ConnectorSpec:
     """What the hook ``crossdock_connectors`` returns.
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import TracebackType
 from typing import Literal, Self
 
 from ..errors import NotFoundError, SourceChangedError
+from .record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class ObjectInfo:
     """One object. ``path`` is relative to the store, ``/``-separated; ``size`` in bytes.
 
@@ -24,7 +25,7 @@ class ObjectInfo:
     modified: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class Block:
     """Where a piece of an upload belongs.
 
@@ -42,7 +43,7 @@ class Block:
     offset: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class ObjectAttributes:
     """What an object has beside its bytes; None and empty where it has not.
 
@@ -62,7 +63,7 @@ class ObjectAttributes:
     group: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class UploadRequest:
     """What an upload is told when it begins. ``size`` in bytes where it is known.
 
@@ -196,7 +197,7 @@ class Attributes(ABC):
         """The attributes of that version. Raises NotFoundError, SourceChangedError."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class Facts:
     """What a store knows of an object or a folder; None where it does not, or not of folders.
 
@@ -248,7 +249,7 @@ class Folders(ABC):
         """Remove the folder if it is there and empty; else nothing happens."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(slots=True)
 class StagedFile:
     """An object that somebody else may fetch: ``url`` without a secret, and what lets them in.
 
