@@ -75,7 +75,7 @@ class Job:
     skip_rows: bool = False
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class _Input:
     """How reading went, whatever the sink says: bulk loaders wrap or swallow what their input raises.
 
@@ -90,7 +90,7 @@ class _Input:
     ended: bool = False
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Carrier:
     """Carries splits from one source to one sink; shared by all workers.
 

@@ -31,7 +31,7 @@ _OPEN = NoGate()
 Result = TypeVar("Result")
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Context:
     """One run in one process.
 

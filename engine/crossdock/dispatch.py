@@ -26,7 +26,7 @@ BUNDLE = 128
 PAGE = 1000
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class UnitTask:
     """A unit that is being worked on.
 
@@ -53,7 +53,7 @@ class UnitTask:
         return [(split, receipt) for _, (split, receipt, _) in sorted(self.done.items())]
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Dispatcher:
     """Hands out work to any number of threads. ``most_busy``: how many have had some at the same time."""
 

@@ -11,7 +11,6 @@ import os
 import pickle
 import signal
 import socket
-import sys
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
@@ -22,24 +21,20 @@ from typing import Any, NoReturn, Self
 from .classify import classified
 from .context import Context
 from .crew import crew
-from .dispatch import SMALL, Dispatcher
+from .dispatch import Dispatcher
 from .errors import CancelledError, CrossdockError
 from .meter import Worker
 from .prepare import apart
 from .team import LOOK, Team
 from .units import Counts
 
-WORTH = 500  # units a process; to start one takes as long as to carry some 50
-MOST = 8
-
-DISPLAY = "crossdock-progress"
 Plan = tuple[int, int | None]
 """How many units, and how many bytes all together."""
 _PR_SET_PDEATHSIG = 1
 _JOURNAL = ("begin", "add_receipts", "set_state", "splits", "forget_splits", "next_epoch", "skip")
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Outcome:
     """What a process says at its end. ``gate``: how many could work at least and at most."""
 
@@ -48,25 +43,6 @@ class Outcome:
     most_busy: int = 0
     gate: tuple[int, int] = (0, 0)
     notes: list[str] = field(default_factory=list)
-
-
-def worth(context: Context, units: int, size: int | None) -> int:
-    """How many processes are worth it; 0 where this one does it all."""
-    resolved, request, carrier = context.resolved, context.request, context.carrier
-    remote = any(spec.capabilities.parallel for spec in (context.source_spec, context.sink_spec))
-    small = size is not None and size <= units * SMALL
-    staged = resolved.source.stage or resolved.sink.stage or resolved.source.merge
-    if resolved.payload != "binary" or not (remote and small) or staged:
-        return 0
-    # One limit or log for all, and calls that cost this machine next to nothing, stay in one process.
-    if request.bandwidth or context.log or carrier.children or carrier.copier:
-        return 0
-    # Beside other threads a fork may find a lock taken that nobody gives back; the display's are its own.
-    others = [thread for thread in threading.enumerate() if thread.name != DISPLAY]
-    if sys.platform != "linux" or len(others) > 1:
-        return 0
-    count = min(len(os.sched_getaffinity(0)), units // WORTH, context.parallel, MOST)
-    return count if count > 1 else 0
 
 
 class Processes:

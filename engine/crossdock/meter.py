@@ -26,7 +26,7 @@ class _Wait:
         worker.state = self._before
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Worker:
     """What one worker does now and has done; read by the progress display without a lock.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -74,7 +73,9 @@ def sort_options(
 
 
 def _unknown(key: str, known: list[str], side: str) -> ConfigError:
-    near = difflib.get_close_matches(key, known, 1)
+    from difflib import get_close_matches  # late: for names that nobody knows
+
+    near = get_close_matches(key, known, 1)
     hint = f"; did you mean {near[0]}?" if near else ""
     return ConfigError(
         f"{FLAGS[side]} {key}=...: the {side} has no option {key!r}{hint} "

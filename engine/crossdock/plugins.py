@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 import inspect
 from collections.abc import Iterable, Iterator
@@ -56,7 +55,7 @@ def _manager() -> pluggy.PluginManager:
     return manager
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Registry:
     """The connectors that loaded and the plugins that did not."""
 
@@ -117,7 +116,7 @@ class Registry:
         raise self._unknown(
             f"no connector answers to {_shown(scheme)}",
             [_shown(scheme) for scheme in known],
-            [_shown(scheme) for scheme in difflib.get_close_matches(scheme, known, 1)],
+            [_shown(scheme) for scheme in _near(scheme, known)],
         )
 
     def _hosts(self) -> list[str]:
@@ -131,7 +130,7 @@ class Registry:
         spec = self.specs.get(name.lower()) or self._by_alias(name.lower(), kind)
         if spec is None or (kind and spec.kind != kind):
             known = sorted(s.name for s in self.of_kind(kind))
-            near = difflib.get_close_matches(name.lower(), known, 1)
+            near = _near(name.lower(), known)
             raise self._unknown(f"no {kind or 'connector'} is called {name!r}", known, near)
         return _installed(spec)
 
@@ -181,7 +180,7 @@ def _reject_misspelt(plugin: object) -> None:
         options = getattr(member, f"{GROUP}_impl", None)
         hook = (options and options["specname"]) or name
         # Without the decorator, a resemblance is all there is to go by.
-        near = difflib.get_close_matches(hook, known, 1, 0 if options else 0.85)
+        near = _near(hook, known, 0 if options else 0.85)
         if near and hook not in known:
             raise ConfigError(f"it implements the unknown hook {hook}; did you mean {near[0]}?")
         if near and not options:
@@ -201,6 +200,14 @@ def _checked(result: object) -> list[ConnectorSpec]:
         if spec.name != spec.name.lower():
             raise ConfigError(f"the connector name {spec.name!r} is not lower case")
     return specs
+
+
+def _near(name: str, known: list[str], cutoff: float = 0.6) -> list[str]:
+    if name in known:
+        return [name]
+    from difflib import get_close_matches  # late: for names that nobody knows
+
+    return get_close_matches(name, known, 1, cutoff)
 
 
 def _reason(error: BaseException) -> str:

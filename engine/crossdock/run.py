@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from . import forked
+from . import forking
 from .context import KEPT_SCHEMAS, Context, may_be_skipped
 from .credentials import public_url
 from .crew import crew
@@ -203,7 +203,7 @@ class Run:
     def _copy(self) -> None:
         self.phase = "copying"
         context, count = self.context, self._units_total or 0
-        if processes := forked.worth(context, count, self._bytes_total):
+        if processes := forking.worth(context, count, self._bytes_total):
             self._copy_apart(processes, count)
         if not processes or context.journal.open_units(0, 1):
             self._dispatcher = Dispatcher(context.journal, context.parallel, count)
@@ -221,7 +221,9 @@ class Run:
         """Let forked processes carry what there is; what one that dies leaves open is for the caller."""
         context = self.context
         self._dispatcher = Dispatcher(context.journal, context.parallel, count)
-        with forked.Processes(context, (count, self._bytes_total), processes, self.workers) as team:
+        from .forked import Processes  # late: sockets and pickles are for many small files
+
+        with Processes(context, (count, self._bytes_total), processes, self.workers) as team:
             team.carry(self._dispatcher, self.counts)
         if team.error is not None:
             raise team.error

@@ -10,9 +10,9 @@ import csv
 import io
 import json
 import logging
+import os
 import threading
 import time
-import uuid
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -62,7 +62,7 @@ def log_path(end: SinkEnd | None) -> str:
     return "" if end is None else Location.parse(end.root).path
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class RunLog:
     """Writes what the journal has ready. ``flush`` may be called by any thread."""
 
@@ -96,6 +96,8 @@ class RunLog:
 
     def _write(self) -> bool:
         """Write the file that is not full yet; whether there may be more lines behind it."""
+        import uuid  # late: most copies have no log
+
         sealed = self.journal.get("log_sealed", 0)
         content, last, full = self._content(sealed)
         if last == self._written or (not last and self._written == sealed and not full):
@@ -123,7 +125,7 @@ class RunLog:
         if self._store is None:
             self._store = open_store(registry().by_name(self.end.connector), self.end.root, self.end.options)
         # A version of its own: a store takes a second upload of the same run for the first one.
-        run = f"{self.name}-log-{version}-{uuid.uuid4().hex[:8]}"
+        run = f"{self.name}-log-{version}-{os.urandom(4).hex()}"
         upload = self._store.open_upload(path, UploadRequest(run, overwrite=True, size=len(content)))
         try:
             block = Block(0, 1, 0, 0, len(content), 0)

@@ -28,7 +28,7 @@ from .spi.store import ObjectStore
 Answer = TypeVar("Answer")
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Side:
     """One side of the request on its way to an end. ``patient``: ask again after transient errors."""
 

@@ -37,7 +37,7 @@ class Lines(Protocol):
     def drop_lines(self, seq: int, index: int) -> None: ...
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class FirstReasons:
     """For a run without a log: the first reasons, for the report."""
 
@@ -51,7 +51,7 @@ class FirstReasons:
         """A reason stays one."""
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Skips(RowSkips):
     """``tell`` takes lines as they come, ``most`` of them (None: all)."""
 

@@ -23,7 +23,7 @@ from .verify import digesting, proof
 READ_AHEAD_WEIGHT = 1 << 20
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Counts:
     """What has been finished; several workers add to it, the display reads it without the lock."""
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from .errors import CancelledError, CrossdockError
-from .forked import DISPLAY
+from .forking import DISPLAY
 from .redact import RedactingFilter
 from .report import Snapshot
 from .team import LOOK

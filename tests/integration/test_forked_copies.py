@@ -15,7 +15,7 @@ import pytest
 from observing import Record, left_behind, stops
 
 import crossdock
-from crossdock import AuthError, CopyResult, forked
+from crossdock import AuthError, CopyResult, forking
 from crossdock.grouping import MOST
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
@@ -24,7 +24,7 @@ COUNT = 240
 
 @pytest.fixture
 def two_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forked, "WORTH", 100)
+    monkeypatch.setattr(forking, "WORTH", 100)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
     # What runs the tests may have threads of its own, which hold no lock that a copy takes.
     monkeypatch.setattr(threading, "enumerate", lambda: [threading.current_thread()])
@@ -161,7 +161,7 @@ class TestForked:
 def test_beside_other_threads_nothing_is_forked(
     source: Path, sink_record: Record, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(forked, "WORTH", 100)
+    monkeypatch.setattr(forking, "WORTH", 100)
     ended = threading.Event()
     thread = threading.Thread(target=ended.wait)
     thread.start()
@@ -176,7 +176,7 @@ def test_beside_other_threads_nothing_is_forked(
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one process on one core")
 @pytest.mark.parametrize("how", ["parent killed", "Ctrl-C"])
 def test_no_process_outlives_the_command(tmp_path: Path, sink_record: Record, how: str) -> None:
-    source = made(tmp_path / "source", 2 * forked.WORTH)
+    source = made(tmp_path / "source", 2 * forking.WORTH)
     given = [
         f"-k{name}={value}"
         for name, value in ({"lasts": "0.02", "at_once": "99"} | sink_record.options).items()

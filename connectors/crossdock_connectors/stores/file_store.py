@@ -42,7 +42,6 @@ from crossdock import (
 from .file_browse import level, reached
 from .file_bytes import BINARY, copy_range, copy_through, reserve, sync_folder, write_at
 from .file_errors import fault
-from .file_facts import facts_of
 from .file_fence import Fence
 from .file_list import RESERVED, Tree, folders
 from .file_places import Places
@@ -106,6 +105,8 @@ class FileStore(ObjectStore, RangeCopier, Attributes, Described, Folders, Fetcha
         return ObjectAttributes(modified_ns=found.st_mtime_ns, mode=found.st_mode & 0o777)
 
     def facts(self, path: str) -> Facts:
+        from .file_facts import facts_of  # late: ctypes is for this question only
+
         folder = path.rstrip("/")
         if path and folder == path:
             self.stat(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from contextlib import suppress
 from typing import Any
 
@@ -41,6 +40,8 @@ def report(error: BaseException, session: Session) -> int:
 
 
 def _tell_detail(error: BaseException, session: Session) -> None:
+    import traceback  # late: a copy that succeeds does not pay for it
+
     text = redacted("".join(traceback.format_exception(error)))
     detail = getattr(error, "detail", "")
     session.tell(f"{text}{detail}".rstrip(), style="dim")

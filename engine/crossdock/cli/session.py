@@ -55,7 +55,7 @@ def _answering() -> Iterator[None]:
         raise InternalError(why) from error
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Session:
     """One invocation of the command line. ``command`` names it in an error object."""
 

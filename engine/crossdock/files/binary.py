@@ -32,7 +32,7 @@ LONGEST_ITEM = 32 * MIB
 WHOLE = b"whole"
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class BinarySource(Source[memoryview]):
     """The bytes of the selected objects.
 
@@ -103,7 +103,7 @@ def _object_size(split: Split) -> int:
     return int(split.token.partition(b" ")[0])
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class FileTarget:
     """Where units go on a store: ``name`` for one object, else below the root under their own names.
 
@@ -160,7 +160,7 @@ class FileTarget:
         return self._existing.seen(path) if guarded and not self.name else path in self._existing
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class BinarySink(Sink[memoryview], Copier, ReadBack[memoryview]):
     """Objects, made of blocks at known offsets: of larger ones where an object has ``max_blocks`` only and
     the size is not ``fixed``.

@@ -9,7 +9,7 @@ from ..errors import AccessDeniedError, NotFoundError
 from ..spi.store import ObjectStore
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Existing:
     """The first page of the sink's listing answers for objects whose write refuses what exists by itself;
     for all others the store is asked about each.

@@ -18,7 +18,7 @@ from .listing import Selection
 BLOCK = 8 << 20
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class MergedSource(Source[memoryview]):
     """The bytes of the selected objects in the order of the listing, as one unit.
 
