@@ -6,6 +6,7 @@ import pickle
 from dataclasses import dataclass, field, fields, replace
 
 import pytest
+
 from crossdock.spi.record import record
 
 
