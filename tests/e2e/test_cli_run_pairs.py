@@ -25,6 +25,7 @@ from tests.servers.azurite import ACCOUNT, KEY, Azurite
 from tests.servers.dfs import Lake
 from tests.servers.sql_server import SqlServer, on_fake
 from tests.servers.tds import PASSWORD, USER, TdsServer
+from tests.servers.tunnel import tunnel
 
 SAMPLE = Path(__file__).parents[1] / "factories" / "sample"
 SECRETS = {"SQL_PASSWORD": PASSWORD, "STORE_KEY": KEY, "LAKE_KEY": dfs_wire.KEY}
@@ -45,13 +46,15 @@ class Site:
     def share(self) -> Path:
         return self.root / "share"
 
-    def run(self, pipeline: str, *arguments: str) -> dict[str, Json]:
+    def run(
+        self, pipeline: str, *arguments: str, environment: dict[str, str] | None = None
+    ) -> dict[str, Json]:
         """The runs of its activities, by name; all have succeeded."""
         command = [sys.executable, "-m", "crossdock", "run", str(SAMPLE), pipeline, "--output", "json"]
         ran = subprocess.run(
             [*command, "--settings", str(self.root / "settings.json"), *arguments],
             check=False, capture_output=True, text=True, timeout=100,
-            env=os.environ | SECRETS | {"SSL_CERT_FILE": str(self.ca), "no_proxy": "*"},
+            env=os.environ | SECRETS | {"SSL_CERT_FILE": str(self.ca), "no_proxy": "*"} | (environment or {}),
         )  # fmt: skip
         assert ran.returncode == 0, ran.stdout + ran.stderr
         return {each["activityName"]: each for each in json.loads(ran.stdout)["activityRuns"]}
@@ -178,10 +181,25 @@ def test_files_to_tables(site: Site) -> None:
     assert site.rows("events") == ROWS
 
 
-def test_synapse_is_refused_ahead(site: Site) -> None:
-    """DelimitedText to SqlDW is not there yet."""
-    command = [sys.executable, "-m", "crossdock", "run", str(SAMPLE), "warehouse", "--output", "json"]
-    ran = subprocess.run(command, check=False, capture_output=True, text=True, timeout=100)
-    (finding,) = (each for each in json.loads(ran.stdout)["findings"] if each["severity"] != "note")
-    assert (ran.returncode, finding["severity"], finding["activity"]) == (1, "unsupported", "Text to synapse")
-    assert "Synapse cannot be written to yet" in finding["message"]
+def test_text_to_synapse(site: Site, azurite: Azurite, tds: TdsServer) -> None:
+    """DelimitedText to SqlDW by a stage whose address is one of Azure's: the pool fetches it by COPY INTO."""
+    host = f"{ACCOUNT}.blob.core.windows.net"
+    settings = json.loads((site.root / "settings.json").read_text())
+    services = settings["linkedServices"]
+    services["synapse"]["connectionString"] = services["synapse"]["connectionString"].replace(
+        "=test;", "=pool;"
+    )
+    services["landing"]["connectionString"] = f"AccountName={ACCOUNT};BlobEndpoint=https://{host}"
+    (site.root / "settings.json").write_text(json.dumps(settings))
+    tds.database.fetches(host, azurite.url, azurite.ca)
+    site.server.run("CREATE SCHEMA stage", "CREATE TABLE stage.orders (id bigint, name varchar(20))")
+    site.put("landing", "all/orders.csv", b"id;name\n1;one\n2;it's\n")
+    try:
+        with tunnel(azurite.port) as proxy:
+            site.run("warehouse", environment={"https_proxy": proxy.url, "no_proxy": "localhost"})
+        found = site.server.run("SELECT id, name FROM stage.orders ORDER BY id")
+    finally:
+        site.server.run("DROP TABLE stage.orders")
+    assert [tuple(map(str, row)) for row in found] == ROWS
+    assert tds.database.copies() == ["CREDENTIAL FILE_TYPE"]
+    assert list(site.blobs.get_container_client("staging").list_blobs()) == []

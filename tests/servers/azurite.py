@@ -65,7 +65,7 @@ def _environment() -> dict[str, str]:
 def certificates(folder: Path) -> tuple[Path, Path, Path]:
     """A server's certificate and key for loopback, and the CA that signed it."""
     authority = trustme.CA()
-    server = authority.issue_cert("127.0.0.1", "localhost")
+    server = authority.issue_cert("127.0.0.1", "localhost", f"{ACCOUNT}.blob.core.windows.net")
     certificate, key, ca = folder / "server.pem", folder / "server.key", folder / "ca.pem"
     certificate.write_bytes(b"".join(pem.bytes() for pem in server.cert_chain_pems))
     server.private_key_pem.write_to_path(key)

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import trustme
 
+from . import tds_pool
 from . import tds_wire as wire_
 from .tds_database import Database
 from .tds_engine import Session
@@ -53,8 +54,9 @@ class TdsServer:
     port: int
     ca: Path
 
-    def url(self, table: str = "") -> str:
-        return f"mssql://{USER}@localhost:{self.port}/test" + (f"#{table}" if table else "")
+    def url(self, table: str = "", database: str = "test") -> str:
+        """``pool``: a dedicated SQL pool of Synapse over the same tables."""
+        return f"mssql://{USER}@localhost:{self.port}/{database}" + (f"#{table}" if table else "")
 
 
 @contextmanager
@@ -141,7 +143,7 @@ def _log_in(wire: Wire) -> Login | None:
         refusal = wire_.error(18456, f"Login failed for user '{login.user}'.", level=14)
         wire.answer(refusal + wire_.done(wire_.DONE_ERROR))
         return None
-    if login.database not in ("", "test", "master"):
+    if login.database not in ("", "test", "master", tds_pool.NAME):
         refusal = wire_.error(
             4060, f'Cannot open database "{login.database}" requested by the login.', level=11
         )
@@ -162,6 +164,7 @@ class _Client:
     def serve(self, login: Login) -> None:
         try:
             self._session.signed_in(login.host)
+            self._session.is_pool = login.database == tds_pool.NAME
             while True:
                 kind, data = self._wire.receive()
                 if self._wire.was_reset:

@@ -51,6 +51,8 @@ CREATE TABLE test_waits (part);
 CREATE TABLE test_denied (part);
 CREATE TABLE test_procedures (name, parameters, body);
 CREATE TABLE test_quiet (triggers);
+CREATE TABLE test_stores (host, address, ca);
+CREATE TABLE test_copies (options);
 INSERT INTO "sys.schemas" VALUES (1, 'dbo'), (4, 'sys');
 """
 
@@ -93,9 +95,21 @@ class Database:
         """HAS_PERMS_BY_NAME says no where ``part`` is in its arguments; KILL is refused as a whole."""
         self._put("INSERT INTO test_denied VALUES (?)", part)
 
+    def fetches(self, host: str, address: str, ca: Path) -> None:
+        """COPY INTO finds the blobs of ``host`` at another address."""
+        self._put("INSERT INTO test_stores VALUES (?, ?, ?)", host, address, str(ca))
+
+    def copies(self) -> list[str]:
+        """The names of the options of each COPY INTO that there was."""
+        connection = self.open()
+        try:
+            return [options for (options,) in connection.execute("SELECT options FROM test_copies")]
+        finally:
+            connection.close()
+
     def forget(self) -> None:
         """What tests wished for is over."""
-        for table in ("test_faults", "test_waits", "test_denied"):
+        for table in ("test_faults", "test_waits", "test_denied", "test_stores", "test_copies"):
             self._put(f"DELETE FROM {table}")
 
     def _put(self, sql: str, *values: str | int) -> None:

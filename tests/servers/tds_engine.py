@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from . import tds_pool
 from .tds_catalogue import Catalogue
 from .tds_database import Database, explained
 from .tds_tsql import (
@@ -25,7 +26,15 @@ from .tds_tsql import (
 )
 from .tds_types import COLLATION, COLLATION_NAME, Kind, TdsError, Value
 
-_SCALARS = ("OBJECT_ID", "SCHEMA_ID", "DB_NAME", "SUSER_SNAME", "XACT_STATE", "HAS_PERMS_BY_NAME")
+_SCALARS = (
+    "OBJECT_ID",
+    "SCHEMA_ID",
+    "DB_NAME",
+    "SUSER_SNAME",
+    "XACT_STATE",
+    "HAS_PERMS_BY_NAME",
+    "SERVERPROPERTY",
+)
 
 
 @dataclass
@@ -55,6 +64,7 @@ class Session:
         self.transactions = 0
         self.only_metadata = self._parse_only = self._xact_abort = False
         self.isolation = "READ COMMITTED"
+        self.is_pool = False
         self._identity_insert = ""
         self._bulk_table, self._bulk_options = "", ""
         self.error = 0
@@ -65,6 +75,7 @@ class Session:
             "DELETE": self._delete, "SELECT": self._select, "WITH": self._select,
             "DECLARE": self._declare, "WAITFOR": self._wait, "KILL": self._end, "PRINT": self._print,
             "USE": lambda *_: Result(), "DISABLE": self._trigger, "ENABLE": self._trigger,
+            "COPY": self._copy,
         }  # fmt: skip
 
     def signed_in(self, host: str) -> None:
@@ -113,7 +124,8 @@ class Session:
         for rowid, number in self.connection.execute(
             "SELECT rowid, number FROM test_faults WHERE times > 0 AND instr(?, part)", [sql]
         ).fetchall():
-            if number == 1205 and self.transactions:
+            if self.transactions and (number == 1205 or self._xact_abort):
+                # Before it is noted that it happened, which would be undone too.
                 self._rollback([], {})
             self.connection.execute("UPDATE test_faults SET times = times - 1 WHERE rowid = ?", [rowid])
             raise SqlError(number, "so says the test")
@@ -143,6 +155,8 @@ class Session:
         verb = tokens[0].word
         if verb not in self._verbs:
             raise SqlError(102, f"Incorrect syntax near '{tokens[0].text}'.", 15)
+        if self.is_pool:
+            tds_pool.check(tokens, in_transaction=self.transactions > 0)
         if self._parse_only and verb != "SET":
             return Result()
         try:
@@ -190,7 +204,9 @@ class Session:
         if word in ("DB_NAME", "SUSER_SNAME"):
             return Token("text", "'test'")
         found: int | None
-        if word == "XACT_STATE":
+        if word == "SERVERPROPERTY":
+            found = tds_pool.EDITION if self.is_pool else 3
+        elif word == "XACT_STATE":
             found = min(self.transactions, 1)
         elif word == "SCHEMA_ID":
             found = self.catalogue.schema_id(arguments[0])
@@ -253,6 +269,11 @@ class Session:
             raise SqlError(6102, "User does not have permission to use the KILL statement.", 14)
         self._kill(int(tokens[1].text))
         return Result()
+
+    def _copy(self, tokens: list[Token], _: dict[str, Token]) -> Result:
+        if not self.is_pool:
+            raise SqlError(102, "Incorrect syntax near 'COPY'.", 15)
+        return Result(count=tds_pool.copy_into(self.connection, tokens))
 
     # the catalogue
 

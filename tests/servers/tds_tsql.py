@@ -20,7 +20,7 @@ _TOKEN = re.compile(
 _TABLE_AFTER = {"FROM", "JOIN", "INTO", "TABLE", "UPDATE"}
 _RENAMED = {"COUNT_BIG": "COUNT", "ISNULL": "IFNULL", "LEN": "LENGTH"}
 VERBS = ("BEGIN", "COMMIT", "ROLLBACK", "CREATE", "DROP", "TRUNCATE", "INSERT", "DELETE", "UPDATE", "SELECT",
-         "EXEC", "EXECUTE", "DECLARE", "PRINT", "WITH", "SET", "USE", "WAITFOR", "KILL", "DISABLE", "ENABLE")  # fmt: skip
+         "EXEC", "EXECUTE", "DECLARE", "PRINT", "WITH", "SET", "USE", "WAITFOR", "KILL", "DISABLE", "ENABLE", "COPY")  # fmt: skip
 
 
 class SqlError(Exception):
@@ -171,7 +171,7 @@ class Rewriter:
     def rewrite(self, tokens: Sequence[Token]) -> str:
         """The statement as SQLite takes it."""
         if tokens and tokens[0].word == "UPDATE":
-            tokens = _update(tokens)
+            tokens = _columns_of_tables(_update(tokens))
         ctes = {tokens[i].name.lower() for i in range(len(tokens) - 2)
                 if tokens[i].is_name() and tokens[i + 1].word == "AS" and tokens[i + 2].text == "("}  # fmt: skip
         return self._select(tokens, ctes)
@@ -252,6 +252,20 @@ def _pages_of(table: str, tokens: Sequence[Token], at: int) -> str:
         raise SqlError(494, "The TABLESAMPLE clause can only be used with local tables.")
     taken = f"tsql_page({randrange(1 << 31)}, rowid, {tokens[at + 2].text})"
     return f"(SELECT * FROM {table} WHERE {taken})"
+
+
+def _columns_of_tables(tokens: Sequence[Token]) -> Sequence[Token]:
+    """``schema.table.column`` with the first two in one, as tables are called in SQLite."""
+    found: list[Token] = []
+    at = 0
+    while at < len(tokens):
+        if tokens[at].is_name() and [each.text for each in tokens[at + 1 : at + 4 : 2]] == [".", "."]:
+            found.append(Token("name", quote(table_name([tokens[at].name, tokens[at + 2].name]))))
+            at += 3
+        else:
+            found.append(tokens[at])
+            at += 1
+    return found
 
 
 def _update(tokens: Sequence[Token]) -> Sequence[Token]:

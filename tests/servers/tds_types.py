@@ -283,7 +283,11 @@ def cast(value: Value, kind: Kind) -> Value:
         return _digits(_scaled(str(value), scale), scale)
     if name in _TEXTS or name in ("xml", "uniqueidentifier"):
         text = str(value).upper() if name == "uniqueidentifier" else str(value)
+        if name in ("char", "varchar"):
+            text = text.encode("cp1252", "replace").decode("cp1252")
         return text.ljust(kind.length) if name in ("char", "nchar") else text
+    if name == "varbinary" and kind.length == MAX and isinstance(value, str):
+        return value.encode("utf-16-le")
     if name in _BINARIES or name == "timestamp":
         return bytes(value) if isinstance(value, bytes) else str(value).encode()
     return _cast_moment(str(value).replace("T", " "), kind)

@@ -340,6 +340,31 @@ def test_writing_to_sql_server() -> None:
     assert list(end.activity.unread()) == []
 
 
+def test_writing_to_synapse() -> None:
+    sink = {
+        "allowPolyBase": True,
+        "polyBaseSettings": {"rejectType": "percentage", "rejectValue": 10},
+        "copyCommandSettings": {
+            "defaultValues": [
+                {"columnName": "tag", "defaultValue": "it's"},
+                {"columnName": "n", "defaultValue": 3},
+            ],
+            "additionalOptions": {"MAXERRORS": "10000", "DATEFORMAT": "'ymd'"},
+        },
+    }
+    found, end = made("AzureSqlDW", {"server": "h", "database": "d"}, {"tableName": "dbo.t"}, sink, "sink")
+    assert found.options == {
+        "auth": "entra", "write_behavior": "insert", "table_option": "none", "allow_copy_command": "true",
+        "default_values": '{"tag": "it\'s", "n": 3}', "copy_command_options": '{"DATEFORMAT": "\'ymd\'"}',
+    }  # fmt: skip
+    assert list(end.activity.unread()) == []
+    assert sorted(said(end.activity)) == [
+        ("note", "allowPolyBase"),
+        ("note", "copyCommandSettings.additionalOptions"),
+        ("note", "polyBaseSettings"),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("kind", "sink"), [("SqlServer", {"writeBehavior": "upsert"}), ("PostgreSql", {"writeMethod": "Upsert"})]
 )

@@ -1,4 +1,4 @@
-"""SQL Server and Azure SQL: tables, queries and procedures, as Arrow batches by mssql-python."""
+"""SQL Server, Azure SQL and Synapse: tables, queries and procedures, as Arrow batches by mssql-python."""
 
 from __future__ import annotations
 
@@ -59,6 +59,8 @@ def _open_sink(config: MssqlConfig, location: Location) -> MssqlSink:
         raise ConfigError("keys need write_behavior=upsert")
     if config.delivery == "at-least-once" and config.write_behavior != "insert":
         raise ConfigError(f"write_behavior={config.write_behavior} is exactly once; leave out delivery")
+    if config.delivery == "at-least-once" and config.default_values:
+        raise ConfigError("default_values needs staging tables; leave out delivery")
     if config.pre_copy_script and not (table or all(procedure)):
         raise ConfigError("pre_copy_script needs a table that the address names, as mssql://...#schema.table")
     return MssqlSink(Server.of(config, location), config, table)
@@ -78,7 +80,7 @@ def _classify(error: BaseException) -> CrossdockError | None:
 
 SPEC = ConnectorSpec(
     name="mssql",
-    summary="Tables of SQL Server and Azure SQL",
+    summary="Tables of SQL Server, Azure SQL and Synapse",
     kind="table",
     config=_config,
     schemes=("mssql",),

@@ -21,6 +21,7 @@ from crossdock import (
 from crossdock_connectors import entra
 
 from .adf_tables import first, partition, query_timeout, secrets_of, table_of
+from .mssql_copy_into import OURS
 from .ranges import PLACEHOLDER
 
 _ISOLATION = dict.fromkeys(
@@ -196,23 +197,32 @@ def _write(end: AdfEnd, options: dict[str, str]) -> None:
     if (lock := sink.flag("sqlWriterUseTableLock")) is not None:
         options["table_lock"] = "true" if lock else "false"
     _fetching(sink, options)
-    if sink.text("type").lower() == "sqldwsink":
-        what = (
-            "Synapse cannot be written to yet: its transactions take no DDL and its keys are not enforced, "
-            "which a commit that is made once needs"
-        )
-        sink.refuse("type", what)
 
 
 def _fetching(sink: AdfProperties, options: dict[str, str]) -> None:
     """How Synapse gets rows that are staged."""
-    if sink.flag("allowCopyCommand"):
+    if sink.flag("allowPolyBase"):
+        sink.refuse("allowPolyBase", "what PolyBase would fetch is fetched by COPY INTO", "note")
+    if sink.get("polyBaseSettings"):
+        sink.refuse("polyBaseSettings", "they are PolyBase's; COPY INTO leaves no row out", "note")
+    if sink.flag("allowCopyCommand") or sink.flag("allowPolyBase"):
         options["allow_copy_command"] = "true"
-    for name in ("allowPolyBase", "polyBaseSettings"):
-        if sink.get(name) not in (None, False):
-            sink.refuse(name, "rows are sent by bulk copy, or fetched by COPY with allowCopyCommand", "note")
-    if sink.get("copyCommandSettings"):
-        sink.refuse("copyCommandSettings", "defaults and options of COPY are not supported")
+    settings = sink.inner("copyCommandSettings")
+    listed = settings.get("defaultValues")
+    values = {}
+    for each in listed if isinstance(listed, list) else []:
+        if isinstance(each, Mapping) and isinstance(each.get("columnName"), str):
+            values[each["columnName"]] = each.get("defaultValue")
+        else:
+            settings.refuse("defaultValues", "each is {columnName, defaultValue}", "error")
+    if values:
+        options["default_values"] = json.dumps(values)
+    more = dict(given) if isinstance(given := settings.get("additionalOptions"), Mapping) else {}
+    for name in [name for name in more if name.upper() in OURS]:
+        settings.refuse("additionalOptions", f"{name} is not needed: no row is left out", "note")
+        del more[name]
+    if more:
+        options["copy_command_options"] = json.dumps(more)
 
 
 def _parameters(value: object) -> str:

@@ -1,7 +1,7 @@
 """One bulk copy of record batches.
 
-The driver opens a connection of its own for it, which nothing of the driver can end while it works: to close it
-waits for what the copy holds, and never returns.
+The driver opens a connection of its own for it, which nothing of the driver can end while it works: to close
+it waits for what the copy holds, and never returns.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .mssql_config import MssqlConfig
 
 
-def _begin(connection: Connection) -> None:
+def begin(connection: Connection) -> None:
     """An error rolls back; so does the end of the connection."""
     connection.run("SET XACT_ABORT ON")
     connection.run("BEGIN TRANSACTION")
@@ -44,7 +44,7 @@ def make_ready(connection: Connection, staging: Staging, config: MssqlConfig) ->
     """Before rows go straight into the table: prepare it and run the script, once per run."""
     if staging_.is_noted(connection, staging, READY):
         return
-    _begin(connection)
+    begin(connection)
     run_script(connection, config.pre_copy_script)
     if staging_.note(connection, staging, READY):
         staging_.prepare(connection, staging)
@@ -66,7 +66,7 @@ def commit(
     """
     if staging_.is_noted(connection, staging):
         return
-    _begin(connection)
+    begin(connection)
     if not staging.direct:
         # Before the note: a script could commit it.
         run_script(connection, config.pre_copy_script)
@@ -80,7 +80,7 @@ def commit(
     elif not staging.direct:
         staging_.prepare(connection, staging)
         with _without_triggers(connection, staging, config):
-            _write(connection, staging, staged, config, skipping=skipping)
+            write(connection, staging, staged, config, skipping=skipping)
     connection.run("COMMIT TRANSACTION")
 
 
@@ -96,9 +96,15 @@ def _without_triggers(connection: Connection, staging: Staging, config: MssqlCon
         connection.run(f"ENABLE TRIGGER {schema}.{MSSQL.quote(name)} ON {staging.target}")
 
 
-def _write(
-    connection: Connection, staging: Staging, staged: Sequence[str], config: MssqlConfig, *, skipping: bool
+def write(
+    connection: Connection,
+    staging: Staging,
+    staged: Sequence[str],
+    config: MssqlConfig,
+    *,
+    skipping: bool = False,
 ) -> None:
+    """Put the staged rows into the table. ``skipping``: without those that it refuses."""
     there = columns_of(connection, staging.parts)
     identities = {column.name.lower() for column in there if column.identity}
     given = [name for name in staging.columns if name.lower() in identities]
@@ -118,16 +124,21 @@ def _write(
 def _insert(connection: Connection, staging: Staging, rows: str, config: MssqlConfig) -> str:
     lock = config.table_lock if config.table_lock is not None else not staging.keys
     filled = {} if config.keep_nulls else defaults(connection, staging.parts)
-    items = []
+    filled |= given_defaults(staging, config)
+    items, names = [], list(staging.columns)
     for source, column, kind in zip(staging.schema.names, staging.columns, staging.declared, strict=True):
         item = f"s.{MSSQL.quote(source)}"
         if column in filled:
             # CAST: else the type of the default would be that of all values.
             item = f"COALESCE({item}, CAST({filled[column]} AS {kind}))"
         items.append(item)
-    names = ", ".join(map(MSSQL.quote, staging.columns))
-    hint = " WITH (TABLOCK)" if lock else ""
-    return f"INSERT INTO {staging.target}{hint} ({names}) SELECT {', '.join(items)} FROM {rows}"
+    for column in sorted(filled.keys() - set(names)):
+        if column in config.default_values:
+            names.append(column)
+            items.append(filled[column])
+    hint = " WITH (TABLOCK)" if lock and not staging.pool else ""
+    listed = ", ".join(map(MSSQL.quote, names))
+    return f"INSERT INTO {staging.target}{hint} ({listed}) SELECT {', '.join(items)} FROM {rows}"
 
 
 def _upsert(
@@ -146,16 +157,43 @@ def _upsert(
         for at, (column, source) in enumerate(zip(staging.columns, staging.schema.names, strict=True))
         if at not in staging.keys and column.lower() not in fixed
     ]
-    if pairs:
+    if pairs and staging.pool:
+        _update_pool(connection, staging, staged, pairs, keys)
+    elif pairs:
         changed = ", ".join(f"{column} = s.{source}" for column, source in pairs)
         connection.run(
             f"UPDATE t SET {changed} FROM {staging.target} AS t WITH (UPDLOCK, HOLDLOCK{lock}) "
             f"INNER JOIN {rows} ON {same}"
         )
+    hint = "" if staging.pool else " WITH (UPDLOCK, HOLDLOCK)"
     connection.run(
         f"{_insert(connection, staging, rows, config)} WHERE NOT EXISTS "
-        f"(SELECT 1 FROM {staging.target} AS t WITH (UPDLOCK, HOLDLOCK) WHERE {same})"
+        f"(SELECT 1 FROM {staging.target} AS t{hint} WHERE {same})"
     )
+
+
+def _update_pool(
+    connection: Connection,
+    staging: Staging,
+    staged: Sequence[str],
+    pairs: Sequence[tuple[str, str]],
+    keys: Sequence[tuple[str, str]],
+) -> None:
+    """A pool joins what it updates with one table, and in no other form."""
+    changed = ", ".join(f"{column} = s.{source}" for column, source in pairs)
+    same = " AND ".join(f"{staging.target}.{column} = s.{source}" for column, source in keys)
+    for name in staged:
+        connection.run(f"UPDATE {staging.target} SET {changed} FROM {staging.table(name)} AS s WHERE {same}")
+
+
+def given_defaults(staging: Staging, config: MssqlConfig) -> dict[str, str]:
+    """The values of ``default_values`` as SQL, by the name of the column as it is written to."""
+    known = {name.lower(): name for name in staging.columns}
+    return {
+        known.get(name.lower(), name): MSSQL.text(str(int(value) if isinstance(value, bool) else value))
+        for name, value in config.default_values.items()
+        if value is not None
+    }
 
 
 def _check_keys(connection: Connection, staging: Staging, rows: str, keys: Sequence[str]) -> None:

@@ -143,13 +143,22 @@ class MssqlConfig(EntraOptions):
     )
     allow_copy_command: bool = Field(
         default=False,
-        description="Sink: Synapse or Fabric fetches staged Parquet from Azure itself (COPY INTO), where a "
-        "copy goes by a stage there; the rest of a copy into them is not supported yet",
+        description="Sink: Synapse fetches staged Parquet from Azure itself (COPY INTO), where a copy goes "
+        "by a stage there",
     )
     copy_command_identity: Literal["stage", "managed_identity"] = Field(
         default="stage",
         description="Sink: what COPY INTO reads the stage with: the stage's own key or SAS, or the server's "
         "managed identity, with which a stage that is signed in to with Entra ID is read in any case",
+    )
+    copy_command_options: Parameters = Field(
+        default={},
+        description='Sink: further options of COPY INTO, as JSON by name: {"MAXERRORS": "0"}; texts with '
+        "their quotes",
+    )
+    default_values: Parameters = Field(
+        default={},
+        description="Sink: values instead of NULL, and for columns that the source lacks, as JSON by column",
     )
     interim_schema_name: str = Field(
         default="", description="Sink: schema of the staging tables; default: that of the table"

@@ -70,6 +70,7 @@ class Server:
     _lock: threading.Lock = field(default_factory=threading.Lock, compare=False, repr=False)
     _answered: threading.Event = field(default_factory=threading.Event, compare=False, repr=False)
     port: int = 1433
+    _editions: list[int] = field(default_factory=list, compare=False, repr=False)
 
     @classmethod
     def of(cls, config: MssqlConfig, location: Location) -> Server:
@@ -164,6 +165,14 @@ class Server:
         if UNREACHED in error.message:
             return UnreachableError(error.message, detail=error.detail)
         return error
+
+    def edition(self, connection: Connection) -> int:
+        """What the server says that it is: 6 for a dedicated SQL pool of Synapse."""
+        if not self._editions:
+            self._editions.append(
+                int(connection.value("SELECT CONVERT(int, SERVERPROPERTY('EngineEdition')) AS edition") or 0)
+            )
+        return self._editions[0]
 
     def closed(self, connection: Connection) -> None:
         with self._lock:

@@ -33,12 +33,14 @@ from crossdock import (
     Writer,
 )
 
+from . import mssql_pool as pool_
 from . import mssql_staging as staging_
 from . import mssql_target as target_
 from .identifiers import MSSQL
 from .mssql_columns import PREFIX, Column, columns_of, exists, missing, parts_of, unit_parts
 from .mssql_commit import commit, make_ready
 from .mssql_connection import Connection, Server
+from .mssql_copy_into import further
 from .mssql_copy_into import load as copy_into
 from .mssql_readback import StagedTables
 from .mssql_skip import left_out
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
 
 # A bulk copy costs most of a second to open.
 _SMALLEST_SPLIT = 64 << 20
+_POOL = 6
 _CONTROL = re.compile(r"[\0-\x1f\x7f]")
 
 
@@ -91,6 +94,9 @@ class MssqlSink(
             MSSQL.quote(part)
         return parts
 
+    def _is_pool(self, connection: Connection) -> bool:
+        return self.server.edition(connection) == _POOL
+
     def _within(self, parts: tuple[str, str]) -> str:
         """The schema of staging tables and ledger."""
         return self.config.interim_schema_name or parts[0]
@@ -105,18 +111,28 @@ class MssqlSink(
             )
         if target.skip_rows and config.stored_procedure:
             raise ConfigError("a stored procedure gets all rows, or none: leave out --skip-rows")
+        further(config.copy_command_options)
         with self.server.connect() as connection:
+            pool = self._is_pool(connection)
+            if pool and config.stored_procedure:
+                raise NotSupportedError(
+                    f"{self.server.where} is a dedicated SQL pool, which has no table types for procedures"
+                )
             target_.check_schema(connection, parts[0], parts[1])
             if config.interim_schema_name:
                 target_.check_schema(connection, config.interim_schema_name, "staging tables")
             target_.check_staging(connection, self._within(parts))
-            target_.check_script(connection, config.pre_copy_script)
+            if not pool:
+                target_.check_script(connection, config.pre_copy_script)
             if config.stored_procedure:
                 target_.procedure_columns(connection, config, schema)
                 return
-            self._check_table(connection, parts, target)
+            self._check_table(connection, parts, target, pool=pool)
+            target_.check_given(connection, parts, schema.names, config)
 
-    def _check_table(self, connection: Connection, parts: tuple[str, str], target: Target) -> None:
+    def _check_table(
+        self, connection: Connection, parts: tuple[str, str], target: Target, *, pool: bool
+    ) -> None:
         schema, config = schema_of(target), self.config
         if not exists(connection, parts):
             if config.table_option == "none":
@@ -136,6 +152,12 @@ class MssqlSink(
             target_.keys_of(connection, parts, schema.names, config)
             if not config.keep_nulls:
                 target_.check_defaults(connection, parts, schema.names)
+        elif pool:
+            if self._columns(connection, parts, target) is None:
+                raise ConfigError(
+                    f"{self.server.where} cannot replace {'.'.join(parts)} by a table of other columns in "
+                    "one transaction; drop it first, or use --mode append"
+                )
         else:
             target_.check_replaceable(connection, parts)
             target_.declared(schema)
@@ -155,7 +177,8 @@ class MssqlSink(
         with self.server.connect() as connection:
             # Left over where the same run began the unit before and lost its handle.
             staging_.cleanup(connection, within, prefix, facts=not direct)
-            staging_.open_ledger(connection, within)
+            pool = self._is_pool(connection)
+            staging_.open_ledger(connection, within, pool=pool)
             keys = (
                 []
                 if self.config.stored_procedure
@@ -170,10 +193,13 @@ class MssqlSink(
                 staged = [column.staged for column in columns]
             staging = Staging(parts, within, prefix, target.mode, schema, declared, staged, names, keys,
                               keep=columns is not None, direct=direct,
-                              skip_rows=target.skip_rows and not direct)  # fmt: skip
+                              skip_rows=target.skip_rows and not direct, pool=pool)  # fmt: skip
+            if pool:
+                pool_.open_unit(connection, staging)
             if direct:
                 connection.limit(self.config.write_batch_timeout)
-                make_ready(connection, staging, self.config)
+                ready = pool_.make_ready if pool else make_ready
+                ready(connection, staging, self.config)
         return Begun(staging.encode(), max_writers=4, min_split_bytes=_SMALLEST_SPLIT, memory=2 * PENDING)
 
     def _columns(self, connection: Connection, parts: tuple[str, str], target: Target) -> list[Column] | None:
@@ -209,17 +235,19 @@ class MssqlSink(
         name = f"{staging.prefix}{split.index}_{attempt.number}"
         with self.server.connect() as connection:
             connection.limit(self.config.write_batch_timeout)
-            return copy_into(connection, staging, name, file, self.config.copy_command_identity)
+            given = self.config.copy_command_identity, self.config.copy_command_options
+            return copy_into(connection, staging, name, file, *given)
 
     def commit(self, handle: bytes, receipts: Sequence[tuple[Split, Receipt]]) -> None:
         staging = Staging.decode(handle)
         with self.server.connect() as connection:
             connection.limit(self.config.write_batch_timeout)
             try:
-                commit(connection, staging, _staged(staging, receipts), self.config)
+                move = pool_.commit if staging.pool else commit
+                move(connection, staging, _staged(staging, receipts), self.config)
                 return
             except DataError:
-                if not staging.skip_rows or staging.keys:
+                if not staging.skip_rows or staging.keys or staging.pool:
                     raise
         # The transaction is gone: once more, without the rows that the table refuses.
         with self.server.connect() as connection:
@@ -234,6 +262,9 @@ class MssqlSink(
     def cleanup(self, handle: bytes) -> None:
         staging = Staging.decode(handle)
         with self.server.connect() as connection:
+            if staging.pool:
+                with suppress(StageLostError):
+                    pool_.unmake(connection, staging)
             staging_.cleanup(connection, staging.within, staging.prefix)
 
     def abandon(self, unit: Unit, run_id: str) -> None:
@@ -243,8 +274,9 @@ class MssqlSink(
             staging_.cleanup(connection, self._within(parts), prefix_of(run_id, parts), facts=facts)
 
     def is_committed(self, handle: bytes) -> bool:
+        staging = Staging.decode(handle)
         with self.server.connect() as connection, suppress(StageLostError):
-            return staging_.is_noted(connection, Staging.decode(handle))
+            return (pool_.is_committed if staging.pool else staging_.is_noted)(connection, staging)
         return False
 
     def written(

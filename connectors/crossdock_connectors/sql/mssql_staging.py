@@ -34,10 +34,12 @@ from .mssql_connection import Connection
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_VERSION = 3
-_LEDGER = PREFIX + "ledger"
+_VERSION = 4
+LEDGER = PREFIX + "ledger"
 # Stands in the ledger for a table that was made ready for rows that go straight into it.
 READY = "ready"
+# In a pool: for a table that was made for the rows.
+MADE = "made"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class Staging:
     """What a handle says. ``within``: the schema of the staging tables. ``declared``: the types of the
     target's columns, ``staged``: of the staging tables'. ``keep``: an existing table is emptied, not
     replaced, by mode overwrite. ``keys``: places of the key columns. ``direct``: nothing is staged.
-    ``skip_rows``: rows that the target refuses are left out."""
+    ``skip_rows``: rows that the target refuses are left out. ``pool``: in a dedicated SQL pool of Synapse."""
 
     parts: tuple[str, str]
     within: str
@@ -59,6 +61,7 @@ class Staging:
     keep: bool = False
     direct: bool = False
     skip_rows: bool = False
+    pool: bool = False
 
     @property
     def target(self) -> str:
@@ -79,9 +82,8 @@ class Staging:
         schema = b64encode(memoryview(self.schema.serialize())).decode()
         lists = [list(each) for each in (self.declared, self.staged, self.columns, self.keys)]
         where = [list(self.parts), self.within, self.prefix]
-        return json.dumps(
-            [_VERSION, *where, self.mode.value, schema, *lists, self.keep, self.direct, self.skip_rows]
-        ).encode()
+        flags = [self.keep, self.direct, self.skip_rows, self.pool]
+        return json.dumps([_VERSION, *where, self.mode.value, schema, *lists, *flags]).encode()
 
     @classmethod
     def decode(cls, handle: bytes) -> Staging:
@@ -101,28 +103,44 @@ def prefix_of(run_id: str, parts: tuple[str, str]) -> str:
     return f"{PREFIX}{blake2b(key, digest_size=12).hexdigest()}_"
 
 
-def create_table(table: str, names: Sequence[str], declared: Sequence[str], keys: Sequence[int] = ()) -> str:
+def create_table(
+    table: str,
+    names: Sequence[str],
+    declared: Sequence[str],
+    keys: Sequence[int] = (),
+    *,
+    pool: bool = False,
+    heap: bool = False,
+) -> str:
+    """``pool``: for a dedicated SQL pool, as a ``heap`` also where a columnstore would take the types."""
     lines = [
         f"{MSSQL.quote(name)} {kind} {'NOT NULL' if at in keys else 'NULL'}"
         for at, (name, kind) in enumerate(zip(names, declared, strict=True))
     ]
     if keys:
-        lines.append(f"PRIMARY KEY ({', '.join(MSSQL.quote(names[at]) for at in keys)})")
-    return f"CREATE TABLE {table} ({', '.join(lines)})"
+        listed = ", ".join(MSSQL.quote(names[at]) for at in keys)
+        lines.append(
+            f"PRIMARY KEY NONCLUSTERED ({listed}) NOT ENFORCED" if pool else f"PRIMARY KEY ({listed})"
+        )
+    kept = ""
+    if pool:
+        heap = heap or any("(max)" in kind for kind in declared)
+        kept = f" WITH ({'HEAP' if heap else 'CLUSTERED COLUMNSTORE INDEX'}, DISTRIBUTION = ROUND_ROBIN)"
+    return f"CREATE TABLE {table} ({', '.join(lines)}){kept}"
 
 
-def open_ledger(connection: Connection, schema: str) -> None:
+def open_ledger(connection: Connection, schema: str, *, pool: bool = False) -> None:
     """Make the ledger where it is missing."""
-    if not exists(connection, (schema, _LEDGER)):
+    table, names = MSSQL.quoted((schema, LEDGER)), ["fact", "state"] if pool else ["fact"]
+    if not exists(connection, (schema, LEDGER)):
         with suppress(AlreadyExistsError):  # somebody else was quicker
-            connection.run(
-                f"CREATE TABLE {MSSQL.quoted((schema, _LEDGER))} (fact nvarchar(64) NOT NULL PRIMARY KEY)"
-            )
+            kinds = ["nvarchar(64)"] * len(names)
+            connection.run(create_table(table, names, kinds, () if pool else (0,), pool=pool, heap=True))
 
 
 def is_noted(connection: Connection, staging: Staging, what: str = "") -> bool:
     """Whether the unit is committed. Raises StageLostError without a ledger."""
-    ledger = MSSQL.quoted((staging.within, _LEDGER))
+    ledger = MSSQL.quoted((staging.within, LEDGER))
     try:
         return bool(
             connection.run(f"SELECT fact FROM {ledger} WHERE fact = {MSSQL.text(staging.prefix + what)}")
@@ -137,7 +155,7 @@ def note(connection: Connection, staging: Staging, what: str = "") -> bool:
 
     A lock on a key that is not there yet would be one on the next key, so on other tables' commits.
     """
-    ledger = MSSQL.quoted((staging.within, _LEDGER))
+    ledger = MSSQL.quoted((staging.within, LEDGER))
     try:
         connection.run(f"INSERT INTO {ledger} (fact) VALUES ({MSSQL.text(staging.prefix + what)})")
     except NotFoundError as error:
@@ -177,8 +195,7 @@ def cleanup(connection: Connection, schema: str, prefix: str, *, facts: bool = T
             # Another cleanup at the same moment drops it between the look and the drop.
             if exists(connection, (schema, name)):
                 raise
-    if facts and exists(connection, (schema, _LEDGER)):
-        ledger = MSSQL.quoted((schema, _LEDGER))
-        connection.run(
-            f"DELETE FROM {ledger} WHERE fact IN ({MSSQL.text(prefix)}, {MSSQL.text(prefix + READY)})"
-        )
+    if facts and exists(connection, (schema, LEDGER)):
+        ledger = MSSQL.quoted((schema, LEDGER))
+        known = ", ".join(MSSQL.text(prefix + what) for what in ("", READY, MADE))
+        connection.run(f"DELETE FROM {ledger} WHERE fact IN ({known})")

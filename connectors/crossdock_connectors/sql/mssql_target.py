@@ -142,6 +142,19 @@ def check_defaults(connection: Connection, parts: tuple[str, str], names: Sequen
             )
 
 
+def check_given(
+    connection: Connection, parts: tuple[str, str], names: Sequence[str], config: MssqlConfig
+) -> None:
+    """Raises ConfigError for a column of ``default_values`` that is not there."""
+    if not config.default_values:
+        return
+    there = [c.name for c in columns_of(connection, parts)] if exists(connection, parts) else names
+    lower = {name.lower() for name in there}
+    for name in config.default_values:
+        if name.lower() not in lower:
+            raise ConfigError(f"default_values: {'.'.join(parts)} has no column {name!r}")
+
+
 def check_script(connection: Connection, script: str) -> None:
     """Raises ConfigError for a script that is no SQL. It is not run."""
     if not script.strip():

@@ -96,7 +96,9 @@ class StagingWriter(_Loader):
     def _create(self, connection: Connection) -> None:
         if not self._created:
             connection.run(f"DROP TABLE IF EXISTS {self._table}")
-            connection.run(create_table(self._table, self._staging.schema.names, self._staging.staged))
+            staging = self._staging
+            names, pool = staging.schema.names, staging.pool
+            connection.run(create_table(self._table, names, staging.staged, pool=pool, heap=True))
             self._created = True
 
     def finish(self) -> Receipt:
