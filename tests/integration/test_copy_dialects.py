@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from copy_definitions import Made
+
+from crossdock import DataError, SchemaMismatchError
 
 
 @pytest.fixture
@@ -27,6 +30,7 @@ def made(tmp_path: Path) -> Made:
         ({"nullValue": "a|b"}, b"1,a|b\n2,x\n", ["1,", "2,x"]),
         ({"encodingName": "UTF-16"}, "1,ż\n".encode("utf-16"), ["1,ż"]),
         ({"encodingName": "IBM037"}, "1,x\n".encode("cp037"), ["1,x"]),
+        ({"encodingName": "IBM01141"}, bytes.fromhex("f16ba725"), ["1,x"]),
     ],
 )
 def test_what_is_read(made: Made, properties: dict[str, Any], content: bytes, expected: list[str]) -> None:
@@ -58,6 +62,36 @@ def test_what_is_written(made: Made, properties: dict[str, Any], expected: bytes
     assert (made.data / "out" / "b.csv").read_bytes() == expected
 
 
-def test_one_column_per_line_is_unsupported(made: Made) -> None:
+LINES = 'a, b\r\n"GET /" 200\n\nx\\"y'
+ONE = ["a, b", '"GET /" 200', None, 'x\\"y']
+
+
+@pytest.mark.parametrize("header", [False, True])
+def test_a_line_may_be_one_column(made: Made, header: bool) -> None:
+    made.write("in/a.txt", ("the line\n" if header else "") + LINES)
+    made.source = made.text("in", "a.txt", columnDelimiter="", firstRowAsHeader=header)
+    made.sink = made.dataset("Parquet", "out", "a.parquet")
+    made.activity["sink"] = {"type": "ParquetSink"}
+    made.run()
+    name = "the line" if header else "Prop_0"
+    assert pq.read_table(made.data / "out/a.parquet").to_pydict() == {name: ONE}
+
+
+def test_one_column_is_written_as_it_is(made: Made) -> None:
+    made.write("in/a.txt", LINES)
     made.source = made.text("in", "a.txt", columnDelimiter="")
-    assert made.unsupported() == ["unsupported columnDelimiter"]
+    made.sink = made.text("out", "b.txt", columnDelimiter="", rowDelimiter="\n")
+    made.run()
+    assert (made.data / "out/b.txt").read_text() == LINES.replace("\r\n", "\n") + "\n"
+    made.source = made.text("in", "a.txt")
+    made.write("in/a.txt", "1,2\n")
+    with pytest.raises(SchemaMismatchError, match="2 columns cannot be written without a delimiter"):
+        made.run()
+    made.write("in/a.txt", '"1\n2"\n')
+    with pytest.raises(DataError, match="a value holds the end of a row"):
+        made.run()
+
+
+def test_a_file_of_one_row_is_unsupported(made: Made) -> None:
+    made.source = made.text("in", "a.txt", columnDelimiter="", rowDelimiter="")
+    assert made.unsupported() == ["unsupported rowDelimiter"]

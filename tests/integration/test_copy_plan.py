@@ -212,7 +212,6 @@ def test_what_is_not_honoured_is_a_finding(made: Made, place: str, key: str, val
     ("key", "value"),
     [
         ("compressionCodec", "lzo"),
-        ("columnDelimiter", ""),
         ("odd", 1),
     ],
 )

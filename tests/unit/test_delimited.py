@@ -404,7 +404,6 @@ def test_a_plan_of_another_version_is_refused() -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {"delimiter": ""},
         {"delimiter": "\n"},
         {"delimiter": "a\nb"},
         {"row_delimiter": ","},

@@ -133,10 +133,11 @@ def test_such_a_file_is_one_piece_and_the_report_says_why() -> None:
     assert "such delimiters" in fmt.notes()[0]
 
 
-# The names that Data Factory's documents list, but for EBCDIC pages that Python does not have.
+# The names that Data Factory's documents list.
 NAMES = """UTF-8;UTF-8 without BOM;UTF-16;UTF-16BE;UTF-32;UTF-32BE;US-ASCII;UTF-7;BIG5;EUC-JP;EUC-KR;
 GB2312;GB18030;JOHAB;SHIFT-JIS;CP875;CP866;IBM00858;IBM037;IBM273;IBM437;IBM500;IBM737;IBM775;
-IBM850;IBM852;IBM855;IBM857;IBM860;IBM861;IBM863;IBM864;IBM865;IBM869;IBM01140;ISO-2022-JP;
+IBM850;IBM852;IBM855;IBM857;IBM860;IBM861;IBM863;IBM864;IBM865;IBM869;IBM870;IBM01140;
+IBM01141;IBM01142;IBM01143;IBM01144;IBM01145;IBM01146;IBM01147;IBM01148;IBM01149;ISO-2022-JP;
 ISO-2022-KR;ISO-8859-1;ISO-8859-2;ISO-8859-3;ISO-8859-4;ISO-8859-5;ISO-8859-6;ISO-8859-7;
 ISO-8859-8;ISO-8859-9;ISO-8859-13;ISO-8859-15;WINDOWS-874;WINDOWS-1250;WINDOWS-1251;
 WINDOWS-1252;WINDOWS-1253;WINDOWS-1254;WINDOWS-1255;WINDOWS-1256;WINDOWS-1257;WINDOWS-1258"""
@@ -148,6 +149,25 @@ def test_every_encoding_of_data_factory(name: str) -> None:
     table = pa.table({"a": ["x,1", "y"], "b": ["1", "2"]})
     fmt = opened(encoding=name, infer=False)
     assert read(fmt, write(fmt, table, parts=2)).equals(table)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("IBM870", "Łódź[", "bace84b74a"), ("IBM01141", "Üß{€", "5aa1439f"), ("IBM01142", "Åæ€", "5bc05a"),
+        ("IBM01143", "Äö€", "7b6a5a"), ("IBM01144", "è]€", "d0519f"), ("IBM01145", "Ññ€", "7b6a9f"),
+        ("IBM01146", "£$€", "5b4a9f"), ("IBM01147", "éà€", "c07c9f"), ("IBM01148", "[]€", "4a5a9f"),
+        ("IBM01149", "Þð€", "4a799f"),
+    ],
+)  # fmt: skip
+def test_ebcdic_pages_that_python_lacks(name: str, text: str, expected: str) -> None:
+    codec = codec_name(name)
+    assert text.encode(codec).hex() == expected
+    assert bytes.fromhex(expected).decode(codec) == text
+    every = bytes(range(256))
+    assert every.decode(codec).encode(codec) == every
+    with pytest.raises(UnicodeEncodeError):
+        "日".encode(codec)
 
 
 def test_a_copy_between_two_of_them(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import codecs
 import re
 
+from . import ebcdic  # noqa: F401 - more codecs
+
 # Where .NET and Data Factory mean another one by a name than Python, or have a name of their own.
 _NET = {
     "utf-8 without bom": "utf-8", "utf-16": "utf-16", "utf-16be": "utf-16-be", "utf-32be": "utf-32-be",

@@ -26,8 +26,8 @@ def from_adf(end: AdfEnd) -> AdfTranslation:
     row = given.text("rowDelimiter")
     if row.strip("\r\n") or row == "\r":
         options["row_delimiter"] = row
-    if given.get("columnDelimiter") == "":
-        given.refuse("columnDelimiter", "lines that are one column each are not supported")
+    if given.get("rowDelimiter") == "":
+        given.refuse("rowDelimiter", "a file that is one row is not supported")
     if end.is_sink:
         _write(end, given, options)
     else:
@@ -43,7 +43,7 @@ def _dialect(given: AdfProperties) -> dict[str, str]:
     escape = given.text("escapeChar", _DEFAULT_ESCAPE)
     null = given.text("nullValue")
     return {
-        "delimiter": given.text("columnDelimiter", ",") or ",",
+        "delimiter": given.text("columnDelimiter", ","),
         "quote": quote,
         # A quote that stands for itself is what crossdock does by default: it is written twice.
         "escape": "" if escape == quote or not quote else escape,
@@ -65,7 +65,7 @@ def _old_dialect(end: AdfEnd, given: AdfProperties) -> dict[str, str]:
     if not end.is_sink and end.activity.flag("treatEmptyAsNull", as_null):
         nulls.append("")
     return {
-        "delimiter": given.text("columnDelimiter", ",") or ",",
+        "delimiter": given.text("columnDelimiter", ","),
         "quote": quote,
         "escape": "" if escape == quote else escape,
         "escapes": "any",

@@ -16,7 +16,9 @@ class DelimitedConfig(CompressedConfig):
     """Options of delimited text, for reading and writing."""
 
     delimiter: str | None = Field(
-        None, description="what is between values; by default a tab for .tsv, | for .psv, else a comma"
+        None,
+        description="what is between values; by default a tab for .tsv, | for .psv, else a comma; empty: a "
+        "line is one value, taken as it is",
     )
     quote: str = Field('"', description="character around values; empty: quotes are ordinary characters")
     escape: str = Field(
@@ -71,8 +73,6 @@ class DelimitedConfig(CompressedConfig):
 
     @model_validator(mode="after")
     def _distinct(self) -> DelimitedConfig:
-        if self.delimiter == "":
-            raise ValueError("delimiter must not be empty")
         used = [c for c in (self.delimiter, self.quote, self.escape, self.row_delimiter) if c]
         if len(set(used)) < len(used):
             raise ValueError("delimiter, quote and escape must differ; a doubled quote needs no escape")

@@ -24,7 +24,9 @@ _LINE_ENDS = ("\r\n", "\n", "\r")
 
 @dataclass(frozen=True)
 class Syntax:
-    """``rows`` are the ends of rows, the longest first; the first is written. An empty quote is none."""
+    """``rows`` are the ends of rows, the longest first; the first is written. An empty quote is none; without
+    a delimiter a row is one value.
+    """
 
     delimiter: str
     rows: tuple[str, ...] = _LINE_ENDS
@@ -36,6 +38,8 @@ class Syntax:
     def is_plain(self) -> bool:
         """Whether Arrow reads it by itself."""
         marks = (self.delimiter, self.quote, self.escape)
+        if not self.delimiter:
+            return False
         single = all(len(each) <= 1 and each.isascii() and each not in "\r\n\0" for each in marks if each)
         return single and set(self.rows) <= set(_LINE_ENDS)
 
@@ -48,9 +52,10 @@ class Syntax:
         """A value in quotes with what follows the closing one, or a plain one; and what ends it."""
         d, q, e = (re.escape(each.encode()) for each in (self.delimiter, self.quote, self.escape))
         rows = b"|".join(re.escape(each.encode()) for each in self.rows)
+        ends = d + b"|" + rows if d else rows
         escaped = b"|" + e + (b"(?:" + e + b"|" + q + b")?+" if self.quotes_only else b"(?s:.)") if e else b""
         stop = b"|" + e if e else b""
-        plain = b"(?:(?:(?!" + d + b"|" + rows + stop + b")(?s:.))++" + escaped + b")*+"
+        plain = b"(?:(?:(?!" + ends + stop + b")(?s:.))++" + escaped + b")*+"
         value = b"(" + plain + b")"
         if q:
             value = b"((?!" + q + b")" + plain + b")"
@@ -58,7 +63,7 @@ class Syntax:
             value = q + b"(" + inside + b")" + q + b"(" + plain + b")|" + value
         else:
             value = b"(?!)()()|" + value
-        return re.compile(b"(?:" + value + b")(" + d + b"|" + rows + rb"|\Z)")
+        return re.compile(b"(?:" + value + b")(" + ends + rb"|\Z)")
 
     @cached_property
     def _escapes(self) -> re.Pattern[bytes]:
@@ -88,6 +93,10 @@ class Syntax:
         if not self.quote:
             if self.holds(content):
                 what = "a value holds a delimiter or the end of a row, which quoting=none cannot write"
+                if not self.delimiter:
+                    raise DataError(
+                        "a value holds the end of a row, and without a delimiter nothing is quoted"
+                    )
                 raise DataError(what, hint="-k quoting=needed")
             return content
         quote, escape = self.quote.encode(), self.escape.encode()

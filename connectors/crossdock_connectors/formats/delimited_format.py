@@ -167,6 +167,10 @@ class DelimitedFormat(FileFormat):
         return DelimitedWriter(sink, schema, self._style(dialect))
 
     def check(self, schema: pa.Schema) -> None:
+        if self._config.delimiter == "" and len(schema) > 1:
+            raise SchemaMismatchError(
+                f"{len(schema)} columns cannot be written without a delimiter between them; map one of them"
+            )
         check_columns(schema, self._style(self._dialect(self._path, writing=True)))
 
     def head(self, schema: pa.Schema) -> bytes:
@@ -211,6 +215,8 @@ class DelimitedFormat(FileFormat):
         if config.row_delimiter == "\r":
             rows = ("\r", "\r\n", "\n")
         both = bool(config.escape and config.quote) and config.escapes == "quotes"
+        if not delimiter:
+            return Syntax("", rows, "")  # a line is taken as it is
         quote = config.quote if config.quoting != "none" else ""
         return Syntax(delimiter, rows, quote, config.escape, both)
 
@@ -219,8 +225,9 @@ class DelimitedFormat(FileFormat):
         lower = path.lower()
         zipped = lower.endswith(".gz")
         extension = lower.removesuffix(".gz")[-4:]
-        syntax = self._syntax(config.delimiter or _BY_EXTENSION.get(extension, ","))
-        if not writing and config.quoting == "none":
+        default = _BY_EXTENSION.get(extension, ",")
+        syntax = self._syntax(default if config.delimiter is None else config.delimiter)
+        if not writing and config.quoting == "none" and syntax.delimiter:
             syntax = replace(syntax, quote=config.quote)
         plain = syntax.is_plain
         if writing:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from .codec_names import codec_name
 from .compressed_config import CompressedConfig
 from .text_options import ColumnTypes
 
@@ -47,6 +48,11 @@ class XmlConfig(CompressedConfig):
     types: ColumnTypes = Field(
         "", description="types other than text, as a:int64,b.c:date, and columns not in the sample"
     )
+
+    @field_validator("encoding")
+    @classmethod
+    def _codec(cls, value: str) -> str:
+        return codec_name(value) if value else ""
 
     @field_validator("namespace_prefixes")
     @classmethod

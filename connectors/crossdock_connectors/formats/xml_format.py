@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
 import re
@@ -85,7 +86,7 @@ class XmlFormat(ReadOnlyFormat):
         self, file: io.RawIOBase, info: ObjectInfo, schema: pa.Schema
     ) -> Generator[pa.RecordBatch, None, None]:
         if self._config.validation_mode == "dtd":
-            check_dtd(_chunks(file, info), info.path, self._config.encoding or None, self._beside())
+            check_dtd(self._chunks(file, info), info.path, self._parser_encoding, self._beside())
         known = set(schema.names)
         some: list[Row] = []
         first = room = 0
@@ -105,6 +106,23 @@ class XmlFormat(ReadOnlyFormat):
         if some:
             yield _batch(some, schema, info, (first, line))
 
+    @property
+    def _parser_encoding(self) -> str | None:
+        return "utf-8" if self._config.encoding else None
+
+    def _chunks(self, file: io.RawIOBase, info: ObjectInfo) -> Iterator[bytes]:
+        """The file's bytes; of an encoding that was given, its text in UTF-8, for not all are libxml2's."""
+        if self._config.encoding in ("", "utf-8"):
+            yield from _chunks(file, info)
+            return
+        decoder = codecs.getincrementaldecoder(self._config.encoding)()
+        try:
+            for data in _chunks(file, info):
+                yield decoder.decode(bytes(data)).encode()
+            yield decoder.decode(b"", final=True).encode()
+        except UnicodeDecodeError as error:
+            raise DataError(f"{info.path} is not {self._config.encoding}: {error.reason}") from error
+
     def _beside(self) -> Callable[[str], bytes]:
         if self.beside is None:
             raise ConfigError("there is no store here, in which files name the schemas to validate them with")
@@ -114,14 +132,14 @@ class XmlFormat(ReadOnlyFormat):
         """One for each pass; nothing is fetched, no entity is replaced, libxml2's limits hold."""
         return etree.XMLPullParser(
             events=("start", "end"), resolve_entities=False, load_dtd=False, no_network=True, huge_tree=False,
-            remove_comments=True, remove_pis=True, encoding=self._config.encoding or None, schema=schema,
+            remove_comments=True, remove_pis=True, encoding=self._parser_encoding, schema=schema,
         )  # fmt: skip
 
     def _schema(self, file: io.RawIOBase, info: ObjectInfo) -> etree.XMLSchema | None:
         """The XML schema that the file's root names; None where there is no root to find."""
         parser = self._parser()
         with suppress(etree.XMLSyntaxError):  # said where the rows are read
-            for data in _chunks(file, info):
+            for data in self._chunks(file, info):
                 parser.feed(bytes(data))
                 for _, root in parser.read_events():
                     return schema_for(dict(root.attrib), info.path, self._beside())
@@ -135,7 +153,7 @@ class XmlFormat(ReadOnlyFormat):
         walk = _Walk(self._config, self._path, info.path)
         fed = 0
         try:
-            for data in _chunks(file, info):
+            for data in self._chunks(file, info):
                 parser.feed(bytes(data))
                 fed += len(data)
                 rows = list(walk.rows(parser.read_events()))
