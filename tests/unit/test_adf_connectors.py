@@ -90,7 +90,7 @@ def test_every_address_that_blob_storage_may_reach_is_said() -> None:
     open_to_all, _ = made(
         "AzureBlobStorage", {"authenticationType": "Anonymous", "containerUri": "https://10.0.0.6/c"}
     )
-    assert open_to_all.hosts == ("10.0.0.6",)
+    assert open_to_all.hosts == ("10.0.0.6:443",)
 
 
 def test_a_stage_of_blob_storage_has_its_container_in_its_path() -> None:
@@ -113,7 +113,7 @@ def test_the_lake() -> None:
     found, end = made("AzureBlobFS", service, {"location": {"fileSystem": "raw"}})
     assert found.address == "abfss://raw@a.dfs.core.windows.net/"
     assert found.options == {"auth": "entra", "client_id": "id", "tenant_id": "t"}
-    assert found.hosts == ("a.dfs.core.windows.net",)
+    assert found.hosts == ("a.dfs.core.windows.net:443",)
     assert said(end.linked_service) == []
 
 

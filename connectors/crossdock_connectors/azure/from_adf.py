@@ -74,8 +74,16 @@ def of_lake(end: AdfEnd) -> AdfTranslation:
 
 def _hosts(named: str, options: dict[str, str]) -> tuple[str, ...]:
     """All that requests may go to."""
-    endpoint = urlsplit(options.get("endpoint", "")).netloc
-    return tuple(dict.fromkeys(filter(None, (named, endpoint))))
+    endpoint = urlsplit(options.get("endpoint", ""))
+    port = 80 if endpoint.scheme == "http" else 443
+    if endpoint.hostname == named:
+        named = ""
+    found = (
+        each if ":" in each.rpartition("]")[2] else f"{each}:{port}"
+        for each in (named, endpoint.netloc)
+        if each
+    )
+    return tuple(dict.fromkeys(found))
 
 
 def _container(end: AdfEnd, name: str) -> tuple[str, str]:

@@ -61,6 +61,9 @@ _TUNING_PARTS = {
 }  # fmt: skip
 
 
+_PORT = 1433
+
+
 def from_adf(end: AdfEnd) -> AdfTranslation:
     service = end.linked_service
     parts, whole = adf_connection_string(service)
@@ -88,7 +91,9 @@ def from_adf(end: AdfEnd) -> AdfTranslation:
     mode = WriteMode.APPEND if end.is_sink else None
     named = f"#{quote(table)}" if table and not options.keys() & {"query", "procedure"} else ""
     address = f"mssql://{login}{host or 'computed'}/{quote(database or 'computed', safe='')}{named}"
-    return AdfTranslation(address, options, secrets, mode, hosts=(host,) if host else ())
+    # A named instance has a port that only its server knows.
+    reached = f"{host}:{_PORT}" if host and ":" not in host and not instance else host
+    return AdfTranslation(address, options, secrets, mode, hosts=(reached,) if reached else ())
 
 
 def _host(server: str, service: AdfProperties) -> tuple[str, str]:

@@ -35,6 +35,8 @@ def from_adf(end: AdfEnd) -> AdfTranslation:
     named = f"#{quote(table)}" if table and not query else ""
     # An instance or a port may follow; the connection string quotes what it holds.
     host = re.split(r"[\\,]", options.get("server", "").removeprefix("tcp:"))[0]
+    if host and options.get("port") and ":" not in host:
+        host = f"{host}:{options['port']}"
     mode = WriteMode.APPEND if end.is_sink else None
     return AdfTranslation(f"odbc:///{named}", options, secrets, mode, hosts=(host,) if host else ())
 

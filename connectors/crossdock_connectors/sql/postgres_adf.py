@@ -32,6 +32,9 @@ _TUNING = (
 _TUNING_PARTS = {"pooling", "timeout", "command timeout", "encoding", "commandtimeout"}
 
 
+_PORT = 5432
+
+
 def from_adf(end: AdfEnd) -> AdfTranslation:
     service = end.linked_service
     parts, whole = adf_connection_string(service)
@@ -57,7 +60,8 @@ def from_adf(end: AdfEnd) -> AdfTranslation:
     table = table_of(end, _quoted)
     named = f"#{quote(table)}" if table and "query" not in options else ""
     address = f"postgresql://{login}{place}/{quote(database or 'computed', safe='')}{named}"
-    return AdfTranslation(address, options, secrets, _mode(end), hosts=(place,) if host else ())
+    hosts = (place if port or ":" in place else f"{place}:{_PORT}",) if host else ()
+    return AdfTranslation(address, options, secrets, _mode(end), hosts=hosts)
 
 
 def _options(end: AdfEnd, service: AdfProperties, parts: dict[str, str]) -> dict[str, str]:

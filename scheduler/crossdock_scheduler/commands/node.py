@@ -15,6 +15,7 @@ import typer
 from crossdock.cli import options
 
 from .node_backup import backup, restore
+from .node_doctor import doctor, urls
 from .node_life import health, key, restart, status, stop, unregister
 from .node_options import HERE, KeyArgument, StateOption, given_key, need, node_folder
 from .node_policy import policy
@@ -143,5 +144,5 @@ async def _work(
     return again
 
 
-for each in (status, health, stop, restart, key, unregister, backup, restore, policy, proxy):
+for each in (status, health, stop, restart, key, unregister, backup, restore, policy, proxy, urls, doctor):
     node.command(rich_help_panel=HERE)(each)
