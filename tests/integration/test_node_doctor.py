@@ -193,7 +193,8 @@ def test_urls_of_definitions(tmp_path: Path, doctor: Doctor, monkeypatch: pytest
     assert found == {
         ("crossdock.example", 443), ("proxy.example", 3128), ("login.microsoftonline.com", 443),
         ("contosolake.dfs.core.windows.net", 443), ("contosolanding.blob.core.windows.net", 443),
-        ("contoso.vault.azure.net", 443), ("sql.contoso.example", 1433), ("contoso.database.windows.net", 1433),
+        ("contoso.vault.azure.net", 443), ("sql.contoso.example", 1433),
+        ("contoso.database.windows.net", 1433),
     }  # fmt: skip
     assert "PASSWORD-OF-PROXY" not in done.output
     done = CliRunner().invoke(node, ["urls", *at])
