@@ -88,6 +88,44 @@ class TestInto:
             )
         assert source_record.count("read") == 0
 
+    @pytest.mark.parametrize("fires", [True, False])
+    def test_triggers_and_the_lock(self, database: str, fires: bool) -> None:
+        """A trigger that was disabled before stays so; the lock is held while the triggers see rows."""
+        note = "INSERT INTO seen SELECT tg_name, count(*) FROM pg_locks WHERE relation = 't'::regclass"
+        sql(
+            database,
+            "CREATE TABLE t (id bigint, word text, value float8)",
+            "CREATE TABLE seen (name text, locks bigint)",
+            f"CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {note} "
+            "AND mode = 'ShareRowExclusiveLock'; RETURN NULL; END $$".replace("tg_name", "TG_NAME"),
+            *(
+                f"CREATE TRIGGER {name} AFTER INSERT ON t EXECUTE FUNCTION note()"
+                for name in ("a", "b", "off")
+            ),
+            "ALTER TABLE t ENABLE ALWAYS TRIGGER b",
+            "ALTER TABLE t DISABLE TRIGGER off",
+        )
+        options = {"fire_triggers": str(fires), "table_lock": str(fires)}
+        for _ in range(2):
+            crossdock.copy("rows://here", f"{database}#t", mode="append", sink_options=options)
+        assert len(stored(database, "t")) == 2 * ROWS
+        assert stored(database, "seen") == ([("a", 1), ("a", 1), ("b", 1), ("b", 1)] if fires else [])
+        state = "SELECT tgname::text, tgenabled::text FROM pg_trigger ORDER BY 1"
+        assert sql(database, state) == [("a", "O"), ("b", "A"), ("off", "D")]
+
+    def test_nulls_become_defaults_on_request(self, database: str, tmp_path: Path) -> None:
+        sql(
+            database, "CREATE TABLE t (id int, w text DEFAULT 'it''s', n int GENERATED ALWAYS AS (id) STORED)"
+        )
+        (tmp_path / "a.csv").write_text("id,w\n1,\n2,x\n")
+        for keep in ("true", "false"):
+            crossdock.copy(
+                tmp_path / "a.csv", f"{database}#t", mode="append", sink_options={"keep_nulls": keep},
+                source_options={"null_value": ""},
+            )  # fmt: skip
+        found = sql(database, "SELECT id, w FROM t ORDER BY id, w NULLS FIRST")
+        assert found == [(1, None), (1, "it's"), (2, "x"), (2, "x")]
+
     def test_existing_columns_take_what_fits(self, database: str, tmp_path: Path) -> None:
         sql(
             database,
@@ -153,6 +191,7 @@ class TestInto:
             ("overwrite", {}, crossdock.ConfigError),
             ("append", {"pre_copy_script": "DELETE FROM t"}, crossdock.ConfigError),
             ("append", {"write_behavior": "upsert", "keys": "id"}, crossdock.ConfigError),
+            ("append", {"keep_nulls": "false"}, crossdock.ConfigError),
             ("append", {"table_option": "none"}, crossdock.SchemaMismatchError),
         ):
             with pytest.raises(kind):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from contextlib import closing
@@ -27,26 +28,21 @@ class TestFrom:
         assert result.splits_done > 1 or parallel == 1
         assert any("snapshot" in note for note in result.notes) == bool(options.get("snapshot"))
 
-    def test_ranges_of_a_skewed_key_are_alike(self, filled: str, shelf: Path) -> None:
-        """The slowest split has at most twice the mean; equal widths would have nearly all rows in one."""
-        crossdock.copy(
-            f"{filled}#numbers",
-            f"shelf://{shelf}",
-            parallel_copies=2,
-            source_options={"partition_column": "k"},
-        )
+    @pytest.mark.parametrize(("key", "wanted"), [("k", 8), ("id", 64)])
+    def test_ranges_of_a_key_are_alike(self, filled: str, key: str, wanted: int) -> None:
+        """The slowest split has at most twice the mean: equal widths would have nearly all rows in one, and
+        keys of few pages too many rows in some."""
         from crossdock_connectors.sql.postgres_database import Database
         from crossdock_connectors.sql.postgres_partition import by_key
         from crossdock_connectors.sql.postgres_relation import named
 
         database = Database(filled, "here")
         with closing(database), database.connect() as connection:
-            wheres, _ = by_key(connection, named(connection, "public", "numbers"), "k", 8, 1)
+            wheres, _ = by_key(connection, named(connection, "public", "numbers"), key, wanted, 1)
             counts = [connection.value(f"SELECT count(*) FROM numbers WHERE {where}") for where in wheres]
-        assert len(counts) == 8
-        assert max(counts) <= 2 * BIG / 8
+        assert len(counts) == wanted
+        assert max(counts) <= 2 * BIG / wanted
         assert sum(counts) == BIG
-        assert len(read_shelf(shelf, "numbers")) == BIG
 
     def test_a_query_in_ranges(self, filled: str, tmp_path: Path) -> None:
         query = "SELECT id, k FROM numbers WHERE id > 10 -- and so on"
@@ -102,6 +98,72 @@ class TestFrom:
         assert sorted(found, key=str) == sorted(wanted, key=str)
         with pytest.raises(crossdock.ConfigError, match="needs partition_column"):
             crossdock.copy(filled, tmp_path / "x.parquet", source_options={"query": query})
+
+    @pytest.mark.parametrize("parallel", [1, 2])
+    def test_partitions_of_the_table(self, database: str, tmp_path: Path, parallel: int) -> None:
+        """Also of one that is partitioned itself, of NULL and of the rest; more of them than splits."""
+        sql(
+            database,
+            "CREATE TABLE t (k text, n int) PARTITION BY LIST (k)",
+            "CREATE TABLE t_a PARTITION OF t FOR VALUES IN ('a', NULL)",
+            "CREATE TABLE t_b PARTITION OF t FOR VALUES IN ('b') PARTITION BY RANGE (n)",
+            "CREATE TABLE t_rest PARTITION OF t DEFAULT PARTITION BY HASH (n)",
+            *(f"CREATE TABLE t_rest{i} PARTITION OF t_rest FOR VALUES WITH (MODULUS 2, REMAINDER {i})"
+              for i in range(2)),
+            *(f"CREATE TABLE t_b{i} PARTITION OF t_b FOR VALUES FROM ({i}00) TO ({i + 1}00)"
+              for i in range(10)),
+            "CREATE TABLE t_bn PARTITION OF t_b DEFAULT",
+            "INSERT INTO t SELECT (ARRAY['a', 'b', 'c', NULL])[i % 4 + 1], nullif(i, 5) "
+            "FROM generate_series(1, 999) i",
+        )  # fmt: skip
+        result = crossdock.copy(
+            f"{database}#t", tmp_path / "t.parquet", parallel_copies=parallel,
+            source_options={"partition_option": "PhysicalPartitionsOfTable"},
+        )  # fmt: skip
+        found = rows_of(pq.read_table(tmp_path / "t.parquet"))
+        assert sorted(found, key=str) == sorted(sql(database, "SELECT k, n FROM t"), key=str)
+        assert result.splits_done == (7 if parallel > 1 else 1)
+
+    def test_ranges_of_the_key_that_is_there(self, filled: str, tmp_path: Path) -> None:
+        options = {"partition_option": "DynamicRange"}
+        copy = {"parallel_copies": 2, "source_options": options}
+        result = crossdock.copy(f"{filled}#numbers", tmp_path / "n.parquet", **copy)  # type: ignore[arg-type]
+        assert (result.rows_copied, result.splits_done) == (BIG, 7)
+        sql(filled, "CREATE TABLE bare (i int)")
+        for address, more, words in (
+            (f"{filled}#bare", {}, "no primary key to cut by"),
+            (f"{filled}#bare", {"partition_option": "PhysicalPartitionsOfTable"}, "bare is not partitioned"),
+            (filled, {"query": "SELECT 1 AS i"}, "a query is cut by a partition_column"),
+            (
+                f"{filled}#bare",
+                {"partition_option": "None", "partition_column": "i"},
+                "needs partition_option",
+            ),
+        ):
+            with pytest.raises(crossdock.ConfigError, match=words):
+                crossdock.copy(address, tmp_path / "x.parquet", source_options=options | more)
+
+    def test_a_procedure(self, database: str, tmp_path: Path) -> None:
+        sql(
+            database,
+            "CREATE FUNCTION made(n int, w text DEFAULT 'x', f numeric DEFAULT 2, yes boolean DEFAULT false) "
+            "RETURNS TABLE (i int, word text) LANGUAGE sql AS "
+            "'SELECT j, w || j FROM generate_series(1, n) j WHERE f = 0.5 AND yes'",
+        )
+        options = {
+            "procedure": "public.made",
+            "parameters": '{"f": {"value": "0.5", "type": "Double"}, "n": 3, "yes": true, "w": "it\'s "}',
+        }
+        crossdock.copy(database, tmp_path / "p.parquet", source_options=options)
+        found = rows_of(pq.read_table(tmp_path / "p.parquet"))
+        assert found == [(1, "it's 1"), (2, "it's 2"), (3, "it's 3")]
+        for more, words in (
+            ({"query": "SELECT 1"}, "one of a table, a query and a procedure"),
+            ({"partition_column": "i"}, "in one piece"),
+            ({"parameters": json.dumps({'n"); DROP TABLE t; --': 1})}, "does not exist"),
+        ):
+            with pytest.raises(crossdock.UserError, match=words):
+                crossdock.copy(database, tmp_path / "x.parquet", source_options=options | more)
 
     def test_rows_outside_of_given_bounds(self, filled: str, shelf: Path) -> None:
         options = {"partition_column": "k", "partition_lower_bound": "1000", "partition_upper_bound": "5000"}

@@ -54,13 +54,17 @@ def _config() -> type[PostgresConfig]:
 def _open_source(config: PostgresConfig, location: Location) -> PostgresSource:
     from ..queries import one_select
     from .postgres_source import PostgresSource
-    from .ranges import PLACEHOLDER
 
     query = one_select(config.query, "values", "table")
+    if sum(map(bool, (query, config.procedure, location.fragment))) > 1:
+        raise ConfigError("name one of a table, a query and a procedure to read")
+    if config.procedure:
+        from .postgres_scripting import reading
+
+        query = reading(config.procedure, config.parameters)
     database, weakness = _database(config, location)
     schema, table = _named(config, location)
-    if PLACEHOLDER in query and not config.partition_column:
-        raise ConfigError(f"a query with {PLACEHOLDER} needs partition_column=...")
+    _check_partition(config, query)
     bounds = (config.partition_lower_bound, config.partition_upper_bound)
     if any(bounds) and not (all(bounds) and config.partition_column):
         raise ConfigError(
@@ -68,29 +72,49 @@ def _open_source(config: PostgresConfig, location: Location) -> PostgresSource:
         )
     snapshot = config.snapshot and config.isolation_level != "ReadCommitted"
     return PostgresSource(
-        database, schema, table, query, config.partition, config.partition_column,
+        database, schema, table, query, config.partition_option, config.partition_column,
         bounds if all(bounds) else None, snapshot, LEVELS[config.isolation_level], config.decimals,
         config.unrepresentable, weakness,
     )  # fmt: skip
 
 
+def _check_partition(config: PostgresConfig, query: str) -> None:
+    """Raises ConfigError for ways of cutting that do not fit together."""
+    from .ranges import PLACEHOLDER
+
+    option, column = config.partition_option, config.partition_column
+    if option in ("None", "PhysicalPartitionsOfTable") and column:
+        raise ConfigError("partition_column needs partition_option=DynamicRange or auto")
+    if PLACEHOLDER in query and not column:
+        raise ConfigError(f"a query with {PLACEHOLDER} needs partition_column=...")
+    if config.procedure and option != "None" and (column or option != "auto"):
+        raise ConfigError(f"partition_option={option}: what a procedure gives is read in one piece")
+    if query and not column and option in ("DynamicRange", "PhysicalPartitionsOfTable"):
+        raise ConfigError(f"partition_option={option}: a query is cut by a partition_column")
+
+
 def _open_sink(config: PostgresConfig, location: Location) -> PostgresSink:
+    from ..queries import statements
+    from .postgres_commit import How
     from .postgres_sink import PostgresSink
 
     database, weakness = _database(config, location)
     schema, table = _named(config, location)
-    keys = [key.strip() for key in config.keys if key.strip()]
+    keys = tuple(key.strip() for key in config.keys if key.strip())
     if (config.write_behavior == "upsert") != bool(keys):
         raise ConfigError("write_behavior=upsert needs keys=column,column, and keys need it")
     if config.pre_copy_script and not table:
         raise ConfigError("pre_copy_script needs a table that the address names, as postgresql://...#table")
     direct = config.delivery == "at-least-once"
-    if direct and (keys or config.pre_copy_script):
-        raise ConfigError("delivery=at-least-once has no transaction for keys or pre_copy_script")
-    return PostgresSink(
-        database, schema, table, keys, config.table_option == "auto_create", config.pre_copy_script, direct,
-        weakness,
-    )  # fmt: skip
+    how = How(keys, tuple(statements(config.pre_copy_script)), config.keep_nulls, config.fire_triggers,
+              config.table_lock)  # fmt: skip
+    if direct and how != How():
+        raise ConfigError(
+            "delivery=at-least-once has no transaction for keys, pre_copy_script, keep_nulls=false, "
+            "fire_triggers=false or table_lock"
+        )
+    creates = config.table_option == "auto_create"
+    return PostgresSink(database, schema, table, how, creates, direct, weakness)
 
 
 def _from_adf(end: AdfEnd) -> AdfTranslation:

@@ -104,7 +104,8 @@ def check_names(names: Sequence[str]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class TargetColumn:
-    """A column of an existing table. ``base``: its type's name below any domain; ``full``: as SQL."""
+    """A column of an existing table. ``base``: its type's name below any domain; ``full``: as SQL.
+    ``default`` is SQL, or empty."""
 
     name: str
     base: str
@@ -114,6 +115,7 @@ class TargetColumn:
     required: bool
     generated: bool
     always: bool
+    default: str = ""
 
 
 def columns_of(connection: Connection, relation: Relation) -> list[TargetColumn]:
@@ -121,8 +123,10 @@ def columns_of(connection: Connection, relation: Relation) -> list[TargetColumn]
     rows = connection.run(
         "SELECT a.attname::text, b.typname::text, format_type(a.atttypid, a.atttypmod), "
         "format_type(b.oid, -1), CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END, "
-        "a.attnotnull AND NOT a.atthasdef AND a.attidentity = '', a.attgenerated <> '', a.attidentity = 'a' "
-        "FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid "
+        "a.attnotnull AND NOT a.atthasdef AND a.attidentity = '', a.attgenerated <> '', a.attidentity = 'a', "
+        "coalesce(pg_get_expr(d.adbin, d.adrelid), '') FROM pg_attribute a "
+        "LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum AND a.attgenerated = '' "
+        "JOIN pg_type t ON t.oid = a.atttypid "
         "JOIN pg_type b ON b.oid = coalesce(nullif(t.typbasetype, 0), t.oid) "
         f"WHERE a.attrelid = {relation.oid} AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"
     )

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 
 from crossdock import AlreadyExistsError, NotFoundError, WriteMode
 
@@ -16,13 +18,19 @@ from .postgres_skip import Moving
 from .postgres_staging import Loaded, Staging
 
 
-def commit(
-    connection: Connection,
-    staging: Staging,
-    loaded: Sequence[Loaded],
-    keys: Sequence[str],
-    script: Sequence[str],
-) -> None:
+@dataclass(frozen=True, slots=True)
+class How:
+    """How rows go into a table that is there. ``keys``: they replace those with the same. ``script`` runs
+    before them; ``nulls``: NULL stays NULL, else it becomes the column's default."""
+
+    keys: Sequence[str] = ()
+    script: Sequence[str] = ()
+    nulls: bool = True
+    triggers: bool = True
+    lock: bool = False
+
+
+def commit(connection: Connection, staging: Staging, loaded: Sequence[Loaded], how: How) -> None:
     """Make exactly these attempts' rows visible, in one transaction; a second time does nothing."""
     if staging_.is_committed(connection, staging):
         return
@@ -32,21 +40,21 @@ def commit(
         if staging_.is_committed(connection, staging):
             return
         extra = staging_.others(connection, staging, loaded)
-        for statement in script:
+        for statement in how.script:
             connection.run(statement)
         existing = find(connection, staging.schema_name, staging.table)
         if existing is None:
-            _become(connection, staging, extra, keys)
+            _become(connection, staging, extra, how.keys)
         elif staging.mode is WriteMode.ERROR:
             raise AlreadyExistsError(f"{connection.shown} has a table {staging.table} already")
         elif staging.mode is WriteMode.APPEND:
-            _move(connection, staging, existing, loaded, keys)
+            _move(connection, staging, existing, loaded, how)
         elif keeps(connection, staging, existing):
             connection.run(f"TRUNCATE {staging.target}")
-            _move(connection, staging, existing, loaded, ())
+            _move(connection, staging, existing, loaded, replace(how, keys=()))
         else:
             connection.run(f"DROP TABLE {staging.target}")
-            _become(connection, staging, extra, keys)
+            _become(connection, staging, extra, how.keys)
         staging_.note_commit(connection, staging)
 
 
@@ -91,23 +99,30 @@ def _move(
     staging: Staging,
     existing: Relation,
     loaded: Sequence[Loaded],
-    keys: Sequence[str],
+    how: How,
 ) -> None:
     names = staging.schema.names
     target = columns_of(connection, existing)
     expressions = assigned(staging.table, names, staging.types, target)
+    if not how.nulls:
+        defaults = {column.name: column.default for column in target}
+        pairs = zip(names, expressions, strict=True)
+        expressions = [f"COALESCE({e}, {defaults[n]})" if defaults[n] else e for n, e in pairs]
+    if how.lock:
+        connection.run(f"LOCK TABLE {staging.target} IN SHARE ROW EXCLUSIVE MODE")
     always = any(column.always and column.name in names for column in target)
     wanted_rows = staging_.of(loaded) if staging_.others(connection, staging, loaded) else ""
     where = f" WHERE {wanted_rows}" if wanted_rows else ""
     into = f"{staging.target} ({', '.join(map(quote, names))}){' OVERRIDING SYSTEM VALUE' if always else ''}"
-    ending = _on_conflict(names, keys)
+    ending = _on_conflict(names, how.keys)
     try:
-        if staging.skip_rows:
-            count = Moving(connection, staging, into, expressions, wanted_rows, ending).move(existing)
-        else:
-            count = connection.change(
-                f"INSERT INTO {into} SELECT {', '.join(expressions)} FROM {staging.staged}{where}{ending}"
-            )
+        with nullcontext() if how.triggers else _without_triggers(connection, staging, existing):
+            if staging.skip_rows:
+                count = Moving(connection, staging, into, expressions, wanted_rows, ending).move(existing)
+            else:
+                count = connection.change(
+                    f"INSERT INTO {into} SELECT {', '.join(expressions)} FROM {staging.staged}{where}{ending}"
+                )
     except NotFoundError as error:
         raise staging.lost("its table does not exist") from error
     wanted = sum(each.rows for each in loaded)
@@ -115,6 +130,21 @@ def _move(
     staged = connection.value(f"SELECT count(*) FROM {staging.staged}{where}") if count != wanted else wanted
     if staged != wanted:
         raise staging.lost(f"{staged:,} of {wanted:,} rows are there")
+
+
+@contextmanager
+def _without_triggers(connection: Connection, staging: Staging, existing: Relation) -> Iterator[None]:
+    """The table's own triggers that fire do not, in this transaction; those of constraints do."""
+    found = connection.run(
+        f"SELECT tgname::text, tgenabled::text FROM pg_trigger WHERE tgrelid = {existing.oid} "
+        "AND NOT tgisinternal AND tgenabled IN ('O', 'A')"
+    )
+    for name, _ in found:
+        connection.run(f"ALTER TABLE {staging.target} DISABLE TRIGGER {quote(name)}")
+    yield
+    for name, enabled in found:
+        always = "ALWAYS " if enabled == "A" else ""
+        connection.run(f"ALTER TABLE {staging.target} ENABLE {always}TRIGGER {quote(name)}")
 
 
 def _on_conflict(names: Sequence[str], keys: Sequence[str]) -> str:

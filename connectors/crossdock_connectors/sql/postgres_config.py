@@ -8,6 +8,8 @@ from pydantic import Field, SecretStr
 
 from crossdock import ConnectorConfig
 
+from .parameters import Parameters
+
 
 class PostgresConfig(ConnectorConfig):
     """Options of PostgreSQL tables."""
@@ -31,8 +33,17 @@ class PostgresConfig(ConnectorConfig):
         default=0.0, ge=0, le=10**6, description="Seconds to wait for somebody's lock; 0: no limit"
     )
     query: str = Field(default="", description="Source: a SELECT to read instead of a table")
-    partition: Literal["auto", "none"] = Field(
-        default="auto", description="Source: places in the table's file are read in parallel; none: one piece"
+    procedure: str = Field(
+        default="", description="Source: a function to read instead of a table, for the rows that it returns"
+    )
+    parameters: Parameters = Field(
+        default={}, description="Source: parameters of the procedure, as JSON by name"
+    )
+    partition_option: Literal["auto", "None", "PhysicalPartitionsOfTable", "DynamicRange"] = Field(
+        default="auto",
+        description="Source: what is read in parallel; auto: ranges of partition_column, or places in the "
+        "table's file; DynamicRange: ranges of partition_column, by default of what the table is clustered "
+        "by or of its primary key",
     )
     partition_column: str = Field(
         default="",
@@ -76,4 +87,13 @@ class PostgresConfig(ConnectorConfig):
     )
     pre_copy_script: str = Field(
         default="", description="Sink: SQL that runs once, in the transaction that makes the rows visible"
+    )
+    keep_nulls: bool = Field(
+        default=True, description="Sink: NULL stays NULL; false: it becomes the column's default"
+    )
+    fire_triggers: bool = Field(
+        default=True, description="Sink: triggers of the table fire; false needs to be its owner"
+    )
+    table_lock: bool = Field(
+        default=False, description="Sink: lock the table against other writers before rows are moved into it"
     )

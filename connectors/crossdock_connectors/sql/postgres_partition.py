@@ -14,6 +14,7 @@ from .postgres_relation import Relation, pages
 from .ranges import by_sample, evenly, predicates
 
 _SAMPLE = 30_000
+_PAGES = 50  # for each range: with fewer, chance makes some ranges twice as large as others
 _TID_RANGES = 140_000  # the first version that reads a range of places without the rest
 _EVEN = ("smallint", "integer", "bigint", "date", "timestamp without time zone", "timestamp with time zone")
 
@@ -25,7 +26,7 @@ def by_place(
 
     Of a partitioned table each range holds the same places of all partitions.
     """
-    longest, rows = pages(connection, relation)
+    longest, _, rows = pages(connection, relation)
     wanted = min(most, longest, int(rows / smallest) + 1)
     version = int(connection.value("SELECT current_setting('server_version_num')::int"))
     if wanted < 2 or version < _TID_RANGES:
@@ -48,7 +49,10 @@ def by_key(
     ``given``: the least and the greatest key, as somebody says: what is beyond is in the first and the last.
     """
     name = quote(column)
-    rows = pages(connection, relation)[1] if relation.stored else _estimate(connection, relation)
+    if relation.stored:
+        _, size, rows = pages(connection, relation)
+    else:
+        size, rows = 0, _estimate(connection, relation)
     wanted = min(most, int(rows / smallest) + 1) if relation.stored and given is None else most
     if wanted < 2:
         return [""], rows
@@ -56,7 +60,7 @@ def by_key(
     if given is not None:
         low, high = (_parsed(name, kind, text) for text in given)
         return _evenly(name, kind, low, high, wanted), rows
-    sample = _sampled(connection, relation, name, rows)
+    sample = _sampled(connection, relation, name, rows, _PAGES * wanted / (size or 1))
     keys = [key for key in sample if key is not None]
     if not relation.stored and len(set(keys)) < wanted and kind in _EVEN:
         # An estimate that was far too high: the ends tell more.
@@ -71,14 +75,17 @@ def by_key(
     return predicates(name, [f"{literal(bound)}::{kind}" for bound in bounds], apart=apart), rows
 
 
-def _sampled(connection: Connection, relation: Relation, name: str, rows: float) -> list[str | None]:
-    """Keys of some rows as texts, in the database's order of the keys; None for rows without one."""
+def _sampled(
+    connection: Connection, relation: Relation, name: str, rows: float, spread: float
+) -> list[str | None]:
+    """Keys of some rows as texts, in the database's order of the keys; None for rows without one.
+
+    Neighbours share pages: at least the share ``spread`` of them is read, and few rows of each are taken.
+    """
     share = min(1.0, _SAMPLE / max(rows, 1.0))
-    sampled = condition = ""
-    if share < 1 and relation.stored:
-        sampled = f" TABLESAMPLE SYSTEM ({100 * share:.6f}) REPEATABLE (0)"
-    elif share < 1:
-        condition = f" WHERE random() < {share:.9f}"
+    read = max(share, min(1.0, spread)) if relation.stored else 1.0
+    sampled = f" TABLESAMPLE SYSTEM ({100 * read:.6f}) REPEATABLE (0)" if read < 1 else ""
+    condition = f" WHERE random() < {share / read:.9f}" if share < read else ""
     return [
         key
         for (key,) in connection.run(
@@ -86,6 +93,36 @@ def _sampled(connection: Connection, relation: Relation, name: str, rows: float)
             f"LIMIT {4 * _SAMPLE}) AS s ORDER BY s.k"
         )
     ]
+
+
+def key_column(connection: Connection, relation: Relation) -> str:
+    """The first column of what the table is clustered by, or of its primary key. Raises ConfigError."""
+    found = connection.value(
+        "SELECT a.attname::text FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid "
+        "AND a.attnum = i.indkey[0] WHERE (i.indisclustered OR i.indisprimary) AND i.indpred IS NULL "
+        f"AND i.indrelid = {relation.oid} ORDER BY i.indisclustered DESC LIMIT 1"
+    )
+    if not found:
+        raise ConfigError(f"{relation.name} has no primary key to cut by; name a partition_column")
+    return str(found)
+
+
+def by_partition(connection: Connection, relation: Relation, most: int) -> list[tuple[str, float]]:
+    """Conditions of the table's own partitions and about how many rows each has; neighbours together where
+    there are more than ``most``. Raises ConfigError for a table without any."""
+    found = connection.run(
+        "SELECT pg_get_partition_constraintdef(t.relid), greatest(c.reltuples, 0)::float8 "
+        f"FROM pg_partition_tree({relation.oid}::oid::regclass) t JOIN pg_class c ON c.oid = t.relid "
+        "WHERE t.isleaf ORDER BY c.relname"
+    )
+    if relation.kind != "p":
+        raise ConfigError(f"partition_option=PhysicalPartitionsOfTable: {relation.name} is not partitioned")
+    share = max(1, -(-len(found) // most))
+    groups = [found[at : at + share] for at in range(0, len(found), share)]
+    return [
+        (" OR ".join(f"({condition})" for condition, _ in group), sum(rows for _, rows in group))
+        for group in groups
+    ] or [("", 0.0)]
 
 
 def _estimate(connection: Connection, relation: Relation) -> float:

@@ -107,8 +107,8 @@ def _near(name: str, known: list[str], words: str) -> str:
     return f"did you mean {by_lower[near[0]]}?" if near else f"{words}: {', '.join(known[:10]) or 'none'}"
 
 
-def pages(connection: Connection, relation: Relation) -> tuple[int, float]:
-    """Pages that the longest file of the table (or of a partition) has, and about how many rows in all."""
+def pages(connection: Connection, relation: Relation) -> tuple[int, int, float]:
+    """Pages of the table's longest file (one for each partition), pages in all, and about how many rows."""
     rows = connection.run(
         "WITH RECURSIVE part(oid) AS ("
         f"SELECT {relation.oid}::oid UNION "
@@ -120,4 +120,8 @@ def pages(connection: Connection, relation: Relation) -> tuple[int, float]:
     )
     longest, everything, tuples, counted = rows[0]
     # Never analysed: about as many rows as fit.
-    return int(longest), float(everything * (tuples / counted if counted and tuples else 50.0))
+    return (
+        int(longest),
+        int(everything),
+        float(everything * (tuples / counted if counted and tuples else 50.0)),
+    )

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import date, datetime, time
 from decimal import Decimal, InvalidOperation
@@ -64,6 +64,22 @@ def script(
             affected += count
             tables += [table] if table is not None else []
     return ScriptResult(tuple(tables), affected)
+
+
+def reading(procedure: str, parameters: Mapping[str, str | int | float | bool | None]) -> str:
+    """The query for the rows that a procedure returns: its types decide what the values are."""
+    listed = ", ".join(
+        f"{POSTGRES.quote(name.removeprefix('@'))} => "
+        f"{POSTGRES.text(value) if isinstance(value, str) else _plain(value)}"
+        for name, value in parameters.items()
+    )
+    return f"SELECT * FROM {POSTGRES.quoted(POSTGRES.parse(procedure))}({listed})"
+
+
+def _plain(value: float | bool | None) -> str:
+    if isinstance(value, bool):
+        return "TRUE" if value else "FALSE"
+    return "NULL" if value is None else f"'{value!r}'"
 
 
 def call(

@@ -31,10 +31,9 @@ from crossdock import (
     WriteMode,
 )
 
-from ..queries import statements
 from . import postgres_staging as staging_
 from .postgres_columns import assigned, check_loadable, check_names, columns_of, convert, stored, text_as
-from .postgres_commit import commit
+from .postgres_commit import How, commit
 from .postgres_database import Connection, Database, literal, quote
 from .postgres_readback import StagedSource
 from .postgres_relation import PREFIX, Relation, current_schema, find
@@ -45,22 +44,20 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _MOST_WRITERS = 16
+HOW = How()
 
 
 @dataclass
 class PostgresSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], SkippingSink, TypedSink, Cancellable):
-    """One table per unit, or ``table`` for all. With ``keys`` rows replace those with the same keys.
-
-    ``script`` runs in the transaction of the commit, before the rows. ``direct``: nothing is staged, rows
-    go into the table, at least once.
+    """One table per unit, or ``table`` for all. ``direct``: nothing is staged, rows go into the table, at
+    least once; else ``how`` says how they get there.
     """
 
     database: Database
     schema_name: str = ""
     table: str = ""
-    keys: Sequence[str] = ()
+    how: How = HOW
     creates: bool = True
-    script: str = ""
     direct: bool = False
     weakness: str = ""
     _schema: str = field(default="", init=False)
@@ -117,10 +114,10 @@ class PostgresSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], SkippingS
         return self._schema
 
     def _check_keys(self, names: Sequence[str], mode: WriteMode) -> None:
-        missing = [key for key in self.keys if key not in names]
+        missing = [key for key in self.how.keys if key not in names]
         if missing:
             raise SchemaMismatchError(f"keys: the source has no column {missing[0]!r}")
-        if self.keys and mode is not WriteMode.APPEND:
+        if self.how.keys and mode is not WriteMode.APPEND:
             raise ConfigError("write_behavior=upsert adds to a table: it needs --mode append")
 
     def _check_schema(self, connection: Connection, schema: str) -> None:
@@ -135,17 +132,23 @@ class PostgresSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], SkippingS
             )
 
     def _check_script(self, connection: Connection) -> None:
-        for statement in statements(self.script):
+        for statement in self.how.script:
             with connection.cursor() as cursor:
                 cursor.adbc_prepare(statement)
 
     def _check_existing(self, connection: Connection, table: Relation) -> None:
-        rights = "INSERT, UPDATE" if self.keys else "INSERT"
+        rights = "INSERT, UPDATE" if self.how.keys else "INSERT"
+        if not self.how.triggers and not connection.value(
+            f"SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = {table.oid}"
+        ):
+            raise AccessDeniedError(
+                f"{connection.shown}: fire_triggers=false alters {table.name}, which only its owner may"
+            )
         for right in rights.split(", "):
             if not connection.value(f"SELECT has_table_privilege({table.oid}::oid, '{right}')"):
                 raise AccessDeniedError(f"{connection.shown}: the user may not {right} in {table.name}")
-        if self.keys:
-            wanted = ", ".join(map(literal, sorted(self.keys)))
+        if self.how.keys:
+            wanted = ", ".join(map(literal, sorted(self.how.keys)))
             found = connection.run(
                 "SELECT 1 FROM pg_index i WHERE i.indisunique AND i.indpred IS NULL AND i.indimmediate "
                 f"AND i.indrelid = {table.oid} AND (SELECT "
@@ -155,7 +158,7 @@ class PostgresSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], SkippingS
             )
             if not found:
                 raise ConfigError(
-                    f"{table.name} has no primary key or unique index over {', '.join(self.keys)}"
+                    f"{table.name} has no primary key or unique index over {', '.join(self.how.keys)}"
                 )
 
     def column_types(self) -> Mapping[str, pa.DataType]:
@@ -186,7 +189,7 @@ class PostgresSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], SkippingS
             return
         loaded = [Loaded.decode(receipt.token) for _, receipt in receipts]
         with self.database.connect() as connection:
-            commit(connection, staging, loaded, self.keys, statements(self.script))
+            commit(connection, staging, loaded, self.how)
 
     def left_out(
         self, handle: bytes, receipts: Sequence[tuple[Split, Receipt]]

@@ -27,7 +27,7 @@ from . import postgres_scripting as scripting_
 from .consulted import Consulted, Looks, Scripts
 from .postgres_database import Connection, Database, quote
 from .postgres_errors import fault, stream_error
-from .postgres_partition import by_key, by_place
+from .postgres_partition import by_key, by_partition, by_place, key_column
 from .postgres_relation import Relation, current_schema, named, tables
 from .postgres_snapshot import NONE, Keeper, Mark
 from .postgres_types import Column, Strange, columns_of, decode
@@ -45,7 +45,8 @@ BATCH = 4 << 20
 class PostgresSource(Source["pa.RecordBatch"], Cancellable, Consulted):
     """The tables of a schema, or the table named, or a query.
 
-    ``column``: ranges of this column are the splits (``bounds``: between these), else places in the file.
+    ``column``: ranges of this column are the splits (``bounds``: between these), else places in the file, or
+    what ``partition`` says.
     ``snapshot``: all in one. ``level`` is the isolation level in SQL, empty for the usual one.
     """
 
@@ -125,19 +126,34 @@ class PostgresSource(Source["pa.RecordBatch"], Cancellable, Consulted):
         most = hint.parallel * _PER_WORKER if hint.parallel > 1 else 1
         most = min(most, hint.max_splits or most)
         smallest = max(_SMALLEST, hint.min_split_bytes // (16 * len(columns) or 1))
-        placed = False
-        if self.column:
-            if self.column not in [column.name for column in columns]:
-                raise ConfigError(f"partition_column={self.column}: {relation.name} has no such column")
-            wheres, rows = by_key(connection, relation, self.column, most, smallest, given=self.bounds)
-        elif self.partition == "none" or not relation.stored:
+        conditions = self._conditions(connection, relation, columns, most, smallest)
+        placed = conditions.placed and len(conditions.wheres) > 1
+        for index, (where, rows) in enumerate(conditions.wheres):
+            token = pack(Plan(relation, columns, where, mark, placed, hint.first_rows))
+            yield Split("", index, token, max(1, int(rows)))
+
+    def _conditions(
+        self,
+        connection: Connection,
+        relation: Relation,
+        columns: Sequence[Column],
+        most: int,
+        smallest: float,
+    ) -> _Conditions:
+        option, column = self.partition, self.column
+        if option == "PhysicalPartitionsOfTable":
+            return _Conditions(by_partition(connection, relation, most))
+        if option == "DynamicRange" and not column:
+            column = key_column(connection, relation)
+        if column:
+            if column not in [each.name for each in columns]:
+                raise ConfigError(f"partition_column={column}: {relation.name} has no such column")
+            wheres, rows = by_key(connection, relation, column, most, smallest, given=self.bounds)
+        elif option == "None" or not relation.stored:
             wheres, rows = [""], 0.0
         else:
             wheres, rows = by_place(connection, relation, most, smallest)
-            placed = len(wheres) > 1
-        for index, where in enumerate(wheres):
-            token = pack(Plan(relation, columns, where, mark, placed, hint.first_rows))
-            yield Split("", index, token, max(1, int(rows / len(wheres))))
+        return _Conditions([(where, rows / len(wheres)) for where in wheres], placed=not column)
 
     @contextmanager
     def read(self, split: Split) -> Iterator[Iterator[pa.RecordBatch]]:
@@ -184,6 +200,14 @@ class PostgresSource(Source["pa.RecordBatch"], Cancellable, Consulted):
     def close(self) -> None:
         self._keeper.close()
         self.database.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Conditions:
+    """Those of the splits, which together hold every row once, with about how many rows each has."""
+
+    wheres: Sequence[tuple[str, float]]
+    placed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
