@@ -61,6 +61,9 @@ class TestCalls:
         )
         assert plain(output) == {"a": [1], "b": {"c": None}}
         assert output["ADFWebActivityResponseHeaders"]["X-Kept"] == "yes"
+        assert output["ADFHttpStatusCodeInResponse"] == "201"
+        assert output["effectiveIntegrationRuntime"] == "AutoResolveIntegrationRuntime"
+        assert 0 <= output["executionDuration"] < 60
         (got,) = endpoint.received
         assert (got.method, got.path, got.json()) == ("POST", "/x?q=7", {"n": 7, "text": "n is 7"})
         assert (got.headers["X-Number"], got.headers["Accept-Language"]) == ("7", "en")

@@ -79,4 +79,7 @@ class Caller:
 
 
 def plain(output: Mapping[str, Any]) -> Json:
-    return {name: value for name, value in output.items() if name != "ADFWebActivityResponseHeaders"}
+    """Without what Data Factory adds to the answer of a ``WebActivity``."""
+    added = {"ADFWebActivityResponseHeaders", "ADFHttpStatusCodeInResponse"}
+    added |= {"effectiveIntegrationRuntime", "executionDuration"}
+    return {name: value for name, value in output.items() if name not in added}

@@ -26,6 +26,8 @@ _MODULES = (
     "ssis.activity",
 )
 _TYPES: dict[str, ActivityType] = {}
+ANY_RUNTIME = "AutoResolveIntegrationRuntime"
+"""What Data Factory shows where no runtime is named."""
 
 
 def _nothing(_: Mapping[str, Any]) -> None:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..activity_types import Attempt
+from ..activity_types import ANY_RUNTIME, Attempt
 
-# What Data Factory shows where a linked service names no runtime.
-_ANY = "AutoResolveIntegrationRuntime"
 _SECONDS_PER_HOUR = 3600
 
 
@@ -40,4 +38,4 @@ def _runtime(attempt: Attempt) -> str:
             service = attempt.factory.find("linkedService", link)
             if service and (named := service.read().inner("connectVia").text("referenceName")):
                 return named
-    return _ANY
+    return ANY_RUNTIME

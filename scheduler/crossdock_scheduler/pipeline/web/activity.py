@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from crossdock import CancelledError, ConfigError
 
-from ..activity_types import ActivityType, Attempt, register
+from ..activity_types import ANY_RUNTIME, ActivityType, Attempt, register
 from ..definitions import Definition, Factory, Finding
 from ..definitions.activities import Activity
 from ..policy import Policy
@@ -31,11 +32,15 @@ class WebCall(Calling):
         self.read()
         if against := self.against():
             raise ConfigError(f"the activity {self.activity.name!r}: {'; '.join(against)}")
-        body = self._body()
+        body, began = self._body(), time.monotonic()
         reply = send(self.call(body), attempt.policy, attempt.cancel)
         if not self.properties.flag("turnOffAsync"):
             reply = self._answered(reply, attempt)
-        return output_of(succeeded(reply))
+        via = self.properties.inner("connectVia").text("referenceName")
+        return output_of(succeeded(reply)) | {
+            "effectiveIntegrationRuntime": via or ANY_RUNTIME,
+            "executionDuration": int(time.monotonic() - began),
+        }
 
     def _body(self) -> Any:
         given = self.properties

@@ -159,11 +159,12 @@ def succeeded(reply: Reply) -> Reply:
 
 
 def output_of(reply: Reply) -> dict[str, Any]:
-    """The object that was answered, or ``Response`` with the text, and the headers."""
+    """The object that was answered, or ``Response`` with the text, the headers and the status."""
     text = reply.body.decode("utf-8-sig", "replace")
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
         value = None
     found = dict(value) if isinstance(value, dict) else {"Response": text}
-    return found | {"ADFWebActivityResponseHeaders": dict(reply.headers)}
+    more = {"ADFHttpStatusCodeInResponse": str(reply.status)}
+    return found | {"ADFWebActivityResponseHeaders": dict(reply.headers)} | more
