@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from . import authoring as authoring  # its commands are among those of ir
 from .contexts import context_group, login
 from .credentials import credential
 from .factories import factory

@@ -21,12 +21,15 @@ from .lease import now
 from .load import Meter
 from .presence import Said
 from .proxy import Proxy
+from .relay import GRACE, Relay
 from .vault import Vault
 
 _LOG = logging.getLogger(__name__)
 _WAIT = 20.0
 # Between attempts to reach a service that does not answer.
 _AGAIN = 2.0
+# As long the first heartbeat waits to say whether the relay works.
+_RELAY = 3.0
 
 
 @dataclass
@@ -43,6 +46,10 @@ class Agent:
     _limit: int = 1
     _room: anyio.Event = field(default_factory=anyio.Event)
     _soon: anyio.Event = field(default_factory=anyio.Event)
+    _relay: Relay = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._relay = Relay(self.client, self.vault, self.policy, self.proxy, self._beat)
 
     async def run(self, stop: anyio.Event) -> None:
         """Work until ``stop``; then take no more jobs and end when those that run have ended.
@@ -53,7 +60,9 @@ class Agent:
             group.start_soon(self._beating)
             with anyio.CancelScope() as claims:
                 group.start_soon(self._draining_after, stop, claims)
-                await self._claiming(group)
+                async with anyio.create_task_group() as taking:
+                    taking.start_soon(self._relay.run)
+                    await self._claiming(group)
             while self._jobs:
                 await self._room.wait()
             await self._say_goodbye()
@@ -68,14 +77,18 @@ class Agent:
 
     async def _beating(self) -> None:
         meter = Meter()
+        with anyio.move_on_after(_RELAY):
+            await self._relay.tried.wait()
         while True:
             holding = [
                 wire.Holding(id=each.job.id, epoch=each.job.epoch, progress=each.progress)
                 for each in self._jobs.values()
             ]
+            relay = self._relay
             beat = wire.Heartbeat(
-                version=crossdock.__version__, vault=self.vault.version, load=meter.load(), holding=holding
-            )
+                version=crossdock.__version__, vault=self.vault.version, load=meter.load(), holding=holding,
+                capabilities=wire.Capabilities(relay=relay.is_up, relay_problem=relay.problem),
+            )  # fmt: skip
             self.said.tried, asked, self._soon = time.time(), now(), anyio.Event()
             try:
                 answer = await self.client.heartbeat(beat)
@@ -90,6 +103,7 @@ class Agent:
                 if await self._in_step(answer):
                     continue
                 self.said.vault, self.said.opens = answer.vault, self.vault.version
+                self.said.relay = relay.problem
             self._keep()
             with anyio.move_on_after(self.client.identity.heartbeat):
                 await self._soon.wait()
@@ -141,6 +155,8 @@ class Agent:
                 continue
             for job in found:
                 running = RunningJob(job, self.client.identity.lease, asked, self._beat)
+                if "look" in job.work:
+                    running.grace = GRACE
                 self._jobs[job.id] = running
                 self._keep()
                 group.start_soon(self._carry, running)

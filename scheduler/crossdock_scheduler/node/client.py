@@ -52,15 +52,22 @@ class Client:
         """Raises LeaseLostError where the job is not the node's any more."""
         await self._send(f"jobs/{job_id}/finish", said)
 
+    async def authoring(self) -> wire.Authoring:
+        """How interactive requests reach the runtime's nodes."""
+        return await self._ask("authoring", None, wire.Authoring)
+
     async def leave(self) -> None:
         """The node is none any more."""
-        headers = {"Authorization": f"Bearer {self.identity.token()}"}
-        await post(self.http, f"{_BASE}/leave", None, headers, _TIMEOUT)
+        await self._send("leave", None)
 
-    async def _ask(self, path: str, message: wire.Message, kind: type[M], timeout: float = _TIMEOUT) -> M:
+    async def _ask(
+        self, path: str, message: wire.Message | None, kind: type[M], timeout: float = _TIMEOUT
+    ) -> M:
         return kind.model_validate_json((await self._send(path, message, timeout)).content)
 
-    async def _send(self, path: str, message: wire.Message, timeout: float = _TIMEOUT) -> httpx.Response:
+    async def _send(
+        self, path: str, message: wire.Message | None, timeout: float = _TIMEOUT
+    ) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.identity.token()}"}
         return await post(self.http, f"{_BASE}/{path}", message, headers, timeout)
 
@@ -124,12 +131,16 @@ class Route(httpx.AsyncBaseTransport):
         await self._way.aclose()
 
 
+def trusted(ca: str) -> ssl.SSLContext:
+    """Whom the node trusts as its service. Raises ConfigError for a CA that is none."""
+    try:
+        return ssl.create_default_context(cafile=ca or None)
+    except OSError as error:
+        raise ConfigError(f"--ca {ca} is no file of certificates: {error.strerror or error}") from error
+
+
 @asynccontextmanager
 async def connected(url: str, ca: str, proxy: Callable[[], Proxy]) -> AsyncIterator[httpx.AsyncClient]:
     """``proxy`` says which one holds. Raises ConfigError for a CA that is none."""
-    try:
-        trusted = ssl.create_default_context(cafile=ca or None)
-    except OSError as error:
-        raise ConfigError(f"--ca {ca} is no file of certificates: {error.strerror or error}") from error
-    async with httpx.AsyncClient(base_url=url, transport=Route(trusted, proxy)) as http:
+    async with httpx.AsyncClient(base_url=url, transport=Route(trusted(ca), proxy)) as http:
         yield http

@@ -30,7 +30,8 @@ class Said:
     """What an agent last said of itself; times are seconds since 1970.
 
     ``tried``: its last heartbeat. ``heard``: the last one that was answered. ``problem``: why a later one was
-    not. ``vault`` is the version of the runtime's vault, ``opens`` the one that the node can open.
+    not. ``vault`` is the version of the runtime's vault, ``opens`` the one that the node can open. ``relay``:
+    why the relay does not work, where it should.
     """
 
     pid: int
@@ -40,6 +41,7 @@ class Said:
     problem: str = ""
     vault: int = 0
     opens: int = 0
+    relay: str = ""
     limit: int = 0
     jobs: list[str] = field(default_factory=list)
     stopping: bool = False

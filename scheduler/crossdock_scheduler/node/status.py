@@ -76,6 +76,10 @@ def _state(agent: Said, identity: Identity) -> tuple[str, str]:
             f"it opens version {agent.opens or 'none'} of the runtime's secrets, {agent.vault} is wanted; "
             "another node of the runtime has to be online to hand it over"
         )
+    if agent.relay:
+        return "Limited", (
+            f"connections cannot be tested and data not previewed from the service: {agent.relay}; jobs go on"
+        )
     if agent.stopping:
         return "Limited", f"it is stopping and waits for {len(agent.jobs)} jobs"
     return "Online", ""

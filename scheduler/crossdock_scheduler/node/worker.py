@@ -3,7 +3,8 @@
 It reads JSON objects from its standard input, one a line: the work, then ``{"confirmed": ...}`` whenever the
 service has confirmed that the job is this node's. It writes such objects to its standard output: now and then
 ``{"progress": ...}``, ``{"confirm": true}`` where it has to know now, at the end ``{"outcome": ..., "result":
-...}``. SIGTERM cancels, and so does the end of the input.
+...}``. SIGTERM cancels, and so does the end of the input. Work with a ``look`` is of no pipeline: somebody
+waits for what a store or a database has, and it changes nothing.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from crossdock import CancelledError, redacted
 from crossdock.fencing import fenced
 
 from ..pipeline.activity_types import activity_types
+from ..pipeline.looking import looked
 from ..pipeline.policy import Policy
 from ..pipeline.run.failure import problem_of
 from ..pipeline.run.shipping import unpacked
@@ -47,6 +49,9 @@ def main() -> None:
     put(work["environment"])
     lease = Lease(seconds, confirmed, lambda: say({"confirm": True}))
     threading.Thread(target=_hear, args=(heard, lease, cancel), daemon=True).start()
+    if "look" in work["work"]:
+        # Nothing has to be put in order before the end.
+        threading.Thread(target=_end_when, args=(cancel,), daemon=True).start()
     with fenced(lease.check):
         said = _done(work, cancel, say)
     say(said)
@@ -67,10 +72,17 @@ def _hear(heard: Iterator[bytes], lease: Lease, cancel: threading.Event) -> None
     cancel.set()
 
 
+def _end_when(cancel: threading.Event) -> None:
+    cancel.wait()
+    os._exit(1)
+
+
 def _done(message: dict[str, Any], cancel: threading.Event, say: Any) -> dict[str, Any]:
     name = ""
     try:
         policy = Policy(**message["policy"], looks_up=True)
+        if "look" in message["work"]:
+            return {"outcome": "succeeded", "result": {"output": looked(message["work"], policy)}}
         attempt = replace(
             unpacked(message["work"], policy), cancel=cancel, progress=lambda made: say({"progress": made})
         )

@@ -22,9 +22,11 @@ from .operations.watching import Watching
 from .paths import CaselessPaths
 from .rest import (
     audit,
+    authoring,
     definitions,
     factories,
     node_protocol,
+    node_relay,
     runs,
     runtimes,
     sharing,
@@ -40,8 +42,8 @@ from .triggers.firing import firing
 
 _LOG = logging.getLogger(__name__)
 _PARTS = (
-    node_protocol, factories, surroundings, runtimes, sharing, runs, triggers, tokens, audit, subscriptions,
-    token_service, health,
+    node_protocol, node_relay, factories, surroundings, runtimes, authoring, sharing, runs, triggers,
+    tokens, audit, subscriptions, token_service, health,
 )  # fmt: skip
 
 

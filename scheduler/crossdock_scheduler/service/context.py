@@ -23,6 +23,7 @@ from .headers import address, request_id
 from .operations.draining import Drain
 from .operations.metrics import Metrics
 from .operations.stock import Stock
+from .relay.channels import Channels
 from .runtimes.keys import KeyMaker
 from .runtimes.sharing import MOST
 from .triggers.misfires import Misfires
@@ -49,6 +50,7 @@ class Service:
     metrics: Metrics = field(default_factory=Metrics)
     drain: Drain = field(default_factory=Drain)
     misfires: Misfires = field(default_factory=Misfires)
+    channels: Channels = field(default_factory=Channels)
 
     def __post_init__(self) -> None:
         self.metrics.registry.register(Stock(self.database))

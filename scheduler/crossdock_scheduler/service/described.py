@@ -48,7 +48,8 @@ def document(app: FastAPI) -> dict[str, Any]:
             # Data Factory's clients expect 400 where FastAPI says 422.
             operation["responses"].pop("422", None)
             operation["responses"]["default"] = {"description": "What is wrong.", "content": answer}
-            if object_of in calls or object_or_nothing in calls:
+            described = route.openapi_extra or {}
+            if "requestBody" not in described and (object_of in calls or object_or_nothing in calls):
                 operation["requestBody"] = {"required": object_of in calls, "content": _BODY}
     components["schemas"].pop("HTTPValidationError", None)
     components["schemas"].pop("ValidationError", None)

@@ -68,9 +68,13 @@ class Load(Message):
 
 
 class Capabilities(Message):
-    """What of the node works: the relay, and the port for other nodes."""
+    """What of the node works: the relay, and the port for other nodes.
+
+    ``relay_problem`` says why the relay does not, where it should.
+    """
 
     relay: bool = False
+    relay_problem: str = Field(default="", max_length=1000)
     remote_access: bool = False
     enabled: bool = True
 
@@ -147,5 +151,30 @@ class Finish(Message):
     """How a job ended. ``result`` has the ``output``, or the ``error``."""
 
     epoch: int
+    outcome: Literal["succeeded", "failed", "cancelled"]
+    result: dict[str, Any] = {}
+
+
+class Authoring(Message):
+    """How interactive requests reach the runtime's nodes. ``self_contained``: as jobs, without the relay."""
+
+    self_contained: bool
+
+
+class Asked(Message):
+    """Over the relay, from the service: an interactive request, for whose answer somebody waits ``seconds``.
+
+    Without ``work``: nobody waits for it any more.
+    """
+
+    id: str
+    work: dict[str, Any] | None = None
+    seconds: float = 0.0
+
+
+class Answered(Message):
+    """Over the relay, from the node: how a request ended, as ``Finish`` says it of jobs."""
+
+    id: str
     outcome: Literal["succeeded", "failed", "cancelled"]
     result: dict[str, Any] = {}

@@ -162,18 +162,33 @@ class Ends:
 
     def database(self, reference: AdfProperties) -> End | None:
         """The database of a linked service, for an activity that has no dataset."""
+        return self._reached(reference, "", needs_database=True)
+
+    def place(self, reference: AdfProperties, path: str = "") -> End | None:
+        """The store or the database of a linked service, or what is at a path in it."""
+        found = self._reached(reference, path, needs_database=False)
+        if found is None or not found.tabular or not path:
+            return found
+        return replace(found, address=f"{found.address}#{quote(path)}")
+
+    def _reached(self, reference: AdfProperties, path: str, *, needs_database: bool) -> End | None:
         found = self.linked_service(reference)
         reference.ignore_all()
         if found is None or (spec := self.connector(found[0])) is None:
             return None
         service, properties = found
-        if spec.kind != "table" or spec.from_adf is None:
-            self._say(service, f"a linked service of the type {service.type} has no database")
+        is_table = spec.kind == "table"
+        if spec.from_adf is None or (needs_database and not is_table):
+            what = "database" if needs_database else "connection"
+            self._say(service, f"a linked service of the type {service.type} has no {what}")
             return None
-        made = spec.from_adf(AdfEnd("source", properties, AdfProperties({}), AdfProperties({})))
+        side: Side = "source" if is_table else "stage"  # a stage has one path, from the root on
+        location = AdfProperties({} if is_table else {"location": {"folderPath": path}})
+        made = spec.from_adf(AdfEnd(side, properties, location, AdfProperties({})))
         self._allow(made, service)
         self._remarks(properties, service)
-        return End(made.address, None, made.options, asked_for(made.secrets, service.name))
+        secrets = asked_for(made.secrets, service.name)
+        return End(made.address, None, made.options, secrets, tabular=is_table)
 
     def names_no_columns(self, reference: Mapping[str, Any]) -> bool:
         """Whether a dataset is of bytes, or of files whose format it does not name."""

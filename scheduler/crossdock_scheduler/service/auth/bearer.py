@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import Request
+from starlette.requests import HTTPConnection
 
 from ..errors import ApiError
 
@@ -10,7 +10,7 @@ from ..errors import ApiError
 CHALLENGE = {"WWW-Authenticate": "Bearer"}
 
 
-def bearer(request: Request) -> str:
+def bearer(request: HTTPConnection) -> str:
     """Raises ApiError where there is none."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():

@@ -16,6 +16,7 @@ import crossdock
 
 from ..context import Call, Contributor, Operator, Owner, Reader, signed_in_router
 from ..definitions import resources
+from ..definitions.factories import FactoryRow
 from ..definitions.names import RUNTIME
 from ..errors import ApiError
 from ..runtimes import nodes, runtimes, sharing, status, vaults
@@ -42,18 +43,19 @@ def _runtime(call: Call, name: str) -> Iterator[tuple[sa.Connection, Runtime]]:
 
 @contextmanager
 def _served(call: Call, name: str) -> Iterator[tuple[sa.Connection, Runtime]]:
-    """The runtime whose nodes do the work of the named one."""
     with call.write() as (connection, factory):
-        asked = resources.find(connection, factory, RUNTIME, name)
-        if not runtimes.is_linked(asked.properties):
-            yield connection, runtimes.of(connection, asked)
-            return
-        found = sharing.behind(connection, asked)
-        if found is None:
-            raise ApiError(
-                403, f"The integration runtime that {name!r} links to is not shared with it any more."
-            )
-        yield connection, found
+        yield connection, serving(connection, factory, name)
+
+
+def serving(connection: sa.Connection, factory: FactoryRow, name: str) -> Runtime:
+    """The runtime whose nodes do the work of the named one."""
+    asked = resources.find(connection, factory, RUNTIME, name)
+    if not runtimes.is_linked(asked.properties):
+        return runtimes.of(connection, asked)
+    found = sharing.behind(connection, asked)
+    if found is None:
+        raise ApiError(403, f"The integration runtime that {name!r} links to is not shared with it any more.")
+    return found
 
 
 @router.patch(ONE)

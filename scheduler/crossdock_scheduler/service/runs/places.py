@@ -24,12 +24,12 @@ class Places:
 
 def places_of(attempt: Attempt) -> Places:
     """Raises ActivityFailed where different runtimes are asked for, and it is no staged copy."""
-    names = _connected(attempt.factory, attempt.activity.properties)
+    names = connected(attempt.factory, attempt.activity.properties)
     if len(names) <= 1:
         only = next(iter(names.values()), "")
         return Places(only, only)
     whole = attempt.activity.read()
-    ends = [_connected(attempt.factory, whole.get(side)) for side in ("inputs", "outputs")]
+    ends = [connected(attempt.factory, whole.get(side)) for side in ("inputs", "outputs")]
     if attempt.activity.type.lower() == "copy" and all(len(end) == 1 for end in ends) and _staged(attempt):
         source, sink = (next(iter(end.values())) for end in ends)
         if source.lower() != sink.lower():
@@ -47,7 +47,7 @@ def _staged(attempt: Attempt) -> bool:
     )
 
 
-def _connected(factory: Factory, value: Any) -> dict[str, str]:
+def connected(factory: Factory, value: Any) -> dict[str, str]:
     """The runtimes of what a JSON value refers to, by their names in lower case."""
     found = {}
     for each in referenced(factory, value):

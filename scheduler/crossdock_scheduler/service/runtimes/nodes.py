@@ -52,8 +52,18 @@ class Node:
         state = self.said.get("state", "online")
         if state != "online":
             return {"initializing": "Initializing", "upgrading": "Upgrading"}.get(state, "Offline")
-        capabilities = self.said["capabilities"]
-        return "Online" if self.in_step and capabilities["enabled"] else "Limited"
+        return "Limited" if self.limits else "Online"
+
+    @property
+    def limits(self) -> str:
+        """What a live node lacks; empty where it lacks nothing."""
+        said = self.said.get("capabilities", {})
+        found = [] if self.in_step else ["it does not open the runtime's secrets yet"]
+        if not said.get("enabled", True):
+            found.append("it takes no jobs")
+        if why := said.get("relay_problem"):
+            found.append(f"interactive requests do not reach it: {why}")
+        return "; ".join(found)
 
     def as_json(self, now: float, *, dispatcher: bool) -> dict[str, Any]:
         """Under the names of Data Factory's REST API."""
@@ -63,6 +73,7 @@ class Node:
             "machineName": row.machine,
             "hostServiceUri": f"https://{row.address}:8060/" if row.address else "",
             "status": self.status(now),
+            "statusReason": self.limits if self.is_alive(now) else "",
             "capabilities": {
                 "serviceBusConnected": str(bool(said.get("relay"))),
                 "httpsPortEnabled": str(bool(said.get("remote_access"))),

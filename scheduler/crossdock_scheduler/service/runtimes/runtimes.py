@@ -44,6 +44,12 @@ def is_linked(properties: Mapping[str, Any]) -> bool:
     return linked_info(properties) is not None
 
 
+def is_self_contained(properties: Mapping[str, Any]) -> bool:
+    """Whether interactive requests reach its nodes as jobs, without the relay."""
+    given = properties.get("typeProperties")
+    return isinstance(given, Mapping) and bool(given.get("selfContainedInteractiveAuthoringEnabled"))
+
+
 def of(connection: sa.Connection, resource: Resource) -> Runtime:
     """Raises ApiError for a linked one, and for one of another type than self-hosted."""
     if str(resource.properties.get("type")).lower() != "selfhosted":

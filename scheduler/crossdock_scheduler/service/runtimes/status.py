@@ -10,7 +10,7 @@ import crossdock
 
 from ..definitions.factories import timestamp
 from .nodes import Node
-from .runtimes import Runtime
+from .runtimes import Runtime, is_self_contained
 
 
 def state(found: Sequence[Node], now: float) -> str:
@@ -38,7 +38,6 @@ def as_json(runtime: Runtime, found: Sequence[Node], endpoint: str, now: float) 
     """IntegrationRuntimeStatusResponse."""
     first, most = dispatcher(found, now), version(found)
     listed = [each.as_json(now, dispatcher=each is first) for each in found]
-    given = runtime.resource.properties.get("typeProperties") or {}
     names = listed[0]["capabilities"] if listed else {}
     together = {name: str(all(each["capabilities"][name] == "True" for each in listed)) for name in names}
     return {
@@ -62,9 +61,7 @@ def as_json(runtime: Runtime, found: Sequence[Node], endpoint: str, now: float) 
                 "links": [],
                 "latestVersion": crossdock.__version__,
                 "pushedVersion": crossdock.__version__,
-                "selfContainedInteractiveAuthoringEnabled": bool(
-                    given.get("selfContainedInteractiveAuthoringEnabled")
-                ),
+                "selfContainedInteractiveAuthoringEnabled": is_self_contained(runtime.resource.properties),
             },
         },
     }
