@@ -14,6 +14,7 @@ from ..errors import VerificationError
 from ..spi.data import Attempt, Begun, Receipt, Split, Target, Unit, WriteMode
 from ..spi.endpoints import Source, Writer
 from ..spi.format import FileFormat, FormatWriter, Part
+from ..spi.record import record
 from ..spi.store import ObjectAttributes, ObjectInfo, UploadRequest
 from .listing import Selection
 from .objectfile import PartStream, blocks_of
@@ -176,7 +177,7 @@ class DividedSink(FormatSink):
         return source, Unit(plan.path, sum(info.size for info in infos))
 
 
-@dataclass(frozen=True)
+@record
 class _Exactly(Selection):
     """These objects, in their order."""
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import AlreadyExistsError, ConfigError
 from ..spi.data import PlanHint, Split, Unit, UnitPage, WriteMode
+from ..spi.record import record
 from ..spi.store import Block, Folders, ObjectInfo, ObjectStore, UploadRequest, WholeWriter
 from . import manifest
 from .binary import FileTarget
@@ -111,7 +112,7 @@ def remove(store: ObjectStore, parent: ObjectStore | None, name: str, owner: str
 # -- reading it -----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@record
 class StagedFiles(Selection):
     """The files that the manifest names, compared with those that are there."""
 
