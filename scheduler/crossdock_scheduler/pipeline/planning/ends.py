@@ -299,7 +299,14 @@ class Ends:
             self._is_of(settings, "type", store)
         elif old or _answers(store, end.activity.text("type")):
             settings = store_settings(end, made.container if old else "")
-        return write_settings(settings) if end.is_sink else read_settings(settings, made)
+        found = write_settings(settings) if end.is_sink else read_settings(settings, made)
+        if (most := end.activity.whole("maxConcurrentConnections")) is not None:
+            found.setdefault("max_concurrent_connections", str(most))
+        if end.is_sink:
+            for name in ("writeBatchSize", "writeBatchTimeout"):
+                if name in end.activity:
+                    end.activity.refuse(name, "files have no batches", "note")
+        return found
 
     def _fits(self, end: AdfEnd, spec: ConnectorSpec, store: ConnectorSpec) -> None:
         """A source or sink of the first model goes with a dataset of the second too."""

@@ -36,8 +36,9 @@ def read_settings(settings: AdfProperties, store: AdfTranslation) -> dict[str, s
         if (flag := settings.flag(name)) is not None:
             options[option] = "true" if flag else "false"
     _connections(settings, options)
-    if settings.get("fileFilter"):
-        settings.refuse("fileFilter", "use wildcardFileName instead")
+    # A FileServer's own filter has the same wildcards.
+    if (only := settings.text("fileFilter")) and not options["wildcard_file_name"]:
+        options["wildcard_file_name"] = only
     return {option: value for option, value in options.items() if value}
 
 
