@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import itertools
+import re
 import shutil
 import socket
 import ssl
@@ -25,7 +26,7 @@ from . import tds_wire as wire_
 from .tds_database import Database
 from .tds_engine import Session
 from .tds_tsql import SqlError, Token, token_of
-from .tds_types import Reader, TdsError
+from .tds_types import TdsError
 from .tds_wire import Login, Wire
 
 USER, PASSWORD, TOKEN = "crossdock", "Pass;word}1", "a-token-of-entra"
@@ -159,7 +160,7 @@ class _Client:
     def __init__(self, wire: Wire, server: _Serving, spid: int) -> None:
         self._wire = wire
         self._session = Session(server.database, spid, self._sleep, server.kill)
-        self._prepared: dict[int, str] = {}
+        self._prepared: dict[int, tuple[str, list[str]]] = {}
 
     def serve(self, login: Login) -> None:
         try:
@@ -245,23 +246,42 @@ class _Client:
         self._wire.answer(wire_.done(0, count))
 
     def _call(self, data: bytes) -> None:
-        """``sp_executesql`` and what prepares; parameters become variables of the statements."""
-        reader = Reader(data, int.from_bytes(data[:4], "little"))
-        size = reader.number(2)
-        number = reader.number(2) if size == 0xFFFF else 0
-        name = "" if size == 0xFFFF else reader.text(size).lower()
-        reader.take(2)
-        values: list[tuple[str, object]] = []
-        while reader.at < len(data):
-            parameter = reader.text(reader.number(1))
-            reader.take(1)
-            values.append((parameter, reader.value(*reader.kind())))
-        if number == 10 or name.endswith("sp_executesql"):
+        """Calls of the server's own procedures; parameters become variables of the statements."""
+        calls = list(wire_.calls(data))
+        if len(calls) == 1 and calls[0].name == "sp_executesql":
+            values = calls[0].values
             variables = {key.lower(): token_of(value) for key, value in values[2:]}
             self._batch(str(values[0][1]), variables)
             return
-        refusal = wire_.error(2812, f"Could not find stored procedure '{name or number}'.")
-        self._wire.answer(refusal + wire_.done(wire_.DONE_ERROR))
+        out = b""
+        for index, call in enumerate(calls):
+            try:
+                out += self._called(call)
+                status = 0
+            except SqlError as error:
+                out += wire_.error(error.number, error.message, level=error.level)
+                status = wire_.DONE_ERROR
+            more = wire_.DONE_MORE if index + 1 < len(calls) else 0
+            out += wire_.returned(0) + wire_.done(status | more, token=wire_.DONEPROC)
+        self._wire.answer(out)
+
+    def _called(self, call: wire_.Call) -> bytes:
+        """One of several calls: a statement that is prepared, and executed with arrays of parameters."""
+        if call.name == "sp_prepare":
+            handle = len(self._prepared) + 1
+            _, names, sql, *_ = (value for _, value in call.values)
+            self._prepared[handle] = (str(sql), re.findall(r"@\w+", str(names)))
+            return wire_.output(handle)
+        if call.name == "sp_execute":
+            sql, listed = self._prepared[int(str(call.values[0][1]))]
+            given = [token_of(value) for _, value in call.values[1:]]
+            variables = dict(zip((name.lower() for name in listed), given, strict=True))
+            counts = [result.count for result in self._session.run(sql, variables)]
+            more = [wire_.done(wire_.DONE_MORE, count, token=wire_.DONEINPROC) for count in counts]
+            return b"".join(more)
+        if call.name == "sp_unprepare":
+            return b""
+        raise SqlError(2812, f"Could not find stored procedure '{call.name}'.")
 
     def _transaction(self, data: bytes) -> None:
         request = int.from_bytes(data[int.from_bytes(data[:4], "little") :][:2], "little")

@@ -318,6 +318,8 @@ class Session:
     def _insert(self, tokens: list[Token], variables: dict[str, Token]) -> Result:
         parts, at = chain(tokens, 2)
         if tokens[1].word == "BULK":
+            if self.connection.execute("SELECT 1 FROM test_denied WHERE part = 'BULK'").fetchone():
+                raise SqlError(4834, "You do not have permission to use the bulk load statement.")
             self._bulk_table = table_name(parts)
             self._bulk_options = " ".join(t.word for t in tokens[closing(tokens, at) :])
             return Result()

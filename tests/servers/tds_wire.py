@@ -6,7 +6,7 @@ import select
 import socket
 import ssl
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from .tds_types import COLLATION, Kind, Reader, TdsError, Value
@@ -18,6 +18,9 @@ _PACKET = 4096
 # What a DONE says that it ends; a driver counts rows by it.
 SELECT = 0xC1
 COMMANDS = {"INSERT": 0xC3, "DELETE": 0xC4, "UPDATE": 0xC5}
+DONEPROC, DONEINPROC = 0xFE, 0xFF
+_PROCEDURES = {10: "sp_executesql", 11: "sp_prepare", 12: "sp_execute", 15: "sp_unprepare"}
+_BETWEEN_CALLS = (0x80, 0xFF)
 DONE_MORE, DONE_ERROR, DONE_COUNT, DONE_ATTENTION = 0x01, 0x02, 0x10, 0x20
 
 
@@ -202,10 +205,46 @@ def login_answer(login: Login, packet_size: int) -> bytes:
     )  # fmt: skip
 
 
-def done(status: int = 0, count: int | None = None, command: int = SELECT) -> bytes:
+def done(status: int = 0, count: int | None = None, command: int = SELECT, *, token: int = 0xFD) -> bytes:
     if count is not None:
         status |= DONE_COUNT
-    return struct.pack("<BHHQ", 0xFD, status, command, count or 0)
+    return struct.pack("<BHHQ", token, status, command, count or 0)
+
+
+def returned(status: int) -> bytes:
+    """RETURNSTATUS: what a procedure returns."""
+    return struct.pack("<Bi", 0x79, status)
+
+
+def output(value: int) -> bytes:
+    """RETURNVALUE: what a procedure gives to its first parameter, an int."""
+    kind = Kind("int")
+    return struct.pack("<BHBBIH", 0xAC, 0, 0, 1, 0, 0) + kind.info() + kind.encode(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A procedure by its name, with the parameters in their order."""
+
+    name: str
+    values: list[tuple[str, Value]]
+
+
+def calls(data: bytes) -> Iterator[Call]:
+    """The calls of an RPC message."""
+    reader = Reader(data, int.from_bytes(data[:4], "little"))
+    while reader.at < len(data):
+        size = reader.number(2)
+        name = _PROCEDURES.get(reader.number(2), "?") if size == 0xFFFF else reader.text(size).lower()
+        reader.take(2)
+        values: list[tuple[str, Value]] = []
+        while reader.at < len(data) and data[reader.at] not in _BETWEEN_CALLS:
+            parameter = reader.text(reader.number(1))
+            reader.take(1)
+            values.append((parameter, reader.value(*reader.kind())))
+        yield Call(name.rpartition(".")[2], values)
+        if reader.at < len(data):
+            reader.take(1)
 
 
 def error(number: int, message: str, state: int = 1, level: int = 16, token: int = 0xAA) -> bytes:

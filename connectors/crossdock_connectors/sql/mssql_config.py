@@ -129,6 +129,11 @@ class MssqlConfig(EntraOptions):
         description="Sink: lock the whole table while rows are inserted; default: only where a transaction "
         "inserts them all",
     )
+    bulk_copy: Literal["auto", "always", "never"] = Field(
+        default="auto",
+        description="Sink: auto: where the server refuses a bulk copy, rows go as arrays of parameters "
+        "(fast_executemany), about ten times slower; never: they go so from the beginning",
+    )
     write_batch_size: int = Field(
         default=0,
         ge=0,

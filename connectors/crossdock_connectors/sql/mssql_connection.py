@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from crossdock import (
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _CONTROL = frozenset(map(chr, (*range(32), 127)))
 _once = threading.Lock()
+C = TypeVar("C", bound="Connection")
 
 
 def _braced(value: str) -> str:
@@ -56,7 +57,8 @@ class _GivenToken:
 class Server:
     """How to open a connection. ``where`` is what messages call it; ``text`` holds the password.
 
-    ``statements``: the connection string of another driver for statements, or empty.
+    ``statements``: the connection string of another driver for statements, or empty. ``refused``: whether
+    the server has refused a bulk copy.
     """
 
     where: str
@@ -70,6 +72,7 @@ class Server:
     _lock: threading.Lock = field(default_factory=threading.Lock, compare=False, repr=False)
     _answered: threading.Event = field(default_factory=threading.Event, compare=False, repr=False)
     port: int = 1433
+    refused: threading.Event = field(default_factory=threading.Event, compare=False, repr=False)
     _editions: list[int] = field(default_factory=list, compare=False, repr=False)
 
     @classmethod
@@ -129,7 +132,7 @@ class Server:
             connection = DriverConnection(self, self.statements)
         except CrossdockError as error:
             raise self._unreached(error) from error
-        return self._listed(connection)
+        return self.listed(connection)
 
     def carrier(self) -> Connection:
         """A connection of mssql-python, which carries rows. Raises as ``connect``."""
@@ -145,9 +148,10 @@ class Server:
             if mapped := fault(error, self.where):
                 raise self._unreached(mapped) from error
             raise
-        return self._listed(Connection(inner, self))
+        return self.listed(Connection(inner, self))
 
-    def _listed(self, connection: Connection) -> Connection:
+    def listed(self, connection: C) -> C:
+        """The connection, which ``cancel`` ends too from now on."""
         self._answered.set()
         connection.limit(self.query_timeout)
         with self._lock:

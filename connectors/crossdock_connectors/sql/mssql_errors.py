@@ -36,6 +36,7 @@ class _Meaning:
 
 UNREACHED = "cannot be reached"
 UNOPENED = "does not open the database"
+_NO_BULK = 4834
 TOO_LONG = "took longer than query_timeout, connect_timeout or write_batch_timeout"
 _TRY_AGAIN = _Meaning(TransientError, "is not available for a moment", FIRST_WAIT)
 _THROTTLED = _Meaning(ThrottledError, "is busy and asks for less", FIRST_WAIT)
@@ -66,7 +67,7 @@ _BY_NUMBER: dict[int, _Meaning] = {
     245: _Meaning(DataError, "cannot convert a value"),
     8114: _Meaning(DataError, "cannot convert a value"),
     18456: _Meaning(AuthError, "refuses the login"),
-    **dict.fromkeys((229, 230, 262, 297, 300, 916, 3702, 6102), _ACCESS),
+    **dict.fromkeys((_NO_BULK, 229, 230, 262, 297, 300, 916, 3702, 6102), _ACCESS),
     208: _Meaning(NotFoundError, "lacks the table"),
     2812: _Meaning(NotFoundError, "lacks the procedure"),
     2715: _Meaning(NotFoundError, "lacks the type"),
@@ -164,6 +165,15 @@ def bulk_fault(error: BaseException, where: str) -> CrossdockError | None:
         kind = TransientError if _CONNECTION.search(text) else InternalError
         return kind(f"{where} could not be loaded: {text}", detail=text)
     return None
+
+
+def refuses_bulk(error: BaseException) -> bool:
+    """Whether the server takes no bulk copy from this login, or from nobody."""
+    found = _NUMBER.search(str(error))
+    if not found:
+        return False
+    number, said = int(found[1]), found[2].lower()
+    return number == _NO_BULK or ("bulk" in said and _BY_NUMBER.get(number) is _SYNTAX)
 
 
 def _hint(kind: type[CrossdockError], text: str) -> str:

@@ -292,6 +292,9 @@ class MssqlSink(
 
     def notes(self) -> Sequence[str]:
         notes = list(self.server.notes)
+        if self.server.refused.is_set() or self.config.bulk_copy == "never":
+            why = "bulk_copy=never" if self.config.bulk_copy == "never" else "the server refuses a bulk copy"
+            notes.append(f"rows went as arrays of parameters (fast_executemany), which is slower: {why}")
         if self.config.delivery == "at-least-once":
             notes.append(
                 "rows were loaded at least once: a split that was tried again may be there twice "

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from crossdock import BulkWriter, InternalError, NotFoundError, Receipt, StageLostError, TransientError
+from crossdock import (
+    BulkWriter,
+    InternalError,
+    NotFoundError,
+    NotSupportedError,
+    Receipt,
+    StageLostError,
+    TransientError,
+)
 
 from .mssql_connection import Connection, Server
-from .mssql_errors import bulk_fault
+from .mssql_errors import bulk_fault, refuses_bulk
 from .mssql_staging import Staging, create_table
 from .mssql_types import Type
 
@@ -53,6 +61,9 @@ class _Loader(BulkWriter):
             ]
             return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
+        if self._config.bulk_copy == "never" or self._server.refused.is_set():
+            self._insert(self.converted(items, convert), names, options)
+            return
         reader = pa.RecordBatchReader.from_batches(schema, self.converted(items, convert))
         timeout, size = self._config.write_batch_timeout, self._config.write_batch_size
         try:
@@ -60,6 +71,12 @@ class _Loader(BulkWriter):
                 self._table, reader, names, timeout, batch_size=size, **options
             )
         except BaseException as error:
+            if self._config.bulk_copy == "auto" and refuses_bulk(error) and _inserted_alike(options):
+                # Batches were taken already: the split begins anew, in the other way.
+                self._server.refused.set()
+                raise TransientError(
+                    f"{self._server.where} refuses a bulk copy", detail=str(error)
+                ) from error
             if self.failure is not None:
                 raise self.failure from None
             if type(error).__name__ == "PanicException":
@@ -68,10 +85,37 @@ class _Loader(BulkWriter):
                 raise
             raise bulk_fault(error, self._server.where) or error from error
 
+    def _insert(
+        self, items: Iterator[pa.RecordBatch], names: Sequence[str], options: Mapping[str, Any]
+    ) -> None:
+        from .mssql_arrays import insert
+
+        if not _inserted_alike(options):
+            raise NotSupportedError(
+                f"{self._server.where}: keep_nulls=false, fire_triggers=false and identity_insert with "
+                "delivery=at-least-once need a bulk copy"
+            )
+        staging = self._staging
+        declared = staging.declared if staging.direct else staging.staged
+        kinds = dict(zip(names, map(Type.parse, declared), strict=True))
+        try:
+            self._loaded += insert(self._server, self._table, kinds, items, self._config.write_batch_timeout)
+        except Exception:
+            if self.failure is not None:
+                raise self.failure from None
+            raise
+
     def _complete(self, token: str) -> Receipt:
         if self._loaded != self.rows:
             raise InternalError(f"{self.rows:,} rows were written, {self._loaded:,} are there")
         return self.receipt(token.encode())
+
+
+def _inserted_alike(options: Mapping[str, Any]) -> bool:
+    """Whether an INSERT does what a bulk copy with these options does."""
+    return bool(
+        options.get("keep_nulls") and options.get("fire_triggers", True) and not options.get("keep_identity")
+    )
 
 
 class StagingWriter(_Loader):

@@ -99,16 +99,16 @@ def _by_width(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[int, Iterator
     ahead = deque(islice(batches, 1))
 
     def group(size: int) -> Iterator[pa.RecordBatch]:
-        while ahead and _fitting(ahead[0]) == size:
+        while ahead and fitting(ahead[0]) == size:
             yield ahead.popleft()
             ahead.extend(islice(batches, 1))
 
     while ahead:
-        size = _fitting(ahead[0])
+        size = fitting(ahead[0])
         yield size, group(size)
 
 
-def _fitting(batch: pa.RecordBatch) -> int:
+def fitting(batch: pa.RecordBatch) -> int:
     """How many rows of the widest values one round trip takes: one of a few numbers."""
     import pyarrow as pa
     import pyarrow.compute as pc
