@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from crossdock import NotSupportedError
 
+from .array_width import fitting
 from .identifiers import MSSQL
 from .mssql_driver import DriverConnection
 from .mssql_types import Type
 from .odbc_drivers import is_freetds, odbc, quoted
-from .odbc_writer import fitting
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from crossdock import BulkWriter, NotFoundError, Receipt
 
+from .array_width import fitting
 from .odbc_connection import Database, Rows
 from .odbc_staging import Loaded, Staging
 from .odbc_types import convert, stored
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 PENDING = 16 << 20
-# What the parameters of one round trip may take; the driver holds them at the length of the longest value.
-_ARRAY_BYTES = 8 << 20
-_ARRAY_ROWS = 1000
 
 
 class OdbcWriter(BulkWriter):
@@ -106,19 +104,3 @@ def _by_width(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[int, Iterator
     while ahead:
         size = fitting(ahead[0])
         yield size, group(size)
-
-
-def fitting(batch: pa.RecordBatch) -> int:
-    """How many rows of the widest values one round trip takes: one of a few numbers."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    width = 16 * batch.num_columns
-    for values in batch.columns:
-        if pa.types.is_string(values.type) or pa.types.is_binary(values.type):
-            # A text may be bound in UTF-16.
-            width += 2 * (pc.max(pc.binary_length(values)).as_py() or 0)
-    size = _ARRAY_ROWS
-    while size > 1 and size * width > _ARRAY_BYTES:
-        size = max(1, size // 4)
-    return size
