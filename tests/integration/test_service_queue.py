@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import anyio
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
@@ -22,6 +22,7 @@ from crossdock_scheduler.service.definitions import factories, resources
 from crossdock_scheduler.service.definitions.names import RUNTIME
 from crossdock_scheduler.service.queue import (
     Claimed,
+    Claimer,
     Held,
     Lost,
     NewJob,
@@ -62,7 +63,11 @@ class Queue:
 
     def claim(self, node: str, want: int = 1, now: float = NOW) -> list[Claimed]:
         with self.database.write() as connection:
-            return claim(connection, node, want, LEASE, now)
+            return claim(connection, self.claimer(connection, node), want, LEASE, now)
+
+    def claimer(self, connection: sa.Connection, node: str) -> Claimer:
+        query = sa.select(nodes.c.concurrent_jobs).where(nodes.c.id == node).with_for_update()
+        return Claimer(node, self.runtime, connection.execute(query).scalar_one())
 
     def renew(self, node: str, *held: Held, now: float = NOW) -> tuple[set[str], set[str]]:
         with self.database.write() as connection:
@@ -248,43 +253,41 @@ def test_deadline(queue: Queue) -> None:
     assert queue.state("in time") in ("queued", "claimed")
 
 
-def test_unknown_node(queue: Queue) -> None:
-    with pytest.raises(Lost):
-        queue.claim("nobody")
-
-
 @pytest.mark.parametrize("broken", [False, True], ids=["whole", "broken"])
 def test_those_who_wait_are_committed_together(opened: Database, queue: Queue, *, broken: bool) -> None:
-    """On SQLite one flush is for several; what one of them does wrong concerns nobody else."""
+    """One flush is for several; what one of them does wrong concerns nobody else."""
     node = queue.node(limit=100)
     names = [queue.add(f"job{number}") for number in range(20)]
     commits: list[sa.Connection] = []
     sa.event.listen(opened.engine, "commit", commits.append)
+    found: dict[int, Any] = {}
 
-    def work(number: int) -> Any:
-        def take(connection: sa.Connection) -> list[Claimed]:
-            found = claim(connection, node, 1, LEASE, NOW)
+    async def work(number: int) -> None:
+        def take(connection: sa.Connection) -> list[str]:
+            claimed = claim(connection, queue.claimer(connection, node), 1, LEASE, NOW)
             if number % 4 == 0:
                 raise Lost
             if broken and number % 10 == 3:
-                connection.execute(sa.text("SELECT * FROM nowhere"))
-            return found
+                connection.execute(sa.text("SELECT nothing FROM nodes"))
+            return [each.id for each in claimed]
 
         try:
-            return [each.id for each in opened.together(take)]
+            found[number] = await opened.together(node, take)
         except (Lost, sa.exc.DBAPIError) as error:
-            return type(error)
+            found[number] = type(error)
 
-    with ThreadPoolExecutor(20) as pool:
-        with opened.write():
-            done = [pool.submit(work, number) for number in range(20)]
-            until = time.monotonic() + 20
-            while opened.is_sqlite and len(opened._together._waiting) < 20:
-                assert time.monotonic() < until
-        found = [each.result(30) for each in done]
-    # That of the block above, and one for all twenty.
-    assert not opened.is_sqlite or broken or len(commits) == 2
-    claimed = [each for some in found if isinstance(some, list) for each in some]
-    assert found.count(Lost) == 5
-    assert len(claimed) == len(set(claimed)) == (13 if broken else 15)
+    async def work_all() -> None:
+        async with anyio.create_task_group() as group:
+            for number in range(20):
+                group.start_soon(work, number)
+
+    anyio.run(work_all)
+    flushed = len(commits)
+    claimed = [each for some in found.values() if isinstance(some, list) for each in some]
+    assert list(found.values()).count(Lost) == 5
     assert {name for name in names if queue.state(name) == "claimed"} == set(claimed)
+    assert len(claimed) == len(set(claimed))
+    assert len(claimed) == (13 if broken else 15)
+    if not broken:
+        # All that have come while the first one was alone.
+        assert flushed == 1

@@ -12,7 +12,7 @@ from anyio.lowlevel import EventLoopToken, current_token
 
 
 class Bell:
-    """Events by name. ``listening`` belongs to the event loop, ``ring`` to any other thread."""
+    """Events by name. ``listening`` belongs to the event loop."""
 
     def __init__(self) -> None:
         self._waiting: dict[Hashable, set[anyio.Event]] = {}
@@ -36,12 +36,12 @@ class Bell:
                     del self._waiting[name]
 
     def ring(self, name: Hashable) -> None:
-        """Call it after the transaction: before, there is nothing to be seen."""
+        """From any thread but the loop's, after the transaction: before, there is nothing to be seen."""
         with self._lock:
             if self._loop is None or name not in self._waiting:
                 return
             loop = self._loop
-        anyio.from_thread.run_sync(self._set, name, token=loop)
+        anyio.from_thread.run_sync(self.ring_here, name, token=loop)
 
     def ring_all(self) -> None:
         """Every name; for the event loop, where nobody is to wait any longer."""
@@ -50,7 +50,8 @@ class Bell:
         for each in events:
             each.set()
 
-    def _set(self, name: Hashable) -> None:
+    def ring_here(self, name: Hashable) -> None:
+        """From the event loop."""
         with self._lock:
             events = list(self._waiting.get(name, ()))
         for each in events:

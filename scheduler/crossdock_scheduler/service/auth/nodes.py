@@ -18,34 +18,37 @@ from .bearer import CHALLENGE
 _LEEWAY = 120
 
 
+# A node sends one token many times, and a signature takes longer to verify than all else of a heartbeat.
+_MOST_VERIFIED = 10_000
+
+
 @dataclass(frozen=True, slots=True)
-class _Verified:
-    """A token whose signature was right for the key that the node had then."""
+class Signature:
+    """What was verified of a token. A node with another key or another runtime is another node."""
 
     node_id: str
-    signing_key: str
+    runtime_id: int
     until: float
 
 
-# A node sends one token many times, and a signature takes longer to verify than all else of a heartbeat.
-_MOST_VERIFIED = 10_000
-_verified: dict[str, _Verified] = {}
+_verified: dict[str, Signature] = {}
+
+
+def known(token: str) -> Signature | None:
+    """Whose token it is, if that was verified before. The node may have been deleted since."""
+    found = _verified.get(token)
+    return found if found is not None and time.time() < found.until else None
 
 
 def signed_in(connection: sa.Connection, token: str) -> Node:
     """Raises ApiError for a token that no registered node has signed, or that is too old."""
-    known = _verified.get(token)
-    if known is not None and time.time() < known.until:
-        node = nodes.by_id(connection, known.node_id)
-        if node is not None and node.row.signing_key == known.signing_key:
-            return node
+    if (found := known(token)) is not None:
+        return registered(connection, found.node_id)
     try:
         kid = str(jwt.get_unverified_header(token).get("kid", ""))
     except jwt.InvalidTokenError:
         raise _refused("it is no token") from None
-    node = nodes.by_id(connection, kid)
-    if node is None:
-        raise _refused("the node is not registered any more")
+    node = registered(connection, kid)
     try:
         claims = jwt.decode(
             token, node.row.signing_key, algorithms=[ALGORITHM], audience=AUDIENCE, leeway=_LEEWAY,
@@ -61,7 +64,15 @@ def signed_in(connection: sa.Connection, token: str) -> Node:
         raise _refused(f"it holds for more than {TOKEN_SECONDS} seconds")
     if len(_verified) >= _MOST_VERIFIED:
         _verified.clear()
-    _verified[token] = _Verified(node.id, node.row.signing_key, claims["exp"])
+    _verified[token] = Signature(node.id, node.row.runtime_id, claims["exp"])
+    return node
+
+
+def registered(connection: sa.Connection, node_id: str, *, locked: bool = False) -> Node:
+    """Raises ApiError where there is none. ``locked``: to be changed, or counted by, in this transaction."""
+    node = nodes.by_id(connection, node_id, locked=locked)
+    if node is None:
+        raise _refused("the node is not registered any more")
     return node
 
 

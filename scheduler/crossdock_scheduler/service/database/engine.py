@@ -41,7 +41,7 @@ class Database:
         self.engine = sa.create_engine(found, pool_pre_ping=not self.is_sqlite, **self._options())
         # SQLite has one writer: threads of this process wait in turn instead of trying again and again.
         self._turn: AbstractContextManager[Any] = threading.Lock() if self.is_sqlite else nullcontext()
-        self._together = Together(self._turn, self._begun)
+        self._together = Together(self.write)
         if self.is_sqlite:
             sa.event.listen(self.engine, "connect", _prepare)
             sa.event.listen(self.engine, "begin", _begin)
@@ -69,25 +69,18 @@ class Database:
 
         On SQLite it excludes all others from its start; on PostgreSQL rows are locked as they are touched.
         """
-        with self._turn, self._begun() as connection:
-            yield connection
-
-    def together(self, work: Callable[[sa.Connection], T]) -> T:
-        """As ``work`` in a ``write``; on SQLite committed with others that wait for their turn.
-
-        ``work`` may be called twice, when it was undone. What it raises concerns nobody else.
-        """
-        if self.is_sqlite:
-            return self._together.run(work)
-        with self.write() as connection:
-            return work(connection)
-
-    @contextmanager
-    def _begun(self) -> Iterator[sa.Connection]:
-        with self.engine.connect() as connection:
+        with self._turn, self.engine.connect() as connection:
             connection.execution_options(crossdock_writes=True)
             with connection.begin():
                 yield connection
+
+    async def together(self, key: str, work: Callable[[sa.Connection], T]) -> T:
+        """As ``work`` in a ``write``, committed with others that wait for the database; of one event loop.
+
+        ``work`` may be called twice, when it was undone. What it raises concerns nobody else. Those with a
+        greater ``key`` lock their rows later: nobody waits for each other.
+        """
+        return await self._together.run(key, work)
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:

@@ -1,87 +1,107 @@
-"""Group commit: transactions that wait for the only writer are committed together, in one flush."""
+"""Group commit: pieces of work that wait for the database are committed together, in one flush."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Generic, TypeVar
+from functools import partial
+from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
+from anyio import CancelScope, CapacityLimiter, Lock
+from anyio.to_thread import run_sync
 from sqlalchemy.exc import SQLAlchemyError
 
 T = TypeVar("T")
+# So many are committed at once: whoever comes first waits for the last of them.
+_MOST = 100
 
 
 class _Waiting(Generic[T]):
     """One piece of work, and what became of it."""
 
-    def __init__(self, work: Callable[[sa.Connection], T]) -> None:
-        self.work = work
+    def __init__(self, key: str, work: Callable[[sa.Connection], T]) -> None:
+        self.key, self.work = key, work
         self.done = False
         self.found: T | None = None
         self.error: Exception | None = None
 
     def carry_out(self, connection: sa.Connection) -> None:
-        """Raises only what the database says; what the work itself raises undoes that alone."""
+        """Raises only what the database says."""
         try:
-            with connection.begin_nested():
-                self.found = self.work(connection)
+            self.found = self.work(connection)
         except SQLAlchemyError:
             raise
         except Exception as error:  # noqa: BLE001 - it is raised where somebody waits for it
             self.error = error
 
-    def alone(self, begun: Callable[[], AbstractContextManager[sa.Connection]]) -> None:
-        try:
-            with begun() as connection:
-                self.found = self.work(connection)
-        except Exception as error:  # noqa: BLE001 - as above
-            self.error = error
+
+class _Undone(Exception):
+    """Rolls a transaction back."""
 
 
 class Together:
-    """For a database with one writer. ``turn`` is held by whoever writes, ``begun`` makes a transaction."""
+    """Belongs to one event loop. ``begun`` makes a transaction."""
 
-    def __init__(
-        self,
-        turn: AbstractContextManager[object],
-        begun: Callable[[], AbstractContextManager[sa.Connection]],
-    ) -> None:
-        self._turn, self._begun = turn, begun
-        self._lock = threading.Lock()
-        self._waiting: list[_Waiting[object]] = []
+    def __init__(self, begun: Callable[[], AbstractContextManager[sa.Connection]]) -> None:
+        self._begun = begun
+        self._waiting: list[_Waiting[Any]] = []
+        self._turn = Lock()
+        # A thread that is there whatever else threads are busy with.
+        self._thread = CapacityLimiter(1)
 
-    def run(self, work: Callable[[sa.Connection], T]) -> T:
-        """What ``work`` returns, once it is committed; it is undone, and raised, what it raises."""
-        mine: _Waiting[T] = _Waiting(work)
-        with self._lock:
-            self._waiting.append(mine)  # type: ignore[arg-type] # of any type
-        with self._turn:
+    async def run(self, key: str, work: Callable[[sa.Connection], T]) -> T:
+        """What ``work`` returns, once it is committed; it is undone, and raised, what it raises.
+
+        Rows of one ``key`` are locked before those of a greater one.
+        """
+        mine: _Waiting[T] = _Waiting(key, work)
+        self._waiting.append(mine)
+        async with self._turn:
             # Whoever had the turn before has done it, or it is done here with all that came meanwhile.
-            if not mine.done:
-                with self._lock:
-                    batch, self._waiting = self._waiting, []
-                _carry_out(batch, self._begun)
+            while not mine.done:
+                batch, self._waiting = self._waiting[:_MOST], self._waiting[_MOST:]
+                with CancelScope(shield=True):
+                    await run_sync(partial(self._commit, batch), limiter=self._thread)
         if mine.error is not None:
             raise mine.error
         return mine.found  # type: ignore[return-value] # it has ended
 
-
-def _carry_out(
-    batch: list[_Waiting[object]], begun: Callable[[], AbstractContextManager[sa.Connection]]
-) -> None:
-    if len(batch) > 1:
+    def _commit(self, batch: list[_Waiting[Any]]) -> None:
+        left = sorted(batch, key=lambda each: each.key)
         try:
-            with begun() as connection:
+            # What some have changed before they failed is undone with all the rest, which is done once more.
+            while left and not self._committed(left):
+                left = [each for each in left if each.error is None]
+        except SQLAlchemyError:
+            # All of it is undone, perhaps only because of one of them.
+            self._one_by_one(left)
+        for each in batch:
+            each.done = True
+
+    def _committed(self, batch: list[_Waiting[Any]]) -> bool:
+        try:
+            with self._begun() as connection:
                 for each in batch:
                     each.carry_out(connection)
-        except SQLAlchemyError:
-            # SQLite has undone everything, perhaps only because of one of them.
-            for each in batch:
-                each.found = each.error = None
-                each.alone(begun)
-    else:
-        batch[0].alone(begun)
-    for each in batch:
-        each.done = True
+                if any(each.error for each in batch):
+                    raise _Undone
+        except _Undone:
+            return False
+        return True
+
+    def _one_by_one(self, batch: list[_Waiting[Any]]) -> None:
+        gone: Exception | None = None
+        for each in batch:
+            each.error, at_work = gone, False
+            if gone is not None:
+                continue
+            try:
+                with self._begun() as connection:
+                    at_work = True
+                    each.found = each.work(connection)
+                    at_work = False
+            except Exception as error:  # noqa: BLE001 - it is raised where somebody waits for it
+                each.error = error
+                # Where no transaction can be begun or ended, the others need not wait for that as well.
+                gone = None if at_work else error

@@ -1,11 +1,12 @@
 """The durable queue of jobs: claimed under a lease with a fencing epoch, by one node at a time."""
 
-from .claims import Claimed, Held, Lost, claim, finish, renew
+from .claims import Claimed, Claimer, Held, Lost, claim, finish, renew
 from .jobs import Job, NewJob, cancel, enqueue, find
 from .sweep import sweep
 
 __all__ = [
     "Claimed",
+    "Claimer",
     "Held",
     "Job",
     "Lost",

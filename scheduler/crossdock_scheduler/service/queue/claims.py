@@ -8,9 +8,18 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from ..database.tables import jobs, nodes, queues
+from ..database.tables import jobs, queues
 
 Outcome = Literal["succeeded", "failed", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Claimer:
+    """A node that has room for ``most`` jobs of its runtime at once."""
+
+    id: str
+    runtime_id: int
+    most: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,46 +46,66 @@ class Lost(Exception):
     """The job is not, or not any more, this node's: it must stop, and nothing of it counts."""
 
 
-def claim(connection: sa.Connection, node_id: str, want: int, lease: float, now: float) -> list[Claimed]:
-    """At most ``want`` jobs of the node's runtime, within the limit of the node.
+# Statements are made once: making one takes longer than what the database does about it. States are written
+# out, for only so an index of the jobs in that state is used.
+_ID = sa.bindparam("job", type_=sa.String)
+_NODE = sa.bindparam("node", type_=sa.String)
+_EPOCH = sa.bindparam("its_epoch", type_=sa.Integer)
+_NOW = sa.bindparam("now", type_=sa.Float)
+_UNTIL = sa.bindparam("until", type_=sa.Float)
+_IS_QUEUED = jobs.c.state == sa.literal_column("'queued'")
+_IS_CLAIMED = jobs.c.state == sa.literal_column("'claimed'")
+_RUNNING = sa.select(sa.func.count()).where(jobs.c.node_id == _NODE, _IS_CLAIMED)
+_NEXT = (
+    sa.select(jobs.c.id)
+    .where(jobs.c.runtime_id == sa.bindparam("runtime"), _IS_QUEUED)
+    .order_by(jobs.c.priority.desc(), jobs.c.turn, jobs.c.id)
+    .limit(sa.bindparam("room"))
+    .with_for_update(skip_locked=True)
+    .cte("next")
+)
+_CLAIM = (
+    sa.update(jobs)
+    .where(jobs.c.id.in_(sa.select(_NEXT.c.id)))
+    .values(
+        state="claimed", epoch=jobs.c.epoch + 1, node_id=_NODE, lease_until=_UNTIL,
+        claimed=sa.func.coalesce(jobs.c.claimed, _NOW),
+    )
+    .returning(jobs.c.id, jobs.c.epoch, jobs.c.priority, jobs.c.turn, jobs.c.work, jobs.c.deadline)
+)  # fmt: skip
+_COME = (
+    sa.update(queues)
+    .where(queues.c.runtime_id == sa.bindparam("runtime"), queues.c.turn < sa.bindparam("come"))
+    .values(turn=sa.bindparam("come"))
+)
+
+
+def claim(connection: sa.Connection, who: Claimer, want: int, lease: float, now: float) -> list[Claimed]:
+    """At most ``want`` jobs of the node's runtime, within the limit of the node, whose row is locked: two
+    claims at once would both find room.
 
     Highest priority first, then lanes in turn. Exactly one of any number of racing nodes gets a job.
     """
-    # The node's row is locked: two claims at once would both find room.
-    node = connection.execute(
-        sa.select(nodes.c.runtime_id, nodes.c.concurrent_jobs).where(nodes.c.id == node_id).with_for_update()
-    ).first()
-    if node is None:
-        raise Lost
-    running = sa.select(sa.func.count()).where(jobs.c.node_id == node_id, jobs.c.state == "claimed")
-    room = min(want, node.concurrent_jobs - (connection.execute(running).scalar() or 0))
+    room = min(want, who.most - (connection.execute(_RUNNING, {"node": who.id}).scalar() or 0))
     if room <= 0:
         return []
-    rows = connection.execute(
-        sa.select(jobs.c.id, jobs.c.epoch, jobs.c.turn, jobs.c.work, jobs.c.deadline)
-        .where(jobs.c.runtime_id == node.runtime_id, jobs.c.state == "queued")
-        .order_by(jobs.c.priority.desc(), jobs.c.turn, jobs.c.id)
-        .limit(room)
-        .with_for_update(skip_locked=True)
-    ).all()
+    until, runtime = now + lease, {"runtime": who.runtime_id}
+    asked = {"node": who.id, "room": room, "until": until, "now": now} | runtime
+    rows = connection.execute(_CLAIM, asked).all()
     if not rows:
         return []
-    until = now + lease
-    connection.execute(
-        sa.update(jobs)
-        .where(jobs.c.id.in_([row.id for row in rows]))
-        .values(
-            state="claimed", epoch=jobs.c.epoch + 1, node_id=node_id, lease_until=until,
-            claimed=sa.func.coalesce(jobs.c.claimed, now),
-        )
-    )  # fmt: skip
-    come = max(row.turn for row in rows)
-    connection.execute(
-        sa.update(queues)
-        .where(queues.c.runtime_id == node.runtime_id, queues.c.turn < come)
-        .values(turn=come)
-    )
-    return [Claimed(row.id, row.epoch + 1, row.work, until, row.deadline) for row in rows]
+    connection.execute(_COME, runtime | {"come": max(row.turn for row in rows)})
+    in_order = sorted(rows, key=lambda row: (-row.priority, row.turn, row.id))
+    return [Claimed(row.id, row.epoch, row.work, until, row.deadline) for row in in_order]
+
+
+_MINE = (
+    sa.select(jobs.c.id, jobs.c.epoch, jobs.c.cancelling)
+    .where(jobs.c.id.in_(sa.bindparam("jobs", expanding=True)), jobs.c.node_id == _NODE, _IS_CLAIMED)
+    .with_for_update()
+)
+_RENEW = sa.update(jobs).where(jobs.c.id.in_(sa.bindparam("jobs", expanding=True))).values(lease_until=_UNTIL)
+_PROGRESS = sa.update(jobs).where(jobs.c.id == _ID).values(progress=sa.bindparam("said"))
 
 
 def renew(
@@ -85,23 +114,25 @@ def renew(
     """Keep jobs for another ``lease`` seconds; the ids of those lost, and of those to be cancelled."""
     if not held:
         return set(), set()
-    mine = (jobs.c.id.in_([each.id for each in held]), jobs.c.node_id == node_id, jobs.c.state == "claimed")
-    rows = {
-        row.id: row
-        for row in connection.execute(
-            sa.select(jobs.c.id, jobs.c.epoch, jobs.c.cancelling).where(*mine).with_for_update()
-        )
-    }
+    asked = {"jobs": [each.id for each in held], "node": node_id}
+    rows = {row.id: row for row in connection.execute(_MINE, asked)}
     kept = [each for each in held if each.id in rows and rows[each.id].epoch == each.epoch]
     if kept:
-        ids = [each.id for each in kept]
-        connection.execute(sa.update(jobs).where(jobs.c.id.in_(ids)).values(lease_until=now + lease))
-    for each in kept:
-        if each.progress is not None:
-            said = sa.update(jobs).where(jobs.c.id == each.id).values(progress=dict(each.progress))
-            connection.execute(said)
+        connection.execute(_RENEW, {"jobs": [each.id for each in kept], "until": now + lease})
+    if told := [{"job": each.id, "said": dict(each.progress)} for each in kept if each.progress is not None]:
+        connection.execute(_PROGRESS, told)
     lost = {each.id for each in held} - {each.id for each in kept}
     return lost, {each.id for each in kept if rows[each.id].cancelling}
+
+
+_SAME = (jobs.c.id == _ID, jobs.c.node_id == _NODE, jobs.c.epoch == _EPOCH)
+_FINISH = (
+    sa.update(jobs)
+    .where(*_SAME, _IS_CLAIMED)
+    .values(state=sa.bindparam("outcome"), result=sa.bindparam("said"), ended=_NOW, lease_until=None)
+    .returning(jobs.c.claimed)
+)
+_FINISHED = sa.select(jobs.c.id).where(*_SAME, jobs.c.state == sa.bindparam("outcome"))
 
 
 def finish(
@@ -115,16 +146,10 @@ def finish(
 ) -> float | None:
     """End a job; the seconds since it was first claimed. Said again by the same holder it changes nothing,
     and there is None; raises Lost for any other."""
-    same = (jobs.c.id == held.id, jobs.c.node_id == node_id, jobs.c.epoch == held.epoch)
-    done = connection.execute(
-        sa.update(jobs)
-        .where(*same, jobs.c.state == "claimed")
-        .values(state=outcome, result=dict(result), ended=now, lease_until=None)
-        .returning(jobs.c.claimed)
-    ).first()
+    same = {"job": held.id, "node": node_id, "its_epoch": held.epoch, "outcome": outcome}
+    done = connection.execute(_FINISH, same | {"said": dict(result), "now": now}).first()
     if done is not None:
         return max(0.0, now - float(done.claimed))
-    again = connection.execute(sa.select(jobs.c.id).where(*same, jobs.c.state == outcome)).first()
-    if again is None:
+    if connection.execute(_FINISHED, same).first() is None:
         raise Lost
     return None

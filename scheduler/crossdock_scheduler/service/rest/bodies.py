@@ -20,14 +20,14 @@ _LARGE = 1 << 16
 _SUSPICIOUS = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 
 
-async def raw_body(request: Request) -> bytes:
+async def raw_body(request: Request, most: int = MOST_BYTES) -> bytes:
     """A body as it came. Raises ApiError for one that is too large."""
     chunks: list[bytes] = []
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
-        if size > MOST_BYTES:
-            raise ApiError(413, f"The body is larger than {MOST_BYTES >> 20} MiB.")
+        if size > most:
+            raise ApiError(413, f"The body is larger than {most >> 20} MiB.")
         chunks.append(chunk)
     return b"".join(chunks)
 

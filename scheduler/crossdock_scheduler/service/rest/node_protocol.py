@@ -9,27 +9,29 @@ from typing import Annotated
 
 import anyio
 import sqlalchemy as sa
-from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Request
 
 from ...wire import node as wire
 from ..audit import Entry
 from ..auth.bearer import bearer
-from ..auth.nodes import signed_in
+from ..auth.nodes import registered, signed_in
 from ..context import Service
 from ..definitions import keeping
 from ..errors import ApiError
 from ..headers import address, request_id
-from ..queue import Claimed, Held, Lost, claim, finish, renew
+from ..queue import Claimed, Claimer, Held, Lost, claim, finish, renew
 from ..runtimes import nodes, runtimes, vaults
 from ..runtimes.keys import guid_of
 from ..runtimes.nodes import HEARTBEAT, LEASE, Node
 from ..runtimes.runtimes import Runtime
+from .node_route import NodeRoute, Sent
 
 # Another replica may have put a job into the queue.
 _LOOK_AGAIN = 1.0
 
-router = APIRouter(prefix="/crossdock/v1/nodes", tags=["Nodes"])
+_PREFIX = "/crossdock/v1/nodes"
+often = APIRouter(prefix=_PREFIX, tags=["Nodes"], route_class=NodeRoute)
+router = APIRouter(prefix=_PREFIX, tags=["Nodes"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +91,13 @@ def _entry(request: Request, runtime: Runtime, node_id: str, name: str) -> Entry
     return Entry(name, node_id, address(request), request_id(request), "REGISTER", target, factory_id)
 
 
-@router.post("/heartbeat")
-def heartbeat(beat: wire.Heartbeat, asking: Signed) -> wire.Beaten:
-    now, node = time.time(), asking.node
+@often.post("/heartbeat")
+async def heartbeat(beat: wire.Heartbeat, sent: Sent) -> wire.Beaten:
+    now = time.time()
     held = [Held(each.id, each.epoch, each.progress) for each in beat.holding]
 
     def beaten(connection: sa.Connection) -> wire.Beaten:
+        node = registered(connection, sent.node_id)
         nodes.heard(connection, node, beat, now)
         lost, cancel = renew(connection, node.id, held, LEASE, now)
         version = node.row.vault_version
@@ -105,7 +108,7 @@ def heartbeat(beat: wire.Heartbeat, asking: Signed) -> wire.Beaten:
             vault=version, vault_key=key, wanting=list(wanting),
         )  # fmt: skip
 
-    return asking.service.database.together(beaten)
+    return await sent.service.database.together(sent.node_id, beaten)
 
 
 @router.post("/vault")
@@ -119,37 +122,31 @@ def share_vault(given: wire.Shares, asking: Signed) -> None:
             vaults.share(connection, node, given.version, each)
 
 
-@router.post("/claim")
-async def claim_jobs(asked: wire.Claim, asking: Signed) -> wire.Jobs:
+@often.post("/claim")
+async def claim_jobs(asked: wire.Claim, sent: Sent) -> wire.Jobs:
     """Waits for jobs as long as the node wants to."""
-    service, runtime_id = asking.service, asking.node.row.runtime_id
+    service = sent.service
     until = anyio.current_time() + asked.wait
     if service.drain.began:
         raise ApiError(503, "The service is stopping.", headers={"Retry-After": "2"})
     while True:
         # Listening before the look: what is put into the queue between both is heard of.
-        with service.new_jobs.listening(runtime_id) as news:
-            found = await run_sync(partial(_claim, asking, asked.want))
+        with service.new_jobs.listening(sent.runtime_id) as news:
+            found = await service.database.together(sent.node_id, partial(_claimed, sent.node_id, asked.want))
             left = until - anyio.current_time()
             if found or left <= 0 or service.drain.began:
+                service.metrics.claimed.inc(len(found))
                 return wire.Jobs(jobs=[_job(each) for each in found])
             with anyio.move_on_after(min(left, _LOOK_AGAIN)):
                 await news.wait()
 
 
-def _claim(asking: Asking, want: int) -> list[Claimed]:
-    def claimed(connection: sa.Connection) -> list[Claimed]:
-        node = nodes.by_id(connection, asking.node.id)
-        if node is None or not node.in_step:
-            return []  # it could not open the secrets of a job
-        return claim(connection, asking.node.id, want, LEASE, time.time())
-
-    try:
-        found = asking.service.database.together(claimed)
-    except Lost:
-        raise ApiError(401, "The node is not registered any more.") from None
-    asking.service.metrics.claimed.inc(len(found))
-    return found
+def _claimed(node_id: str, want: int, connection: sa.Connection) -> list[Claimed]:
+    node = registered(connection, node_id, locked=True)
+    if not node.in_step:
+        return []  # it could not open the secrets of a job
+    who = Claimer(node.id, node.row.runtime_id, node.row.concurrent_jobs)
+    return claim(connection, who, want, LEASE, time.time())
 
 
 def _job(found: Claimed) -> wire.Job:
@@ -157,22 +154,26 @@ def _job(found: Claimed) -> wire.Job:
     return wire.Job(id=found.id, epoch=found.epoch, work=dict(found.work), deadline=left)
 
 
-@router.post("/jobs/{job_id}/finish")
-def finish_job(job_id: str, said: wire.Finish, asking: Signed) -> None:
+@often.post("/jobs/{job_id}/finish")
+async def finish_job(said: wire.Finish, sent: Sent, job_id: str) -> None:
     """A job that is not the node's any more is answered with 409: its work counts for nothing."""
 
     def finished(connection: sa.Connection) -> float | None:
         held = Held(job_id, said.epoch)
-        return finish(connection, asking.node.id, held, said.outcome, said.result, now=time.time())
+        try:
+            return finish(connection, sent.node_id, held, said.outcome, said.result, now=time.time())
+        except Lost:
+            registered(connection, sent.node_id)
+            raise
 
     try:
-        took = asking.service.database.together(finished)
+        took = await sent.service.database.together(sent.node_id, finished)
     except Lost:
-        asking.service.metrics.leases_lost.labels("refused").inc()
+        sent.service.metrics.leases_lost.labels("refused").inc()
         raise ApiError(409, "The job is not this node's any more.", "LeaseLost", job_id) from None
     if took is not None:
-        asking.service.metrics.job_ended(said.outcome, took)
-    asking.service.changed.ring(job_id)
+        sent.service.metrics.job_ended(said.outcome, took)
+    sent.service.changed.ring_here(job_id)
 
 
 @router.post("/leave")
@@ -180,3 +181,6 @@ def leave(asking: Signed) -> None:
     """The node is none any more; what it held is given to others when its lease runs out."""
     with asking.service.database.write() as connection:
         nodes.delete(connection, asking.node)
+
+
+router.routes[:0] = often.routes

@@ -147,10 +147,17 @@ def register(
     return made
 
 
+_SAID_BY_NODES = (nodes.c.said, nodes.c.seen_at, nodes.c.version, nodes.c.stopped_at)
 _ALL = sa.select(nodes, runtimes.c.vault_version).join(runtimes, runtimes.c.resource_id == nodes.c.runtime_id)
 
 # Made once: every request of a node asks it.
 _BY_ID = _ALL.where(nodes.c.id == sa.bindparam("node"))
+_LOCKED = _BY_ID.with_for_update(of=nodes)
+_HEARD = (
+    sa.update(nodes)
+    .where(nodes.c.id == sa.bindparam("node"))
+    .values({each: sa.bindparam(f"new_{each.name}", type_=each.type) for each in _SAID_BY_NODES})
+)
 
 
 def _of(row: Any) -> Node | None:
@@ -170,8 +177,8 @@ def find(connection: sa.Connection, runtime: Runtime, name: str) -> Node:
     return found
 
 
-def by_id(connection: sa.Connection, node_id: str) -> Node | None:
-    return _of(connection.execute(_BY_ID, {"node": node_id}).first())
+def by_id(connection: sa.Connection, node_id: str, *, locked: bool = False) -> Node | None:
+    return _of(connection.execute(_LOCKED if locked else _BY_ID, {"node": node_id}).first())
 
 
 def of(connection: sa.Connection, runtime: Runtime) -> Sequence[Node]:
@@ -198,9 +205,9 @@ def running(connection: sa.Connection, runtime: Runtime) -> Mapping[str, int]:
 
 def heard(connection: sa.Connection, node: Node, beat: Heartbeat, now: float) -> None:
     said = beat.model_dump(include={"state", "load", "capabilities", "vault"})
-    stopping = beat.state == "stopping"
-    values = {"said": said, "seen_at": now, "version": beat.version, "stopped_at": now if stopping else None}
-    connection.execute(sa.update(nodes).where(nodes.c.id == node.id).values(values))
+    stopped = now if beat.state == "stopping" else None
+    values = {"new_said": said, "new_seen_at": now, "new_version": beat.version, "new_stopped_at": stopped}
+    connection.execute(_HEARD, {"node": node.id, **values})
 
 
 def change(connection: sa.Connection, node: Node, concurrent_jobs: int) -> None:

@@ -11,6 +11,17 @@ from ...wire.node import Share, Vault
 from ..database.tables import nodes, runtimes, vault_shares
 from .nodes import Node
 
+# Made once: every heartbeat asks it.
+_WANTING = (
+    sa.select(nodes.c.id, nodes.c.sealing_key)
+    .outerjoin(
+        vault_shares,
+        sa.and_(vault_shares.c.node_id == nodes.c.id, vault_shares.c.version == sa.bindparam("version")),
+    )
+    .where(nodes.c.runtime_id == sa.bindparam("runtime"), vault_shares.c.node_id.is_(None))
+    .limit(10)
+)
+
 
 @dataclass(frozen=True, slots=True)
 class OpenVault:
@@ -50,16 +61,8 @@ def key_for(connection: sa.Connection, node: Node, version: int) -> str | None:
 
 def wanting(connection: sa.Connection, node: Node, version: int) -> Sequence[Share]:
     """Other nodes of the runtime to which nobody has sealed the key yet."""
-    query = (
-        sa.select(nodes.c.id, nodes.c.sealing_key)
-        .outerjoin(
-            vault_shares,
-            sa.and_(vault_shares.c.node_id == nodes.c.id, vault_shares.c.version == version),
-        )
-        .where(nodes.c.runtime_id == node.row.runtime_id, vault_shares.c.node_id.is_(None))
-        .limit(10)
-    )
-    return [Share(node_id=row.id, key=row.sealing_key) for row in connection.execute(query)]
+    asked = {"version": version, "runtime": node.row.runtime_id}
+    return [Share(node_id=row.id, key=row.sealing_key) for row in connection.execute(_WANTING, asked)]
 
 
 def share(connection: sa.Connection, node: Node, version: int, given: Share) -> None:
