@@ -1,226 +1,281 @@
-"""``python -m perf.rig.service_queue [--database URL]``: what the control plane takes, as a process.
+"""``python -m perf.rig.service_queue [--postgresql]``: what the control plane takes, as a process over HTTPS.
 
-Eight nodes, as far as the service can tell, claim and finish jobs of a queue that is filled beforehand,
-over HTTPS; then they send heartbeats. Each figure is printed with the CPU of the service's process, which
-other work on the machine changes less than the clock.
+Prints a table: eight nodes claim and finish jobs of a queue in which 10,000 wait, 100 nodes send heartbeats,
+and the status of their runtime is asked for. Beside it the bare loop, which is the queue's transactions
+without a service. CPU is that of the service's process, and of PostgreSQL's in what that row says.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import ssl
+import itertools
 import statistics
 import sys
 import tempfile
 import time
-import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import httpx
 import psutil
 import sqlalchemy as sa
 
 from crossdock_scheduler.service.database import Database
-from crossdock_scheduler.service.database.tables import jobs, nodes, queues
-from crossdock_scheduler.service.queue import Held, claim, finish
+from crossdock_scheduler.service.database.tables import nodes, queues
+
+from .bare_queue import Bare, waiting
+from .nodes import Line, lines
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
 from servers.node_client import NodeClient
-from servers.service import ServiceProcess, service
+from servers.postgres import Postgres, postgres
+from servers.service import SUBSCRIPTION, ServiceProcess, service
 
-GROUP, FACTORY = "group", "factory"
-NODES = 8
-WORK = {"activity": {"name": "copy", "typeProperties": {"padding": "x" * 1500}}}
-
-_JOB = {
-    "lane": "old", "priority": 0, "turn": 0, "state": "succeeded", "cancelling": False, "epoch": 1,
-    "created": 1.0, "claimed": 2.0, "ended": 3.0, "work": WORK, "result": {"output": {"rowsCopied": 1}},
-}  # fmt: skip
+GROUP, FACTORY, RUNTIME = "group", "factory", "here"
+NODES, MANY, WAITING, HISTORY = 8, 100, 10_000, 100_000
+# Jobs that a node has at once, and seconds for which each figure is taken.
+HOLDING, SECONDS = 25, 6.0
+BEATS = 200
+# Servers of the tests forgo both.
+DURABLE = ("fsync=on", "full_page_writes=on", "autovacuum=on")
 
 
 @dataclass
-class Bench:
-    """A service with a runtime and its nodes; ``database`` is the service's own, opened beside it."""
+class Rig:
+    """A service with a runtime that has nodes; ``server`` is its PostgreSQL."""
 
-    server: ServiceProcess
+    service: ServiceProcess
     database: Database
-    runtime: int
-    nodes: list[NodeClient]
+    server: Postgres | None
+    http: httpx.Client
+    key: str
+    nodes: list[NodeClient] = field(default_factory=list)
 
-    def fill(self, count: int) -> None:
-        """Jobs of ten pipelines that wait."""
-        waiting = {"state": "queued", "epoch": 0, "claimed": None, "ended": None, "result": None}
-        with self.database.write() as connection:
-            rows = [
-                _JOB | waiting | {"id": str(uuid.uuid4()), "runtime_id": self.runtime, "turn": number // 10}
-                | {"lane": f"lane{number % 10}"}
-                for number in range(count)
-            ]  # fmt: skip
-            connection.execute(sa.insert(jobs), rows)
-            connection.execute(sa.insert(queues).values(runtime_id=self.runtime, turn=0))
+    def add_nodes(self, count: int) -> None:
+        for _ in range(count):
+            node = NodeClient(self.http, f"node{len(self.nodes)}")
+            answer = node.register(self.key, concurrent_jobs=HOLDING, most_jobs=HOLDING)
+            assert answer.status_code == 200, answer.text
+            assert node.beat().status_code == 200
+            self.nodes.append(node)
 
-    def history(self, count: int) -> None:
-        """Jobs that have ended."""
-        for _ in range(0, count, 5000):
-            rows = [_JOB | {"id": str(uuid.uuid4()), "runtime_id": self.runtime} for _ in range(5000)]
-            with self.database.write() as connection:
-                connection.execute(sa.insert(jobs), rows)
+    def cpu(self) -> tuple[float, float]:
+        """Seconds of the service, and of it together with its PostgreSQL."""
+        own = _cpu(self.service.process.pid)
+        return own, own + cpu_of(self.server)
 
-    def cpu(self) -> float:
-        found = psutil.Process(self.server.process.pid).cpu_times()
-        return float(found.user + found.system)
+
+def cpu_of(server: Postgres | None) -> float:
+    """Of all its sessions, those that have ended too."""
+    if server is None:
+        return 0.0
+    first = psutil.Process(server.process.pid)
+    ended = first.cpu_times()
+    going_on = sum(_cpu(each.pid) for each in first.children())
+    return _cpu(first.pid) + float(ended.children_user + ended.children_system) + going_on
+
+
+def _cpu(pid: int) -> float:
+    try:
+        found = psutil.Process(pid).cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return float(found.user + found.system)
 
 
 @contextmanager
-def bench(home: Path, database: str) -> Iterator[Bench]:
-    options = ["--database", database] if database else []
-    with service(home, *options) as server, server.sdk() as sdk:
+def rig(home: Path, server: Postgres | None) -> Iterator[Rig]:
+    address = _address(server, "service") if server else ""
+    with (
+        service(home, *(["--database", address] if address else [])) as found,
+        found.sdk() as sdk,
+        httpx.Client(base_url=found.url, verify=found.tls(), timeout=60) as http,
+    ):
         sdk.factories.create_or_update(GROUP, FACTORY, {})
-        runtime = {"properties": {"type": "SelfHosted"}}
-        sdk.integration_runtimes.create_or_update(GROUP, FACTORY, "here", runtime)
-        key = sdk.integration_runtimes.list_auth_keys(GROUP, FACTORY, "here").auth_key1
-        opened = Database(database) if database else Database.embedded(home / "service")
-        with httpx.Client(base_url=server.url, verify=server.tls(), timeout=60) as http:
-            found = [NodeClient(http, f"node{number}") for number in range(NODES)]
-            for each in found:
-                answer = each.register(key, concurrent_jobs=1000, most_jobs=1000)
-                assert answer.status_code == 200, answer.text
-                assert each.beat().status_code == 200
-            with opened.read() as connection:
-                (runtime_id,) = connection.execute(sa.select(nodes.c.runtime_id).limit(1)).one()
-            yield Bench(server, opened, runtime_id, found)
-        opened.close()
+        sdk.integration_runtimes.create_or_update(
+            GROUP, FACTORY, RUNTIME, {"properties": {"type": "SelfHosted"}}
+        )
+        key = sdk.integration_runtimes.list_auth_keys(GROUP, FACTORY, RUNTIME).auth_key1
+        database = Database(address) if address else Database.embedded(home / "service")
+        made = Rig(found, database, server, http, key)
+        made.add_nodes(NODES)
+        with database.write() as connection:
+            runtime = connection.execute(sa.select(nodes.c.runtime_id).limit(1)).scalar_one()
+            connection.execute(sa.insert(queues).values(runtime_id=runtime, turn=0))
+            waiting(connection, runtime, WAITING + 5000)
+        yield made
+        database.close()
 
 
-async def timed(
-    bench: Bench, work: Callable[[httpx.AsyncClient, NodeClient, str], Awaitable[int]]
-) -> tuple[int, float, float]:
-    """All nodes at once until each has done; how many, in how many seconds, with how much CPU."""
-    tls: ssl.SSLContext = bench.server.tls()
-    async with httpx.AsyncClient(base_url=bench.server.url, verify=tls, timeout=60) as http:
-        tokens = [each.token() for each in bench.nodes]
-        cpu, begun = bench.cpu(), time.perf_counter()
-        done = await asyncio.gather(*(work(http, *pair) for pair in zip(bench.nodes, tokens, strict=True)))
-        return sum(done), time.perf_counter() - begun, bench.cpu() - cpu
+def _address(server: Postgres, name: str) -> str:
+    return server.create(name).replace("postgresql://", "postgresql+psycopg://")
 
 
-async def post(http: httpx.AsyncClient, path: str, token: str, **body: Any) -> Any:
-    answer = await http.post(
-        f"/crossdock/v1/nodes/{path}", json=body, headers={"Authorization": f"Bearer {token}"}
-    )
-    assert answer.status_code == 200, answer.text
-    return answer.json()
+@dataclass
+class Figure:
+    """One row: how many were done in how many seconds, what they took of the CPU, and how long each."""
+
+    done: int = 0
+    seconds: float = 0.0
+    cpu: float = 0.0
+    with_database: float = 0.0
+    taken: list[float] = field(default_factory=list)
+
+    async def add(self, made: Rig, found: list[Line], work: Callable[[Line], Awaitable[int]]) -> None:
+        """All nodes at once, until each has done its part."""
+        for each in found:
+            each.taken.clear()
+        before, begun = made.cpu(), time.perf_counter()
+        self.done += sum(await asyncio.gather(*map(work, found)))
+        self.seconds += time.perf_counter() - begun
+        self.cpu, self.with_database = (
+            so_far + now - then
+            for so_far, now, then in zip((self.cpu, self.with_database), made.cpu(), before, strict=True)
+        )
+        self.taken += [one for each in found for one in each.taken]
+
+    def say(self, name: str, asked: str) -> None:
+        ordered = sorted(self.taken) or [float("nan")]
+        p50, p99 = (ordered[int(len(ordered) * part)] * 1000 for part in (0.5, 0.99))
+        of_all = f"{self.with_database / self.done * 1000:.2f}" if self.with_database > self.cpu else ""
+        print(
+            f"| {name} | {asked} | {self.done / self.seconds:,.0f} | {p50:.0f} | {p99:.0f} "
+            f"| {self.cpu / self.done * 1000:.2f} | {of_all} | {self.cpu / self.seconds:.2f} |",
+            flush=True,
+        )
 
 
-def said(name: str, done: int, seconds: float, cpu: float, more: str = "") -> None:
-    print(
-        f"| {name} | {done / seconds:,.0f} | {cpu / done * 1000:.2f} | {cpu / seconds:.2f} | {more} |",
-        flush=True,
-    )
+async def over_https(made: Rig) -> None:
+    tls = made.service.tls()
+    claims, ends, beats, paced = Figure(), Figure(), Figure(), Figure()
+    held: dict[str, list[dict[str, object]]] = {}
 
-
-async def over_https(bench: Bench, count: int) -> None:
-    held: list[tuple[NodeClient, str, dict[str, Any]]] = []
-    latencies: list[float] = []
-
-    async def claiming(http: httpx.AsyncClient, node: NodeClient, token: str) -> int:
-        own = 0
-        while own < count // NODES:
-            begun = time.perf_counter()
-            found = (await post(http, "claim", token, want=1))["jobs"]
-            latencies.append(time.perf_counter() - begun)
-            if not found:
-                break
-            held.extend((node, token, each) for each in found)
-            own += len(found)
-        return own
-
-    async def finishing(http: httpx.AsyncClient, node: NodeClient, token: str) -> int:
-        mine = [(token, job) for owner, _, job in held if owner is node]
-        for own, job in mine:
-            result = {"output": {"rowsCopied": 1}}
-            await post(
-                http, f"jobs/{job['id']}/finish", own, epoch=job["epoch"], outcome="succeeded", result=result
-            )
+    async def claiming(line: Line) -> int:
+        mine = held[line.token] = []
+        while len(mine) < HOLDING:
+            mine += await line.claim()
         return len(mine)
 
-    async def beating(http: httpx.AsyncClient, node: NodeClient, token: str) -> int:
+    async def finishing(line: Line) -> int:
+        for job in held[line.token]:
+            await line.finish(job)
+        return len(held[line.token])
+
+    async with lines(made.service.url, tls, [each.token() for each in made.nodes]) as found:
+        while claims.seconds + ends.seconds < 2 * SECONDS:
+            await claims.add(made, found, claiming)
+            await ends.add(made, found, finishing)
+    claims.say("claims, 8 nodes", "300/s, p99 50 ms")
+    ends.say("completions, 8 nodes", "500/s")
+
+    async def beating(line: Line) -> int:
+        until = time.perf_counter() + SECONDS / 2
+        done = 0
+        while time.perf_counter() < until:
+            await line.beat()
+            done += 1
+        return done
+
+    async def beating_in_time(line: Line) -> int:
+        every, begun = MANY / BEATS, time.perf_counter()
+        for number in range(round(SECONDS / every)):
+            await asyncio.sleep(max(0.0, begun + number * every - time.perf_counter()))
+            await line.beat()
+        return round(SECONDS / every)
+
+    made.add_nodes(MANY - NODES)
+    async with lines(made.service.url, tls, [each.token() for each in made.nodes]) as found:
+        await beats.add(made, found[:NODES], beating)
+        await paced.add(made, found, beating_in_time)
+    beats.say("heartbeats, 8 nodes of 100, as many as can be", "")
+    paced.say(f"heartbeats, 100 nodes, {BEATS} a second", f"{BEATS}/s, 0.30 of a core")
+
+
+def status_of_all(made: Rig) -> None:
+    path = (
+        f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/Microsoft.DataFactory"
+        f"/factories/{FACTORY}/integrationRuntimes/{RUNTIME}/getStatus?api-version=2018-06-01"
+    )
+    figure = Figure()
+    with made.service.client() as client:
         for _ in range(100):
-            await post(http, "heartbeat", token, version="0.1.0", vault=1)
-        return 100
-
-    done = await timed(bench, claiming)
-    latencies.sort()
-    p50, p99 = (latencies[int(len(latencies) * part)] * 1000 for part in (0.5, 0.99))
-    said("claims, HTTPS", *done, f"p50 {p50:.0f} ms, p99 {p99:.0f} ms")
-    said("completions, HTTPS", *await timed(bench, finishing))
-    said("heartbeats, HTTPS", *await timed(bench, beating))
-
-
-def alone(bench: Bench, count: int, name: str) -> float:
-    """The queue's functions in this process, a transaction each; CPU seconds per job claimed and ended."""
-    node = bench.nodes[0].node_id
-    cpu, begun, held = time.process_time(), time.perf_counter(), []
-    for _ in range(count):
-        with bench.database.write() as connection:
-            held += claim(connection, node, 1, 300.0, time.time())
-    said(f"claim(), {name}", len(held), time.perf_counter() - begun, spent := time.process_time() - cpu)
-    cpu, begun = time.process_time(), time.perf_counter()
-    for each in held:
-        with bench.database.write() as connection:
-            finish(connection, node, Held(each.id, each.epoch), "succeeded", {}, now=time.time())
-    more = time.process_time() - cpu
-    said(f"finish(), {name}", len(held), time.perf_counter() - begun, more)
-    return (spent + more) / len(held)
-
-
-def status_of_many(bench: Bench) -> None:
-    with bench.database.write() as connection:
-        row = connection.execute(sa.select(nodes).limit(1)).one()._asdict()
-        more = [
-            row | {"id": str(uuid.uuid4()), "name": f"m{n}", "name_key": f"m{n}"} for n in range(100 - NODES)
-        ]
-        connection.execute(sa.insert(nodes), more)
-    with bench.server.client() as client:
-        path = (
-            "/subscriptions/00000000-0000-0000-0000-00000000000a/resourceGroups/group/providers/Microsoft.DataFactory"
-            "/factories/factory/integrationRuntimes/here/getStatus?api-version=2018-06-01"
-        )
-        taken, cpu = [], bench.cpu()
-        for _ in range(30):
-            begun = time.perf_counter()
+            before, begun = made.cpu(), time.perf_counter()
             answer = client.post(path)
-            taken.append(time.perf_counter() - begun)
-        assert len(answer.json()["properties"]["typeProperties"]["nodes"]) == 100, answer.text
-        said(
-            "status of 100 nodes",
-            30,
-            sum(taken),
-            bench.cpu() - cpu,
-            f"median {statistics.median(taken) * 1000:.0f} ms",
-        )
+            figure.taken.append(time.perf_counter() - begun)
+            figure.seconds += figure.taken[-1]
+            figure.cpu += made.cpu()[0] - before[0]
+            figure.with_database += made.cpu()[1] - before[1]
+    figure.done = len(figure.taken)
+    assert len(answer.json()["properties"]["typeProperties"]["nodes"]) == MANY, answer.text
+    figure.say("status of a runtime of 100 nodes", "50 ms")
+
+
+def bare(folder: Path, server: Postgres | None) -> None:
+    """The loop of one process, and what history costs it."""
+    with _two(folder, server) as (young, old):
+        for each in (young, old):
+            each.filled(WAITING + 4000)
+        old.ended(HISTORY)
+        for together in (1, NODES):
+            begun, cpu = time.perf_counter(), time.process_time()
+            young.work(800, together)
+            seconds, spent = time.perf_counter() - begun, time.process_time() - cpu
+            print(
+                f"| bare loop: jobs claimed and ended, {together} a transaction | | {800 / seconds:,.0f} | | "
+                f"| {spent / 800 * 1000:.2f} | | {spent / seconds:.2f} |",
+                flush=True,
+            )
+        ratios = sorted(_ratio(young, old, server) for _ in range(9))
+        print(f"\n{HISTORY:,} ended jobs: {statistics.median(ratios):.2f} times the CPU of a job "
+              f"({ratios[1]:.2f} to {ratios[-2]:.2f}; asked: 1.10)")  # fmt: skip
+
+
+@contextmanager
+def _two(folder: Path, server: Postgres | None) -> Iterator[tuple[Bare, Bare]]:
+    made = [
+        Database(_address(server, name)) if server else Database(f"sqlite:///{folder / name}.db")
+        for name in ("young", "old")
+    ]
+    try:
+        yield Bare.on(made[0]), Bare.on(made[1])
+    finally:
+        for each in made:
+            each.close()
+
+
+def _ratio(young: Bare, old: Bare, server: Postgres | None) -> float:
+    """Old to young: blocks in turn, for the machine's speed drifts."""
+    spent = {young: 0.0, old: 0.0}
+    for each in itertools.islice(itertools.cycle((young, old, old, young)), 8):
+        before = time.process_time() + cpu_of(server)
+        each.work(40, NODES)
+        spent[each] += time.process_time() + cpu_of(server) - before
+    return spent[old] / spent[young]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--database", default="", help="postgresql+psycopg://...; default: SQLite")
-    parser.add_argument("--jobs", type=int, default=2000)
-    arguments = parser.parse_args()
-    print("| | a second | CPU ms each | cores | |\n|---|---:|---:|---:|---|")
-    with tempfile.TemporaryDirectory() as folder, bench(Path(folder), arguments.database) as found:
-        found.fill(10_000)
-        asyncio.run(over_https(found, arguments.jobs))
-        first = alone(found, 1000, "10,000 waiting")
-        found.history(100_000)
-        second = alone(found, 1000, "and 100,000 ended")
-        print(f"\n{second / first:.2f} times the CPU with 100,000 ended jobs")
-        status_of_many(found)
+    parser.add_argument("--postgresql", action="store_true", help="as the database; default: SQLite")
+    on_postgresql = parser.parse_args().postgresql
+    with tempfile.TemporaryDirectory() as folder:
+        if on_postgresql:
+            with postgres(settings=DURABLE) as server:
+                _all(Path(folder), server)
+        else:
+            _all(Path(folder), None)
+
+
+def _all(folder: Path, server: Postgres | None) -> None:
+    print("| | asked | a second | p50 ms | p99 ms | CPU ms each | with PostgreSQL | cores |")
+    print("|---|---|---:|---:|---:|---:|---:|---:|", flush=True)
+    with rig(folder, server) as made:
+        asyncio.run(over_https(made))
+        status_of_all(made)
+    bare(folder, server)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -14,6 +14,7 @@ from fastapi import Response
 
 import crossdock
 
+from ..auth.roles import Role
 from ..context import Call, Contributor, Operator, Owner, Reader, signed_in_router
 from ..definitions import resources
 from ..definitions.factories import FactoryRow
@@ -35,15 +36,20 @@ router = signed_in_router("IntegrationRuntimes")
 router.routes += routes(RUNTIME, KeepingRuntimes()).routes
 
 
+def _opened(call: Call) -> AbstractContextManager[tuple[sa.Connection, FactoryRow]]:
+    # What readers may ask for waits for nobody who writes.
+    return call.read() if call.role is Role.READER else call.write()
+
+
 @contextmanager
 def _runtime(call: Call, name: str) -> Iterator[tuple[sa.Connection, Runtime]]:
-    with call.write() as (connection, factory):
+    with _opened(call) as (connection, factory):
         yield connection, runtimes.of(connection, resources.find(connection, factory, RUNTIME, name))
 
 
 @contextmanager
 def _served(call: Call, name: str) -> Iterator[tuple[sa.Connection, Runtime]]:
-    with call.write() as (connection, factory):
+    with _opened(call) as (connection, factory):
         yield connection, serving(connection, factory, name)
 
 
@@ -80,7 +86,7 @@ def patch(name: str, body: Body, call: Contributor) -> dict[str, Any]:
 
 @router.post(f"{ONE}/getstatus")
 def get_status(name: str, call: Reader) -> dict[str, Any]:
-    with call.write() as (connection, factory):
+    with call.read() as (connection, factory):
         return status_of(call, connection, resources.find(connection, factory, RUNTIME, name))
 
 
