@@ -82,8 +82,10 @@ def run(settings: Settings, ready: Callable[[str, str | None], None]) -> None:
             ssl_keyfile=key, log_config=None, access_log=False, server_header=False,
             timeout_graceful_shutdown=_DRAIN,
         )  # fmt: skip
-        ready(f"https://{endpoint}", _first_owner(database, audit))
-        DrainingServer(config, service, settings.drain_delay).run(sockets=[listening])
+        DrainingServer(
+            config, service, settings.drain_delay,
+            lambda: ready(f"https://{endpoint}", _first_owner(database, audit)),
+        ).run(sockets=[listening])  # fmt: skip
     finally:
         database.close()
 

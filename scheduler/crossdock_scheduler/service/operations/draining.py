@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -29,12 +29,19 @@ class Drain:
 class DrainingServer(uvicorn.Server):
     """Told to stop, it first says that it is not ready, for ``delay`` seconds, and lets nobody wait longer.
 
-    Told so again, it ends without waiting for requests.
+    Told so again, it ends without waiting for requests. ``ready`` is called when it serves: it can be told to
+    stop from before that on.
     """
 
-    def __init__(self, config: uvicorn.Config, service: Service, delay: float) -> None:
+    def __init__(
+        self, config: uvicorn.Config, service: Service, delay: float, ready: Callable[[], None]
+    ) -> None:
         super().__init__(config)
-        self._service, self._delay = service, delay
+        self._service, self._delay, self._ready = service, delay, ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
