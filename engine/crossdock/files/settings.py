@@ -43,6 +43,11 @@ def _option(default: Any, description: str, **limits: Any) -> Any:
 class _Settings:
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
+    @property
+    def needs_tables(self) -> bool:
+        """Whether they make no sense for bytes."""
+        return False
+
 
 def _utc(value: Any) -> Any:
     """A time without a zone is UTC."""
@@ -117,7 +122,6 @@ class StoreReadSettings(_Settings):
 
     @property
     def needs_tables(self) -> bool:
-        """Whether they make no sense for bytes."""
         return self.enable_partition_discovery
 
     @property
@@ -263,7 +267,6 @@ class StoreWriteSettings(_Settings):
 
     @property
     def needs_tables(self) -> bool:
-        """Whether they make no sense for bytes."""
         return bool(self.max_rows_per_file or self.file_extension)
 
     def __post_init__(self) -> None:
