@@ -95,6 +95,14 @@ def start(
     failures_per_minute: Annotated[
         int, typer.Option(min=0, help="How often one address may fail to sign in; 0: there is no limit.")
     ] = 60,
+    notify: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Who is told when the state of a node or a runtime changes, an address a line: an https one "
+            "of a web hook, or one of apprise, such as mailto://...",
+        ),
+    ] = None,
     state: StateOption = None,
 ) -> None:
     """Serve until it is told to stop (Ctrl-C or SIGTERM): then requests in flight are answered.
@@ -152,6 +160,7 @@ def start(
             misfires,
             issuer,
             limits,
+            notify,
         ),
         ready,
     )

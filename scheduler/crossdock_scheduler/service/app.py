@@ -17,6 +17,7 @@ from .context import Service
 from .described import document
 from .errors import add_handlers
 from .headers import AnswerHeaders
+from .noticing import noticing
 from .operations import health
 from .operations.watching import Watching
 from .paths import CaselessPaths
@@ -54,6 +55,7 @@ async def _life(app: FastAPI) -> AsyncIterator[None]:
     driver = Driver(service)
     async with anyio.create_task_group() as group:
         group.start_soon(sweeping, service)
+        group.start_soon(noticing, service)
         group.start_soon(driver.driving)
         group.start_soon(firing, service)
         yield

@@ -22,6 +22,7 @@ from .errors import ApiError
 from .headers import address, request_id
 from .operations.draining import Drain
 from .operations.metrics import Metrics
+from .operations.notifying import Notifier
 from .operations.stock import Stock
 from .relay.channels import Channels
 from .runtimes.keys import KeyMaker
@@ -50,6 +51,7 @@ class Service:
     metrics: Metrics = field(default_factory=Metrics)
     drain: Drain = field(default_factory=Drain)
     misfires: Misfires = field(default_factory=Misfires)
+    notifier: Notifier = field(default_factory=Notifier)
     channels: Channels = field(default_factory=Channels)
 
     def __post_init__(self) -> None:

@@ -26,6 +26,7 @@ from .database import Database
 from .database.migrate import migrate
 from .definitions.secrets import Keeper
 from .operations.draining import DrainingServer
+from .operations.notifying import Notifier
 from .runtimes.keys import KeyMaker, derived, kept_secret
 from .runtimes.sharing import MOST
 from .tls import certificates
@@ -41,7 +42,8 @@ class Settings:
     service, host and port, where that is not how it listens.
     ``secret_file`` has the service's secret where that is not in the state folder. For ``drain_delay``
     seconds the service goes on after it was told to stop. ``most_links`` is how many linked runtimes one
-    may have; ``misfires``: what becomes of missed ticks. Tokens of ``issuer`` are taken besides own ones."""
+    may have; ``misfires``: what becomes of missed ticks. Tokens of ``issuer`` are taken besides own ones.
+    ``notify`` is the file of those who are told of states."""
 
     folder: Path
     host: str = "localhost"
@@ -56,6 +58,7 @@ class Settings:
     misfires: Misfires = field(default_factory=Misfires)
     issuer: Issuer | None = None
     limits: Limits = field(default_factory=Limits)
+    notify: Path | None = None
 
 
 def run(settings: Settings, ready: Callable[[str, str | None], None]) -> None:
@@ -64,6 +67,7 @@ def run(settings: Settings, ready: Callable[[str, str | None], None]) -> None:
     Raises ConfigError for what is wrong in the settings.
     """
     settings.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    notifier = Notifier.of(settings.notify) if settings.notify else Notifier()
     database = _database(settings)
     try:
         _migrated(database)
@@ -75,8 +79,9 @@ def run(settings: Settings, ready: Callable[[str, str | None], None]) -> None:
         access = Access(Signer(derived(secret, "tokens")), settings.issuer, settings.limits)
         audit = Chain.of(secret)
         service = Service(
-            database, keys, Keeper.of(secret), access, audit, settings.most_links, misfires=settings.misfires
-        )
+            database, keys, Keeper.of(secret), access, audit, settings.most_links,
+            misfires=settings.misfires, notifier=notifier,
+        )  # fmt: skip
         config = uvicorn.Config(
             create_app(service), ssl_certfile=certificate,
             ssl_keyfile=key, log_config=None, access_log=False, server_header=False,

@@ -92,6 +92,8 @@ runtimes = sa.Table(
     # Version and public key of the vault that secrets are sealed to; 0: there is none yet.
     sa.Column("vault_version", sa.Integer, nullable=False, default=0),
     sa.Column("vault_key", sa.Text, nullable=True),
+    # The state that was told last.
+    sa.Column("noticed", sa.String(32), nullable=True),
 )
 
 # What a self-hosted runtime is shared with: a linked runtime of another factory. It need not be there yet.
@@ -138,6 +140,7 @@ nodes = sa.Table(
     sa.Column("stopped_at", sa.Float, nullable=True),
     sa.Column("seen_at", sa.Float, nullable=True),
     sa.Column("said", sa.JSON, nullable=False),
+    sa.Column("noticed", sa.String(32), nullable=True),
     sa.UniqueConstraint("runtime_id", "name_key", name="uq_nodes_name"),
 )
 

@@ -187,9 +187,15 @@ def of(connection: sa.Connection, runtime: Runtime) -> Sequence[Node]:
     return [found for row in connection.execute(query) if (found := _of(row))]
 
 
+def everywhere(connection: sa.Connection) -> Iterator[Node]:
+    """All nodes of all runtimes, in the order in which they came."""
+    query = _ALL.order_by(nodes.c.registered, nodes.c.id)
+    return (found for row in connection.execute(query) if (found := _of(row)))
+
+
 def statuses(connection: sa.Connection, now: float) -> Iterator[str]:
     """Of all nodes of all runtimes."""
-    return (found.status(now) for row in connection.execute(_ALL) if (found := _of(row)))
+    return (found.status(now) for found in everywhere(connection))
 
 
 def running(connection: sa.Connection, runtime: Runtime) -> Mapping[str, int]:

@@ -23,6 +23,7 @@ def upgrade() -> None:
         sa.Column("node_limit", sa.Integer, nullable=True),
         sa.Column("vault_version", sa.Integer, nullable=False),
         sa.Column("vault_key", sa.Text, nullable=True),
+        sa.Column("noticed", sa.String(32), nullable=True),
     )
     op.create_table(
         "runtime_shares",
@@ -68,6 +69,7 @@ def upgrade() -> None:
         sa.Column("stopped_at", sa.Float, nullable=True),
         sa.Column("seen_at", sa.Float, nullable=True),
         sa.Column("said", sa.JSON, nullable=False),
+        sa.Column("noticed", sa.String(32), nullable=True),
         sa.UniqueConstraint("runtime_id", "name_key", name="uq_nodes_name"),
     )
     op.create_table(
