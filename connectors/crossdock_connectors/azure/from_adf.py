@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from pydantic import SecretStr
 
-from crossdock import AdfEnd, AdfSecret, AdfTranslation, WriteMode, adf_connection_string, adf_leftovers
+from crossdock import (
+    AdfEnd,
+    AdfProperties,
+    AdfSecret,
+    AdfTranslation,
+    WriteMode,
+    adf_connection_string,
+    adf_leftovers,
+)
 from crossdock_connectors import entra
 
 # Of an account's other services, in the strings that the portal gives.
@@ -31,7 +39,7 @@ def of_blob(end: AdfEnd) -> AdfTranslation:
         suffix = parts.pop("endpointsuffix", "core.windows.net")
         endpoint = parts.pop("blobendpoint", "")
         protocol = parts.pop("defaultendpointsprotocol", "https")
-        host = urlsplit(endpoint).hostname or f"{account}.blob.{suffix}"
+        host = _address(service, "connectionString", endpoint).hostname or f"{account}.blob.{suffix}"
         if account:
             options["account"] = account
         if endpoint or suffix != "core.windows.net" or protocol != "https":
@@ -42,7 +50,8 @@ def of_blob(end: AdfEnd) -> AdfTranslation:
             secrets["sas_token"] = SecretStr(sas)
         adf_leftovers(service, parts, _OTHER_SERVICES)
     elif endpoint := service.text("serviceEndpoint"):
-        options["endpoint"], host = endpoint.rstrip("/"), urlsplit(endpoint).hostname or ""
+        host = _address(service, "serviceEndpoint", endpoint).hostname or ""
+        options["endpoint"] = endpoint.rstrip("/")
     _uri(end, options, secrets)
     _sign_in(end, options, secrets)
     service.ignore("accountKind", "encryptedCredential", "serviceEndpoint", "containerUri")
@@ -56,7 +65,7 @@ def of_lake(end: AdfEnd) -> AdfTranslation:
     service = end.linked_service
     options: dict[str, str] = {}
     secrets: dict[str, SecretStr | AdfSecret] = {}
-    url = urlsplit(service.text("url"))
+    url = _address(service, "url", service.text("url"))
     host = url.netloc or url.path.strip("/") or "computed.dfs.core.windows.net"
     if "url" not in service and "sasUri" not in service:
         service.refuse("url", "there is no url of the account", "error")
@@ -72,9 +81,25 @@ def of_lake(end: AdfEnd) -> AdfTranslation:
     return AdfTranslation(place, options, secrets, WriteMode.OVERWRITE, system, _hosts(host, options))
 
 
+def _parts(address: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(address)
+        return parts if parts.port != 0 else None
+    except ValueError:
+        return None
+
+
+def _address(service: AdfProperties, key: str, address: str) -> SplitResult:
+    """The parts of an address; what is none is refused, and has none."""
+    parts = _parts(address)
+    if parts is None:
+        service.refuse(key, "there is no such address", "error")
+    return parts or urlsplit("")
+
+
 def _hosts(named: str, options: dict[str, str]) -> tuple[str, ...]:
     """All that requests may go to."""
-    endpoint = urlsplit(options.get("endpoint", ""))
+    endpoint = _parts(options.get("endpoint", "")) or urlsplit("")
     port = 80 if endpoint.scheme == "http" else 443
     if endpoint.hostname == named:
         named = ""
@@ -105,7 +130,7 @@ def _uri(end: AdfEnd, options: dict[str, str], secrets: dict[str, SecretStr | Ad
         return
     uri = service.secret("sasUri")
     if isinstance(uri, SecretStr):
-        parts = urlsplit(uri.get_secret_value())
+        parts = _address(service, "sasUri", uri.get_secret_value())
         options["endpoint"] = f"{parts.scheme}://{parts.netloc}"
         if parts.query:
             secrets["sas_token"] = SecretStr(parts.query)
@@ -131,7 +156,7 @@ def _sign_in(end: AdfEnd, options: dict[str, str], secrets: dict[str, SecretStr 
     elif kind == "anonymous":
         options["auth"] = "anonymous"
         if uri := service.text("containerUri"):
-            parts = urlsplit(uri)
+            parts = _address(service, "containerUri", uri)
             options["endpoint"] = f"{parts.scheme}://{parts.netloc}"
     elif not secrets and "encryptedCredential" in service:
         secrets["account_key"] = AdfSecret("the account key that only Data Factory can decrypt")

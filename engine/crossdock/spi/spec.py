@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, overload
 from urllib.parse import quote, unquote, urlsplit
 
+from ..errors import ConfigError
 from .data import WriteMode
 from .record import record
 
@@ -37,11 +38,17 @@ class Location:
 
     @classmethod
     def parse(cls, text: str) -> Location:
-        """Parse a URL or a bare path (in which ``#``, ``?`` and ``%`` are ordinary characters)."""
+        """Parse a URL or a bare path (in which ``#``, ``?`` and ``%`` are ordinary characters).
+
+        Raises ConfigError.
+        """
         scheme, colon, _ = text.partition(":")
         if not colon or "://" not in text[: len(scheme) + 3] or len(scheme) < 2:
             return cls(text, "", "", text, "", "")
-        parts = urlsplit(text.translate(_DROPPED))
+        try:
+            parts = urlsplit(text.translate(_DROPPED))
+        except ValueError:  # the text may hold a password
+            raise ConfigError(f"an address with {scheme}:// has a host that is no host") from None
         return cls(
             text,
             parts.scheme.lower(),

@@ -10,7 +10,14 @@ from crossdock.cli.session import Session, one_line
 from ..pipeline.coverage import Coverage
 from ..pipeline.definitions import KINDS, Finding
 
-_STYLES = {"error": "red", "unsupported": "yellow", "note": "dim", "supported": "green", "kept": "dim"}
+_STYLES = {
+    "error": "red",
+    "unsupported": "yellow",
+    "note": "dim",
+    "invalid": "red",
+    "supported": "green",
+    "kept": "dim",
+}
 
 
 def show(session: Session, found: Coverage) -> None:
@@ -43,11 +50,11 @@ def _types(found: Coverage) -> Table:
 def _pipelines(found: Coverage) -> Table:
     table = Table("pipeline", "activities", "state", "errors", "unsupported", "notes")
     for each in found.pipelines:
-        state = "supported" if each.supported else "unsupported"
         counts = [
             sum(one.severity == severity for one in each.findings)
             for severity in ("error", "unsupported", "note")
         ]
+        state = "supported" if each.supported else "invalid" if counts[0] else "unsupported"
         table.add_row(
             one_line(each.name),
             f"{each.activities:,}",

@@ -59,11 +59,15 @@ class Planning:
         """The object there with its expressions evaluated."""
         given = self.whole.inner(key)
         try:
-            return AdfProperties(self.ends.values.of(dict(given)), given.path)
+            found = self.ends.values.of(dict(given))
+            if isinstance(found, Mapping):
+                return AdfProperties(found, given.path)
+            what = f"{key} must be an object, and is an expression"
+            self.say("error", "BrokenDefinition", what, given.path)
         except ExpressionError as error:
             self.say("error", "InvalidExpression", redacted(str(error)), given.path)
-            given.ignore_all()
-            return AdfProperties({}, given.path)
+        given.ignore_all()
+        return AdfProperties({}, given.path)
 
     def dataset(self, activity: AdfProperties, *, key: str = "dataset", as_is: bool = False) -> End | None:
         """The end that a key of the properties names, which is read with what ``activity`` says of it.

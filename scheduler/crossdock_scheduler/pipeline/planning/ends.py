@@ -141,7 +141,7 @@ class Ends:
         if not path or spec.from_adf is None:
             return None
         location = AdfProperties({"location": {"folderPath": path}})
-        made = spec.from_adf(AdfEnd("stage", properties, location, AdfProperties({})))
+        made = self._made(spec, AdfEnd("stage", properties, location, AdfProperties({})), service)
         self._allow(made, service)
         self._remarks(properties, service)
         return End(made.address, None, made.options, asked_for(made.secrets, service.name))
@@ -184,7 +184,7 @@ class Ends:
             return None
         side: Side = "source" if is_table else "stage"  # a stage has one path, from the root on
         location = AdfProperties({} if is_table else {"location": {"folderPath": path}})
-        made = spec.from_adf(AdfEnd(side, properties, location, AdfProperties({})))
+        made = self._made(spec, AdfEnd(side, properties, location, AdfProperties({})), service)
         self._allow(made, service)
         self._remarks(properties, service)
         secrets = asked_for(made.secrets, service.name)
@@ -244,10 +244,23 @@ class Ends:
         except ExpressionError as error:
             self._say(definition, told(error), "error")
             return None
+        if not isinstance(evaluated, Mapping):
+            self._say(definition, "typeProperties must be an object, and is an expression", "error")
+            return None
         found = AdfProperties(evaluated, read.where("typeProperties"))
         # The designer repeats a linked service's parameters as keys beside those that they are for.
         found.ignore(*parameters_of(definition), *_LEFT_OVER)
         return found
+
+    def _made(self, spec: ConnectorSpec, end: AdfEnd, definition: Definition) -> AdfTranslation:
+        """What the connector makes of its definitions, which may hold anything."""
+        assert spec.from_adf is not None  # noqa: S101 - ``connector`` saw to it
+        try:
+            return spec.from_adf(end)
+        except ValueError:
+            what = f"{spec.name} cannot make out an address, a number or a text in it"
+            self._say(definition, what, "error", "BrokenDefinition")
+            return AdfTranslation(f"{spec.name}:")
 
     def _translated(
         self,
@@ -258,9 +271,8 @@ class Ends:
         *,
         old: bool = False,
     ) -> End | None:
-        assert store.from_adf is not None  # noqa: S101 - ``connector`` saw to it
         self._fits(end, shape, store)
-        made = store.from_adf(end)
+        made = self._made(store, end, dataset)
         allowed = self._allow(made, dataset)
         mode = made.mode.value if made.mode else "error"
         if shape is store or shape.from_adf is None:
@@ -272,7 +284,7 @@ class Ends:
                 dataset, f"a dataset of the type {dataset.type} needs a location", "error", "BrokenDefinition"
             )
         self._is_of(location, "type", store)
-        formed = shape.from_adf(end)
+        formed = self._made(shape, end, dataset)
         options = made.options | formed.options
         options |= self._store_options(end, store, made, old=old)
         if end.is_sink and shape.open_format is not None:

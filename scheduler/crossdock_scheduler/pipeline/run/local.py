@@ -99,10 +99,14 @@ def prepare(request: Request) -> Prepared:
 def _found(factory: Factory, name: str) -> Definition:
     found = factory.find("pipeline", name)
     if found is None:
-        if broken := [each.message for each in factory.faults if each.severity == "error"]:
-            raise ConfigError("; ".join(broken))
+        broken = [each for each in factory.faults if each.severity == "error"]
+        here = [each for each in broken if Path(each.place.file).stem.lower() == name.lower()]
         known = [each.name for each in factory.of_kind("pipeline")]
-        raise NotFoundError(f"{factory.source} has no pipeline {name!r}{did_you_mean(name, known)}")
+        if here or (broken and not known):
+            raise ConfigError("; ".join(each.message for each in here or broken))
+        said = f"{factory.source} has no pipeline {name!r}{did_you_mean(name, known)}"
+        unread = "; ".join(each.message for each in broken)
+        raise NotFoundError(f"{said} (not read: {unread})" if unread else said)
     return found
 
 
