@@ -14,6 +14,7 @@ import typer
 
 from crossdock.cli import options
 
+from .. import telemetry
 from .node_backup import backup, restore
 from .node_doctor import doctor, urls
 from .node_life import health, key, restart, status, stop, unregister
@@ -94,6 +95,7 @@ def start(
     from ..node.proxy import watched
     from ..node.vault import Vault
 
+    telemetry.start("crossdock-node")
     session = options.session_of(context)
     session.command = "node start"
     folder = node_folder(state)
@@ -112,6 +114,7 @@ def start(
         vault = Vault.of(folder, identity.guid)
         agent = functools.partial(Agent, vault=vault, policy=reachable, proxy=way, said=said)
         again = anyio.run(_work, identity, agent, way, session)
+        telemetry.finish(3.0)
     if again:
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - this very command
 

@@ -19,6 +19,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 
 from crossdock import AccessDeniedError
 
+from .. import telemetry
 from ..pipeline.policy import Policy
 from ..wire import node as wire
 from .proxy import Proxy
@@ -66,7 +67,14 @@ class RunningJob:
     ) -> wire.Finish:
         """What the service is told about it. ``work`` is the job's, with its secrets. Cancelled, the child is
         ended first."""
-        proxy = proxy or Proxy()
+        with telemetry.span("look" if "look" in work else "job", work.get("trace", "")) as span:
+            span.say({"crossdock.job_id": self.job.id})
+            found = await self._held({**work, "trace": span.traceparent}, policy, proxy or Proxy())
+            if found.outcome != "succeeded":
+                span.failed((found.result.get("error") or {}).get("errorCode") or found.outcome)
+            return found
+
+    async def _held(self, work: Mapping[str, Any], policy: Mapping[str, Any], proxy: Proxy) -> wire.Finish:
         told = {"work": work, "policy": dict(policy), "environment": proxy.variables()}
         if policy.get("private", True):
             return await self._run(told, None)

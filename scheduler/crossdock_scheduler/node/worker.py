@@ -20,6 +20,7 @@ from typing import Any
 from crossdock import CancelledError, redacted
 from crossdock.fencing import fenced
 
+from .. import telemetry
 from ..pipeline.activity_types import activity_types
 from ..pipeline.looking import looked
 from ..pipeline.policy import Policy
@@ -28,6 +29,8 @@ from ..pipeline.run.shipping import unpacked
 from .lease import Lease
 from .proxy import put
 
+# Seconds for which the last traces may hold up the end.
+_FLUSH = 2.0
 _CHUNK = 1 << 20
 
 
@@ -52,9 +55,15 @@ def main() -> None:
     if "look" in work["work"]:
         # Nothing has to be put in order before the end.
         threading.Thread(target=_end_when, args=(cancel,), daemon=True).start()
-    with fenced(lease.check):
+    if work["policy"].get("private", True):
+        # Held to public addresses, it would be refused the collector; the agent's span is there all the same.
+        telemetry.start("crossdock-node")
+    with telemetry.span("worker", work["work"].get("trace", "")) as span, fenced(lease.check):
         said = _done(work, cancel, say)
+        if said["outcome"] != "succeeded":
+            span.failed(said["result"]["error"]["errorCode"])
     say(said)
+    telemetry.finish(_FLUSH)
 
 
 def _lines() -> Iterator[bytes]:
@@ -87,6 +96,7 @@ def _done(message: dict[str, Any], cancel: threading.Event, say: Any) -> dict[st
             unpacked(message["work"], policy), cancel=cancel, progress=lambda made: say({"progress": made})
         )
         name = attempt.activity.name
+        telemetry.current().call(f"{attempt.activity.type} {name} on the node")
         output = activity_types()[attempt.activity.type.lower()].run(attempt)
     except CancelledError as error:
         return {"outcome": "cancelled", "result": {"error": problem_of(error, name).as_json()}}

@@ -14,6 +14,7 @@ from sqlalchemy.exc import OperationalError
 
 from crossdock import ConfigError, UnreachableError
 
+from .. import telemetry
 from .app import create_app
 from .audit import Chain, Entry
 from .auth import tokens
@@ -33,6 +34,8 @@ from .tls import certificates
 from .triggers.misfires import Misfires
 
 _DRAIN = 30
+# Seconds for which the last traces may hold up the end.
+_FLUSH = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,7 @@ def run(settings: Settings, ready: Callable[[str, str | None], None]) -> None:
 
     Raises ConfigError for what is wrong in the settings.
     """
+    telemetry.start("crossdock-service")
     settings.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     notifier = Notifier.of(settings.notify) if settings.notify else Notifier()
     database = _database(settings)
@@ -93,6 +97,7 @@ def run(settings: Settings, ready: Callable[[str, str | None], None]) -> None:
         ).run(sockets=[listening])  # fmt: skip
     finally:
         database.close()
+        telemetry.finish(_FLUSH)
 
 
 def _migrated(database: Database) -> None:

@@ -6,8 +6,10 @@ import logging
 import time
 from contextvars import ContextVar
 
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ... import telemetry
 from .metrics import Metrics
 
 _LOG = logging.getLogger(__name__)
@@ -38,12 +40,24 @@ class Watching:
                 status = message["status"]
             await send(message)
 
-        try:
-            await self._app(scope, receive, answer)
-        finally:
-            self._tell(scope, status, time.perf_counter() - begun)
+        if scope["path"] in _ROUTINE:
+            try:
+                await self._app(scope, receive, answer)
+            finally:
+                self._tell(scope, status, time.perf_counter() - begun)
+            return
+        with telemetry.span("request", Headers(scope=scope).get("traceparent", ""), serving=True) as span:
+            try:
+                await self._app(scope, receive, answer)
+            finally:
+                route = self._tell(scope, status, time.perf_counter() - begun)
+                span.call(route)
+                span.say({"http.request.method": scope["method"], "http.response.status_code": status})
+                if status >= 500:
+                    span.failed(str(status))
 
-    def _tell(self, scope: Scope, status: int, seconds: float) -> None:
+    def _tell(self, scope: Scope, status: int, seconds: float) -> str:
+        """Method and route."""
         # The template, not the path: that has names of people's objects in it, and there is no end of them.
         route = getattr(scope.get("route"), "path", "unknown")
         method = scope["method"] if scope["method"] in _METHODS else "other"
@@ -52,3 +66,4 @@ class Watching:
         if _LOG.isEnabledFor(level):
             said = {"method": method, "route": route, "status": status, "ms": round(seconds * 1000, 1)}
             _LOG.log(level, "%s %s %d", method, route, status, extra={"event": said})
+        return f"{method} {route}"

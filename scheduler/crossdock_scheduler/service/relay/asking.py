@@ -13,6 +13,7 @@ import anyio
 import sqlalchemy as sa
 from anyio.to_thread import run_sync
 
+from ... import telemetry
 from ...pipeline.definitions.links import referenced
 from ...pipeline.looking import Kind, Look, packed_look
 from ...wire import node as wire
@@ -73,7 +74,8 @@ def prepared(
     now = time.time()
     alive = [each for each in nodes.of(connection, runtime) if each.status(now) in ("Online", "Limited")]
     able = [each for each in alive if each.in_step]
-    work = sealed(packed_look(known, used, kind, look), vaults.of(connection, runtime.id), service.keeper)
+    whole = packed_look(known, used, kind, look) | {"trace": telemetry.current().traceparent}
+    work = sealed(whole, vaults.of(connection, runtime.id), service.keeper)
     if work is None or not able:
         raise ApiError(503, f"No node of the integration runtime {name!r} is online.", "RuntimeOffline", name)
     return Asking(runtime, able, work, seconds)

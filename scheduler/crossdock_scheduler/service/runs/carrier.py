@@ -25,6 +25,7 @@ from ..runtimes import runtimes, sharing, vaults
 from .hold import Hold
 from .places import Places, places_of
 from .sealing import sealed
+from .tracing import traced
 
 # Another replica may have heard of the end; and seconds for which a cancelled job is waited for.
 _LOOK_AGAIN = 2.0
@@ -41,6 +42,7 @@ class QueueCarrier:
 
     service: Service
     factory_id: int
+    group_id: str
     is_leaving: Callable[[], bool]
     hold: Hold
 
@@ -84,7 +86,8 @@ class QueueCarrier:
         """Whether it could be: secrets of the work can be sealed when a node has registered."""
         with self.hold.needed(), self.service.database.write() as connection:
             runtime_id, shared = self._runtime(connection, runtime)
-            work = sealed(packed(attempt), vaults.of(connection, runtime_id), self.service.keeper)
+            whole = packed(attempt) | traced(self.group_id, attempt)
+            work = sealed(whole, vaults.of(connection, runtime_id), self.service.keeper)
             if work is None:
                 return False
             lane = attempt.pipeline.name.lower()

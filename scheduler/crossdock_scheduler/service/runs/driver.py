@@ -98,7 +98,7 @@ class Driver:
 
     async def _drive(self, taken: Taken) -> None:
         hold = Hold()
-        carrier = QueueCarrier(self.service, taken.factory_id, lambda: self.leaving, hold)
+        carrier = QueueCarrier(self.service, taken.factory_id, taken.run_id, lambda: self.leaving, hold)
         store = SqlStore(self.service.database, taken.factory_id, taken.run_id, self.id, hold)
         interpreter = Interpreter(restored(taken.definitions), store, carrier)
         is_cancelled = False

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from ...pipeline.run.records import derived_id, restored_activity, restored_pipeline, stored
 from ..database.tables import activity_runs, pipeline_runs
 from ..queue import cancel
+from . import tracing
 
 
 def ask_to_end(connection: sa.Connection, row: Any) -> str:
@@ -53,6 +54,8 @@ def cancelled(connection: sa.Connection, group_id: str) -> None:
                 )
                 .values(record=stored(activity), ended=now, updated=now)
             )
+            tracing.activity_ended(group_id, activity)
+        tracing.pipeline_ended(run)
 
 
 def cancel_jobs(connection: sa.Connection, factory_id: int) -> None:

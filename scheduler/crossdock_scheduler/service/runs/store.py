@@ -15,6 +15,7 @@ from ...pipeline.run import ActivityRun, Change, PipelineRun
 from ...pipeline.run.records import restored_activity, restored_pipeline, stored
 from ..database import Database
 from ..database.tables import activity_runs, pipeline_runs, variables
+from . import tracing
 from .hold import Hold, Superseded
 
 T = TypeVar("T")
@@ -37,6 +38,7 @@ class SqlStore:
 
     async def save_pipeline_run(self, run: PipelineRun) -> None:
         await self._write(lambda connection: save(connection, self.factory_id, run))
+        tracing.pipeline_ended(run)
 
     async def detached(self, group_id: str) -> list[PipelineRun]:
         query = sa.select(pipeline_runs.c.record).where(
@@ -59,6 +61,7 @@ class SqlStore:
                 keep_change(connection, run.pipeline_run_id, change)
 
         await self._write(save_both)
+        tracing.activity_ended(self.group_id, run)
 
     async def variables(self, run_id: str) -> list[Change]:
         query = sa.select(variables).where(variables.c.pipeline_run_id == run_id)
