@@ -305,6 +305,7 @@ def expressions() -> str:
 # -- Data Factory -------------------------------------------------------------------------------------
 
 DATA_FACTORY = PAGE.with_name("data-factory.md")
+PROPERTIES = PAGE.with_name("adf-properties.toml")
 # The types that people use; their states come from what is registered.
 _ACTIVITIES = (
     "AppendVariable", "Copy", "Delete", "ExecutePipeline", "ExecuteSSISPackage", "Fail", "Filter",
@@ -337,7 +338,24 @@ def data_factory() -> str:
     ):
         parts.append(f"### {title}\n")
         parts.extend(_table(("type", "state"), ((f"`{name}`", state_of(kind, name)) for name in names)))
+    parts.append("### Properties of a copy\n")
+    parts.append(
+        "Each is planned by a test, and what is honoured is shown by another one by its effect on data.\n"
+    )
+    places = tomllib.loads(PROPERTIES.read_text(encoding="utf-8"))["place"]
+    parts.extend(_table(("where", "of", "property", "state"), _properties(places)))
     return "\n".join(parts).rstrip() + "\n"
+
+
+def _properties(places: list[dict[str, Any]]) -> Iterator[tuple[str, str, str, str]]:
+    """A row for those of one place that have the same state and no note."""
+    for place in places:
+        groups: dict[str, list[str]] = {}
+        for each in place["properties"]:
+            state, note = each.get("state", "honoured"), each.get("note", "")
+            groups.setdefault(f"{state}: {note}" if note else state, []).append(f"`{each['name']}`")
+        for state, names in groups.items():
+            yield f"`{place['at']}`", place["of"], ", ".join(names), state
 
 
 # -- Markdown -----------------------------------------------------------------------------------------

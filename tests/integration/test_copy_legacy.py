@@ -100,7 +100,15 @@ def test_lines_to_skip_are_said_by_the_format_or_the_source(made: Made) -> None:
     assert tree(made)["b.txt"] == "1\n"
 
 
-def test_a_quote_and_an_escape_count_where_they_are_named(made: Made) -> None:
+def test_an_escape_stands_before_a_delimiter(made: Made) -> None:
+    made.write("in/a.txt", "n,t\n1,Hello$, world\n")
+    made.source = share("in", "a.txt", **text(firstRowAsHeader=True, escapeChar="$"))
+    made.sink = share("out", "a.parquet", format={"type": "ParquetFormat"})
+    made.run()
+    assert pq.read_table(made.data / "out/a.parquet").to_pydict() == {"n": ["1"], "t": ["Hello, world"]}
+
+
+def test_a_quote_counts_where_it_is_named(made: Made) -> None:
     made.write("in/a.txt", '"x,1"\n"y""2"\n')
     made.source = share("in", "a.txt", **text(quoteChar='"'))
     made.sink = share("out", "a.json", format={"type": "JsonFormat", "filePattern": "arrayOfObjects"})

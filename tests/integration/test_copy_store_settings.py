@@ -1,4 +1,4 @@
-"""Store settings of definitions: which files are read and how they are written, by what there is afterwards."""
+"""Store settings of definitions: which files are read and how they are written, by what is there then."""
 
 from __future__ import annotations
 
