@@ -30,6 +30,8 @@ from crossdock_scheduler.node.identity import Identity, forget
 from crossdock_scheduler.node.jobs import RunningJob
 from crossdock_scheduler.node.proxy import Proxy, proxy_of, set_proxy, watched
 from crossdock_scheduler.node.registration import register
+from crossdock_scheduler.node.relay import Relay
+from crossdock_scheduler.node.vault import Vault
 from crossdock_scheduler.pipeline.activity_types import Attempt
 from crossdock_scheduler.pipeline.definitions.activities import activities
 from crossdock_scheduler.pipeline.expressions import Scope
@@ -83,14 +85,19 @@ def test_a_node_registers_and_beats_through_it(
         set_proxy(tmp_path, through(squid) if asks else through(squid, "", ""))
         known = registered(tmp_path, control_plane)
 
-        async def beat() -> None:
-            async with connected(known.url, known.ca, watched(tmp_path)) as http:
-                await Client(http, known).heartbeat(wire.Heartbeat(version="1"))
+        async def work() -> None:
+            proxy = watched(tmp_path)
+            async with connected(known.url, known.ca, proxy) as http:
+                client = Client(http, known)
+                await client.heartbeat(wire.Heartbeat(version="1"))
+                relay = Relay(client, Vault.of(tmp_path, known.guid), dict, proxy, lambda: None)
+                async with relay._connected() as socket:
+                    await (await socket.ping())
 
-        anyio.run(beat)
+        anyio.run(work)
         squid.stop()  # tunnels are logged when they end
         lines = squid.tunnels(port)
-    assert len(lines) == 2
+    assert len(lines) == 3  # registering, beating, and the relay's WebSocket
     assert all(f" {USER if asks else '-'} " in line for line in lines)
 
 
