@@ -21,8 +21,11 @@ from .node_life import health, key, restart, status, stop, unregister
 from .node_options import HERE, KeyArgument, StateOption, given_key, need, node_folder
 from .node_policy import policy
 from .node_proxy import proxy
+from .node_up import up
 
 if TYPE_CHECKING:
+    from anyio.abc import TaskStatus
+
     from crossdock.cli.session import Session
 
     from ..node.agent import Agent
@@ -49,6 +52,19 @@ def register(
     ca: Annotated[
         str, typer.Option(metavar="FILE", help="The CA of the service, where the system has it not.")
     ] = "",
+    alone: Annotated[
+        bool,
+        typer.Option("--alone", help="Refuse, now and later, to be one of several nodes of the runtime."),
+    ] = False,
+    expires: Annotated[
+        int | None,
+        typer.Option(
+            "--expires",
+            metavar="SECONDS",
+            min=600,
+            help="Offline for so long, it is no node any more when the next one registers.",
+        ),
+    ] = None,
     state: StateOption = None,
 ) -> None:
     """Make this machine a node of the runtime that the key is of. Done again, it is the same node.
@@ -62,7 +78,8 @@ def register(
 
     session = options.session_of(context)
     session.command = "node register"
-    found: Identity = anyio.run(registered, node_folder(state), given_key(key), node_name or name, ca)
+    asking = functools.partial(registered, alone=alone, expires=expires)
+    found: Identity = anyio.run(asking, node_folder(state), given_key(key), node_name or name, ca)
     session.say(
         f"{found.name} is a node of {found.runtime} in {found.factory}; start it with: crossdock node start"
     )
@@ -131,21 +148,25 @@ async def _work(
     async with connected(identity.url, identity.ca, way) as http, anyio.create_task_group() as group:
         stop = anyio.Event()
 
-        async def signals() -> None:
+        async def signals(*, task_status: TaskStatus[None]) -> None:
             nonlocal again
             with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as received:
+                task_status.started()
                 async for number in received:
                     if number != signal.SIGHUP and stop.is_set() and not again:
                         group.cancel_scope.cancel()
                     again = number == signal.SIGHUP
                     stop.set()
 
-        group.start_soon(signals)
+        # Said only when it can be told to stop: before, a signal ends the process where it is.
+        await group.start(signals)
         session.say(f"{identity.name} works for {identity.runtime} in {identity.factory}")
         await agent(Client(http, identity)).run(stop)
         group.cancel_scope.cancel()
     return again
 
 
-for each in (status, health, stop, restart, key, unregister, backup, restore, policy, proxy, urls, doctor):
+for each in (
+    up, status, health, stop, restart, key, unregister, backup, restore, policy, proxy, urls, doctor,
+):  # fmt: skip
     node.command(rich_help_panel=HERE)(each)

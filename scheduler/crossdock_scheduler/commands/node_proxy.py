@@ -55,7 +55,7 @@ def proxy(
     session.command = "node proxy"
     folder = node_folder(state)
     before = proxy_of(folder)
-    found = _wanted(before, address, user, password_file, bypass)
+    found = wanted(before, address, user, password_file, bypass)
     if found != before:
         set_proxy(folder, found)
     if session.json:
@@ -69,9 +69,10 @@ def proxy(
     session.show("\n".join(lines))
 
 
-def _wanted(
+def wanted(
     before: Proxy, address: str | None, user: str, password_file: Path | None, bypass: str | None
 ) -> Proxy:
+    """The proxy after a change of what it is ``before``. Raises ConfigError for what does not go together."""
     from ..node.proxy import Proxy
 
     past = tuple(each.strip() for each in (bypass or "").split(",") if each.strip())

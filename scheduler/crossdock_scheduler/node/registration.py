@@ -20,13 +20,16 @@ from .vault import made
 _KEY = re.compile(r"IR@[0-9a-fA-F-]{36}@[^@]+@(?:ServiceEndpoint=)?([^@]+)@[A-Za-z0-9+/=]{44}")
 
 
-async def register(folder: Path, key: str, name: str = "", ca: str = "") -> Identity:
+async def register(
+    folder: Path, key: str, name: str = "", ca: str = "", *, alone: bool = False, expires: int | None = None
+) -> Identity:
     """The node's identity, kept in ``folder``. Done again it is the same node.
 
+    ``alone``: the runtime shall have no other node. ``expires``: seconds offline after which it is none.
     Raises CrossdockError with Data Factory's own sentence before the true cause.
     """
     try:
-        return await _register(folder, key.strip(), name or _machine(), ca)
+        return await _register(folder, key.strip(), name or _machine(), ca, alone=alone, expires=expires)
     except CrossdockError as error:
         why = error.message
         raise type(error)(
@@ -34,7 +37,9 @@ async def register(folder: Path, key: str, name: str = "", ca: str = "") -> Iden
         ) from error
 
 
-async def _register(folder: Path, key: str, name: str, ca: str) -> Identity:
+async def _register(
+    folder: Path, key: str, name: str, ca: str, *, alone: bool, expires: int | None
+) -> Identity:
     found = _KEY.fullmatch(key)
     if found is None:
         raise ConfigError(
@@ -45,7 +50,7 @@ async def _register(folder: Path, key: str, name: str, ca: str) -> Identity:
     asked = wire.Register(
         auth_key=key, name=name, machine=socket.gethostname(), version=crossdock.__version__,
         signing_key=public(keys.signing), sealing_key=public(keys.sealing), vault=made(keys),
-        concurrent_jobs=default_jobs(), most_jobs=most_jobs(),
+        concurrent_jobs=default_jobs(), most_jobs=most_jobs(), alone=alone, expires=expires,
     )  # fmt: skip
     async with connected(url, ca, watched(folder)) as http:
         answer = await ask(http, asked)

@@ -14,6 +14,7 @@ PROTOCOL = 1
 AUDIENCE = "crossdock-service"
 ALGORITHM = "ES256"
 TOKEN_SECONDS = 600
+EXPIRES_AT_LEAST = 600  # seconds, as AE_TIME of Microsoft's container
 
 NodeName = Annotated[str, Field(pattern=r"^[a-z0-9A-Z][a-z0-9A-Z_-]{0,149}$")]
 
@@ -33,7 +34,9 @@ class Vault(Message):
 
 class Register(Message):
     """``auth_key`` is one of the runtime's two. The public keys are PEM: P-256, to verify what the node
-    signs, and to seal secrets to it. The ``vault`` is taken where the runtime has none yet."""
+    signs, and to seal secrets to it. The ``vault`` is taken where the runtime has none yet. ``alone``: it
+    wants no other node in the runtime. ``expires``: once it has been offline for so many seconds, it is
+    deleted when the next node registers."""
 
     protocol: int = PROTOCOL
     auth_key: str = Field(max_length=1000, repr=False)
@@ -43,6 +46,8 @@ class Register(Message):
     signing_key: str = Field(max_length=1000)
     sealing_key: str = Field(max_length=1000)
     vault: Vault
+    alone: bool = False
+    expires: int | None = Field(default=None, ge=EXPIRES_AT_LEAST)
     concurrent_jobs: int = Field(ge=1, le=1000)
     most_jobs: int = Field(ge=1, le=1000)
 

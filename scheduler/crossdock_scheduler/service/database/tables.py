@@ -135,6 +135,8 @@ nodes = sa.Table(
     sa.Column("sealing_key", sa.Text, nullable=False),
     sa.Column("concurrent_jobs", sa.Integer, nullable=False),
     sa.Column("most_jobs", sa.Integer, nullable=False),
+    sa.Column("alone", sa.Boolean, nullable=False, default=False),
+    sa.Column("expires", sa.Integer, nullable=True),
     sa.Column("registered", sa.DateTime(timezone=True), nullable=False),
     sa.Column("started_at", sa.Float, nullable=True),
     sa.Column("stopped_at", sa.Float, nullable=True),

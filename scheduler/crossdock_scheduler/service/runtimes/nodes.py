@@ -43,6 +43,11 @@ class Node:
             self.row.seen_at is not None and now - self.row.seen_at <= SILENCE and self.row.stopped_at is None
         )
 
+    def is_expired(self, now: float) -> bool:
+        """Whether it has been silent for longer than it wanted to stay a node."""
+        last = self.row.seen_at or self.row.started_at
+        return self.row.expires is not None and last is not None and now - last > self.row.expires
+
     def status(self, now: float) -> str:
         """As SelfHostedIntegrationRuntimeNodeStatus."""
         if self.row.seen_at is None:
@@ -119,11 +124,13 @@ def register(
 
     Raises ApiError where a live node has the name, or the runtime has as many nodes as it may.
     """
+    _drop_expired(connection, runtime, asked, now)
     found = look(connection, runtime, asked.name)
     values: dict[str, Any] = {
         "name": asked.name, "machine": asked.machine, "version": asked.version, "address": address,
         "sealing_key": asked.sealing_key, "most_jobs": asked.most_jobs,
         "concurrent_jobs": min(asked.concurrent_jobs, asked.most_jobs), "started_at": now, "stopped_at": None,
+        "alone": asked.alone, "expires": asked.expires,
     }  # fmt: skip
     if found is not None and found.row.signing_key == asked.signing_key:
         # What an operator has set stays.
@@ -138,13 +145,34 @@ def register(
     if found is not None:
         # Whoever comes back with the old key is nobody any more.
         connection.execute(sa.delete(nodes).where(nodes.c.id == found.id))
-    elif runtime.node_limit is not None and len(of(connection, runtime)) >= runtime.node_limit:
-        raise ApiError(409, f"The runtime has its {runtime.node_limit} nodes already.", "NodeLimitReached")
+    _refuse_more(runtime, of(connection, runtime), asked)
     made = str(uuid4())
     values |= {"id": made, "runtime_id": runtime.id, "name_key": asked.name.lower(), "said": {}}
     values |= {"signing_key": asked.signing_key, "registered": datetime.now(UTC)}
     connection.execute(sa.insert(nodes).values(values))
     return made
+
+
+def _refuse_more(runtime: Runtime, others: Sequence[Node], asked: Register) -> None:
+    if runtime.node_limit is not None and len(others) >= runtime.node_limit:
+        raise ApiError(409, f"The runtime has its {runtime.node_limit} nodes already.", "NodeLimitReached")
+    if others and (asked.alone or others[0].row.alone):
+        raise ApiError(
+            409, f"{others[0].name} is a node of this runtime, which has only one without high availability; "
+            "turn that on for both.", "NodeLimitReached",
+        )  # fmt: skip
+
+
+def _drop_expired(connection: sa.Connection, runtime: Runtime, asked: Register, now: float) -> None:
+    """Delete the nodes that wanted to be none any more after so long a silence, but never the last one that
+    opens the vault: nobody could open it again.
+    """
+    known = of(connection, runtime)
+    gone = [each for each in known if each.is_expired(now) and each.row.signing_key != asked.signing_key]
+    opened = any(each.in_step for each in known if each not in gone)
+    for each in gone:
+        if opened or not each.in_step:
+            delete(connection, each)
 
 
 _SAID_BY_NODES = (nodes.c.said, nodes.c.seen_at, nodes.c.version, nodes.c.stopped_at)

@@ -64,6 +64,8 @@ def upgrade() -> None:
         sa.Column("sealing_key", sa.Text, nullable=False),
         sa.Column("concurrent_jobs", sa.Integer, nullable=False),
         sa.Column("most_jobs", sa.Integer, nullable=False),
+        sa.Column("alone", sa.Boolean, nullable=False),
+        sa.Column("expires", sa.Integer, nullable=True),
         sa.Column("registered", sa.DateTime(timezone=True), nullable=False),
         sa.Column("started_at", sa.Float, nullable=True),
         sa.Column("stopped_at", sa.Float, nullable=True),
