@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from observing import Record, expected_rows, journals
 from postgres_rows import ROWS, rows_of, sql, stored, tables
+from servers.psqlodbc import odbc_url
 
 import crossdock
 from crossdock import api
@@ -210,12 +211,16 @@ class TestInto:
         assert stored(database, "t") == rows_of(expected_rows(10))
         assert tables(database) == ["t"]
 
-    def test_only_what_was_in_flight_is_carried_again(self, database: str, source_record: Record) -> None:
+    @pytest.mark.parametrize("through", ["adbc", "odbc"])
+    def test_only_what_was_in_flight_is_carried_again(
+        self, database: str, source_record: Record, through: str
+    ) -> None:
+        sink = odbc_url(database, "t") if through == "odbc" else f"{database}#t"
         fail = source_record.options | {"splits": "20", "fail": "batch:RuntimeError", "fail_split": "12"}
         with pytest.raises(crossdock.InternalError) as caught:
             crossdock.copy(
                 "rows://here",
-                f"{database}#t",
+                sink,
                 source_options=fail,
                 parallel_copies=2,
                 run_id="r",

@@ -10,6 +10,7 @@ from adbc_driver_manager import AdbcStatusCode, DataError, InternalError, Operat
 import crossdock
 from crossdock import CrossdockError, Location
 from crossdock_connectors.queries import statements
+from crossdock_connectors.sql.postgres import SPEC
 from crossdock_connectors.sql.postgres_address import connection_string, parameters, shown, weakness
 from crossdock_connectors.sql.postgres_errors import classify, stream_error
 
@@ -67,6 +68,13 @@ def test_environment_counts_before_the_default(monkeypatch: pytest.MonkeyPatch) 
 def test_refused(url: str) -> None:
     with pytest.raises(crossdock.ConfigError):
         found(url)
+
+
+@pytest.mark.parametrize("table", ["a%00b", "x" * 64, "a..b"])
+def test_what_no_table_is_called_is_refused_before_a_connection(table: str) -> None:
+    assert SPEC.open_source is not None
+    with pytest.raises(crossdock.ConfigError, match="name"):
+        SPEC.open_source(SPEC.config(), Location.parse(f"postgresql://nowhere.invalid/db#{table}"))
 
 
 def test_nothing_leaves_its_quotes() -> None:

@@ -41,7 +41,8 @@ def _named(config: PostgresConfig, location: Location) -> tuple[str, str]:
         return config.schema_name, ""
     from .identifiers import POSTGRES
 
-    *schema, table = POSTGRES.parse(location.fragment)
+    *schema, table = parts = POSTGRES.parse(location.fragment)
+    POSTGRES.quoted(parts)  # refuses what is no name
     return (schema[0] if schema else config.schema_name), table
 
 
