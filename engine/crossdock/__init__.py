@@ -1,13 +1,13 @@
 """crossdock: an open integration runtime.
 
 Everything public is a name of this module: ``copy``, ``acopy``, ``resume``, ``show`` and ``forget`` for
-people who move data, ``test_connection``, ``browse``, ``schema`` and ``preview`` for those who look at it
-first; ``check`` and ``registry`` for those who plan copies; ``read``, ``stat``, ``children``, ``delete``,
-``run_script`` and ``call_procedure`` for those who run activities, with ``json_rows``, ``json_value``,
-``redacted`` and ``state_folder`` for what they tell and keep; ``hookimpl``, the classes of
-``crossdock.spi`` and the errors for people who write connectors, with ``packed_format``, ``parse_type``
-and what makes JSON of columns (``json_lines``, ``is_list``, ``list_offsets``). Names are imported on
-first use, so that ``import crossdock`` costs next to nothing.
+people who move data, ``settle`` for those who do it on a lease, ``test_connection``, ``browse``, ``schema``
+and ``preview`` for those who look at it first; ``check`` and ``registry`` for those who plan copies;
+``read``, ``stat``, ``children``, ``delete``, ``run_script`` and ``call_procedure`` for those who run
+activities, with ``json_rows``, ``json_value``, ``redacted`` and ``state_folder`` for what they tell and
+keep; ``hookimpl``, the classes of ``crossdock.spi`` and the errors for people who write connectors, with
+``packed_format``, ``parse_type`` and what makes JSON of columns (``json_lines``, ``is_list``,
+``list_offsets``). Names are imported on first use, so that ``import crossdock`` costs next to nothing.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from .report import Snapshot as Snapshot
     from .scripting import call_procedure as call_procedure
     from .scripting import run_script as run_script
+    from .settling import settle as settle
     from .spi import *
     from .stages import stage_in as stage_in
     from .stages import stage_out as stage_out
@@ -68,6 +69,7 @@ _ENGINE = {
     "copy": "api",
     "forget": "api",
     "resume": "api",
+    "settle": "settling",
     "show": "api",
     "stage_in": "stages",
     "stage_out": "stages",
@@ -167,6 +169,8 @@ _SPI = (
     "Reached",
     "ReadBack",
     "Receipt",
+    "Remembering",
+    "RemembersUploads",
     "RowSkips",
     "ScriptResult",
     "Scriptable",

@@ -39,7 +39,8 @@ class Context:
     ``mapping`` is that of the request as the sink needs it.
     ``handles`` are the units begun here and not finished. ``asking`` counts the retries of all calls
     outside of workers. ``attributes`` says what a unit's object gets beside its bytes, ``folders`` which
-    folders are made when all files are there. ``notes`` are for the report.
+    folders are made when all files are there. ``notes`` are for the report. ``taken_over``: somebody else may
+    have committed units. ``kept``: what the sink knows of commits stays there until ``settle``.
     """
 
     run_id: str
@@ -62,6 +63,8 @@ class Context:
     log: RunLog | None = None
     mapping: ColumnMapping | None = None
     fence: Fence = field(default_factory=fence)
+    taken_over: bool = False
+    kept: bool = False
     _working: threading.local = field(default_factory=threading.local)
     _schemas: dict[str, tuple[Any, Apply | None]] = field(default_factory=dict)
 

@@ -31,7 +31,8 @@ from .units import Counts
 Plan = tuple[int, int | None]
 """How many units, and how many bytes all together."""
 _PR_SET_PDEATHSIG = 1
-_JOURNAL = ("begin", "add_receipts", "set_state", "splits", "forget_splits", "next_epoch", "skip")
+_JOURNAL = ("begin", "add_receipts", "set_state", "splits", "forget_splits", "next_epoch", "skip",
+            "add_committed")  # fmt: skip
 
 
 @dataclass(eq=False, repr=False)

@@ -156,14 +156,15 @@ class Journal(JournalLog):
         rows = self._query("SELECT value FROM run WHERE key = ?", key)
         return json.loads(rows[0][0]) if rows else default
 
-    def next_epoch(self) -> int:
+    def next_epoch(self, least: int = 1) -> int:
         """A number that grows with every process that works on this run; attempts are counted from it.
 
-        From then on processes with a smaller one can write to the journal no more: CancelledError.
+        ``least``: no smaller one; other journals of the same run have given those. From then on processes
+        with a smaller one can write to the journal no more: CancelledError.
         """
         with self._transaction() as db:
             row = db.execute("SELECT value FROM run WHERE key = 'epoch'").fetchone()
-            epoch = int(row[0]) + 1 if row else 1
+            epoch = max(int(row[0]) + 1 if row else 1, least)
             _store(db, {"epoch": epoch})
             # While no other thread of this process can write.
             self._epoch = epoch
@@ -282,6 +283,18 @@ class Journal(JournalLog):
                 db.execute("DELETE FROM splits WHERE seq = ?", (seq,))
                 db.execute("DELETE FROM log WHERE ready = 0 AND seq = ?", (seq,))
 
+    def add_committed(self, seq: int, receipt: Receipt) -> None:
+        """The unit is done: somebody else has committed it, whose handle nobody knows."""
+        with self._transaction() as db:
+            for each in ("splits", "log"):
+                db.execute(f"DELETE FROM {each} WHERE seq = ?", (seq,))  # noqa: S608 - names of our own
+            db.execute(
+                "INSERT INTO splits (seq, idx, token, weight, receipt, items, bytes, rows)"
+                " VALUES (?, 0, x'', 1, ?, ?, ?, ?)",
+                (seq, receipt.token, receipt.items, receipt.bytes, receipt.rows),
+            )
+            db.execute("UPDATE units SET state = 5, handle = NULL, begun = NULL WHERE seq = ?", (seq,))
+
     def set_state(self, seqs: Iterable[int], state: UnitState) -> None:
         with self._transaction() as db:
             _set_state(db, seqs, state)
@@ -314,8 +327,12 @@ class Journal(JournalLog):
         return bool(self._query("SELECT 1 FROM units WHERE state BETWEEN 1 AND 5 LIMIT 1"))
 
     def finish(self, **facts: Any) -> None:
-        """The run has succeeded: store its facts and totals and drop the plan."""
+        """The run has succeeded: store its facts and totals, and drop the plan unless ``settle`` needs it."""
         self.set(**facts, totals=asdict(self.totals()))
+        if not self.get("kept"):
+            self.drop_plan()
+
+    def drop_plan(self) -> None:
         # Only tidies up: a full disk is no reason to call the run a failure.
         with suppress(sqlite3.Error), self._mutex:
             self._db.executescript(

@@ -13,6 +13,7 @@ from . import crew
 from .carry import Carrier, Children
 from .context import Context
 from .errors import NotSupportedError
+from .fencing import fence
 from .files.attributes import GivenAttributes
 from .files.binary import BinarySink, BinarySource
 from .files.folders import copied_folders
@@ -29,6 +30,10 @@ from .request import CopyRequest, Resolved
 from .run_log import RunLog
 from .spi.endpoints import Copier, ReadBack, Sink, Source
 from .spi.spec import ConnectorSpec
+from .takeover import Holding
+
+# Epochs that a lease has: the number of an attempt is never one of another lease.
+_LEASE = 1000
 
 
 def automatic_parallel() -> int:
@@ -59,7 +64,9 @@ def open_run(
         attributes = _attributes(source, sink, resolved)
         names = (source_spec.name, sink_spec.name)
         folders = copied_folders(source, sink, resolved.source.settings, resolved.sink.settings, names)
-        epoch = journal.next_epoch()
+        lease = fence()
+        holding = Holding.of(lease, journal, sink, sink_spec, request, stage=bool(resolved.sink.stage))
+        epoch = journal.next_epoch(max(1, lease.lease * _LEASE))
         pulls: Copier | None = sink if isinstance(sink, Copier) and sink.can_copy(source) else None
         # Whoever loads files by itself cannot say which rows it has left out.
         if resolved.sink.loads and not request.skip_rows:
@@ -92,7 +99,8 @@ def open_run(
         log = RunLog(resolved.log, journal, name, request.log_reliable, request.log_level == "info")
     return Context(
         run_id, request, resolved, journal, source, sink, source_spec, sink_spec, carrier, parallel, most,
-        cancel, attributes=attributes, folders=folders, log=log, mapping=mapping,
+        cancel, attributes=attributes, folders=folders, log=log, mapping=mapping, fence=lease,
+        taken_over=holding.taken_over, kept=holding.kept,
     )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from .crew import crew
 from .dispatch import Dispatcher
 from .errors import (
     AccessDeniedError,
+    AlreadyExistsError,
     AuthError,
     CancelledError,
     ConfigError,
@@ -38,6 +39,7 @@ from .request import CopyRequest, Resolved
 from .run_log import log_path
 from .skips import FirstReasons
 from .spi.data import Target, UnitPage
+from .takeover import committed_before, with_vanished
 from .team import Team
 from .units import Counts
 from .verify import described
@@ -167,7 +169,9 @@ class Run:
         if cursor is None:
             journal.unlist()
         count = journal.totals().units
-        for page in context.source.units(None if cursor is None else cursor.encode("latin-1")):
+        for page in with_vanished(
+            context, count, context.source.units(None if cursor is None else cursor.encode("latin-1"))
+        ):
             context.stop_if_cancelled()
             self._check(page, count)
             count += len(page.units)
@@ -196,7 +200,11 @@ class Run:
             target = plain
             if schema is not None:
                 target = Target(context.request.mode, schema, skip_rows=context.request.skip_rows)
-            context.ask_sink(partial(context.sink.check, unit, target))
+            try:
+                context.ask_sink(partial(context.sink.check, unit, target))
+            except AlreadyExistsError:
+                if committed_before(context, unit) is None:
+                    raise
 
     # -- copying ----------------------------------------------------------------------------------
 

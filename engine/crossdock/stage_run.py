@@ -58,16 +58,26 @@ class OwnStage:
 
     def claim(self) -> None:
         """Make the folder this run's own, before the first file."""
-        self.look()
         journal = self.context.journal
+        self._take_over()
+        self.look()
         if not owner_in(journal):
             # Before it is in the folder: a process that is killed then knows what is its own.
             journal.set(**{_OWNER: secrets.token_hex(8)})
         taken = manifest.Claim(self.context.run_id, owner_in(journal))
         stage.claim(self._sink.store, taken, self._where)
 
+    def _take_over(self) -> None:
+        """Remove what somebody else has staged of this very run: only they knew what is complete."""
+        context = self.context
+        found = manifest.claimed(self._sink.store) if context.taken_over else None
+        if found is not None and found.run_id == context.run_id and found.owner != owner_in(context.journal):
+            context.fence()
+            remove_stage(context.resolved.sink, found.owner)
+
     def seal(self) -> None:
         """Write the manifest: from now on the stage is complete."""
+        self.context.fence()
         context, end = self.context, self.context.resolved.sink
         source = public_url(context.request.source)
         about = manifest.Manifest(context.run_id, end.format, source, ending=end.replaces)
@@ -162,6 +172,8 @@ def compare_with_manifest(context: Context, task: UnitTask) -> None:
 def leave_stage(context: Context) -> None:
     """All is copied: remove the stage if that was asked for, else say that it is there."""
     end = context.resolved.source
+    if context.kept and end.stage == "removed":
+        return  # whoever takes the copy over still reads it
     where = public_url(end.root)
     if end.stage == "kept":
         context.notes.append(f"the stage {where} is still there; crossdock stage remove takes it away")

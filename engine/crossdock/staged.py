@@ -168,7 +168,8 @@ class StagedCopy:
         try:
             result = self.execute()
             self.journal.finish(state="succeeded", output=result.output())
-            shutil.rmtree(self.journal.path.with_suffix(".hops"), ignore_errors=True)
+            if not self._is_to_be_settled():
+                shutil.rmtree(self.journal.path.with_suffix(".hops"), ignore_errors=True)
         except CrossdockError as error:
             keep = error.resumable or self._has_traces()
             error.run_id = self.run_id if keep else None
@@ -178,6 +179,10 @@ class StagedCopy:
             if not keep:
                 remove(self.journal.path)
         return result
+
+    def _is_to_be_settled(self) -> bool:
+        with _looked_into(self.journal.path, "into") as hop:
+            return hop is not None and bool(hop.get("kept"))
 
     def _remove_stage(self) -> bool:
         """False where files of others keep the folder."""

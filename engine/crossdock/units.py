@@ -18,6 +18,7 @@ from .journal_rows import UnitRow, UnitState
 from .left_out import file_target, leave_out, note_done, note_skipped
 from .meter import Worker
 from .spi.data import PlanHint, Receipt, Split, Target
+from .takeover import left_over
 from .verify import digesting, proof
 
 READ_AHEAD_WEIGHT = 1 << 20
@@ -51,6 +52,8 @@ class Units:
 
     def begin(self, rows: Sequence[UnitRow], worker: Worker) -> None:
         """Begin units. Those of at most one split are carried here, as one group in the journal."""
+        if self.context.taken_over:
+            rows = left_over(self.context, rows, self.counts)
         tasks: list[UnitTask] = []
         fresh = []
         if new := [row.seq for row in rows if row.begun is None]:
@@ -288,6 +291,8 @@ class Units:
         if task.row.seq in self._lost or task.committed:
             raise error
         self._lost.add(task.row.seq)
+        # What is staged under that name may be somebody else's by now.
+        self.context.fence()
         self.context.ask_sink(lambda: self.context.sink.cleanup(task.begun.handle))
         self.context.journal.forget_splits(task.row.seq)
         # No attempt may have the number of an earlier one, whose staged data somebody may still hold.
@@ -298,7 +303,8 @@ class Units:
         if self.context.resolved.source.settings.delete_files_after_completion:
             self._delete_sources(tasks)
         for task in tasks:
-            self.context.ask_sink(partial(self.context.sink.cleanup, task.begun.handle))
+            if not self.context.kept:
+                self.context.ask_sink(partial(self.context.sink.cleanup, task.begun.handle))
             self.context.handles.pop(task.row.seq, None)
         note_done(self.context, tasks)
         self.counts.add(units=len(tasks))

@@ -16,6 +16,7 @@ import broken_browse
 import broken_facts
 import broken_formats
 import broken_loaders
+import broken_memory
 import broken_scripts
 import broken_skips
 import broken_stores
@@ -34,6 +35,7 @@ _BROKEN = [
         broken_facts,
         broken_formats,
         broken_loaders,
+        broken_memory,
         broken_scripts,
         broken_skips,
     )

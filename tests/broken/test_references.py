@@ -7,6 +7,7 @@ from pathlib import Path
 
 import arrow_file
 import broken_loaders
+import broken_memory
 import folder_store
 import pytest
 
@@ -33,6 +34,16 @@ class TestLoadingTable(TableContract):
     """``arrowdir`` with the ability to load staged files by itself."""
 
     spec = broken_loaders.LOADING
+
+    @pytest.fixture
+    def url(self, tmp_path: Path) -> str:
+        return f"arrowdir://{tmp_path / 'data'}"
+
+
+class TestRememberingTable(TableContract):
+    """``arrowdir`` that knows what a run has committed."""
+
+    spec = broken_memory.REMEMBERING
 
     @pytest.fixture
     def url(self, tmp_path: Path) -> str:

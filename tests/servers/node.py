@@ -6,10 +6,12 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 from servers.service import ServiceProcess
 
@@ -23,6 +25,15 @@ class NodeProcess:
     process: subprocess.Popen[bytes]
     home: Path
     errors: Path
+
+    def kill(self) -> None:
+        """As if its machine went down, with the processes of its jobs."""
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        self.process.kill()
+        for child in children:
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
+        self.process.wait(_WAIT)
 
     def stop(self) -> int:
         """SIGTERM; returns the exit code."""
@@ -49,14 +60,19 @@ def register(home: Path, server: ServiceProcess, key: str, name: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+SILENT = (str(Path(__file__).with_name("silent_node.py")),)
+
+
 @contextmanager
-def node(home: Path, *options: str) -> Iterator[NodeProcess]:
-    """Started on the state of a registered node."""
+def node(
+    home: Path, *options: str, program: Sequence[str] = ("-m", "crossdock"), **environment: str
+) -> Iterator[NodeProcess]:
+    """Started on the state of a registered node. ``program`` SILENT: one that tells the service of no end."""
     errors = home / "node.log"
     with errors.open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "crossdock", "node", "start", *options],
-            env=os.environ | {"CROSSDOCK_HOME": str(home)},
+            [sys.executable, *program, "node", "start", *options],
+            env=os.environ | {"CROSSDOCK_HOME": str(home)} | environment,
             stderr=log,
         )
     found = NodeProcess(process, home, errors)

@@ -23,6 +23,7 @@ from crossdock import (
     ObjectStore,
     RangeCopier,
     Reached,
+    RemembersUploads,
     SourceChangedError,
     StagedFile,
     StageLostError,
@@ -30,7 +31,7 @@ from crossdock import (
     WholeWriter,
 )
 
-from . import adls_access, browse
+from . import adls_access, blob_upload, browse
 from .address import Place
 from .adls_append import remove_tree
 from .adls_list import RESERVED, Tree
@@ -52,7 +53,16 @@ class AdlsReader(BlobReader):
 
 
 class AdlsStore(
-    ObjectStore, RangeCopier, WholeWriter, Attributes, Described, Folders, Fetchable, Browsable, CopySource
+    ObjectStore,
+    RangeCopier,
+    WholeWriter,
+    RemembersUploads,
+    Attributes,
+    Described,
+    Folders,
+    Fetchable,
+    Browsable,
+    CopySource,
 ):
     """Files below a folder of a file system. ``blobs``: the same place at the blob endpoint."""
 
@@ -239,6 +249,11 @@ class AdlsStore(
         begun = Upload.decode(upload)
         there = self._publisher.head(begun.path)
         return there.status == 200 and adls_access.stamp_of(there.headers) == begun.stamp
+
+    def committed(self, path: str, run_id: str) -> ObjectInfo | None:
+        there = self._publisher.head(self._full(path))
+        made = there.status == 200 and blob_upload.is_of(adls_access.stamp_of(there.headers), run_id)
+        return self.stat(path) if made else None
 
     def delete(self, path: str) -> None:
         self._delete(self._url(path), {})

@@ -26,6 +26,7 @@ from crossdock import (
     ObjectStore,
     RangeCopier,
     Reached,
+    RemembersUploads,
     ShortReadError,
     SourceChangedError,
     StagedFile,
@@ -36,6 +37,7 @@ from crossdock import (
 
 from . import attributes, blob_list, blob_upload, browse
 from .address import Place
+from .attributes import STAMP
 from .blob_upload import Upload
 from .checksum import Kind, Sealed
 from .facts import facts
@@ -104,7 +106,15 @@ class BlobReader(ObjectReader):
 
 
 class BlobStore(
-    ObjectStore, RangeCopier, WholeWriter, Attributes, Described, Fetchable, Browsable, CopySource
+    ObjectStore,
+    RangeCopier,
+    WholeWriter,
+    RemembersUploads,
+    Attributes,
+    Described,
+    Fetchable,
+    Browsable,
+    CopySource,
 ):
     """Blobs of a container. ``server_copy``: the service may fetch from the source by itself."""
 
@@ -190,6 +200,12 @@ class BlobStore(
 
     def is_committed(self, upload: bytes) -> bool:
         return blob_upload.is_committed(self.wire, self.place, Upload.decode(upload))
+
+    def committed(self, path: str, run_id: str) -> ObjectInfo | None:
+        url = self._path(path)
+        there = self.wire.call("HEAD", url, accept=(404,))
+        made = there.status == 200 and blob_upload.is_of(there.headers.get(STAMP, ""), run_id)
+        return self.stat(path) if made else None
 
     def delete(self, path: str) -> None:
         url = self._path(path)

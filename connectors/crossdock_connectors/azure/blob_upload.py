@@ -129,6 +129,11 @@ def put(wire: Wire, sealed: Sealed, place: Place, upload: Upload, data: memoryvi
         settle(wire, path, upload, answer)
 
 
+def is_of(stamp: str, run_id: str) -> bool:
+    """Whether an upload of that run has this stamp."""
+    return stamp.startswith(f"{run_id}.")
+
+
 def is_committed(wire: Wire, place: Place, upload: Upload) -> bool:
     """Whether the blob that is there was made by this upload."""
     there = wire.call("HEAD", place.url_path(upload.blob), accept=(404,))

@@ -57,12 +57,13 @@ def commit(
     staged: Sequence[str],
     config: MssqlConfig,
     *,
+    rows: int = 0,
     skipping: bool = False,
 ) -> None:
     """Make the rows of the staging tables visible, in their order, and note it. Twice is the same as once.
 
-    ``skipping``: without those that the table refuses. Raises StageLostError where the ledger or a staging
-    table is gone.
+    ``rows``: how many there are, for ``committed``. ``skipping``: without those that the table refuses.
+    Raises StageLostError where the ledger or a staging table is gone.
     """
     if staging_.is_noted(connection, staging):
         return
@@ -72,6 +73,7 @@ def commit(
         run_script(connection, config.pre_copy_script)
     if not staging_.note(connection, staging):
         return
+    staging_.note_rows(connection, staging, rows)
     for name in staged:
         if not exists(connection, (staging.within, name)):
             raise staging.lost()

@@ -20,7 +20,7 @@ from crossdock import AlreadyExistsError, NotFoundError, TransientError, WriteMo
 from .identifiers import MSSQL
 from .mssql_columns import exists
 from .mssql_commit import begin, write
-from .mssql_staging import LEDGER, MADE, READY, Staging, create_table
+from .mssql_staging import LEDGER, MADE, READY, Staging, cleanup, create_table
 
 if TYPE_CHECKING:
     from .mssql_config import MssqlConfig
@@ -80,6 +80,19 @@ def is_committed(connection: Connection, staging: Staging) -> bool:
     state = _change(connection, staging, "", "state = N'of nobody'")
     connection.run("COMMIT TRANSACTION")
     return state.startswith(_COMMITTED)
+
+
+def committed(connection: Connection, staging: Staging) -> int | None:
+    """0 where it is committed; None where it is not, and cannot be any more."""
+    within, prefix = staging.within, staging.prefix
+    if exists(connection, (within, LEDGER)) and _state(connection, staging) is not None:
+        # Whoever was in the middle of it is waited for; whoever comes between the looks finds nothing staged.
+        for _ in range(2):
+            if is_committed(connection, staging):
+                return 0
+            cleanup(connection, within, prefix, facts=False)
+    cleanup(connection, within, prefix)
+    return None
 
 
 def unmake(connection: Connection, staging: Staging) -> None:

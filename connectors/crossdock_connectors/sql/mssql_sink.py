@@ -19,6 +19,7 @@ from crossdock import (
     NotSupportedError,
     ReadBack,
     Receipt,
+    Remembering,
     SchemaMismatchError,
     Sink,
     SkippingSink,
@@ -63,7 +64,13 @@ _CONTROL = re.compile(r"[\0-\x1f\x7f]")
 
 @dataclass
 class MssqlSink(
-    Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], BulkLoader, SkippingSink, TypedSink, Cancellable
+    Sink["pa.RecordBatch"],
+    ReadBack["pa.RecordBatch"],
+    Remembering,
+    BulkLoader,
+    SkippingSink,
+    TypedSink,
+    Cancellable,
 ):
     """One table per unit, or ``table`` for all, or a stored procedure."""
 
@@ -240,11 +247,14 @@ class MssqlSink(
 
     def commit(self, handle: bytes, receipts: Sequence[tuple[Split, Receipt]]) -> None:
         staging = Staging.decode(handle)
+        rows = sum(receipt.rows or 0 for _, receipt in receipts)
         with self.server.connect() as connection:
             connection.limit(self.config.write_batch_timeout)
             try:
-                move = pool_.commit if staging.pool else commit
-                move(connection, staging, _staged(staging, receipts), self.config)
+                if staging.pool:
+                    pool_.commit(connection, staging, _staged(staging, receipts), self.config)
+                else:
+                    commit(connection, staging, _staged(staging, receipts), self.config, rows=rows)
                 return
             except DataError:
                 if not staging.skip_rows or staging.keys or staging.pool:
@@ -252,7 +262,7 @@ class MssqlSink(
         # The transaction is gone: once more, without the rows that the table refuses.
         with self.server.connect() as connection:
             connection.limit(self.config.write_batch_timeout)
-            commit(connection, staging, _staged(staging, receipts), self.config, skipping=True)
+            commit(connection, staging, _staged(staging, receipts), self.config, rows=rows, skipping=True)
 
     def left_out(
         self, handle: bytes, receipts: Sequence[tuple[Split, Receipt]]
@@ -272,6 +282,19 @@ class MssqlSink(
         with self.server.connect() as connection:
             facts = self.config.delivery == "exactly-once"
             staging_.cleanup(connection, self._within(parts), prefix_of(run_id, parts), facts=facts)
+
+    def committed(self, unit: Unit, run_id: str) -> Receipt | None:
+        if self.config.delivery != "exactly-once":
+            return None
+        import pyarrow as pa
+
+        parts = self._parts(unit)
+        within, prefix = self._within(parts), prefix_of(run_id, parts)
+        staging = Staging(parts, within, prefix, WriteMode.APPEND, pa.schema([]), (), (), ())
+        with self.server.connect() as connection:
+            known = pool_.committed if self._is_pool(connection) else staging_.committed
+            rows = known(connection, staging)
+        return None if rows is None else Receipt(b"", 0, 0, rows)
 
     def is_committed(self, handle: bytes) -> bool:
         staging = Staging.decode(handle)

@@ -40,6 +40,7 @@ LEDGER = PREFIX + "ledger"
 READY = "ready"
 # In a pool: for a table that was made for the rows.
 MADE = "made"
+_ROWS = "rows="
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +168,33 @@ def note(connection: Connection, staging: Staging, what: str = "") -> bool:
     return True
 
 
+def note_rows(connection: Connection, staging: Staging, rows: int) -> None:
+    """How many rows the commit has had, in its transaction; for ``committed``."""
+    fact = MSSQL.text(f"{staging.prefix}{_ROWS}{rows}")
+    connection.run(f"INSERT INTO {MSSQL.quoted((staging.within, LEDGER))} (fact) VALUES ({fact})")
+
+
+def committed(connection: Connection, staging: Staging) -> int | None:
+    """How many rows a commit has had; None where there was none, and can be none any more."""
+    within, prefix = staging.within, staging.prefix
+    if not exists(connection, (within, LEDGER)):
+        cleanup(connection, within, prefix)
+        return None
+    connection.run("SET XACT_ABORT ON")
+    connection.run("BEGIN TRANSACTION")
+    if note(connection, staging):
+        # Whoever is in the middle of a commit has been waited for, and later ones wait for the end of this.
+        cleanup(connection, within, prefix)
+        connection.run("COMMIT TRANSACTION")
+        return None
+    rows = f"{prefix}{_ROWS}"
+    found = connection.run(
+        f"SELECT fact FROM {MSSQL.quoted((within, LEDGER))} "
+        f"WHERE SUBSTRING(fact, 1, {len(rows)}) = {MSSQL.text(rows)}"
+    )
+    return int(found[0][0].removeprefix(rows)) if found else 0
+
+
 def prepare(connection: Connection, staging: Staging) -> None:
     """The target as the mode wants it, ready for the rows."""
     there = exists(connection, staging.parts)
@@ -197,5 +225,4 @@ def cleanup(connection: Connection, schema: str, prefix: str, *, facts: bool = T
                 raise
     if facts and exists(connection, (schema, LEDGER)):
         ledger = MSSQL.quoted((schema, LEDGER))
-        known = ", ".join(MSSQL.text(prefix + what) for what in ("", READY, MADE))
-        connection.run(f"DELETE FROM {ledger} WHERE fact IN ({known})")
+        connection.run(f"DELETE FROM {ledger} WHERE SUBSTRING(fact, 1, {len(prefix)}) = {MSSQL.text(prefix)}")

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from crossdock import AlreadyExistsError, CrossdockError, DataError, NotFoundError, WriteMode
@@ -17,11 +17,22 @@ from .odbc_catalog import Name
 from .odbc_connection import Connection, Database
 from .odbc_dialects import Traits
 from .odbc_errors import is_taken
-from .odbc_staging import COMMITTED, CREATED, Loaded, Staging, facts, is_committed
+from .odbc_staging import (
+    COMMITTED,
+    CREATED,
+    Loaded,
+    Staging,
+    cleanup,
+    drop_staged,
+    facts,
+    is_committed,
+)
 
 if TYPE_CHECKING:
     from .odbc_config import OdbcConfig
 
+# In the ledger: how many rows were committed, counted down from here.
+_ROWS, _MOST_ROWS = -1, 1 << 31
 _CHANGING = re.compile(r"\s*(?:delete|insert|merge|update|with)\b", re.IGNORECASE)
 
 
@@ -44,6 +55,8 @@ def commit(database: Database, staging: Staging, loaded: Sequence[Loaded], confi
             run_script(connection, config.pre_copy_script)
             # Another committer waits here until this one has ended, and then finds the row.
             _note(connection, staging, COMMITTED)
+            if (rows := sum(each.rows for each in filled)) < _MOST_ROWS:
+                _note(connection, staging, _ROWS - rows)
             if connection.traits.exact:
                 _prepare(connection, staging)
             elif staging.mode is WriteMode.OVERWRITE:
@@ -53,6 +66,31 @@ def commit(database: Database, staging: Staging, loaded: Sequence[Loaded], confi
         if (is_taken(error) or config.pre_copy_script) and is_committed(database, staging):
             return
         raise
+
+
+def committed(database: Database, name: Name, prefix: str) -> int | None:
+    """How many rows a commit has had, 0 where nobody knows; None where none has ended, and none can."""
+    import pyarrow as pa
+
+    staging, exact = Staging(name, prefix, WriteMode.APPEND, pa.schema([]), (), ()), database.traits.exact
+    with database.connect() as connection:
+        begun = facts(connection, staging) is not None
+    if begun:
+        try:
+            with database.connect(autocommit=False) as held:
+                # Whoever is in the middle of a commit is waited for; another one waits here.
+                _note(held, staging, COMMITTED)
+                with nullcontext(held) if exact else database.connect() as connection:
+                    drop_staged(connection, name, prefix)
+                held.run(f"DELETE FROM {staging.ledger(held.traits)} WHERE fact = {COMMITTED}")
+        except CrossdockError as error:
+            with database.connect() as connection:
+                noted = facts(connection, staging) or set()
+            if is_taken(error) and COMMITTED in noted:
+                return max((_ROWS - fact for fact in noted if fact <= _ROWS), default=0)
+            raise
+    cleanup(database, name, prefix)
+    return None
 
 
 def run_script(connection: Connection, script: str) -> None:

@@ -20,6 +20,7 @@ from crossdock import (
     NotSupportedError,
     ReadBack,
     Receipt,
+    Remembering,
     SchemaMismatchError,
     Sink,
     Source,
@@ -32,7 +33,7 @@ from crossdock import (
 from . import odbc_catalog as catalog
 from . import odbc_staging as staging_
 from .odbc_catalog import PREFIX, Name
-from .odbc_commit import check_script, commit, create_table, create_target
+from .odbc_commit import check_script, commit, committed, create_table, create_target
 from .odbc_connection import Connection, Database
 from .odbc_drivers import is_freetds
 from .odbc_readback import StagedSource
@@ -50,7 +51,7 @@ _CONTROL = re.compile(r"[\0-\x1f\x7f]")
 
 
 @dataclass
-class OdbcSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], Cancellable):
+class OdbcSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], Remembering, Cancellable):
     """One table per unit, or ``table`` for all."""
 
     database: Database
@@ -242,6 +243,14 @@ class OdbcSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], Cancellable):
     def abandon(self, unit: Unit, run_id: str) -> None:
         name = self._name(unit)
         staging_.cleanup(self.database, name, staging_.prefix_of(run_id, name))
+
+    def remembers(self) -> bool:
+        return self.config.delivery == "at-least-once" or self.database.traits.transactions != 0
+
+    def committed(self, unit: Unit, run_id: str) -> Receipt | None:
+        name = self._name(unit)
+        rows = committed(self.database, name, staging_.prefix_of(run_id, name))
+        return None if rows is None else Receipt(b"", 0, 0, rows)
 
     def is_committed(self, handle: bytes) -> bool:
         staging = Staging.decode(handle)

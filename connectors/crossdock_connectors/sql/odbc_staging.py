@@ -134,6 +134,13 @@ def is_committed(database: Database, staging: Staging) -> bool:
         return COMMITTED in (facts(connection, staging) or ())
 
 
+def drop_staged(connection: Connection, name: Name, prefix: str) -> None:
+    """The rows of a unit, whose ledger stays."""
+    for each in catalog.own(connection, name.schema, prefix):
+        if not each.table.endswith("_ledger"):
+            connection.run(f"DROP TABLE {connection.traits.quoted((each.schema, each.table))}")
+
+
 def cleanup(database: Database, name: Name, prefix: str) -> None:
     """Remove what is staged and noted for a unit, also while others do the same."""
     traits = database.traits

@@ -55,7 +55,7 @@ def commit(connection: Connection, staging: Staging, loaded: Sequence[Loaded], h
         else:
             connection.run(f"DROP TABLE {staging.target}")
             _become(connection, staging, extra, how.keys)
-        staging_.note_commit(connection, staging)
+        staging_.note_commit(connection, staging, sum(each.rows for each in loaded))
 
 
 def keeps(connection: Connection, staging: Staging, existing: Relation) -> bool:

@@ -20,6 +20,7 @@ from crossdock import (
     NotFoundError,
     ReadBack,
     Receipt,
+    Remembering,
     SchemaMismatchError,
     Sink,
     SkippingSink,
@@ -48,7 +49,9 @@ HOW = How()
 
 
 @dataclass
-class PostgresSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], SkippingSink, TypedSink, Cancellable):
+class PostgresSink(
+    Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], Remembering, SkippingSink, TypedSink, Cancellable
+):
     """One table per unit, or ``table`` for all. ``direct``: nothing is staged, rows go into the table, at
     least once; else ``how`` says how they get there.
     """
@@ -204,13 +207,22 @@ class PostgresSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], SkippingS
             staging_.cleanup(connection, staging)
 
     def abandon(self, unit: Unit, run_id: str) -> None:
+        with self.database.connect() as connection:
+            staging_.cleanup(connection, self._of_run(connection, unit, run_id))
+
+    def committed(self, unit: Unit, run_id: str) -> Receipt | None:
+        if self.direct:
+            return None  # at least once
+        with self.database.connect() as connection:
+            rows = staging_.committed(connection, self._of_run(connection, unit, run_id))
+        return None if rows is None else Receipt(b"", 0, 0, rows)
+
+    def _of_run(self, connection: Connection, unit: Unit, run_id: str) -> Staging:
         import pyarrow as pa
 
-        table = self._table(unit)
-        with self.database.connect() as connection:
-            within = self._in(connection)
-            name = staging_name(run_id, within, table)
-            staging_.cleanup(connection, Staging(within, table, name, WriteMode.ERROR, pa.schema([])))
+        table, within = self._table(unit), self._in(connection)
+        name = staging_name(run_id, within, table)
+        return Staging(within, table, name, WriteMode.ERROR, pa.schema([]))
 
     def is_committed(self, handle: bytes) -> bool:
         with self.database.connect() as connection:

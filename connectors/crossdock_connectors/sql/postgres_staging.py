@@ -159,8 +159,22 @@ def is_committed(connection: Connection, staging: Staging) -> bool:
     return bool(connection.run(f"SELECT 1 FROM {staging.ledger} WHERE split = {_COMMIT}"))
 
 
-def note_commit(connection: Connection, staging: Staging) -> None:
-    connection.run(f"INSERT INTO {staging.ledger} VALUES ({_COMMIT}, 0, 0, 0)")
+def note_commit(connection: Connection, staging: Staging, rows: int) -> None:
+    connection.run(f"INSERT INTO {staging.ledger} VALUES ({_COMMIT}, 0, 0, {rows})")
+    told = f"crossdock: rows were added to {staging.table}; may be dropped when the copy is over"
+    connection.run(f"COMMENT ON TABLE {staging.ledger} IS {literal(told)}")
+
+
+def committed(connection: Connection, staging: Staging) -> int | None:
+    """How many rows a commit has added; None where there was none, and can be none any more."""
+    # Who is in the middle of one has lost the lease, and perhaps the network: it would be waited for.
+    end_late_writers(connection, staging, committing=True)
+    with suppress(StageLostError), connection.transaction():
+        lock_ledger(connection, staging)
+        if found := connection.run(f"SELECT rows FROM {staging.ledger} WHERE split = {_COMMIT}"):
+            return int(found[0][0])
+        drop(connection, staging.schema_name, staging.name)
+    return None
 
 
 def lock_ledger(connection: Connection, staging: Staging) -> None:
@@ -187,12 +201,16 @@ def of(loaded: Sequence[Loaded]) -> str:
     return f"xmin = ANY (ARRAY[{numbers}]::xid[])"
 
 
-def end_late_writers(connection: Connection, staging: Staging) -> None:
-    """End the sessions of attempts that were given up and still load: they would be in the way for ever."""
+def end_late_writers(connection: Connection, staging: Staging, *, committing: bool = False) -> None:
+    """End the sessions of attempts that were given up and still load, or commit: they would be in the way for
+    ever."""
+    held, mode = (
+        (staging.ledger, "ShareRowExclusiveLock") if committing else (staging.staged, "RowExclusiveLock")
+    )
     with suppress(CrossdockError):  # another user's session: then we wait for it
         connection.run(
             "SELECT pg_terminate_backend(l.pid) FROM pg_locks l WHERE l.locktype = 'relation' AND l.granted "
-            f"AND l.relation = to_regclass({literal(staging.staged)}) AND l.mode = 'RowExclusiveLock' "
+            f"AND l.relation = to_regclass({literal(held)}) AND l.mode = '{mode}' "
             "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
             "AND l.pid <> pg_backend_pid()"
         )

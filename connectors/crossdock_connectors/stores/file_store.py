@@ -33,6 +33,7 @@ from crossdock import (
     ObjectStore,
     RangeCopier,
     Reached,
+    RemembersUploads,
     ShortReadError,
     SourceChangedError,
     StagedFile,
@@ -46,7 +47,16 @@ from .file_fence import Fence
 from .file_list import RESERVED, Tree, folders
 from .file_places import Places
 from .file_read import READ, FileReader, read_fault, regular
-from .file_upload import Upload, check_names, commit, create, discard, discard_all, is_published
+from .file_upload import (
+    Upload,
+    check_names,
+    commit,
+    create,
+    discard,
+    discard_all,
+    is_published,
+    was_published,
+)
 
 _BAD_PATH = re.compile(
     r"[\0-\x08\x0b\x0c\x0e-\x1f\x7f]|\A/|(?:\A|/)\.{0,2}(?:/|\Z)|(?:\A|/)" + re.escape(RESERVED)
@@ -54,7 +64,9 @@ _BAD_PATH = re.compile(
 _RUN_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
 
-class FileStore(ObjectStore, RangeCopier, Attributes, Described, Folders, Fetchable, Browsable):
+class FileStore(
+    ObjectStore, RangeCopier, Attributes, Described, Folders, Fetchable, Browsable, RemembersUploads
+):
     """The files below the folder ``root``, which need not exist yet."""
 
     keeps = frozenset({"mode", "modified_ns"})
@@ -317,6 +329,17 @@ class FileStore(ObjectStore, RangeCopier, Attributes, Described, Folders, Fetcha
             return is_published(begun)
         except OSError as error:
             raise fault(error, begun.final) from error
+
+    def committed(self, path: str, run_id: str) -> ObjectInfo | None:
+        full = self._path(path)
+        try:
+            folder, missing = self._places.of(os.path.dirname(full))
+            upload = Upload.new(full, folder, UploadRequest(run_id), sync=self._sync, missing=missing)
+            return self.stat(path) if was_published(upload) else None
+        except NotADirectoryError:
+            return None
+        except OSError as error:
+            raise fault(error, full) from error
 
     def delete(self, path: str) -> None:
         full = self._path(path)

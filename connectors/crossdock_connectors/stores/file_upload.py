@@ -313,6 +313,17 @@ def _move(upload: Upload, staged: str) -> None:
     os.replace(staged, upload.final)
 
 
+def was_published(upload: Upload) -> bool:
+    """Whether the target is a file of this run; if not, nobody can publish any more what it has staged."""
+    if os.path.lexists(upload.done) and is_published(upload):
+        return True
+    _withdraw(upload)
+    _remove(upload.data)
+    _remove_parts(upload.parts)
+    # By somebody who was faster.
+    return os.path.lexists(upload.done) and is_published(upload)
+
+
 def _same(staged: str, final: str) -> bool:
     try:
         return os.path.samestat(os.stat(staged), os.lstat(final))

@@ -22,6 +22,7 @@ from crossdock import (
     NotFoundError,
     ReadBack,
     Receipt,
+    Remembering,
     SchemaMismatchError,
     Sink,
     SkippingSink,
@@ -50,7 +51,7 @@ _MOST_COLUMNS = 2000
 
 
 @dataclass
-class SqliteSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], SkippingSink, TypedSink):
+class SqliteSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], Remembering, SkippingSink, TypedSink):
     """One table per unit, or ``table`` for all. Writers of one database take turns."""
 
     database: Database
@@ -177,6 +178,17 @@ class SqliteSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], SkippingSin
             staging_.cleanup(self.database, staged, journal)
         except NotFoundError:  # another cleanup removed the database
             return
+
+    def committed(self, unit: Unit, run_id: str) -> Receipt | None:
+        staged = staging_name(run_id, self._table(unit))
+        if self.database.exists:
+            with self.database.write() as connection:
+                if staging_.is_noted(connection, staged):
+                    return Receipt(b"", 0, 0)
+                # Whoever waits to commit it finds it gone.
+                connection.run(f"DROP TABLE IF EXISTS main.{quote(staged)}")
+        self.abandon(unit, run_id)
+        return None
 
     def is_committed(self, handle: bytes) -> bool:
         if not self.database.exists:

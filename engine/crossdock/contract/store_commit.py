@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 
 from ..errors import AlreadyExistsError, CrossdockError, StageLostError
-from ..spi import Block, ObjectStore
+from ..spi import Block, ObjectStore, RemembersUploads
 from .store_base import Piece, StoreBase, noise
 
 
@@ -211,3 +212,22 @@ class CommitChecks(StoreBase):
             with self.raises(StageLostError):
                 store.commit(second, _blocks(theirs))
                 pytest.fail("both runs committed: declare private_staging=True")
+
+    def test_run_of_an_object_is_remembered(self, store: ObjectStore, url: str) -> None:
+        """``RemembersUploads``: whoever takes a run over knows what it has committed, and nothing else."""
+        if not isinstance(store, RemembersUploads):
+            pytest.skip("the store does not remember uploads")
+        pieces, request = self.cut(noise(2 * self.block_size), offsets=True), self.request(overwrite=True)
+        self.put(store, "x", b"of somebody else")
+        assert store.committed("x", request.run_id) is None
+        assert store.committed("missing/y", request.run_id) is None
+        upload = store.open_upload("x", request)
+        for block, data in pieces:
+            store.write_block(upload, block, memoryview(data))
+        store.commit(upload, _blocks(pieces))
+        with closing(self.open(url)) as other:
+            assert isinstance(other, RemembersUploads)
+            assert other.committed("x", request.run_id) == other.stat("x"), "the commit is not known"
+            assert other.committed("x", request.run_id[:-1]) is None, "another run has committed nothing"
+        store.abort(upload)
+        assert self.get(store, "x") == noise(2 * self.block_size)

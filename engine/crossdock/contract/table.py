@@ -6,6 +6,7 @@ from .browsing import TableBrowseChecks
 from .table_attempts import AttemptChecks
 from .table_bulk import BulkLoadChecks
 from .table_commit import CommitChecks
+from .table_memory import MemoryChecks
 from .table_modes import ModeChecks
 from .table_scripts import ScriptChecks
 from .table_skips import LeftOutChecks
@@ -17,6 +18,7 @@ class TableContract(
     SourceChecks,
     ModeChecks,
     CommitChecks,
+    MemoryChecks,
     AttemptChecks,
     TypeChecks,
     BulkLoadChecks,

@@ -18,8 +18,16 @@ from ..errors import (
 )
 from ..limits import BUFFERS
 from ..spi.data import Attempt, Begun, PlanHint, Receipt, Split, Target, Unit, UnitPage, WriteMode
-from ..spi.endpoints import Copier, ReadBack, Sink, Source, Writer
-from ..spi.store import Block, ObjectInfo, ObjectStore, RangeCopier, UploadRequest, WholeWriter
+from ..spi.endpoints import Copier, ReadBack, Remembering, Sink, Source, Writer
+from ..spi.store import (
+    Block,
+    ObjectInfo,
+    ObjectStore,
+    RangeCopier,
+    RemembersUploads,
+    UploadRequest,
+    WholeWriter,
+)
 from .existing import Existing
 from .listing import Selection, of_version, version
 from .names import flattened
@@ -155,13 +163,22 @@ class FileTarget:
         """The path where another unit could have the same: ``a`` and ``a.csv`` both become ``a.parquet``."""
         return self.path(unit) if self.replaces and not self.name else None
 
+    def committed(self, unit: Unit, run_id: str) -> Receipt | None:
+        """As ``Remembering.committed``."""
+        store, path = self.store, self.path(unit)
+        assert isinstance(store, RemembersUploads)  # noqa: S101 - ``remembers`` said so
+        if (found := store.committed(path, run_id)) is not None:
+            return Receipt(b"", 1, found.size)
+        store.abandon(path, run_id)
+        return None
+
     def _exists(self, path: str, guarded: bool) -> bool:
         # To list for a single object is as dear as to ask for it.
         return self._existing.seen(path) if guarded and not self.name else path in self._existing
 
 
 @dataclass(eq=False, repr=False)
-class BinarySink(Sink[memoryview], Copier, ReadBack[memoryview]):
+class BinarySink(Sink[memoryview], Copier, ReadBack[memoryview], Remembering):
     """Objects, made of blocks at known offsets: of larger ones where an object has ``max_blocks`` only and
     the size is not ``fixed``.
     """
@@ -278,6 +295,12 @@ class BinarySink(Sink[memoryview], Copier, ReadBack[memoryview]):
 
     def abandon(self, unit: Unit, run_id: str) -> None:
         self.store.abandon(self.target.path(unit), run_id)
+
+    def remembers(self) -> bool:
+        return isinstance(self.store, RemembersUploads)
+
+    def committed(self, unit: Unit, run_id: str) -> Receipt | None:
+        return self.target.committed(unit, run_id)
 
     def is_committed(self, handle: bytes) -> bool:
         return self.store.is_committed(_upload(handle))

@@ -296,6 +296,8 @@ class StagingSettings(_Settings):
         default=True, description="Whether staged files are compressed; compression=zstd chooses how"
     )
 
+    needs_tables = False
+
 
 READ_DEFAULTS = StoreReadSettings()
 WRITE_DEFAULTS = StoreWriteSettings()

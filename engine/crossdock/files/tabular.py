@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import NotFoundError, SchemaMismatchError, VerificationError
 from ..spi.data import Attempt, Begun, PlanHint, Receipt, Split, Target, Unit, UnitPage, WriteMode
-from ..spi.endpoints import ReadBack, Sink, Source, Writer
+from ..spi.endpoints import ReadBack, Remembering, Sink, Source, Writer
 from ..spi.format import FileFormat, Part
 from ..spi.skipping import RowSkips, SkippingSource
-from ..spi.store import Block, ObjectInfo, ObjectStore, UploadRequest
+from ..spi.store import Block, ObjectInfo, ObjectStore, RemembersUploads, UploadRequest
 from .binary import DEFAULT_BLOCK, MANY, FileTarget
 from .listing import Selection, info_of, version
 from .objectfile import ObjectFile, PartStream, blocks_of
@@ -181,7 +181,7 @@ def _difference(expected: list[str], actual: list[str]) -> str:
 
 
 @dataclass
-class FormatSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"]):
+class FormatSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], Remembering):
     """Files of one format. Parts are written apart and joined at commit where the format allows it.
 
     ``digest``: receipts get a digest of all bytes of their part, which ``written_file`` needs.
@@ -259,6 +259,12 @@ class FormatSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"]):
 
     def abandon(self, unit: Unit, run_id: str) -> None:
         self.store.abandon(self.target.path(unit), run_id)
+
+    def remembers(self) -> bool:
+        return isinstance(self.store, RemembersUploads)
+
+    def committed(self, unit: Unit, run_id: str) -> Receipt | None:
+        return self.target.committed(unit, run_id)
 
     def is_committed(self, handle: bytes) -> bool:
         return self.store.is_committed(_unpack(handle)[1])

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from .browse import Browsable, Entry, EntryPage, Reached
 from .data import Attempt, Begun, PlanHint, Receipt, Split, Target, Unit, UnitPage, WriteMode
-from .endpoints import BulkLoader, BulkWriter, Cancellable, Copier, ReadBack, Sink, Source, Writer
+from .endpoints import (
+    BulkLoader,
+    BulkWriter,
+    Cancellable,
+    Copier,
+    ReadBack,
+    Remembering,
+    Sink,
+    Source,
+    Writer,
+)
 from .format import ByteSink, FileFormat, FormatWriter, Part, Piece
 from .skipping import RowSkips, SkippingSink, SkippingSource, TypedSink, fitted
 from .spec import BulkLoad, Capabilities, ConnectorSpec, Location, Secrets
@@ -23,6 +33,7 @@ from .store import (
     ObjectReader,
     ObjectStore,
     RangeCopier,
+    RemembersUploads,
     StagedFile,
     UploadRequest,
     WholeWriter,
@@ -85,6 +96,8 @@ __all__ = [
     "Reached",
     "ReadBack",
     "Receipt",
+    "Remembering",
+    "RemembersUploads",
     "RowSkips",
     "ScriptResult",
     "Scriptable",

@@ -208,6 +208,25 @@ class Sink(ABC, Generic[T]):
         """Let go of connections. May be called twice."""
 
 
+class Remembering(ABC):
+    """Ability of a sink: it knows what a run has committed, by the unit and the run id, until ``cleanup``.
+
+    Asked for a run whose journal is on a machine that is lost, for example.
+    """
+
+    def remembers(self) -> bool:
+        """Whether it does. Cheap; asked once per run."""
+        return True
+
+    @abstractmethod
+    def committed(self, unit: Unit, run_id: str) -> Receipt | None:
+        """What the run has made visible of the unit: the receipt says how much, as far as that is known.
+
+        None: nothing. What the run had begun is then removed as by ``abandon``, and whoever had begun it to
+        append cannot commit it any more: that is a StageLostError. ``abandon`` has it forget a commit.
+        """
+
+
 class ReadBack(ABC, Generic[T]):
     """Ability of a sink: what was written can be read again, for ``--verify``.
 

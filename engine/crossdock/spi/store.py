@@ -273,6 +273,14 @@ class Fetchable(ABC):
         """Where that object is, and what lets others in. Asks nobody."""
 
 
+class RemembersUploads(ABC):
+    """Ability of a store: it knows which run an object was committed by, until ``abort`` at least."""
+
+    @abstractmethod
+    def committed(self, path: str, run_id: str) -> ObjectInfo | None:
+        """The object at that path, if it was made by an upload of that run; None where it was not."""
+
+
 class WholeWriter(ABC):
     """Ability of a store: a small object is written and committed in one request."""
 

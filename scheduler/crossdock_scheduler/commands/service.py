@@ -56,6 +56,15 @@ def start(
         int,
         typer.Option(metavar="N", min=0, help="How many linked runtimes an integration runtime may have."),
     ] = 100,
+    lease: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS",
+            min=2,
+            max=3600,
+            help="A job goes to another node when its own has been silent for so long.",
+        ),
+    ] = 30.0,
     missed: Annotated[
         str,
         typer.Option(
@@ -161,6 +170,7 @@ def start(
             issuer,
             limits,
             notify,
+            lease,
         ),
         ready,
     )

@@ -131,7 +131,7 @@ class Agent:
     def _obey(self, answer: wire.Beaten, held: Set[str], asked: float) -> None:
         for job_id in held - set(answer.lost):
             if job_id in self._jobs:
-                self._jobs[job_id].confirm(asked)
+                self._jobs[job_id].confirm(asked, answer.lease)
         for job_id in answer.lost:
             if job_id in self._jobs:
                 _LOG.warning("the job %s is not this node's any more", job_id)
@@ -153,8 +153,9 @@ class Agent:
                 _LOG.warning("%s", error.message)
                 await anyio.sleep(_AGAIN)
                 continue
-            for job in found:
-                running = RunningJob(job, self.client.identity.lease, asked, self._beat)
+            lease = found.lease or self.client.identity.lease
+            for job in found.jobs:
+                running = RunningJob(job, lease, asked, self._beat)
                 if "look" in job.work:
                     running.grace = GRACE
                 self._jobs[job.id] = running
@@ -162,26 +163,38 @@ class Agent:
                 group.start_soon(self._carry, running)
 
     async def _carry(self, running: RunningJob) -> None:
-        job = running.job
-        _LOG.info("job %s begins", job.id)
+        _LOG.info("job %s begins", running.job.id)
+
+        async def tell(said: wire.Finish) -> bool:
+            return await self._told(running, said)
+
         try:
-            said = await self._said(running)
-            if not running.lost:
-                await self._finish(job.id, said)
-        except LeaseLostError:
-            _LOG.warning("the job %s is not this node's any more", job.id)
+            await running.run(self.vault.opened(running.job.work), self.policy(), tell, self.proxy())
+        except (AuthError, ConfigError) as error:
+            failure = {"errorCode": error.code, "message": error.message, "failureType": "SystemError"}
+            await tell(wire.Finish(epoch=running.job.epoch, outcome="failed", result={"error": failure}))
         finally:
-            del self._jobs[job.id]
+            self._forget(running)
+
+    async def _told(self, running: RunningJob, said: wire.Finish) -> bool:
+        """Whether the service knows how it ended. After that the job is none of this node's."""
+        try:
+            if running.lost:
+                return False
+            await self._finish(running.job.id, said)
+        except LeaseLostError:
+            _LOG.warning("the job %s is not this node's any more", running.job.id)
+            return False
+        finally:
+            self._forget(running)
+        return True
+
+    def _forget(self, running: RunningJob) -> None:
+        if self._jobs.get(running.job.id) is running:
+            del self._jobs[running.job.id]
             self._keep()
             self._room.set()
             self._room = anyio.Event()
-
-    async def _said(self, running: RunningJob) -> wire.Finish:
-        try:
-            return await running.run(self.vault.opened(running.job.work), self.policy(), self.proxy())
-        except (AuthError, ConfigError) as error:
-            told = {"errorCode": error.code, "message": error.message, "failureType": "SystemError"}
-            return wire.Finish(epoch=running.job.epoch, outcome="failed", result={"error": told})
 
     async def _finish(self, job_id: str, said: wire.Finish) -> None:
         """Tell the service as often as it takes: what was done must not be done again."""

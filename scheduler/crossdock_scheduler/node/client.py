@@ -44,9 +44,8 @@ class Client:
         """Let other nodes have the key of the vault. Raises ConfigError where it has changed."""
         await self._send("vault", shares)
 
-    async def claim(self, want: int, wait: float) -> list[wire.Job]:
-        asked = wire.Claim(want=want, wait=wait)
-        return (await self._ask("claim", asked, wire.Jobs, _TIMEOUT + wait)).jobs
+    async def claim(self, want: int, wait: float) -> wire.Jobs:
+        return await self._ask("claim", wire.Claim(want=want, wait=wait), wire.Jobs, _TIMEOUT + wait)
 
     async def finish(self, job_id: str, said: wire.Finish) -> None:
         """Raises LeaseLostError where the job is not the node's any more."""

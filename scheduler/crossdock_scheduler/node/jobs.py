@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -27,10 +27,13 @@ from .proxy import Proxy
 if TYPE_CHECKING:
     from .guard import Guard
 
+Tell = Callable[[wire.Finish], Awaitable[bool]]
 _WORKER = "crossdock_scheduler.node.worker"
 # A line of a child: an output with all that a Lookup may return.
 _MOST_LINE = 64 << 20
 _MOST_TOLD = 2000
+# Seconds that a child has to remove what was kept for another node.
+_SETTLING = 120.0
 
 
 @dataclass
@@ -56,36 +59,42 @@ class RunningJob:
         self.lost = self.lost or lost
         self._stop.set()
 
-    def confirm(self, when: float) -> None:
-        """The service has said that the job is this node's: what it said was asked for at ``when``."""
-        self.confirmed = when
+    def confirm(self, when: float, lease: float | None = None) -> None:
+        """The service has said that the job is this node's, for so long: it was asked at ``when``."""
+        self.confirmed, self.lease = when, lease or self.lease
         self._news.set()
         self._news = anyio.Event()
 
     async def run(
-        self, work: Mapping[str, Any], policy: Mapping[str, Any], proxy: Proxy | None = None
-    ) -> wire.Finish:
-        """What the service is told about it. ``work`` is the job's, with its secrets. Cancelled, the child is
-        ended first."""
+        self, work: Mapping[str, Any], policy: Mapping[str, Any], tell: Tell, proxy: Proxy | None = None
+    ) -> None:
+        """Do it, and ``tell`` how it ended, which says whether the service knows. ``work`` is the job's, with
+        its secrets. Cancelled, the child is ended first."""
         with telemetry.span("look" if "look" in work else "job", work.get("trace", "")) as span:
             span.say({"crossdock.job_id": self.job.id})
-            found = await self._held({**work, "trace": span.traceparent}, policy, proxy or Proxy())
-            if found.outcome != "succeeded":
-                span.failed((found.result.get("error") or {}).get("errorCode") or found.outcome)
-            return found
 
-    async def _held(self, work: Mapping[str, Any], policy: Mapping[str, Any], proxy: Proxy) -> wire.Finish:
-        told = {"work": work, "policy": dict(policy), "environment": proxy.variables()}
+            async def told(said: wire.Finish) -> bool:
+                if said.outcome != "succeeded":
+                    span.failed((said.result.get("error") or {}).get("errorCode") or said.outcome)
+                return await tell(said)
+
+            await self._held({**work, "trace": span.traceparent}, policy, told, proxy or Proxy())
+
+    async def _held(
+        self, work: Mapping[str, Any], policy: Mapping[str, Any], tell: Tell, proxy: Proxy
+    ) -> None:
+        told: dict[str, Any] = {"work": work, "policy": dict(policy), "environment": proxy.variables()}
+        told["epoch"] = self.job.epoch
         if policy.get("private", True):
-            return await self._run(told, None)
+            await self._run(told, tell, None)
+            return
         from .guard import Guard  # for Linux only
 
         with closing(Guard(Policy(**policy), await _found(proxy.addresses()))) as guard:
-            return await self._run(told, guard)
+            await self._run(told, tell, guard)
 
-    async def _run(self, message: Mapping[str, Any], guard: Guard | None) -> wire.Finish:
+    async def _run(self, message: Mapping[str, Any], tell: Tell, guard: Guard | None) -> None:
         process = await self._started(guard)
-        said: dict[str, Any] = {}
         errors = bytearray()
         async with process, anyio.create_task_group() as group:
             try:
@@ -95,17 +104,30 @@ class RunningJob:
                 group.start_soon(self._stopping, process)
                 group.start_soon(self._tell, process, message)
                 said = await self._listen(process)
-                await process.wait()
+                if "outcome" not in said:
+                    await process.wait()
+                    said = _crashed(process.returncode or 0, bytes(errors[-_MOST_TOLD:]))
+                if said["outcome"] == "failed" and guard and guard.refused:
+                    said = _refused(said, guard.refused)
+                end = wire.Finish(epoch=self.job.epoch, outcome=said["outcome"], result=said["result"])
+                await self._leave(process, known=await tell(end))
             except BaseException:
                 with anyio.CancelScope(shield=True):
                     await self._end(process)
                 raise
             group.cancel_scope.cancel()
-        if "outcome" not in said:
-            said = _crashed(process.returncode or 0, bytes(errors[-_MOST_TOLD:]))
-        if said["outcome"] == "failed" and guard and guard.refused:
-            said = _refused(said, guard.refused)
-        return wire.Finish(epoch=self.job.epoch, outcome=said["outcome"], result=said["result"])
+
+    async def _leave(self, process: Process, *, known: bool) -> None:
+        """Let the child remove what was kept for another node, where nobody needs it any more."""
+        if process.stdin is not None:
+            with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError, OSError):
+                if known:
+                    await process.stdin.send(b'{"known": true}\n')
+                else:
+                    await process.stdin.aclose()
+        with anyio.move_on_after(_SETTLING):
+            await process.wait()
+        await self._end(process)
 
     async def _started(self, guard: Guard | None) -> Process:
         """Raises ConfigError where the machine cannot hold it to the policy."""
@@ -136,7 +158,9 @@ class RunningJob:
                 if told == self.confirmed:
                     await self._news.wait()
                 told = self.confirmed
-                await process.stdin.send(json.dumps({"confirmed": told}).encode() + b"\n")
+                await process.stdin.send(
+                    json.dumps({"confirmed": told, "lease": self.lease}).encode() + b"\n"
+                )
 
     async def _listen(self, process: Process) -> dict[str, Any]:
         if process.stdout is None:

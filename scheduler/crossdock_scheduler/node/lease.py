@@ -17,7 +17,7 @@ from crossdock import CancelledError
 
 # A confirmation that is younger is not asked for again: a copy of many files commits often.
 _FRESH = 1.0
-_DOUBLE = struct.Struct("d")
+_BOTH = struct.Struct("dd")
 
 
 def now() -> float:
@@ -30,15 +30,15 @@ class Lease:
     """Held for ``seconds`` after each confirmation. ``ask`` has the agent get another one."""
 
     def __init__(self, seconds: float, confirmed: float, ask: Callable[[], None]) -> None:
-        self._seconds, self._ask = seconds, ask
+        self._ask = ask
         self._news, self._owner = threading.Condition(), os.getpid()
         # Forked processes see it, which no message reaches.
-        self._shared = mmap.mmap(-1, _DOUBLE.size)
-        self.confirm(confirmed)
+        self._shared = mmap.mmap(-1, _BOTH.size)
+        self.confirm(confirmed, seconds)
 
-    def confirm(self, when: float) -> None:
+    def confirm(self, when: float, seconds: float) -> None:
         with self._news:
-            _DOUBLE.pack_into(self._shared, 0, when)
+            _BOTH.pack_into(self._shared, 0, when, seconds)
             self._news.notify_all()
 
     def check(self) -> None:
@@ -52,8 +52,9 @@ class Lease:
             raise CancelledError("the job may be another node's by now: its lease has run out")
 
     def _confirmed(self) -> float:
-        found: float = _DOUBLE.unpack_from(self._shared, 0)[0]
+        found: float = _BOTH.unpack_from(self._shared, 0)[0]
         return found
 
     def _left(self) -> float:
-        return max(0.0, self._confirmed() + self._seconds - now())
+        end: float = sum(_BOTH.unpack_from(self._shared, 0))
+        return max(0.0, end - now())

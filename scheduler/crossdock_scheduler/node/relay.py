@@ -127,7 +127,14 @@ class Relay:
         try:
             work = self.vault.opened(job.work)
             running = RunningJob(job, asked.seconds, now(), lambda: None, GRACE)
-            return await running.run(work, self.policy(), self.proxy())
+            ends: list[wire.Finish] = []
+
+            async def tell(said: wire.Finish) -> bool:
+                ends.append(said)
+                return True
+
+            await running.run(work, self.policy(), tell, self.proxy())
+            return ends[0]
         except CrossdockError as error:
             told = {"errorCode": error.code, "message": error.message}
             return wire.Finish(epoch=0, outcome="failed", result={"error": told})

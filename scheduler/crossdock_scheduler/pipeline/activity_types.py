@@ -30,8 +30,12 @@ ANY_RUNTIME = "AutoResolveIntegrationRuntime"
 """What Data Factory shows where no runtime is named."""
 
 
-def _nothing(_: Mapping[str, Any]) -> None:
-    """For those whom progress does not concern."""
+def _nothing(_: Any) -> None:
+    """For those whom progress does not concern, and types that leave nothing behind."""
+
+
+def _always(_: Attempt) -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +74,18 @@ class ActivityType:
     ``plan`` says ahead, without opening anything, what of a definition is wrong or cannot be done. ``run``
     blocks and returns the output, as JSON; it raises CrossdockError, whose code and message become the
     activity run's error. Retries and the time-out of the activity's policy are the caller's.
+
+    ``repeats`` says whether ``run`` may be called again for an attempt that somebody else has begun, and
+    perhaps ended; a copy finds out what was done. ``settle`` removes what was kept for that: on a lease
+    (``crossdock.fencing``) it is called when whoever gave the lease knows how the attempt ended.
     """
 
     name: str
     summary: str
     plan: Callable[[Factory, Definition, Activity, Policy], list[Finding]]
     run: Callable[[Attempt], Mapping[str, Any]]
+    repeats: Callable[[Attempt], bool] = _always
+    settle: Callable[[Attempt], None] = _nothing
 
 
 def register(found: ActivityType) -> None:

@@ -26,6 +26,7 @@ from .operations.notifying import Notifier
 from .operations.stock import Stock
 from .relay.channels import Channels
 from .runtimes.keys import KeyMaker
+from .runtimes.nodes import HEARTBEAT, LEASE
 from .runtimes.sharing import MOST
 from .triggers.misfires import Misfires
 
@@ -36,7 +37,8 @@ NEW_RUN = "a new run"
 class Service:
     """The parts that all requests share; ``app.state.service``.
 
-    ``most_links`` is how many linked runtimes one may have. ``new_jobs`` rings for the id of a runtime,
+    ``most_links`` is how many linked runtimes one may have. A job is a node's for ``lease`` seconds after
+    each heartbeat. ``new_jobs`` rings for the id of a runtime,
     ``changed`` for that of a job or a run, and for ``NEW_RUN``.
     """
 
@@ -46,6 +48,7 @@ class Service:
     access: Access
     audit: Chain
     most_links: int = MOST
+    lease: float = LEASE
     new_jobs: Bell = field(default_factory=Bell)
     changed: Bell = field(default_factory=Bell)
     metrics: Metrics = field(default_factory=Metrics)
@@ -53,6 +56,11 @@ class Service:
     misfires: Misfires = field(default_factory=Misfires)
     notifier: Notifier = field(default_factory=Notifier)
     channels: Channels = field(default_factory=Channels)
+
+    @property
+    def heartbeat(self) -> float:
+        """Seconds between two of a node: several within a lease."""
+        return min(HEARTBEAT, self.lease / 4)
 
     def __post_init__(self) -> None:
         self.metrics.registry.register(Stock(self.database))

@@ -29,6 +29,7 @@ from .definitions.secrets import Keeper
 from .operations.draining import DrainingServer
 from .operations.notifying import Notifier
 from .runtimes.keys import KeyMaker, derived, kept_secret
+from .runtimes.nodes import LEASE
 from .runtimes.sharing import MOST
 from .tls import certificates
 from .triggers.misfires import Misfires
@@ -46,7 +47,8 @@ class Settings:
     ``secret_file`` has the service's secret where that is not in the state folder. For ``drain_delay``
     seconds the service goes on after it was told to stop. ``most_links`` is how many linked runtimes one
     may have; ``misfires``: what becomes of missed ticks. Tokens of ``issuer`` are taken besides own ones.
-    ``notify`` is the file of those who are told of states."""
+    ``notify`` is the file of those who are told of states. A job goes to another node when its own has been
+    silent for ``lease`` seconds."""
 
     folder: Path
     host: str = "localhost"
@@ -62,6 +64,7 @@ class Settings:
     issuer: Issuer | None = None
     limits: Limits = field(default_factory=Limits)
     notify: Path | None = None
+    lease: float = LEASE
 
 
 def run(settings: Settings, ready: Callable[[str, str | None], None]) -> None:
@@ -83,7 +86,7 @@ def run(settings: Settings, ready: Callable[[str, str | None], None]) -> None:
         access = Access(Signer(derived(secret, "tokens")), settings.issuer, settings.limits)
         audit = Chain.of(secret)
         service = Service(
-            database, keys, Keeper.of(secret), access, audit, settings.most_links,
+            database, keys, Keeper.of(secret), access, audit, settings.most_links, settings.lease,
             misfires=settings.misfires, notifier=notifier,
         )  # fmt: skip
         config = uvicorn.Config(

@@ -11,7 +11,6 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from .context import Service
 from .queue import sweep
-from .runtimes.nodes import LEASE
 
 _EVERY = 1.0
 _LOG = logging.getLogger(__name__)
@@ -19,15 +18,15 @@ _LOG = logging.getLogger(__name__)
 
 async def sweeping(service: Service) -> None:
     """Nodes that could not renew their leases, since nobody answered, get the time for it first."""
-    await anyio.sleep(LEASE)
+    await anyio.sleep(service.lease)
     while True:
         try:
             await run_sync(_once, service)
         except SQLAlchemyError as error:
             # It comes back by itself, or the operator brings it back.
             _LOG.warning("the database cannot be reached: %s", type(error).__name__)
-            await anyio.sleep(LEASE)
-        await anyio.sleep(_EVERY)
+            await anyio.sleep(service.lease)
+        await anyio.sleep(min(_EVERY, service.lease / 4))
 
 
 def _once(service: Service) -> None:

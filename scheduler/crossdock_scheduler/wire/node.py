@@ -114,7 +114,7 @@ class Beaten(Message):
     """The answer to a heartbeat: jobs that are not the node's any more, and jobs to cancel.
 
     ``vault`` is the runtime's version, ``vault_key`` its private key, sealed to this node if it is behind.
-    ``wanting`` are nodes to which this one can give it.
+    ``wanting`` are nodes to which this one can give it. ``lease``: for how many seconds jobs are the node's.
     """
 
     lost: list[str]
@@ -123,6 +123,7 @@ class Beaten(Message):
     vault: int
     vault_key: str | None = None
     wanting: list[Share] = []
+    lease: float | None = None
 
 
 class Shares(Message):
@@ -149,7 +150,10 @@ class Job(Message):
 
 
 class Jobs(Message):
+    """``lease``: for how many seconds they are the node's."""
+
     jobs: list[Job]
+    lease: float | None = None
 
 
 class Finish(Message):

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
 import crossdock
-from crossdock import ConfigError, CrossdockError, NotSupportedError
+from crossdock import ConfigError, CopyResult, NotSupportedError, Snapshot
 
 from ..activity_types import Attempt, Hop
 from ..definitions import Finding
 from ..definitions.links import referenced
+from .once import once, settled
 from .plan import CopyPlan
 
 # Settings of a copy that either hop takes.
@@ -19,14 +21,18 @@ _OUT = ("map", "add_columns", "parallel_copies", "verify")
 _IN = ("parallel_copies", "verify")
 
 
-def do_hop(plan: CopyPlan, hop: Hop, **more: Any) -> Mapping[str, Any]:
-    """One hop of the copy; its output. ``more`` is what else ``crossdock.stage_out`` and ``stage_in`` take.
+def do_hop(
+    plan: CopyPlan, hop: Hop, *, run_id: str, progress: Callable[[Snapshot], None], cancel: threading.Event
+) -> Mapping[str, Any]:
+    """One hop of the copy, as the run of that id; its output.
 
-    The second hop removes the stage, whatever becomes of it. Raises ConfigError where the copy has no stage
-    or lacks secrets that the hop needs, NotSupportedError for settings that no hop takes.
+    The second hop removes the stage when it is done; after a failure that is a hop of its own.
+    Raises ConfigError where the copy has no stage or lacks secrets that the hop needs, NotSupportedError for
+    settings that no hop takes.
     """
     if plan.stage is None:
         raise ConfigError("the copy has no stage")
+    more: dict[str, Any] = {"run_id": run_id, "progress": progress, "cancel": cancel}
     options = plan.options(secrets=True)
     stage = f"{plan.stage.address.rstrip('/')}/{hop.folder}"
     given = {"stage_options": options["stage_options"]}
@@ -45,16 +51,34 @@ def do_hop(plan: CopyPlan, hop: Hop, **more: Any) -> Mapping[str, Any]:
             f"the copy needs {'; '.join([*end.missing.values(), *plan.stage.missing.values()])}"
         )
     given |= {name: options[name] for name in (_OUT if hop.kind == "out" else _IN) if name in options}
+    again = _again(hop, options)
     if hop.kind == "out":
         source = {name: options[name] for name in ("source_format", "source_options")}
-        return crossdock.stage_out(plan.source.address, stage, **source, **given, **more).output()
+
+        def stage_out() -> CopyResult:
+            return crossdock.stage_out(plan.source.address, stage, **source, **given, **more)
+
+        return once(run_id, stage_out, again, progress=progress, cancel=cancel)
     sink = {name: options[name] for name in ("sink_format", "sink_options", "mode")}
-    try:
-        return crossdock.stage_in(stage, plan.sink.address, **sink, **given, remove=True, **more).output()
-    except CrossdockError:
-        with suppress(CrossdockError):  # why the copy failed matters more
-            crossdock.stage_remove(stage, stage_options=options["stage_options"])
-        raise
+
+    def stage_in() -> CopyResult:
+        return crossdock.stage_in(stage, plan.sink.address, **sink, **given, remove=True, **more)
+
+    return once(run_id, stage_in, again, progress=progress, cancel=cancel)
+
+
+def settle_hop(plan: CopyPlan, hop: Hop, run_id: str) -> None:
+    """Nobody does the hop again."""
+    if hop.kind != "remove" and plan.stage is not None:
+        settled(run_id, _again(hop, plan.options(secrets=True)))
+
+
+def _again(hop: Hop, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What is given again to a hop's copy: its journal keeps no secrets."""
+    stage = options["stage_options"]
+    if hop.kind == "out":
+        return {"source_options": options["source_options"], "sink_options": stage}
+    return {"source_options": stage, "sink_options": options["sink_options"]}
 
 
 def of_hop(findings: Iterable[Finding], attempt: Attempt, hop: Hop) -> list[Finding]:

@@ -75,16 +75,11 @@ class CopyPlan:
         options = self.options(secrets=True, activity_run_id=activity_run_id or str(uuid.uuid4()))
         return crossdock.copy(self.source.address, self.sink.address, **options | more)
 
-    def go_on(self, run_id: str, **more: Any) -> CopyResult:
-        """Resume a copy that was interrupted, whose log is that of the activity run of the same id."""
+    def again(self, run_id: str) -> dict[str, Any]:
+        """What is given again to a copy, whose journal keeps no secrets. Its log is that of the activity run
+        of the same id."""
         options = self.options(secrets=True, activity_run_id=run_id)
-        return crossdock.resume(run_id, **{name: options[name] for name in _AGAIN if name in options}, **more)
-
-    def clear_away(self, run_id: str) -> None:
-        """Remove what a copy that failed has left behind, and its journal."""
-        options = self.options(secrets=True)
-        again = {name: options[name] for name in ("sink_options", "stage_options") if name in options}
-        crossdock.forget(run_id, **again)
+        return {name: options[name] for name in _AGAIN if name in options}
 
 
 def plan_copy(

@@ -66,8 +66,8 @@ class DataActivity(Planning, Generic[Plan]):
             raise
 
 
-def registered(name: str, summary: str, activity: type[DataActivity[Any]]) -> None:
-    """Make it a type of activity that can be run."""
+def registered(name: str, summary: str, activity: type[DataActivity[Any]], *, repeats: bool = True) -> None:
+    """Make it a type of activity that can be run. ``repeats``: twice is the same as once."""
 
     def plan(factory: Factory, pipeline: Definition, one: Activity, policy: Policy) -> list[Finding]:
         planned = activity(factory, pipeline, one, policy)
@@ -79,4 +79,4 @@ def registered(name: str, summary: str, activity: type[DataActivity[Any]]) -> No
         planned = activity(attempt.factory, attempt.pipeline, attempt.activity, attempt.policy, attempt.scope)
         return planned.run(attempt)
 
-    register(ActivityType(name, summary, plan, run))
+    register(ActivityType(name, summary, plan, run, lambda _: repeats))

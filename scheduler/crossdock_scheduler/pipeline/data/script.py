@@ -184,4 +184,9 @@ def _logged(plan: Scripts, messages: Sequence[str], attempt: Attempt) -> dict[st
         return {"outputLogs": f"the log could not be written: {error.message}"}
 
 
-registered("Script", "SQL in a database, with its result sets as the activity's output", ScriptActivity)
+registered(
+    "Script",
+    "SQL in a database, with its result sets as the activity's output",
+    ScriptActivity,
+    repeats=False,
+)

@@ -43,4 +43,9 @@ class StoredProcedureActivity(DataActivity[Procedure]):
         return {"executionDuration": round(time.monotonic() - began)}
 
 
-registered("SqlServerStoredProcedure", "a procedure of a database, called once", StoredProcedureActivity)
+registered(
+    "SqlServerStoredProcedure",
+    "a procedure of a database, called once",
+    StoredProcedureActivity,
+    repeats=False,
+)

@@ -192,6 +192,10 @@ def _run(attempt: Attempt) -> Mapping[str, Any]:
 
 register(
     ActivityType(
-        "ExecuteSSISPackage", "runs a package of SSIS with dtexec, where that is allowed", _plan, _run
+        "ExecuteSSISPackage",
+        "runs a package of SSIS with dtexec, where that is allowed",
+        _plan,
+        _run,
+        lambda _: False,
     )
 )

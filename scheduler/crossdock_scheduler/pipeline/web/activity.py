@@ -84,4 +84,14 @@ def _run(attempt: Attempt) -> Mapping[str, Any]:
     return planned.run(attempt)
 
 
-register(ActivityType("WebActivity", "calls an address; the answer is the activity's output", _plan, _run))
+def _repeats(attempt: Attempt) -> bool:
+    planned = WebCall(attempt.factory, attempt.pipeline, attempt.activity, attempt.policy, attempt.scope)
+    planned.read()
+    return planned.method == "GET"
+
+
+register(
+    ActivityType(
+        "WebActivity", "calls an address; the answer is the activity's output", _plan, _run, _repeats
+    )
+)

@@ -112,4 +112,6 @@ def _run(attempt: Attempt) -> Mapping[str, Any]:
     return planned.run(attempt)
 
 
-register(ActivityType("WebHook", "calls an endpoint and waits for its call back", _plan, _run))
+register(
+    ActivityType("WebHook", "calls an endpoint and waits for its call back", _plan, _run, lambda _: False)
+)

@@ -22,7 +22,7 @@ from ..headers import address, request_id
 from ..queue import Claimed, Claimer, Held, Lost, claim, finish, renew
 from ..runtimes import nodes, runtimes, vaults
 from ..runtimes.keys import guid_of
-from ..runtimes.nodes import HEARTBEAT, LEASE, Node
+from ..runtimes.nodes import Node
 from ..runtimes.runtimes import Runtime
 from .node_route import NodeRoute, Sent
 
@@ -80,8 +80,8 @@ def _registered(service: Service, asked: wire.Register, request: Request) -> wir
         factory=resource.factory.name,
         runtime=resource.name,
         guid=runtime.guid,
-        heartbeat=HEARTBEAT,
-        lease=LEASE,
+        heartbeat=service.heartbeat,
+        lease=service.lease,
     )
 
 
@@ -99,13 +99,13 @@ async def heartbeat(beat: wire.Heartbeat, sent: Sent) -> wire.Beaten:
     def beaten(connection: sa.Connection) -> wire.Beaten:
         node = registered(connection, sent.node_id)
         nodes.heard(connection, node, beat, now)
-        lost, cancel = renew(connection, node.id, held, LEASE, now)
+        lost, cancel = renew(connection, node.id, held, sent.service.lease, now)
         version = node.row.vault_version
         key = vaults.key_for(connection, node, version) if beat.vault != version else None
         wanting = vaults.wanting(connection, node, version) if beat.vault == version else []
         return wire.Beaten(
             lost=sorted(lost), cancel=sorted(cancel), concurrent_jobs=node.row.concurrent_jobs,
-            vault=version, vault_key=key, wanting=list(wanting),
+            vault=version, vault_key=key, wanting=list(wanting), lease=sent.service.lease,
         )  # fmt: skip
 
     return await sent.service.database.together(sent.node_id, beaten)
@@ -132,21 +132,23 @@ async def claim_jobs(asked: wire.Claim, sent: Sent) -> wire.Jobs:
     while True:
         # Listening before the look: what is put into the queue between both is heard of.
         with service.new_jobs.listening(sent.runtime_id) as news:
-            found = await service.database.together(sent.node_id, partial(_claimed, sent.node_id, asked.want))
+            found = await service.database.together(
+                sent.node_id, partial(_claimed, sent.node_id, asked.want, service.lease)
+            )
             left = until - anyio.current_time()
             if found or left <= 0 or service.drain.began:
                 service.metrics.claimed.inc(len(found))
-                return wire.Jobs(jobs=[_job(each) for each in found])
+                return wire.Jobs(jobs=[_job(each) for each in found], lease=service.lease)
             with anyio.move_on_after(min(left, _LOOK_AGAIN)):
                 await news.wait()
 
 
-def _claimed(node_id: str, want: int, connection: sa.Connection) -> list[Claimed]:
+def _claimed(node_id: str, want: int, lease: float, connection: sa.Connection) -> list[Claimed]:
     node = registered(connection, node_id, locked=True)
     if not node.in_step:
         return []  # it could not open the secrets of a job
     who = Claimer(node.id, node.row.runtime_id, node.row.concurrent_jobs)
-    return claim(connection, who, want, LEASE, time.time())
+    return claim(connection, who, want, lease, time.time())
 
 
 def _job(found: Claimed) -> wire.Job:

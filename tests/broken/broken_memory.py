@@ -1,0 +1,143 @@
+"""Sinks that are asked what a run has committed, and are each wrong in one way."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+import crossdock_arrowdir as good
+import pytest
+
+from crossdock import Location, Receipt, Remembering, Split, Unit
+from crossdock.contract.table_memory import MemoryChecks
+
+
+class RememberingSink(good.ArrowDirSink, Remembering):
+    """``examples/arrowdir`` that remembers: a file says who has committed."""
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        self._folder.path.mkdir(parents=True, exist_ok=True)
+        with (self._folder.path / ".lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def _noted(self, table: str, run_id: str) -> Path:
+        return self._folder.path / f"{quote(table, safe='')}@{quote(run_id, safe='')}@committed"
+
+    def commit(self, handle: bytes, receipts: Sequence[tuple[Split, Receipt]]) -> None:
+        begun = json.loads(handle)
+        with self._alone():
+            super().commit(handle, receipts)
+            self._noted(begun["table"], begun["run"]).touch()
+
+    def committed(self, unit: Unit, run_id: str) -> Receipt | None:
+        with self._alone():
+            if self._noted(unit.name, run_id).exists():
+                return Receipt(b"", 0, 0)
+            self._drop(unit, run_id)
+        return None
+
+    def abandon(self, unit: Unit, run_id: str) -> None:
+        with self._alone():
+            noted = self._noted(unit.name, run_id)
+            if noted.exists():
+                noted.unlink()
+            else:
+                self._drop(unit, run_id)
+
+    def _drop(self, unit: Unit, run_id: str) -> None:
+        there = self._folder.newest(unit.name)[1]
+        used = set(there["parts"]) if there else set()
+        for path in self._folder.path.glob("*.arrow"):
+            if (
+                path.name.startswith(self._stem({"table": unit.name, "run": run_id}))
+                and path.name not in used
+            ):
+                path.unlink()
+
+
+class Wrong(MemoryChecks):
+    """The checks on a wrong sink; not collected itself, since it has no spec."""
+
+    __test__ = False
+    spec = good.SPEC
+    caught_by: ClassVar[frozenset[str]]
+    also: ClassVar[frozenset[str]] = frozenset()
+
+    @pytest.fixture
+    def url(self, tmp_path: Path) -> str:
+        return f"arrowdir://{tmp_path / 'data'}"
+
+    def inventory(self, url: str) -> Collection[str]:
+        return sorted(path.name for path in Path(url.removeprefix("arrowdir://")).glob("[!.]*"))
+
+
+def open_remembering(config: Any, location: Location) -> RememberingSink:
+    return RememberingSink(good.Folder(location.path), None)
+
+
+REMEMBERING = replace(good.SPEC, open_sink=open_remembering)
+
+
+class ForgettingSink(RememberingSink):
+    """Knows of no commit."""
+
+    def committed(self, unit: Unit, run_id: str) -> None:
+        with self._alone():
+            self._drop(unit, run_id)
+
+
+def open_forgetting(config: Any, location: Location) -> ForgettingSink:
+    return ForgettingSink(good.Folder(location.path), None)
+
+
+class TestForgets(Wrong):
+    __test__ = True
+    spec = replace(good.SPEC, open_sink=open_forgetting)
+    caught_by = frozenset({"test_committed_is_remembered"})
+    also = frozenset({"test_asked_while_it_commits"})
+
+
+class CredulousSink(RememberingSink):
+    """Takes what is staged for committed: the rows would never come."""
+
+    def committed(self, unit: Unit, run_id: str) -> Receipt | None:
+        stem = self._stem({"table": unit.name, "run": run_id})
+        staged = any(path.name.startswith(stem) for path in self._folder.path.glob("*"))
+        return Receipt(b"", 0, 0) if staged else None
+
+
+def open_credulous(config: Any, location: Location) -> CredulousSink:
+    return CredulousSink(good.Folder(location.path), None)
+
+
+class TestTakesStagedForCommitted(Wrong):
+    __test__ = True
+    spec = replace(good.SPEC, open_sink=open_credulous)
+    caught_by = frozenset({"test_asked_for_nothing"})
+    also = frozenset({"test_asked_while_it_commits", "test_abandon_forgets_a_commit"})
+
+
+class TolerantSink(RememberingSink):
+    """Says that nothing was committed, and lets whoever began it commit it after that."""
+
+    def committed(self, unit: Unit, run_id: str) -> Receipt | None:
+        return Receipt(b"", 0, 0) if self._noted(unit.name, run_id).exists() else None
+
+
+def open_tolerant(config: Any, location: Location) -> TolerantSink:
+    return TolerantSink(good.Folder(location.path), None)
+
+
+class TestCommitsAfterTheAnswer(Wrong):
+    __test__ = True
+    spec = replace(good.SPEC, open_sink=open_tolerant)
+    caught_by = frozenset({"test_asked_for_nothing"})
+    also = frozenset({"test_asked_while_it_commits"})
