@@ -112,7 +112,9 @@ def test_iterations_that_did_not_fail_are_not_repeated(sdk: Any, factory: str) -
     each = activity(
         "ForEach", "each", {"items": "@createArray(1, 0, 2)", "isSequential": True, "activities": [inner]}
     )
-    pipeline(sdk, factory, "p", each, variables={"x": {"type": "String"}})
+    each["dependsOn"] = [{"activity": "begin", "dependencyConditions": ["Succeeded"]}]
+    start = activity("SetVariable", "begin", {"variableName": "x", "value": "0"})
+    pipeline(sdk, factory, "p", start, each, variables={"x": {"type": "String"}})
     first = begin(sdk, factory)
     second = again(sdk, factory, first.run_id, start_from_failure=True)
     assert (first.status, second.status) == ("Failed", "Failed")
@@ -123,6 +125,11 @@ def test_iterations_that_did_not_fail_are_not_repeated(sdk: Any, factory: str) -
 
     before, after = ends_of(first.run_id), ends_of(second.run_id)
     assert {key for key in before if before[key] == after[key]} == {"each[0]", "each[2]"}
+    # From an activity inside on, it is the whole container that runs again, and nothing before it.
+    third = again(sdk, factory, first.run_id, start_activity_name="Divide")
+    anew = ends_of(third.run_id)
+    assert {key for key in anew if anew[key] > before[key]} == set(before)
+    assert ends(sdk, factory, third.run_id)["begin"] == ends(sdk, factory, first.run_id)["begin"]
 
 
 @pytest.mark.usefixtures("failing")

@@ -289,6 +289,7 @@ def test_cancelled_windows_are_not_tried_again(rig: Rig) -> None:
     rig.see_to(now)
     assert rig.statuses("w") == ["Cancelled", "Running"]
     assert [each.status for each in rig.pipeline_runs()] == ["Cancelled", "InProgress"]
+    assert rig.answered() == [("Cancelled", "The trigger run was cancelled."), ("Inprogress", None)]
 
 
 def test_windows_wait_for_those_of_another_trigger(rig: Rig) -> None:

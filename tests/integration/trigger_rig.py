@@ -101,6 +101,14 @@ class Rig:
     def statuses(self, name: str) -> list[str]:
         return [each.status for each in self.runs(name)]
 
+    def answered(self) -> list[tuple[str, str | None]]:
+        """Status and message of all runs, by their windows, as ``queryTriggerRuns`` has them."""
+        always = {"lastUpdatedAfter": "2000-01-01T00:00:00Z", "lastUpdatedBefore": "2100-01-01T00:00:00Z"}
+        with self.database.read() as connection:
+            found = runs.runs_of(connection, self.factory(connection), always)["value"]
+        ordered = sorted(found, key=lambda each: str(each["properties"]["windowStartTime"]))
+        return [(each["status"], each["message"]) for each in ordered]
+
     def ticks(self, name: str) -> list[str]:
         return [datetime.fromtimestamp(each.tick, UTC).strftime("%m-%d %H:%M") for each in self.runs(name)]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..definitions import Definition
-from ..definitions.activities import Activity
+from ..definitions.activities import Activity, activities
 from ..expressions import did_you_mean
 from .frame import Frame, Lists
 from .order import dependencies
@@ -36,19 +36,16 @@ def taken_over(
 ) -> Taken:
     """What the run ``run_id`` takes over from the records of the run ``before``.
 
-    It begins at the activity ``start``, or without one at those that failed; these and all that depend on
-    them run again. ``same`` says that neither definitions nor parameters have changed: of a ForEach that
-    failed the iterations that did not fail are taken over then. Raises ValueError where there is no
-    ``start`` at the top level.
+    It begins at the activity ``start``, with the outermost one around it, or without one at those that
+    failed; these and all that depend on them run again. ``same`` says that neither definitions nor
+    parameters have changed: of a ForEach that failed the iterations that did not fail are taken over then.
+    Raises ValueError where there is no ``start``.
     """
     top = Lists(pipeline).top()
     last = _last(before)
     keys = {each.name.lower(): Frame().key(each) for each in top}
     if start:
-        if start.lower() not in keys:
-            hint = did_you_mean(start, [each.name for each in top])
-            raise ValueError(f"the pipeline has no activity {start!r} at its top level{hint}")
-        begin = {start.lower()}
+        begin = {_outermost(pipeline, start)}
         ancestors = _closure(begin, {each.name.lower(): _needed(each) for each in top}) - begin
     else:
         begin, ancestors = {each for each, key in keys.items() if not _is_done(last.get(key))}, set()
@@ -67,6 +64,16 @@ def taken_over(
             kept += _iterations(key, mine)
     records = [replace(each, pipeline_run_id=run_id, attempt=0) for each in kept if each.ended is not None]
     return Taken(records, _changes(pipeline, records))
+
+
+def _outermost(pipeline: Definition, name: str) -> str:
+    """The activity at the top level that is the named one, or has it inside; in lower case."""
+    listed = activities(pipeline)
+    for each in listed:
+        if each.name.lower() == name.lower():
+            return (each.within or (each,))[0].name.lower()
+    hint = did_you_mean(name, [each.name for each in listed])
+    raise ValueError(f"the pipeline has no activity {name!r}{hint}")
 
 
 def _needed(activity: Activity) -> set[str]:

@@ -17,8 +17,9 @@ from ..runs.queries import Row, page_of, window
 from . import state
 from .starting import RUNNING, WAITING, text
 
-# The API has no more than three: what waits goes on, and what was cancelled has failed.
-_SHOWN = {"Succeeded": "Succeeded", "Failed": "Failed", "Cancelled": "Failed"}
+# What waits goes on, and is ``Inprogress`` too. ``Cancelled`` is no word that the SDK lists; it takes any,
+# and Data Factory has it for cancelled windows.
+_ENDED = ("Succeeded", "Failed", "Cancelled")
 _FIELDS = {
     "triggername": "triggerName", "status": "status", "triggerruntimestamp": "triggerRunTimestamp",
 }  # fmt: skip
@@ -37,9 +38,10 @@ def _json(row: Any) -> Row:
     if row.tick_end is not None:
         times |= {"windowStartTime": text(row.tick), "windowEndTime": text(row.tick_end)}
     message = row.message or ("The trigger run was cancelled." if row.status == "Cancelled" else None)
+    status = row.status if row.status in _ENDED else "Inprogress"
     return {
         "triggerRunId": row.id, "triggerName": row.name, "triggerType": row.type,
-        "triggerRunTimestamp": text(row.created), "status": _SHOWN.get(row.status, "Inprogress"),
+        "triggerRunTimestamp": text(row.created), "status": status,
         "message": message, "properties": times, "triggeredPipelines": row.pipelines, "runDimension": {},
         "dependencyStatus": {},
     }  # fmt: skip
