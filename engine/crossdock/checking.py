@@ -40,6 +40,11 @@ def check(
 ) -> Payload:
     """Raise what ``copy`` would raise for these options before it opens anything; else how it would copy."""
     columns, ended = parse_map(map, add_columns), threading.Event()
+    if columns is not None and (paths := [each.path for each in columns.columns if each.path]):
+        from .mapping.paths import parse_path  # imports pyarrow
+
+        for path in (*paths, columns.unfold):
+            parse_path(path)
     options = snake_case(source_options), snake_case(sink_options)
     ends = (
         Side(registry(), source, source_format, options[0], "source", ended),

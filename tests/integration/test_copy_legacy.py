@@ -257,7 +257,7 @@ def test_a_relational_table_is_the_linked_services(made: Made, service: Json, ad
 
 ORDER = {
     "id": "01", "at": {"town": {"name": "Rome"}},
-    "lines": [{"prod": "p1", "price": 23}, {"prod": "p2", "price": 13}],
+    "lines": [{"prod": "p1", "price": 23}, {"prod": "p2", "price": 13, "more": "yes"}],
 }  # fmt: skip
 PATHS = {"id": "$.id", "town": " $.at.town.name", "first": "$.lines[0].prod"}
 WITHIN = {"id": "$.id", "prod": "prod", "price": "price"}
@@ -271,6 +271,7 @@ def json_format(**more: Any) -> Json:
     ("given", "translator", "expected"),
     [
         ({"jsonPathDefinition": PATHS}, None, ["id,town,first", "01,Rome,p1"]),
+        ({"jsonPathDefinition": {"more": "$.lines[*].more", "id": "$.id"}}, None, ["more,id", "yes,01"]),
         (
             {"jsonPathDefinition": WITHIN, "jsonNodeReference": "$.lines"}, None,
             ["id,prod,price", "01,p1,23", "01,p2,13"],

@@ -353,6 +353,7 @@ def test_additional_columns_of_a_wrong_form_are_an_error(made: Made, given: Any)
         ({"mappings": [{"source": {"name": "a"}, "sink": {"name": "a", "type": "X"}}]},
          "unsupported mappings"),
         ({"mappings": [{"source": {"name": x}, "sink": {"name": "a"}} for x in "ab"]}, "error mappings"),
+        ({"mappings": [{"source": {"path": "$.a["}, "sink": {"name": "a"}}]}, "unsupported activities[0]"),
         ({"columnMappings": "a: b, c"}, "error columnMappings"),
         ({"columnMappings": {"a": 1}}, "error columnMappings"),
     ],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from crossdock import ConfigError, SchemaMismatchError
 from crossdock.mapping import Apply, ColumnMapping, MappedColumn, parse_map
 from crossdock.mapping import compile_mapping as compile_any
+from crossdock.mapping.paths import follow, parse_path, taken
 
 SCHEMA = pa.schema(
     [
@@ -174,3 +177,15 @@ class TestCompile:
             compile_mapping(schema, {"a": "x"}, "t")
         mapped, _ = compile_mapping(schema, {"b": "x"}, "t")
         assert mapped.names == ["x"]
+
+
+@pytest.mark.parametrize("kind", [pa.list_, pa.large_list])
+def test_the_first_item_that_has_it(kind: Callable[[pa.DataType], pa.DataType]) -> None:
+    item = pa.struct([("x", pa.int64()), ("y", pa.string())])
+    lists = [[{"x": 1}], None, [], [{"y": "a"}, {"y": "b", "x": 5}], [{"x": 2}, {"y": "c"}]]
+    values = pa.array(lists, kind(item))
+    found = follow(values.type, parse_path("[*].y")[1])
+    assert found is not None
+    for start in range(6):
+        assert taken(values.slice(start), found[1]).to_pylist() == [None, None, None, "a", "c"][start:]
+    assert follow(values.type, parse_path("[*].z")[1]) is None

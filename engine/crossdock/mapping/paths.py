@@ -1,4 +1,4 @@
-"""Paths into nested values: ``$['a']['b']``, ``$.a.b``, ``$.list[0]``."""
+"""Paths into nested values: ``$['a']['b']``, ``$.a.b``, ``$.list[0]``, ``$.list[*].b``."""
 
 from __future__ import annotations
 
@@ -14,16 +14,18 @@ from ..json_text import is_list, list_offsets
 
 Array: TypeAlias = pa.Array
 Step = str | int
+ANY = -1
+"""The step ``[*]``: of any item of a list, the first that has what follows."""
 Take = Callable[[Array], Array]
 _STEP = re.compile(
     r"""\s*(?:\[\s*'(?P<single>(?:[^'\\]|\\.)*)'\s*\] | \[\s*"(?P<double>(?:[^"\\]|\\.)*)"\s*\]
-    | \[\s*(?P<index>[0-9]{1,9})\s*\] | \.?(?P<name>[^.\[\]'"$*\s][^.\[\]'"*]*))""",
+    | \[\s*(?P<index>[0-9]{1,9}|\*)\s*\] | \.?(?P<name>[^.\[\]'"$*\s][^.\[\]'"*]*))""",
     re.VERBOSE,
 )
 
 
 def parse_path(text: str) -> tuple[bool, list[Step]]:
-    """Whether a path begins at the root, and its steps: names and, from 0, places in a list.
+    """Whether a path begins at the root, and its steps: names and, from 0, places in a list, or ``ANY``.
 
     Raises ConfigError.
     """
@@ -38,7 +40,7 @@ def parse_path(text: str) -> tuple[bool, list[Step]]:
                 "with [0] for an item of a list"
             )
         if found["index"] is not None:
-            steps.append(int(found["index"]))
+            steps.append(ANY if found["index"] == "*" else int(found["index"]))
         elif found["name"] is not None:
             steps.append(found["name"].strip())
         else:
@@ -51,11 +53,14 @@ def parse_path(text: str) -> tuple[bool, list[Step]]:
 def follow(kind: pa.DataType, steps: Sequence[Step]) -> tuple[pa.DataType, list[Take]] | None:
     """The type at the end of a path within ``kind``, and what takes values there; None: no such path."""
     taking: list[Take] = []
-    for step in steps:
+    for number, step in enumerate(steps):
         if pa.types.is_dictionary(kind):
             kind = kind.value_type
             taking.append(lambda values: values.dictionary_decode())
-        if isinstance(step, int) and is_list(kind):
+        if step == ANY and is_list(kind):
+            inner = follow(kind.value_type, steps[number + 1 :])
+            return inner and (inner[0], [*taking, _any(inner[1])])
+        if isinstance(step, int) and step != ANY and is_list(kind):
             kind = kind.value_type
             taking.append(_item(step))
         elif isinstance(step, str) and pa.types.is_struct(kind) and kind.get_field_index(step) >= 0:
@@ -82,6 +87,22 @@ def _item(index: int) -> Take:
         starts = list_offsets(values)[:-1]
         there = pc.greater(pc.list_value_length(values), index)
         return values.flatten().take(pc.if_else(there, pc.add(starts, index), None))
+
+    return take
+
+
+def _any(taking: Sequence[Take]) -> Take:
+    def take(values: Array) -> Array:
+        found = taken(values.flatten(), taking)
+        there = pc.is_valid(found)
+        rows = pa.table({
+            "row": pc.list_parent_indices(values).filter(there), "at": pc.indices_nonzero(there),
+        })  # fmt: skip
+        first = rows.group_by("row", use_threads=False).aggregate([("at", "min")]).sort_by("row")
+        all_rows = pc.subtract(pc.cumulative_sum(pa.repeat(1, len(values))), 1)
+        have = pc.is_in(all_rows, first["row"].combine_chunks().cast(all_rows.type))
+        nothing = pa.nulls(len(values), first["at_min"].type)
+        return found.take(pc.replace_with_mask(nothing, have, first["at_min"].combine_chunks()))
 
     return take
 
