@@ -158,6 +158,10 @@ class DividedSink(FormatSink):
     def is_committed(self, handle: bytes) -> bool:
         return handle in self._committed
 
+    def remembers(self) -> bool:
+        """No: which files there are to be only the receipt says. To overwrite them again is the same."""
+        return False
+
     def target_name(self, unit: Unit) -> str | None:
         return self.prefix or super().target_name(unit)
 
