@@ -112,6 +112,19 @@ class TestRanges:
         wanted = sql(filled, "SELECT k, count(*) AS n FROM numbers GROUP BY k")
         assert sorted([(row["k"], row["n"]) for row in found], key=str) == sorted(wanted, key=str)
 
+    def test_the_key_that_is_there(self, database: str) -> None:
+        sql(database, "CREATE TABLE t AS SELECT i AS id, 1000 - i AS k FROM generate_series(1, 400) i")
+        with pytest.raises(crossdock.ConfigError, match="no primary key to cut by"):
+            counts(database, opened(database, "t", partition_column=""), "t")
+        sql(database, "ALTER TABLE t ADD PRIMARY KEY (id)", "CREATE INDEX by_k ON t (k)")
+        for column in ("id", "k"):
+            found = counts(database, opened(database, "t", partition_column=""), "t")
+            assert (len(found), sum(found)) == (8, 400)
+            source = opened(database, "t", partition_column="")
+            tokens = [split.token for split in source.plan(Unit("t"), PlanHint(parallel=2))]
+            assert all(f'\\"{column}\\" <'.encode() in token for token in tokens[:-1])
+            sql(database, "CLUSTER t USING by_k")
+
     def test_moments_within_a_second(self, database: str) -> None:
         sql(database, "CREATE TABLE t AS SELECT timestamp '2024-01-01 12:00:00.5' + i * interval '1 ms' AS k "
             "FROM generate_series(1, 400) i")  # fmt: skip

@@ -12,6 +12,7 @@ from crossdock import ConfigError, CrossdockError, NotFoundError
 from .odbc_connection import Connection, Database
 
 PREFIX = "_crossdock_"
+_CLUSTERED = 1  # SQL_INDEX_CLUSTERED
 _SYSTEM = ("information_schema", "pg_catalog", "sys", "syscat", "sysibm", "sysibmadm", "sysstat")
 READABLE = (
     "TABLE",
@@ -179,3 +180,12 @@ def primary_key(connection: Connection, name: Name) -> list[str]:
     with suppress(CrossdockError), connection.cursor() as cursor:
         rows = cursor.primaryKeys(name.table, schema=name.schema or None).fetchall()
     return [str(row[3]) for row in sorted(rows, key=lambda row: int(str(row[4])))]
+
+
+def key_column(connection: Connection, name: Name) -> str:
+    """The first column of what it is clustered by, else of its primary key; empty where nobody tells."""
+    rows: list[tuple[object, ...]] = []
+    with suppress(CrossdockError), connection.cursor() as cursor:
+        rows = cursor.statistics(name.table, schema=name.schema or None, quick=True).fetchall()
+    clustered = [str(row[8]) for row in rows if row[6] == _CLUSTERED and row[7] == 1]
+    return next(iter([*clustered, *primary_key(connection, name)]), "")

@@ -51,7 +51,8 @@ class OdbcConfig(ConnectorConfig):
         "each at its own time: ODBC has no snapshot for several connections",
     )
     partition_column: str = Field(
-        default="", description="Source: column of DynamicRange; default: the first of the primary key"
+        default="",
+        description="Source: column of DynamicRange; default: the first of the clustered index or the key",
     )
     partition_lower_bound: str = Field(
         default="", description="Source: first boundary of DynamicRange; rows below it are read as well"

@@ -170,7 +170,7 @@ class OdbcSource(Source["pa.RecordBatch"], Cancellable, Consulted):
         name = self.config.partition_column
         if not name and relation.name is not None:
             with self.database.connect() as connection:
-                name = next(iter(catalog.primary_key(connection, relation.name)), "")
+                name = catalog.key_column(connection, relation.name)
         if not name:
             raise ConfigError(f"{relation.shown} has no primary key to cut by; name a partition_column")
         if name not in plan.schema.names:
