@@ -181,6 +181,7 @@ _SPI = (
     "Source",
     "Split",
     "StagedFile",
+    "StagedReader",
     "Target",
     "TypedSink",
     "Unit",

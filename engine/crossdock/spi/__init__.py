@@ -35,6 +35,7 @@ from .store import (
     RangeCopier,
     RemembersUploads,
     StagedFile,
+    StagedReader,
     UploadRequest,
     WholeWriter,
 )
@@ -108,6 +109,7 @@ __all__ = [
     "Source",
     "Split",
     "StagedFile",
+    "StagedReader",
     "Target",
     "TypedSink",
     "Unit",
