@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from .errors import NotSupportedError
 from .mapping.parsing import Added, MapText, parse_map
+from .mapping.path_text import parse_path
 from .plan import decide, decide_stage
 from .plugins import registry
 from .request import CopyRequest
@@ -40,11 +41,8 @@ def check(
 ) -> Payload:
     """Raise what ``copy`` would raise for these options before it opens anything; else how it would copy."""
     columns, ended = parse_map(map, add_columns), threading.Event()
-    if columns is not None and (paths := [each.path for each in columns.columns if each.path]):
-        from .mapping.paths import parse_path  # imports pyarrow
-
-        for path in (*paths, columns.unfold):
-            parse_path(path)
+    for path in (*(each.path for each in columns.columns), columns.unfold) if columns else ():
+        parse_path(path)
     options = snake_case(source_options), snake_case(sink_options)
     ends = (
         Side(registry(), source, source_format, options[0], "source", ended),

@@ -179,7 +179,7 @@ def test_as_many_copies_as_worked_are_reported(shelf: Path, splits: str, used: i
 def test_both_ends_are_closed_when_the_journal_cannot_be_written(
     shelf: Path, source_record: Record, sink_record: Record, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(journal: Journal) -> int:
+    def fail(journal: Journal, least: int = 1) -> int:
         raise crossdock.NoSpaceError("the disk of the journal is full")
 
     monkeypatch.setattr(Journal, "next_epoch", fail)

@@ -8,10 +8,7 @@ from __future__ import annotations
 import codecs
 import encodings.cp1140
 from functools import cache
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer as Buffer
+from typing import Any
 
 _OTHERS = {
     "cp870": "44ţ 46ă 47č 49ć 4a[ 4f! 52ę 54ů 57ľ 58ĺ 5a] 5f^ 64˝ 66Ă 67Č 69Ć 6a| 70ˇ 72Ę 74Ů 77Ľ 78Ĺ "
@@ -47,7 +44,7 @@ def _codec(name: str) -> codecs.CodecInfo | None:
             return codecs.charmap_encode(text, self.errors, encoding)[0]
 
     class Decoder(codecs.IncrementalDecoder):
-        def decode(self, data: Buffer, final: bool = False) -> str:
+        def decode(self, data: Any, final: bool = False) -> str:
             return codecs.charmap_decode(bytes(data), self.errors, decoding)[0]
 
     return codecs.CodecInfo(

@@ -15,7 +15,8 @@ from ..errors import ConfigError, DataError, SchemaMismatchError
 from ..json_text import is_list, list_offsets
 from .model import COPY_OF, FILE_PATH, Apply, ColumnMapping, MappedColumn
 from .nesting import Nesting
-from .paths import Take, follow, parse_path, taken
+from .path_text import parse_path
+from .paths import Take, follow, taken
 
 Array: TypeAlias = pa.Array
 Read = Callable[[pa.RecordBatch], Array]
