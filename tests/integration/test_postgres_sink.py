@@ -114,6 +114,45 @@ class TestInto:
         state = "SELECT tgname::text, tgenabled::text FROM pg_trigger ORDER BY 1"
         assert sql(database, state) == [("a", "O"), ("b", "A"), ("off", "D")]
 
+    @pytest.mark.parametrize("kind", ["PROCEDURE", "FUNCTION"])
+    def test_a_procedure_takes_the_rows(self, database: str, source_record: Record, kind: str) -> None:
+        """In batches, in the transaction, once: also of a run that failed and was resumed."""
+        returns = "RETURNS void " if kind == "FUNCTION" else ""
+        sql(
+            database,
+            "CREATE TYPE entry AS (word text, more int, id bigint)",
+            "CREATE TABLE kept (id bigint PRIMARY KEY, word text, by text)",
+            "CREATE TABLE calls (n int)",
+            f"CREATE {kind} keep(who text, lines entry[], odd boolean) {returns}LANGUAGE sql AS $$ "
+            "INSERT INTO calls VALUES (cardinality(lines)); "
+            "INSERT INTO kept SELECT id, word, who || odd FROM unnest(lines) WHERE more IS NULL $$",
+        )
+        options = {
+            "write_behavior": "StoredProcedure", "stored_procedure": "keep",
+            "stored_procedure_table_type": "public.entry",
+            "stored_procedure_table_type_parameter_name": "lines",
+            "stored_procedure_parameters": '{"who": "it\'s me ", "odd": true}', "write_batch_size": "300",
+        }  # fmt: skip
+        copy = {"mode": "append", "map": "id,word", "sink_options": options, "run_id": "r"}
+        fail = source_record.options | {"splits": "20", "fail": "batch:RuntimeError", "fail_split": "12"}
+        with pytest.raises(crossdock.InternalError):
+            crossdock.copy("rows://here", database, source_options=fail, **copy)  # type: ignore[arg-type]
+        assert stored(database, "kept") == stored(database, "calls") == []
+        api.resume("r")
+        wanted = [(*row, "it's me true") for row in rows_of(expected_rows(ROWS).select(["id", "word"]))]
+        assert stored(database, "kept") == wanted
+        assert stored(database, "calls") == [(100,), (300,), (300,), (300,)]
+        assert tables(database) == ["calls", "kept"]
+        for more, words in (
+            ({"stored_procedure": "kep"}, r"no procedure public\.kep"),
+            ({"stored_procedure_table_type": "ent"}, r"no composite type public\.ent"),
+            ({"stored_procedure_table_type": ""}, "needs stored_procedure, "),
+        ):
+            with pytest.raises(crossdock.UserError, match=words):
+                crossdock.copy(
+                    "rows://here", database, **copy | {"run_id": None, "sink_options": options | more}
+                )  # type: ignore[arg-type]
+
     def test_nulls_become_defaults_on_request(self, database: str, tmp_path: Path) -> None:
         sql(
             database, "CREATE TABLE t (id int, w text DEFAULT 'it''s', n int GENERATED ALWAYS AS (id) STORED)"

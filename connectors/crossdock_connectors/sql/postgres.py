@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from .postgres_config import PostgresConfig
     from .postgres_database import Database
+    from .postgres_procedure import Procedure
     from .postgres_sink import PostgresSink
     from .postgres_source import PostgresSource
 
@@ -104,18 +105,37 @@ def _open_sink(config: PostgresConfig, location: Location) -> PostgresSink:
     keys = tuple(key.strip() for key in config.keys if key.strip())
     if (config.write_behavior == "upsert") != bool(keys):
         raise ConfigError("write_behavior=upsert needs keys=column,column, and keys need it")
-    if config.pre_copy_script and not table:
+    procedure = _procedure(config)
+    if config.pre_copy_script and not (table or procedure):
         raise ConfigError("pre_copy_script needs a table that the address names, as postgresql://...#table")
     direct = config.delivery == "at-least-once"
     how = How(keys, tuple(statements(config.pre_copy_script)), config.keep_nulls, config.fire_triggers,
-              config.table_lock)  # fmt: skip
+              config.table_lock, procedure)  # fmt: skip
     if direct and how != How():
         raise ConfigError(
             "delivery=at-least-once has no transaction for keys, pre_copy_script, keep_nulls=false, "
-            "fire_triggers=false or table_lock"
+            "fire_triggers=false, table_lock or a stored procedure"
         )
     creates = config.table_option == "auto_create"
     return PostgresSink(database, schema, table, how, creates, direct, weakness)
+
+
+def _procedure(config: PostgresConfig) -> Procedure | None:
+    from .postgres_procedure import Procedure
+    from .postgres_scripting import assignments
+
+    given = (
+        config.stored_procedure, config.stored_procedure_table_type,
+        config.stored_procedure_table_type_parameter_name,
+    )  # fmt: skip
+    if (config.write_behavior == "stored_procedure") != any(given) or any(given) != all(given):
+        raise ConfigError(
+            "write_behavior=stored_procedure needs stored_procedure, stored_procedure_table_type and "
+            "stored_procedure_table_type_parameter_name, and they need it"
+        )
+    if not any(given):
+        return None
+    return Procedure(*given, assignments(config.stored_procedure_parameters), config.write_batch_size)
 
 
 def _from_adf(end: AdfEnd) -> AdfTranslation:

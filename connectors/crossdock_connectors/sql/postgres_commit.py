@@ -13,6 +13,7 @@ from crossdock import AlreadyExistsError, NotFoundError, WriteMode
 from . import postgres_staging as staging_
 from .postgres_columns import assigned, columns_of
 from .postgres_database import Connection, literal, quote
+from .postgres_procedure import Procedure, call
 from .postgres_relation import Relation, find
 from .postgres_skip import Moving
 from .postgres_staging import Loaded, Staging
@@ -21,13 +22,15 @@ from .postgres_staging import Loaded, Staging
 @dataclass(frozen=True, slots=True)
 class How:
     """How rows go into a table that is there. ``keys``: they replace those with the same. ``script`` runs
-    before them; ``nulls``: NULL stays NULL, else it becomes the column's default."""
+    before them; ``nulls``: NULL stays NULL, else it becomes the column's default. ``procedure``: it takes
+    them, and there is no table."""
 
     keys: Sequence[str] = ()
     script: Sequence[str] = ()
     nulls: bool = True
     triggers: bool = True
     lock: bool = False
+    procedure: Procedure | None = None
 
 
 def commit(connection: Connection, staging: Staging, loaded: Sequence[Loaded], how: How) -> None:
@@ -43,7 +46,9 @@ def commit(connection: Connection, staging: Staging, loaded: Sequence[Loaded], h
         for statement in how.script:
             connection.run(statement)
         existing = find(connection, staging.schema_name, staging.table)
-        if existing is None:
+        if how.procedure is not None:
+            call(connection, staging, loaded, how.procedure)
+        elif existing is None:
             _become(connection, staging, extra, how.keys)
         elif staging.mode is WriteMode.ERROR:
             raise AlreadyExistsError(f"{connection.shown} has a table {staging.table} already")

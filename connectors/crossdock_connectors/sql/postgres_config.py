@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 
 from crossdock import ConnectorConfig
 
-from .parameters import Parameters
+from .parameters import Parameters, word
 
 
 class PostgresConfig(ConnectorConfig):
@@ -73,8 +73,10 @@ class PostgresConfig(ConnectorConfig):
         default="error",
         description="Source: NaN in decimals, infinite dates, 24:00:00: refuse them or read null",
     )
-    write_behavior: Literal["insert", "upsert"] = Field(
-        default="insert", description="Sink: upsert replaces rows with the same keys (mode append)"
+    write_behavior: Annotated[Literal["insert", "upsert", "stored_procedure"], BeforeValidator(word)] = Field(
+        default="insert",
+        description="Sink: upsert replaces rows with the same keys, stored_procedure hands the rows to a "
+        "procedure; both need mode append",
     )
     keys: list[str] = Field(default=[], description="Sink: the columns that identify a row, for upsert")
     delivery: Literal["exactly-once", "at-least-once"] = Field(
@@ -96,4 +98,20 @@ class PostgresConfig(ConnectorConfig):
     )
     table_lock: bool = Field(
         default=False, description="Sink: lock the table against other writers before rows are moved into it"
+    )
+    stored_procedure: str = Field(
+        default="", description="Sink: the procedure or function that takes the rows, in the transaction"
+    )
+    stored_procedure_table_type: str = Field(
+        default="",
+        description="Sink: the composite type (or table) of whose rows the procedure takes an array",
+    )
+    stored_procedure_table_type_parameter_name: str = Field(
+        default="", description="Sink: the parameter of the procedure that takes the rows"
+    )
+    stored_procedure_parameters: Parameters = Field(
+        default={}, description="Sink: other parameters of the procedure, as JSON by name"
+    )
+    write_batch_size: int = Field(
+        default=0, ge=0, description="Sink: rows of one call of the procedure; 0: 10,000"
     )

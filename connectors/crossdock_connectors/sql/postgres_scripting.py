@@ -68,12 +68,16 @@ def script(
 
 def reading(procedure: str, parameters: Mapping[str, str | int | float | bool | None]) -> str:
     """The query for the rows that a procedure returns: its types decide what the values are."""
-    listed = ", ".join(
+    return f"SELECT * FROM {POSTGRES.quoted(POSTGRES.parse(procedure))}({assignments(parameters)})"
+
+
+def assignments(parameters: Mapping[str, str | int | float | bool | None]) -> str:
+    """Parameters of a procedure in its call."""
+    return ", ".join(
         f"{POSTGRES.quote(name.removeprefix('@'))} => "
         f"{POSTGRES.text(value) if isinstance(value, str) else _plain(value)}"
         for name, value in parameters.items()
     )
-    return f"SELECT * FROM {POSTGRES.quoted(POSTGRES.parse(procedure))}({listed})"
 
 
 def _plain(value: float | bool | None) -> str:

@@ -32,6 +32,7 @@ from crossdock import (
     WriteMode,
 )
 
+from . import postgres_procedure as procedure_
 from . import postgres_staging as staging_
 from .postgres_columns import assigned, check_loadable, check_names, columns_of, convert, stored, text_as
 from .postgres_commit import How, commit
@@ -82,6 +83,14 @@ class PostgresSink(
             within = self._in(connection)
             self._check_schema(connection, within)
             self._check_script(connection)
+            if self.how.procedure is not None:
+                if target.skip_rows or target.mode is not WriteMode.APPEND:
+                    raise ConfigError(
+                        "write_behavior=stored_procedure needs --mode append, without --skip-rows"
+                    )
+                staged = list(zip(schema.names, types, strict=True))
+                procedure_.check(connection, self.how.procedure, within, staged)
+                return
             found = find(connection, within, table)
             if found is None:
                 if not self.creates:
@@ -180,7 +189,8 @@ class PostgresSink(
                 staging_.create_target(connection, staging)
                 return Begun(staging.encode(), max_writers=_MOST_WRITERS)
             # A table that is there gets copies of the rows; else the staging table becomes it.
-            staging_.create(connection, staging, logged=find(connection, within, table) is None)
+            there = self.how.procedure is not None or find(connection, within, table) is not None
+            staging_.create(connection, staging, logged=not there)
         return Begun(staging.encode(), max_writers=_MOST_WRITERS)
 
     def writer(self, handle: bytes, split: Split, attempt: Attempt) -> PostgresWriter:
