@@ -19,7 +19,7 @@ import httpx
 import pytest
 from servers.node import NodeProcess, command, node, register
 from servers.postgres import Postgres
-from servers.service import SUBSCRIPTION, ServiceProcess
+from servers.service import SUBSCRIPTION, ServiceProcess, service
 from servers.without_relay import without_relay
 
 GROUP, RUNTIME = "group", {"properties": {"type": "SelfHosted"}}
@@ -164,7 +164,9 @@ def test_files(world: World, tmp_path: Path) -> None:
         "typeProperties": {"location": location, "firstRowAsHeader": True},
     }})  # fmt: skip
     world.refused("browse", 503, "RuntimeOffline", linkedService="files", parameters=host)
-    with world.working(world.registered("a")):
+    home = world.registered("a")
+    command(home, "policy", "--allow-path", str(data))
+    with world.working(home):
         assert world.state()["typeProperties"]["capabilities"]["serviceBusConnected"] == "True"
         (folder,) = world.found("browse", linkedService="files", parameters=host)["entries"]
         assert (folder["name"], folder["kind"]) == ("in", "folder")
@@ -177,8 +179,6 @@ def test_files(world: World, tmp_path: Path) -> None:
         assert [column["name"] for column in columns] == ["id", "name"]
         shown = world.found("preview", **by_name, rows=2)
         assert ([row[1] for row in shown["rows"]], shown["more"]) == (["one", "two"], True)
-        missing = world.refused("preview", 400, "NotFound", dataset="csv", parameters={"name": "b.csv"})
-        assert "b.csv" in missing
         for body, said in (
             ({}, "name a linkedService or a dataset"),
             ({"linkedService": "files", "dataset": "csv"}, "name a linkedService or a dataset"),
@@ -194,6 +194,9 @@ def test_files(world: World, tmp_path: Path) -> None:
         world.put("/integrationRuntimes/there", RUNTIME)
         message = world.refused("browse", 400, "OtherRuntime", runtime="there", linkedService="files")
         assert "'here'" in message
+        outside = world.refused("browse", 400, "InvalidConfig", linkedService="files",
+                                parameters={"host": str(tmp_path)})  # fmt: skip
+        assert "outside of what is allowed" in outside
         # More than what an answer may take.
         (data / "in" / "b.csv").write_text("id\n" + ("x" * 3000 + "\n") * 1000)
         large = {"dataset": "csv", "parameters": {"name": "b.csv"}, "rows": 1000}
@@ -296,3 +299,33 @@ def test_without_the_relay(world: World, tmp_path: Path) -> None:
             assert "b.csv" in world.refused("preview", 400, "NotFound", linkedService="files", path="b.csv")
             eventually(lambda: world.state()["state"] == "Online")
             assert world.state()["typeProperties"]["selfContainedInteractiveAuthoringEnabled"] is True
+
+
+def test_another_replica(postgres: Postgres, tmp_path: Path) -> None:
+    """The node is connected to the second one, and the first one is asked."""
+    name = f"replicas_{uuid.uuid4().hex[:8]}"
+    address = postgres.create(name).replace("postgresql://", "postgresql+psycopg://")
+    for each in ("first", "second", "data"):
+        (tmp_path / each).mkdir()
+    (tmp_path / "data" / "a.csv").write_text("id\n1\n")
+    with service(tmp_path / "first", "--database", address) as first:
+        shared = first.ca.parent
+        given = ["--cert", str(shared / "server.pem"), "--key", str(shared / "server-key.pem")]
+        secret = ["--secret-file", str(shared.parent / "service.key")]
+        with service(
+            tmp_path / "second", "--database", address, *given, *secret, token=first.token
+        ) as second:
+            second.ca = first.ca
+            with first.client() as http:
+                world = World(first, http, tmp_path)
+                world.linked("files", "FileServer", typeProperties={"host": str(tmp_path / "data")})
+                home = world.registered("a")
+                identity = home / "node" / "node.json"
+                identity.write_text(identity.read_text().replace(first.url, second.url))
+                with world.working(home):
+                    (file,) = world.found("browse", linkedService="files")["entries"]
+                    assert file["name"] == "a.csv"
+            assert b"has opened its relay" in second.errors.read_bytes()
+            assert b"has opened its relay" not in first.errors.read_bytes()
+    # The answer is not kept.
+    assert postgres.run("SELECT count(*) FROM jobs", name) == [(0,)]

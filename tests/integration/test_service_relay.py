@@ -247,6 +247,9 @@ def test_command_line(control_plane: ServiceProcess, factory: str, node: NodeCli
         ("browse", "none"),
     ]  # fmt: skip
     assert (looks[1]["limit"], looks[1]["after"], looks[3]["rows"]) == (2, "x", 2)
+    node.beat(capabilities={"relay_problem": "no WebSocket passes"}).raise_for_status()
+    shown = " ".join(cli("ir", "status", "here", COLUMNS="200").stdout.split())
+    assert "interactive requests do not reach it: no WebSocket passes" in shown
     # Without a channel there is a sentence, and no waiting for one.
     assert "interactive channel" in cli("ir", "browse", "here", "files").stderr
     assert "The dataset 'nothing' was not found" in cli.refused("ir", "preview", "here", "nothing")

@@ -151,11 +151,11 @@ def _nodes(nodes: list[dict[str, Any]]) -> Any:
     rows = [
         (
             each["nodeName"], each["status"], each.get("version"), each.get("concurrentJobsLimit"),
-            each.get("maxConcurrentJobs"), each.get("lastConnectTime"),
+            each.get("maxConcurrentJobs"), each.get("lastConnectTime"), each.get("statusReason"),
         )
         for each in nodes
     ]  # fmt: skip
-    return table(("node", "status", "version", "jobs", "most", "last heard of"), rows)
+    return table(("node", "status", "version", "jobs", "most", "last heard of", "what it lacks"), rows)
 
 
 @command(ir, "keys")
