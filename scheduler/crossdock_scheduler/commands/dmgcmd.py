@@ -46,7 +46,6 @@ def _backup(command: str) -> Callable[[Arguments], Meant]:
 
 
 _NODES = "nodes reach each other through the service alone and open no port; there is nothing to switch"
-_UPDATES = "crossdock is updated by whoever installed it (pip, the image, a package) and has no updater"
 _SSIS = "packages of SSIS are not run on a node yet"
 ACTIONS = (
     Action("-rn", "-RegisterNewNode", "KEY [NAME]", "register this node", (1, 2), _register),
@@ -62,10 +61,10 @@ ACTIONS = (
     Action("-r", "-Restart", "", "have the agent begin anew", means=_plain("restart")),
     Action("-s", "-Start", "", "start the agent; it runs until it is stopped", means=_plain("start")),
     Action("-t", "-Stop", "", "stop the agent", means=_plain("stop")),
-    Action("-sus", "-StartUpgradeService", "", "start the updater", why_not=_UPDATES),
-    Action("-tus", "-StopUpgradeService", "", "stop the updater", why_not=_UPDATES),
-    Action("-tonau", "-TurnOnAutoUpdate", "", "updates by itself", why_not=_UPDATES),
-    Action("-toffau", "-TurnOffAutoUpdate", "", "no updates by itself", why_not=_UPDATES),
+    Action("-sus", "-StartUpgradeService", "", "start the updater", means=_plain("update", "--on")),
+    Action("-tus", "-StopUpgradeService", "", "stop the updater", means=_plain("update", "--off")),
+    Action("-tonau", "-TurnOnAutoUpdate", "", "updates by itself", means=_plain("update", "--on")),
+    Action("-toffau", "-TurnOffAutoUpdate", "", "no updates by itself", means=_plain("update", "--off")),
     Action(
         "-ssa", "-SwitchServiceAccount", "USER [PASSWORD]", "run as another account", (1, 2),
         why_not="the account is the one that starts the agent, as User= of its systemd unit says",

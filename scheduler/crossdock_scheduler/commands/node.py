@@ -22,6 +22,7 @@ from .node_options import HERE, KeyArgument, StateOption, given_key, need, node_
 from .node_policy import policy
 from .node_proxy import proxy
 from .node_up import up
+from .node_update import update
 
 if TYPE_CHECKING:
     from anyio.abc import TaskStatus
@@ -110,6 +111,7 @@ def start(
     from ..node.permitted import permitted
     from ..node.presence import alone
     from ..node.proxy import watched
+    from ..node.updates import updates
     from ..node.vault import Vault
 
     telemetry.start("crossdock-node")
@@ -119,6 +121,8 @@ def start(
     identity = load(folder)
     permitted(folder)  # a file that is not understood is said now, not by the first job
     way = watched(folder)
+    wished = functools.partial(updates, folder)
+    wished()
 
     def reachable() -> dict[str, object]:
         found = permitted(folder)
@@ -129,7 +133,7 @@ def start(
     logging.getLogger("crossdock_scheduler").setLevel(logging.INFO)
     with alone(folder) as said:
         vault = Vault.of(folder, identity.guid)
-        agent = functools.partial(Agent, vault=vault, policy=reachable, proxy=way, said=said)
+        agent = functools.partial(Agent, vault=vault, policy=reachable, proxy=way, updates=wished, said=said)
         again = anyio.run(_work, identity, agent, way, session)
         telemetry.finish(3.0)
     if again:
@@ -161,12 +165,15 @@ async def _work(
         # Said only when it can be told to stop: before, a signal ends the process where it is.
         await group.start(signals)
         session.say(f"{identity.name} works for {identity.runtime} in {identity.factory}")
-        await agent(Client(http, identity)).run(stop)
+        works = agent(Client(http, identity))
+        await works.run(stop)
+        again = again or works.again
         group.cancel_scope.cancel()
     return again
 
 
 for each in (
     up, status, health, stop, restart, key, unregister, backup, restore, policy, proxy, urls, doctor,
+    update,
 ):  # fmt: skip
     node.command(rich_help_panel=HERE)(each)

@@ -10,6 +10,7 @@ from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
+from anyio.to_thread import run_sync
 
 import crossdock
 from crossdock import AuthError, ConfigError, CrossdockError, UnreachableError
@@ -22,6 +23,7 @@ from .load import Meter
 from .presence import Said
 from .proxy import Proxy
 from .relay import GRACE, Relay
+from .updates import Updates, update
 from .vault import Vault
 
 _LOG = logging.getLogger(__name__)
@@ -35,13 +37,16 @@ _RELAY = 3.0
 @dataclass
 class Agent:
     """A registered node at work. ``policy`` says what the next job may reach (fields of ``pipeline.Policy``),
-    ``proxy`` through what; ``said`` is what it tells those who ask on this machine."""
+    ``proxy`` through what; ``updates``, how it is updated; ``said`` is what it tells those who ask on this
+    machine. ``again``: that it was updated, and has to begin anew."""
 
     client: Client
     vault: Vault
     said: Said
     policy: Callable[[], Mapping[str, Any]] = dict
     proxy: Callable[[], Proxy] = Proxy
+    updates: Callable[[], Updates] = Updates
+    again: bool = False
     _jobs: dict[str, RunningJob] = field(default_factory=dict)
     _limit: int = 1
     _room: anyio.Event = field(default_factory=anyio.Event)
@@ -57,7 +62,7 @@ class Agent:
         Raises AuthError where the service does not know the node any more.
         """
         async with anyio.create_task_group() as group:
-            group.start_soon(self._beating)
+            group.start_soon(self._beating, stop)
             with anyio.CancelScope() as claims:
                 group.start_soon(self._draining_after, stop, claims)
                 async with anyio.create_task_group() as taking:
@@ -65,7 +70,11 @@ class Agent:
                     await self._claiming(group)
             while self._jobs:
                 await self._room.wait()
-            await self._say_goodbye()
+            if self.said.updating:
+                await run_sync(update, self.vault.folder, self.said.updating)
+                self.again = True
+            else:
+                await self._say_goodbye()
             group.cancel_scope.cancel()
 
     async def _draining_after(self, stop: anyio.Event, claims: anyio.CancelScope) -> None:
@@ -75,7 +84,7 @@ class Agent:
         self._keep()
         claims.cancel()
 
-    async def _beating(self) -> None:
+    async def _beating(self, stop: anyio.Event) -> None:
         meter = Meter()
         with anyio.move_on_after(_RELAY):
             await self._relay.tried.wait()
@@ -86,6 +95,8 @@ class Agent:
             ]
             relay = self._relay
             beat = wire.Heartbeat(
+                state="upgrading" if self.said.updating else "online",
+                update=self.updates().wish(self.said.latest),
                 version=crossdock.__version__, vault=self.vault.version, load=meter.load(), holding=holding,
                 capabilities=wire.Capabilities(relay=relay.is_up, relay_problem=relay.problem),
             )  # fmt: skip
@@ -104,6 +115,7 @@ class Agent:
                     continue
                 self.said.vault, self.said.opens = answer.vault, self.vault.version
                 self.said.relay = relay.problem
+                self._hear_of_versions(answer, stop)
             self._keep()
             with anyio.move_on_after(self.client.identity.heartbeat):
                 await self._soon.wait()
@@ -124,6 +136,18 @@ class Agent:
             except (ConfigError, UnreachableError) as error:
                 _LOG.warning("the key of the vault was not shared: %s", error.message)
         return False
+
+    def _hear_of_versions(self, answer: wire.Beaten, stop: anyio.Event) -> None:
+        if answer.latest not in {self.said.latest, crossdock.__version__}:
+            _LOG.warning(
+                "this node has the version %s and its service %s: update it (crossdock node update)",
+                crossdock.__version__, answer.latest,
+            )  # fmt: skip
+            self._soon.set()
+        self.said.latest = answer.latest
+        if answer.update and not stop.is_set():
+            self.said.updating = answer.latest
+            stop.set()
 
     def _beat(self) -> None:
         self._soon.set()

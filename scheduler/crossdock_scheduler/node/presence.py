@@ -43,6 +43,8 @@ class Said:
     opens: int = 0
     relay: str = ""
     limit: int = 0
+    latest: str = ""
+    updating: str = ""
     jobs: list[str] = field(default_factory=list)
     stopping: bool = False
 

@@ -81,7 +81,12 @@ def _state(agent: Said, identity: Identity) -> tuple[str, str]:
             f"connections cannot be tested and data not previewed from the service: {agent.relay}; jobs go on"
         )
     if agent.stopping:
-        return "Limited", f"it is stopping and waits for {len(agent.jobs)} jobs"
+        waits = f"waits for {len(agent.jobs)} jobs"
+        return (
+            ("Upgrading", f"to {agent.updating}")
+            if agent.updating
+            else ("Limited", f"it is stopping and {waits}")
+        )
     return "Online", ""
 
 

@@ -93,10 +93,12 @@ class Holding(Message):
 
 
 class Heartbeat(Message):
-    """``state``: what the node is about to do with itself. ``vault``: the version it opens."""
+    """``state``: what the node is about to do with itself. ``vault``: the version it opens. ``update``:
+    whether it would update itself, or has failed to."""
 
     state: Literal["online", "initializing", "upgrading", "stopping"] = "online"
     version: str = Field(max_length=64)
+    update: Literal["no", "wanted", "failed"] = "no"
     vault: int = Field(default=0, ge=0)
     load: Load = Load()
     capabilities: Capabilities = Capabilities()
@@ -115,6 +117,7 @@ class Beaten(Message):
 
     ``vault`` is the runtime's version, ``vault_key`` its private key, sealed to this node if it is behind.
     ``wanting`` are nodes to which this one can give it. ``lease``: for how many seconds jobs are the node's.
+    ``latest`` is the service's own version; with ``update`` the node is to update itself to it now.
     """
 
     lost: list[str]
@@ -124,6 +127,8 @@ class Beaten(Message):
     vault_key: str | None = None
     wanting: list[Share] = []
     lease: float | None = None
+    latest: str = ""
+    update: bool = False
 
 
 class Shares(Message):

@@ -94,6 +94,10 @@ runtimes = sa.Table(
     sa.Column("vault_key", sa.Text, nullable=True),
     # The state that was told last.
     sa.Column("noticed", sa.String(32), nullable=True),
+    # The node whose turn it is to be updated, and until when; and until when updates were asked for.
+    sa.Column("updating", sa.String(36), nullable=True),
+    sa.Column("updating_until", sa.Float, nullable=True),
+    sa.Column("update_asked", sa.Float, nullable=True),
 )
 
 # What a self-hosted runtime is shared with: a linked runtime of another factory. It need not be there yet.

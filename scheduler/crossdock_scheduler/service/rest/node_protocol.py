@@ -11,6 +11,8 @@ import anyio
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Request
 
+import crossdock
+
 from ...wire import node as wire
 from ..audit import Entry
 from ..auth.bearer import bearer
@@ -20,7 +22,7 @@ from ..definitions import keeping
 from ..errors import ApiError
 from ..headers import address, request_id
 from ..queue import Claimed, Claimer, Held, Lost, claim, finish, renew
-from ..runtimes import nodes, runtimes, vaults
+from ..runtimes import nodes, runtimes, updating, vaults
 from ..runtimes.keys import guid_of
 from ..runtimes.nodes import Node
 from ..runtimes.runtimes import Runtime
@@ -98,6 +100,9 @@ async def heartbeat(beat: wire.Heartbeat, sent: Sent) -> wire.Beaten:
 
     def beaten(connection: sa.Connection) -> wire.Beaten:
         node = registered(connection, sent.node_id)
+        update = updating.concerns(node, beat.update, beat.version) and updating.turn(
+            connection, node, beat.update, now
+        )
         nodes.heard(connection, node, beat, now)
         lost, cancel = renew(connection, node.id, held, sent.service.lease, now)
         version = node.row.vault_version
@@ -106,6 +111,7 @@ async def heartbeat(beat: wire.Heartbeat, sent: Sent) -> wire.Beaten:
         return wire.Beaten(
             lost=sorted(lost), cancel=sorted(cancel), concurrent_jobs=node.row.concurrent_jobs,
             vault=version, vault_key=key, wanting=list(wanting), lease=sent.service.lease,
+            latest=crossdock.__version__, update=update,
         )  # fmt: skip
 
     return await sent.service.database.together(sent.node_id, beaten)

@@ -20,7 +20,7 @@ from ..definitions import resources
 from ..definitions.factories import FactoryRow
 from ..definitions.names import RUNTIME
 from ..errors import ApiError
-from ..runtimes import nodes, runtimes, sharing, status, vaults
+from ..runtimes import nodes, runtimes, sharing, status, updating, vaults
 from ..runtimes.runtimes import Runtime
 from .bodies import Body, MaybeBody
 from .definitions import routes
@@ -177,10 +177,16 @@ def sync_credentials(name: str, call: Operator) -> None:
 
 @router.post(f"{ONE}/upgrade")
 def upgrade(name: str, call: Operator) -> None:
-    """Nothing, where all nodes have the service's version: whoever has installed the others updates them."""
+    """Have nodes that have a command for it update themselves, one after the other. Whoever has installed the
+    others updates them."""
     with _runtime(call, name) as (connection, runtime):
         found = nodes.of(connection, runtime)
-    behind = [each.name for each in found if each.row.version != crossdock.__version__]
+        updating.ask(connection, runtime.id, time.time())
+    behind = [
+        each.name
+        for each in found
+        if each.row.version != crossdock.__version__ and each.said.get("update") != "wanted"
+    ]
     if behind:
         raise ApiError(
             400,

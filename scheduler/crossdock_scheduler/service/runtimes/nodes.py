@@ -10,6 +10,8 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
+import crossdock
+
 from ...wire.node import Heartbeat, Register
 from ..database.tables import jobs, nodes, runtimes
 from ..definitions.factories import timestamp
@@ -86,7 +88,7 @@ class Node:
                 "connectedToResourceManager": str(self.is_alive(now)),
                 "nodeEnabled": str(bool(said.get("enabled"))),
             },
-            "versionStatus": "UpToDate",
+            "versionStatus": "UpToDate" if row.version == crossdock.__version__ else "UpdateAvailable",
             "version": row.version,
             "registerTime": timestamp(row.registered),
             "lastConnectTime": _moment(row.seen_at),
@@ -238,7 +240,7 @@ def running(connection: sa.Connection, runtime: Runtime) -> Mapping[str, int]:
 
 
 def heard(connection: sa.Connection, node: Node, beat: Heartbeat, now: float) -> None:
-    said = beat.model_dump(include={"state", "load", "capabilities", "vault"})
+    said = beat.model_dump(include={"state", "load", "capabilities", "vault", "update"})
     stopped = now if beat.state == "stopping" else None
     values = {"new_said": said, "new_seen_at": now, "new_version": beat.version, "new_stopped_at": stopped}
     connection.execute(_HEARD, {"node": node.id, **values})

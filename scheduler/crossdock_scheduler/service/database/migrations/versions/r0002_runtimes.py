@@ -24,6 +24,9 @@ def upgrade() -> None:
         sa.Column("vault_version", sa.Integer, nullable=False),
         sa.Column("vault_key", sa.Text, nullable=True),
         sa.Column("noticed", sa.String(32), nullable=True),
+        sa.Column("updating", sa.String(36), nullable=True),
+        sa.Column("updating_until", sa.Float, nullable=True),
+        sa.Column("update_asked", sa.Float, nullable=True),
     )
     op.create_table(
         "runtime_shares",
