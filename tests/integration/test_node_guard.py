@@ -26,7 +26,7 @@ from crossdock_scheduler.pipeline.definitions.activities import activities
 from crossdock_scheduler.pipeline.expressions import Scope
 from crossdock_scheduler.pipeline.policy import Policy
 from crossdock_scheduler.pipeline.run.shipping import factory_of, packed
-from crossdock_scheduler.wire.node import Job
+from crossdock_scheduler.wire.node import Finish, Job
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the kernel of Linux holds jobs")
 LOOPBACK = Policy(private=False, networks=("127.0.0.0/8", "::1/128"))
@@ -252,10 +252,17 @@ def test_a_job_says_what_its_node_forbids(server: Server, tmp_path: Path) -> Non
     work = packed(Attempt(factory, pipeline, activities(pipeline)[0], Scope(), Policy(), "run"))
 
     def outcome(**policy: Any) -> Any:
+        ended: list[Finish] = []
+
+        async def tell(said: Finish) -> bool:
+            ended.append(said)
+            return True
+
         async def run() -> Any:
             job = RunningJob(Job(id="j", epoch=1, work=work), 1000, anyio.current_time(), lambda: None)
             with anyio.fail_after(60):
-                return await job.run(work, {"dtexec": str(program), **policy})
+                await job.run(work, {"dtexec": str(program), **policy}, tell)
+            return ended[0]
 
         return anyio.run(run)
 

@@ -158,10 +158,17 @@ def outcome(url: str, proxy: Proxy, **policy: Any) -> wire.Finish:
     assert pipeline is not None
     work = packed(Attempt(factory, pipeline, activities(pipeline)[0], Scope(), Policy(), "run"))
 
+    ended: list[wire.Finish] = []
+
+    async def tell(said: wire.Finish) -> bool:
+        ended.append(said)
+        return True
+
     async def run() -> wire.Finish:
         job = RunningJob(wire.Job(id="j", epoch=1, work=work), 1000, anyio.current_time(), lambda: None)
         with anyio.fail_after(60):
-            return await job.run(work, policy, proxy)
+            await job.run(work, policy, tell, proxy)
+        return ended[0]
 
     return anyio.run(run)
 
