@@ -14,19 +14,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import anyio
 import pytest
+from one_job import outcome
 
 from crossdock_scheduler.node.guard import Guard
-from crossdock_scheduler.node.jobs import RunningJob
-from crossdock_scheduler.pipeline.activity_types import Attempt
-from crossdock_scheduler.pipeline.definitions.activities import activities
-from crossdock_scheduler.pipeline.expressions import Scope
 from crossdock_scheduler.pipeline.policy import Policy
-from crossdock_scheduler.pipeline.run.shipping import factory_of, packed
-from crossdock_scheduler.wire.node import Finish, Job
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the kernel of Linux holds jobs")
 LOOPBACK = Policy(private=False, networks=("127.0.0.0/8", "::1/128"))
@@ -245,32 +239,12 @@ def test_a_job_says_what_its_node_forbids(server: Server, tmp_path: Path) -> Non
     program.write_text(f"#!{sys.executable}\n{code}\n")
     program.chmod(0o700)
     location = {"packageLocation": {"packagePath": "p", "type": "File"}}
-    one = {"name": "a", "type": "ExecuteSSISPackage", "typeProperties": location}
-    factory = factory_of("test", [{"kind": "pipeline", "name": "p", "properties": {"activities": [one]}}])
-    pipeline = factory.find("pipeline", "p")
-    assert pipeline is not None
-    work = packed(Attempt(factory, pipeline, activities(pipeline)[0], Scope(), Policy(), "run"))
-
-    def outcome(**policy: Any) -> Any:
-        ended: list[Finish] = []
-
-        async def tell(said: Finish) -> bool:
-            ended.append(said)
-            return True
-
-        async def run() -> Any:
-            job = RunningJob(Job(id="j", epoch=1, work=work), 1000, anyio.current_time(), lambda: None)
-            with anyio.fail_after(60):
-                await job.run(work, {"dtexec": str(program), **policy}, tell)
-            return ended[0]
-
-        return anyio.run(run)
-
-    found = outcome(private=False)
+    there = {"dtexec": str(program)}
+    found = outcome("ExecuteSSISPackage", location, private=False, **there)
     assert (found.outcome, found.result["error"]["errorCode"]) == ("failed", "AccessDenied")
     assert found.result["error"]["message"].startswith(
         "the node's policy forbids it: the address 127.0.0.1 is a private one, which is forbidden ("
     )
     assert not server.reached
-    assert outcome().outcome == "succeeded"
+    assert outcome("ExecuteSSISPackage", location, **there).outcome == "succeeded"
     assert server.reached == ["127.0.0.1"]

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import anyio
 import pytest
+from one_job import outcome
 from servers import squid as squids
 from servers.service import ServiceProcess
 from servers.squid import PASSWORD, USER, Squid
@@ -27,17 +28,10 @@ from crossdock import ConfigError, UnreachableError
 from crossdock_scheduler.commands.node import node
 from crossdock_scheduler.node.client import Client, connected
 from crossdock_scheduler.node.identity import Identity, forget
-from crossdock_scheduler.node.jobs import RunningJob
 from crossdock_scheduler.node.proxy import Proxy, proxy_of, set_proxy, watched
 from crossdock_scheduler.node.registration import register
 from crossdock_scheduler.node.relay import Relay
 from crossdock_scheduler.node.vault import Vault
-from crossdock_scheduler.pipeline.activity_types import Attempt
-from crossdock_scheduler.pipeline.definitions.activities import activities
-from crossdock_scheduler.pipeline.expressions import Scope
-from crossdock_scheduler.pipeline.policy import Policy
-from crossdock_scheduler.pipeline.run.shipping import factory_of as built
-from crossdock_scheduler.pipeline.run.shipping import packed
 from crossdock_scheduler.wire import node as wire
 
 one_service = pytest.mark.parametrize("control_plane", ["sqlite"], indirect=True)
@@ -139,7 +133,7 @@ def test_a_change_holds_at_once_and_breaks_nothing(
 
     anyio.run(work)
     squid.stop()
-    assert claimed == [[]]
+    assert [each.jobs for each in claimed] == [[]]
     assert len(squid.tunnels(port)) == 2  # registering, and the claim
 
 
@@ -150,27 +144,8 @@ def endpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoi
         yield found
 
 
-def outcome(url: str, proxy: Proxy, **policy: Any) -> wire.Finish:
-    """Of a job that calls an address."""
-    one = {"name": "a", "type": "WebActivity", "typeProperties": {"url": url, "method": "GET"}}
-    factory = built("test", [{"kind": "pipeline", "name": "p", "properties": {"activities": [one]}}])
-    pipeline = factory.find("pipeline", "p")
-    assert pipeline is not None
-    work = packed(Attempt(factory, pipeline, activities(pipeline)[0], Scope(), Policy(), "run"))
-
-    ended: list[wire.Finish] = []
-
-    async def tell(said: wire.Finish) -> bool:
-        ended.append(said)
-        return True
-
-    async def run() -> wire.Finish:
-        job = RunningJob(wire.Job(id="j", epoch=1, work=work), 1000, anyio.current_time(), lambda: None)
-        with anyio.fail_after(60):
-            await job.run(work, policy, tell, proxy)
-        return ended[0]
-
-    return anyio.run(run)
+def called(url: str, proxy: Proxy, **policy: Any) -> wire.Finish:
+    return outcome("WebActivity", {"url": url, "method": "GET"}, proxy, **policy)
 
 
 def test_jobs_go_through_it_and_nobody_sees_the_password(endpoint: Endpoint, squid: Squid) -> None:
@@ -195,7 +170,7 @@ def test_jobs_go_through_it_and_nobody_sees_the_password(endpoint: Endpoint, squ
     endpoint.answers["/x"] = slowly
     looking = threading.Thread(target=look)
     looking.start()
-    found = outcome(f"{endpoint.url}/x", through(squid))
+    found = called(f"{endpoint.url}/x", through(squid))
     asked.set()
     looking.join()
     squid.stop()
@@ -211,13 +186,13 @@ def test_a_proxy_of_the_environment_is_not_asked_with_none(
     endpoint.answers["/x"] = Answer(200, "there")
     monkeypatch.setenv("HTTPS_PROXY", squid.url)
     port = int(urlsplit(endpoint.url).port or 0)
-    assert outcome(f"{endpoint.url}/x", Proxy("none")).outcome == "succeeded"
+    assert called(f"{endpoint.url}/x", Proxy("none")).outcome == "succeeded"
     past = Proxy("custom", "127.0.0.1", squid.port, bypass=("127.0.0.1",))
-    assert outcome(f"{endpoint.url}/x", past).outcome == "succeeded"
+    assert called(f"{endpoint.url}/x", past).outcome == "succeeded"
     squid.stop()
     assert squid.tunnels(port) == []
     squid.start()
-    assert outcome(f"{endpoint.url}/x", Proxy()).outcome == "succeeded"
+    assert called(f"{endpoint.url}/x", Proxy()).outcome == "succeeded"
     squid.stop()
     assert len(squid.tunnels(port)) == 1
 
@@ -229,10 +204,10 @@ def test_a_proxy_on_a_private_address_is_asked_where_those_are_forbidden(endpoin
     with running(asks=True, addresses=("127.0.0.1", "127.0.0.3")) as squid:
         proxy = replace(through(squid), host="127.0.0.3")
         there = {"private": False, "networks": ["127.0.0.1/32"]}
-        assert outcome(f"{endpoint.url}/x", proxy, **there).outcome == "succeeded"
-        found = outcome(f"http://127.0.0.3:{squid.port}/", Proxy("none"), **there)
+        assert called(f"{endpoint.url}/x", proxy, **there).outcome == "succeeded"
+        found = called(f"http://127.0.0.3:{squid.port}/", Proxy("none"), **there)
         assert "127.0.0.3 is a private one, which is forbidden" in found.result["error"]["message"]
-        found = outcome(f"{endpoint.url}/x", proxy, private=False)
+        found = called(f"{endpoint.url}/x", proxy, private=False)
         assert "127.0.0.1 is a private one, which is forbidden" in found.result["error"]["message"]
         squid.stop()
         assert len(squid.tunnels(int(urlsplit(endpoint.url).port or 0))) == 1
