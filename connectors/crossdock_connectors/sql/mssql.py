@@ -46,22 +46,14 @@ def _open_sink(config: MssqlConfig, location: Location) -> MssqlSink:
     from .mssql_sink import MssqlSink
 
     table = location.fragment
-    procedure = (
-        config.stored_procedure, config.stored_procedure_table_type,
-        config.stored_procedure_table_type_parameter_name,
-    )  # fmt: skip
-    if (config.write_behavior == "stored_procedure") != any(procedure) or any(procedure) != all(procedure):
-        raise ConfigError(
-            "write_behavior=stored_procedure needs stored_procedure, stored_procedure_table_type and "
-            "stored_procedure_table_type_parameter_name, and they need it"
-        )
+    procedure = config.sink_procedure()
     if config.keys and config.write_behavior != "upsert":
         raise ConfigError("keys need write_behavior=upsert")
     if config.delivery == "at-least-once" and config.write_behavior != "insert":
         raise ConfigError(f"write_behavior={config.write_behavior} is exactly once; leave out delivery")
     if config.delivery == "at-least-once" and config.default_values:
         raise ConfigError("default_values needs staging tables; leave out delivery")
-    if config.pre_copy_script and not (table or all(procedure)):
+    if config.pre_copy_script and not (table or procedure):
         raise ConfigError("pre_copy_script needs a table that the address names, as mssql://...#schema.table")
     return MssqlSink(Server.of(config, location), config, table)
 

@@ -9,10 +9,11 @@ from pydantic import BeforeValidator, Field, SecretStr
 from crossdock_connectors.entra import EntraOptions
 
 from .mssql import PASSWORD_VARIABLE
-from .parameters import Parameters, seconds, word
+from .options import ProcedureOptions
+from .parameters import Parameters, seconds
 
 
-class MssqlConfig(EntraOptions):
+class MssqlConfig(EntraOptions, ProcedureOptions):
     """Options of SQL Server and Azure SQL."""
 
     password: SecretStr | None = Field(
@@ -52,11 +53,6 @@ class MssqlConfig(EntraOptions):
         default=7200, ge=0, le=10**6, description="Seconds that a statement may take; 0: no limit"
     )
     table_schema: str = Field(default="dbo", description="Schema of tables whose name has none")
-    query: str = Field(default="", description="Source: a SELECT to read instead of a table")
-    procedure: str = Field(default="", description="Source: a stored procedure to read instead of a table")
-    parameters: Parameters = Field(
-        default={}, description="Source: parameters of the stored procedure, as JSON by name"
-    )
     partition_option: Literal["auto", "None", "PhysicalPartitionsOfTable", "DynamicRange"] = Field(
         default="auto",
         description="Source: what is read in parallel; auto: DynamicRange where the clustered index or the "
@@ -64,12 +60,6 @@ class MssqlConfig(EntraOptions):
     )
     partition_column: str = Field(
         default="", description="Source: column of DynamicRange; default: from the clustered index or the key"
-    )
-    partition_lower_bound: str = Field(
-        default="", description="Source: first boundary of DynamicRange; rows below it are read as well"
-    )
-    partition_upper_bound: str = Field(
-        default="", description="Source: last boundary of DynamicRange; rows above it are read as well"
     )
     isolation_level: Literal[
         "", "ReadCommitted", "ReadUncommitted", "RepeatableRead", "Serializable", "Snapshot"
@@ -85,11 +75,6 @@ class MssqlConfig(EntraOptions):
         default="refuse",
         description="Source: Arrow has no offset per value. utc: as moments; text: kept",
     )
-    write_behavior: Annotated[Literal["insert", "upsert", "stored_procedure"], BeforeValidator(word)] = Field(
-        default="insert",
-        description="Sink: upsert replaces rows with the same keys, stored_procedure hands the rows to a "
-        "procedure; both need mode append",
-    )
     keys: list[str] = Field(
         default=[], description="Sink: the columns that identify a row, for upsert; default: the primary key"
     )
@@ -98,31 +83,8 @@ class MssqlConfig(EntraOptions):
         description="Sink: at-least-once loads straight into the table: faster, rows show at once, and those "
         "of a split that is tried again are there twice",
     )
-    table_option: Annotated[Literal["auto_create", "none"], BeforeValidator(word)] = Field(
-        default="auto_create", description="Sink: create a missing table, or refuse"
-    )
-    pre_copy_script: str = Field(
-        default="",
-        description="Sink: SQL that runs once, before the rows, in the transaction that shows them",
-    )
-    stored_procedure: str = Field(default="", description="Sink: the procedure that takes the rows")
-    stored_procedure_table_type: str = Field(
-        default="", description="Sink: the table type of the rows that the procedure takes"
-    )
-    stored_procedure_table_type_parameter_name: str = Field(
-        default="", description="Sink: the parameter of the procedure that takes the rows"
-    )
-    stored_procedure_parameters: Parameters = Field(
-        default={}, description="Sink: other parameters of the procedure, as JSON by name"
-    )
     identity_insert: bool = Field(
         default=False, description="Sink: identity columns take the values of the source"
-    )
-    keep_nulls: bool = Field(
-        default=True, description="Sink: NULL stays NULL; false: it becomes the column's default"
-    )
-    fire_triggers: bool = Field(
-        default=True, description="Sink: triggers of the table fire; false needs the right to alter the table"
     )
     table_lock: bool | None = Field(
         default=None,

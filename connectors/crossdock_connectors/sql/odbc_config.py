@@ -6,13 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr
 
-from crossdock import ConnectorConfig
-
 from .odbc import PASSWORD_VARIABLE
+from .options import TableOptions
 from .parameters import Parameters, word
 
 
-class OdbcConfig(ConnectorConfig):
+class OdbcConfig(TableOptions):
     """Options of databases behind an ODBC driver."""
 
     dsn: str = Field(default="", description="Name of a data source in odbc.ini")
@@ -36,7 +35,6 @@ class OdbcConfig(ConnectorConfig):
     query_timeout: int = Field(
         default=7200, ge=0, le=10**6, description="Seconds that a statement may take; 0: no limit"
     )
-    query: str = Field(default="", description="Source: a SELECT to read instead of a table")
     procedure: str = Field(
         default="",
         description="Source: a stored procedure to read instead of a table; it runs once more for its "
@@ -53,12 +51,6 @@ class OdbcConfig(ConnectorConfig):
     partition_column: str = Field(
         default="",
         description="Source: column of DynamicRange; default: the first of the clustered index or the key",
-    )
-    partition_lower_bound: str = Field(
-        default="", description="Source: first boundary of DynamicRange; rows below it are read as well"
-    )
-    partition_upper_bound: str = Field(
-        default="", description="Source: last boundary of DynamicRange; rows above it are read as well"
     )
     isolation_level: Literal[
         "", "ReadCommitted", "ReadUncommitted", "RepeatableRead", "Serializable", "Snapshot"
@@ -87,20 +79,10 @@ class OdbcConfig(ConnectorConfig):
         description="Sink: at-least-once inserts straight into the table (mode append): faster; rows show "
         "split by split, and those of a split that is tried again may be there twice",
     )
-    table_option: Annotated[Literal["auto_create", "none"], BeforeValidator(word)] = Field(
-        default="auto_create", description="Sink: create a missing table, or refuse"
-    )
-    pre_copy_script: str = Field(
-        default="",
-        description="Sink: SQL that runs once, before the rows, in the transaction that shows them",
-    )
     identity_insert: bool = Field(
         default=False,
         description="Sink: columns that number themselves take the values of the source (PostgreSQL, SQL "
         "Server)",
-    )
-    keep_nulls: bool = Field(
-        default=True, description="Sink: NULL stays NULL; false: it becomes the column's default"
     )
     table_lock: bool = Field(
         default=False,

@@ -124,16 +124,8 @@ def _procedure(config: PostgresConfig) -> Procedure | None:
     from .postgres_procedure import Procedure
     from .postgres_scripting import assignments
 
-    given = (
-        config.stored_procedure, config.stored_procedure_table_type,
-        config.stored_procedure_table_type_parameter_name,
-    )  # fmt: skip
-    if (config.write_behavior == "stored_procedure") != any(given) or any(given) != all(given):
-        raise ConfigError(
-            "write_behavior=stored_procedure needs stored_procedure, stored_procedure_table_type and "
-            "stored_procedure_table_type_parameter_name, and they need it"
-        )
-    if not any(given):
+    given = config.sink_procedure()
+    if given is None:
         return None
     return Procedure(*given, assignments(config.stored_procedure_parameters), config.write_batch_size)
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import Field, SecretStr
 
-from crossdock import ConnectorConfig
-
-from .parameters import Parameters, word
+from .options import ProcedureOptions
 
 
-class PostgresConfig(ConnectorConfig):
+class PostgresConfig(ProcedureOptions):
     """Options of PostgreSQL tables."""
 
     password: SecretStr | None = Field(
@@ -32,13 +30,6 @@ class PostgresConfig(ConnectorConfig):
     lock_timeout: float = Field(
         default=0.0, ge=0, le=10**6, description="Seconds to wait for somebody's lock; 0: no limit"
     )
-    query: str = Field(default="", description="Source: a SELECT to read instead of a table")
-    procedure: str = Field(
-        default="", description="Source: a function to read instead of a table, for the rows that it returns"
-    )
-    parameters: Parameters = Field(
-        default={}, description="Source: parameters of the procedure, as JSON by name"
-    )
     partition_option: Literal["auto", "None", "PhysicalPartitionsOfTable", "DynamicRange"] = Field(
         default="auto",
         description="Source: what is read in parallel; auto: ranges of partition_column, or places in the "
@@ -48,14 +39,6 @@ class PostgresConfig(ConnectorConfig):
     partition_column: str = Field(
         default="",
         description="Source: ranges of this column are read in parallel instead; for a query the way",
-    )
-    partition_lower_bound: str = Field(
-        default="",
-        description="Source: where the ranges of partition_column begin; what is below is read as well",
-    )
-    partition_upper_bound: str = Field(
-        default="",
-        description="Source: where the ranges of partition_column end; what is above is read as well",
     )
     isolation_level: Literal["", "ReadCommitted", "RepeatableRead", "Serializable"] = Field(
         default="",
@@ -73,44 +56,14 @@ class PostgresConfig(ConnectorConfig):
         default="error",
         description="Source: NaN in decimals, infinite dates, 24:00:00: refuse them or read null",
     )
-    write_behavior: Annotated[Literal["insert", "upsert", "stored_procedure"], BeforeValidator(word)] = Field(
-        default="insert",
-        description="Sink: upsert replaces rows with the same keys, stored_procedure hands the rows to a "
-        "procedure; both need mode append",
-    )
     keys: list[str] = Field(default=[], description="Sink: the columns that identify a row, for upsert")
     delivery: Literal["exactly-once", "at-least-once"] = Field(
         default="exactly-once",
         description="Sink: at-least-once loads straight into the table (mode append): faster; rows show "
         "split by split, and those of a split that was done when the process was killed may be there twice",
     )
-    table_option: Literal["auto_create", "none"] = Field(
-        default="auto_create", description="Sink: create a missing table, or refuse"
-    )
-    pre_copy_script: str = Field(
-        default="", description="Sink: SQL that runs once, in the transaction that makes the rows visible"
-    )
-    keep_nulls: bool = Field(
-        default=True, description="Sink: NULL stays NULL; false: it becomes the column's default"
-    )
-    fire_triggers: bool = Field(
-        default=True, description="Sink: triggers of the table fire; false needs to be its owner"
-    )
     table_lock: bool = Field(
         default=False, description="Sink: lock the table against other writers before rows are moved into it"
-    )
-    stored_procedure: str = Field(
-        default="", description="Sink: the procedure or function that takes the rows, in the transaction"
-    )
-    stored_procedure_table_type: str = Field(
-        default="",
-        description="Sink: the composite type (or table) of whose rows the procedure takes an array",
-    )
-    stored_procedure_table_type_parameter_name: str = Field(
-        default="", description="Sink: the parameter of the procedure that takes the rows"
-    )
-    stored_procedure_parameters: Parameters = Field(
-        default={}, description="Sink: other parameters of the procedure, as JSON by name"
     )
     write_batch_size: int = Field(
         default=0, ge=0, description="Sink: rows of one call of the procedure; 0: 10,000"

@@ -42,8 +42,11 @@ class Field:
 
 
 def config_fields(spec: ConnectorSpec) -> list[Field]:
-    """The options of a connector, in the order in which its config has them."""
-    return fields_of(spec.config)
+    """The options of a connector in the order of its config: of both sides, of the source, of the sink."""
+    return sorted(
+        fields_of(spec.config),
+        key=lambda field: (field.description.startswith("Sink:"), field.description.startswith("Source:")),
+    )
 
 
 def settings_of(spec: ConnectorSpec) -> dict[str, type]:
