@@ -23,12 +23,12 @@ from pathlib import Path
 from typing import Any
 
 from .measure import Sample, measure
-from .rig import blob, sql
+from .rig import blob, mssql, sql
 from .rig.data import DATA, prepare
 from .tables import Samples, table
 
 HERE = Path(__file__).parent
-RIGS = {"blob": blob.served, "sql": sql.served}
+RIGS = {"blob": blob.served, "sql": sql.served, "mssql": mssql.served}
 
 
 def run(scenario: dict[str, Any], runs: int, values: Mapping[str, str]) -> Samples:

@@ -61,15 +61,18 @@ class TdsServer:
 
 
 @contextmanager
-def tds_server(folder: Path) -> Iterator[TdsServer]:
-    """A server in a process of its own: the driver waits with the interpreter lock in its hand."""
+def tds_server(folder: Path, module: str = "tests.servers.tds") -> Iterator[TdsServer]:
+    """A server in a process of its own: the driver waits with the interpreter lock in its hand.
+
+    ``module`` is that process.
+    """
     authority, ca = _authority()
     certificate = folder / "tds-server.pem"
     issued = authority.issue_cert("localhost")
     certificate.write_bytes(issued.private_key_and_cert_chain_pem.bytes())
     database = Database(folder / "tds.db")
     database.create()
-    command = [sys.executable, "-m", "tests.servers.tds", str(database.path), str(certificate)]
+    command = [sys.executable, "-m", module, str(database.path), str(certificate)]
     with subprocess.Popen(
         command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
