@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import socket
-import ssl
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -127,20 +126,6 @@ def silent() -> Iterator[Silent]:
         yield found
 
 
-def socket_of(world: World) -> ssl.SSLSocket:
-    """A connection on which a test of the silent database is asked for."""
-    path = f"/crossdock/v1{world.path}/integrationRuntimes/here/testConnection"
-    body = b'{"linkedService": "silent"}'
-    head = [
-        f"POST {path} HTTP/1.1", "Host: localhost", f"Authorization: Bearer {world.server.token}",
-        "Content-Type: application/json", f"Content-Length: {len(body)}", "", "",
-    ]  # fmt: skip
-    found = socket.create_connection(("localhost", httpx.URL(world.server.url).port or 0))
-    wrapped = world.server.tls().wrap_socket(found, server_hostname="localhost")
-    wrapped.sendall("\r\n".join(head).encode() + body)
-    return wrapped
-
-
 def is_left(connection: socket.socket) -> bool:
     """Whether the other side is gone; what it has sent does not matter."""
     while chunk := connection.recv(4096):
@@ -238,7 +223,8 @@ def test_database_with_a_password(world: World, postgres: Postgres) -> None:
 def test_whoever_goes_away_stops_it(world: World, silent: Silent) -> None:
     silent.linked(world)
     with world.working(world.registered("a")):
-        asked = socket_of(world)
+        path = f"/crossdock/v1{world.path}/integrationRuntimes/here/testConnection"
+        asked = world.server.asked(path, b'{"linkedService": "silent"}')
         with silent.asked() as connection:
             asked.close()
             # Nobody waits any more: the process on the node ends.

@@ -48,9 +48,9 @@ def test_a_run_is_one_trace_on_all_machines(tmp_path: Path, asked_for: Callable[
             with node(tmp_path / "a"):
                 run_id = copying(sdk, tmp_path / "source", tmp_path / "sink")
                 eventually(lambda: status(sdk, run_id) in ENDED)
+                eventually(lambda: bool(found.named("Copy copy on the node")))
                 failing = copying(sdk, tmp_path / "none", tmp_path / "sink")
-                eventually(lambda: status(sdk, failing) in ENDED)
-        # What was left when they stopped has been sent by then.
+                eventually(lambda: len(found.named("pipeline copy")) == 2 and len(found.named("job")) == 2)
         spans = found.spans
     assert status_of(found, run_id) == ("Succeeded", False)
     assert status_of(found, failing) == ("Failed", True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import ssl
 import subprocess
 import sys
@@ -46,6 +47,17 @@ class ServiceProcess:
             Token(token or self.token), subscription, base_url=self.url, connection_verify=str(self.ca),
             logging_enable=False,
         )  # fmt: skip
+
+    def asked(self, path: str, body: bytes) -> ssl.SSLSocket:
+        """A POST on a connection of its own: whoever closes that waits for no answer."""
+        head = [
+            f"POST {path} HTTP/1.1", "Host: localhost", f"Authorization: Bearer {self.token}",
+            "Content-Type: application/json", f"Content-Length: {len(body)}", "", "",
+        ]  # fmt: skip
+        plain = socket.create_connection(("localhost", httpx.URL(self.url).port or 443))
+        found = self.tls().wrap_socket(plain, server_hostname="localhost")
+        found.sendall("\r\n".join(head).encode() + body)
+        return found
 
     def kill(self) -> None:
         self.process.kill()

@@ -154,8 +154,8 @@ def _listen(settings: Settings) -> socket.socket:
         )[0]
     except OSError as error:
         raise ConfigError(f"--host {settings.host}: {error.strerror}") from error
-    # Only where the protocol is said asyncio has answers sent at once: else each waits 40 ms for the client to
-    # acknowledge its headers.
+    # Only where the protocol is said asyncio has answers sent at once: else each waits 40 ms for the client
+    # to acknowledge its headers.
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
