@@ -36,7 +36,7 @@ def sample(tmp_path: Path) -> Path:
 def test_the_sample_as_json(sample: Path) -> None:
     code, found = report(sample)
     supported = {each["name"]: each["supported"] for each in found["pipelines"]}
-    assert (code, [name for name, each in supported.items() if not each]) == (1, ["warehouse"])
+    assert (code, [name for name, each in supported.items() if not each]) == (0, [])
     assert (found["loaded"]["dataset"], found["loaded"]["pipeline"]) == (9, 8)
     states = {(each["kind"], each["type"]): each["state"] for each in found["types"]}
     assert states["activity", "Copy"] == states["dataset", "Parquet"] == "supported"
@@ -62,7 +62,7 @@ def test_an_activity_without_a_runner_is_unsupported_and_ends_with_1(sample: Pat
 
 
 def test_all_pipelines_supported_ends_with_0(sample: Path) -> None:
-    for name in ("pipeline/nightly", "pipeline/warehouse", "trigger/everyNight"):
+    for name in ("pipeline/nightly", "trigger/everyNight"):
         (sample / f"{name}.json").unlink()
     code, found = report(sample)
     assert (code, found["status"]) == (0, "supported")
@@ -73,7 +73,7 @@ def test_what_a_pipeline_calls_counts_as_its_own(sample: Path) -> None:
     code, found = report(sample)
     supported = {each["name"]: each["supported"] for each in found["pipelines"]}
     assert code == 2
-    assert {name for name, each in supported.items() if not each} == {"load", "nightly", "warehouse"}
+    assert {name for name, each in supported.items() if not each} == {"load", "nightly"}
 
 
 def test_a_broken_file_ends_with_2_and_its_place(sample: Path) -> None:
@@ -114,7 +114,7 @@ def test_settings_give_what_the_definitions_lack(sample: Path, tmp_path: Path) -
         notes = [each["code"] for each in by_name["hook"]["findings"]]
         folders = {each["message"] for each in report_["findings"] if "/elsewhere" in each["message"]}
         found[bool(given)] = (by_name["hook"]["supported"], notes, bool(folders), code)
-    assert found == {False: (True, ["NotConfigured"], False, 1), True: (True, [], True, 2)}
+    assert found == {False: (True, ["NotConfigured"], False, 0), True: (True, [], True, 2)}
 
 
 def test_expression_errors_keep_their_caret(sample: Path) -> None:
