@@ -129,7 +129,7 @@ def held(folder: Path, server: Server, code: str, policy: Policy) -> tuple[dict[
                 guard.command("held"), stdout=None, stderr=None, pass_fds=guard.passed, env=environment
             )
             await guard.take(process)
-            with anyio.fail_after(60):
+            with anyio.fail_after(120):
                 await guard.watch()
             assert await process.wait() == 0
             return list(guard.refused)

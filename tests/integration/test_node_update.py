@@ -8,16 +8,25 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
-from servers.node import command, node, register
+from servers.node import node
 from servers.service import ServiceProcess
 from test_service_runs import GROUP, factory_of
+from typer.testing import CliRunner
 
 import crossdock
+from crossdock import ConfigError
+from crossdock_scheduler.commands.dmgcmd import meant
+from crossdock_scheduler.commands.node import node as commands
+from crossdock_scheduler.node.registration import register
+from crossdock_scheduler.node.updates import Updates, set_updates, updates
+from crossdock_scheduler.service.runtimes.updating import is_time
 
 OLD = "0.0.9"
 SCRIPT = """
@@ -38,9 +47,7 @@ os.replace(current + ".new", current)
 def older(folder: Path) -> Path:
     """An installation of an earlier version: this one's files, with another number."""
     made = folder / "older"
-    shutil.copytree(
-        Path(crossdock.__file__).parent, made / "crossdock", ignore=shutil.ignore_patterns("*.pyc")
-    )
+    shutil.copytree(Path(crossdock.__file__).parent, made / "crossdock")
     first = made / "crossdock" / "__init__.py"
     text = first.read_text()
     assert text.count(crossdock.__version__) == 1
@@ -55,6 +62,7 @@ def wait(until: Callable[[], Any], seconds: float = 90) -> None:
         time.sleep(0.2)
 
 
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("control_plane", ["sqlite"], indirect=True)
 def test_one_after_the_other_and_back_on_failure(
     control_plane: ServiceProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -71,46 +79,34 @@ def test_one_after_the_other_and_back_on_failure(
         sdk.integration_runtimes.create_or_update(GROUP, factory, "here", here)
         key = sdk.integration_runtimes.list_auth_keys(GROUP, factory, "here").auth_key1
         for name, home in homes.items():
-            home.mkdir()
+            state = home / "node"
+            anyio.run(register, state, key, name, str(control_plane.ca))
             (home / "current").symlink_to(before)
-            monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(home / "current"), path)))
-            register(home, control_plane, key, name)
             run = [sys.executable, script, log, name, home / "current", newer, int(name == "bad")]
-            back = [sys.executable, "-c", f"open({str(home / 'back')!r}, 'w').close()"]
-            set_up = [
-                "--command",
-                " ".join(map(str, run)),
-                "--back",
-                f"{back[0]} -c '{back[2].replace(chr(39), chr(34))}'",
-            ]
-            assert command(home, "update", *set_up, "--on").returncode == 0
+            command = " ".join(map(str, run))
+            set_updates(state, Updates(on=True, command=command, back=f"touch {home / 'back'}"))
 
-        def versions() -> dict[str, str]:
+        def versions() -> dict[str, tuple[str, str]]:
             found = sdk.integration_runtimes.get_status(GROUP, factory, "here").properties.nodes
             return {each.node_name: (each.version, each.version_status) for each in found}
 
         monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(homes["good"] / "current"), path)))
-        with node(homes["good"]):
+        with node(homes["good"]) as good:
             monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(homes["bad"] / "current"), path)))
             with node(homes["bad"]) as bad:
-                wait(lambda: b"update it" in bad.errors.read_bytes())
+                for each in (good, bad):
+                    wait(lambda each=each: b"update it" in each.errors.read_bytes())
                 assert versions() == dict.fromkeys(homes, (OLD, "UpdateAvailable"))
                 assert not log.exists()
                 at = datetime.now(UTC) - timedelta(minutes=1)
                 hour = {"autoUpdate": "On", "updateDelayOffset": f'"PT{at.hour}H{at.minute}M"'}
                 sdk.integration_runtimes.update(GROUP, factory, "here", hour)
-                wait(
-                    lambda: (
-                        versions()["good"] == (crossdock.__version__, "UpToDate")
-                        and (homes["bad"] / "back").exists()
-                    )
-                )
+                wait(lambda: versions()["good"] == (crossdock.__version__, "UpToDate"))
                 wait(lambda: bad.errors.read_bytes().count(b" works for ") == 2)
-                said = json.loads(command(homes["bad"], "update", "--output", "json").stdout)
-                assert (said["version"], said["failed"]) == (OLD, crossdock.__version__)
-                wait(lambda: command(homes["bad"], "status").returncode == 0)
-                time.sleep(2)
+                assert (homes["bad"] / "back").exists()
+                assert updates(homes["bad"] / "node").failed == crossdock.__version__
                 assert versions()["bad"] == (OLD, "UpdateAvailable")
+        assert not (homes["good"] / "back").exists()
         lines = log.read_text().splitlines()
         assert sorted(lines) == ["bad begins", "bad ends", "good begins", "good ends"]
         assert {tuple(lines[:2]), tuple(lines[2:])} == {
@@ -118,3 +114,32 @@ def test_one_after_the_other_and_back_on_failure(
             ("bad begins", "bad ends"),
         }
         assert b"the package index is away" in bad.errors.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("offset", "hour", "expected"),
+    [("PT0H", 0.5, True), ("PT0H", 1.5, False), ("PT3H", 3.0, True), ("PT3H", 2.9, False), ("PT3H", 27.5, True),
+     ("PT23H30M", 24.2, True), ("PT23H30M", 24.6, False), ("P0DT4H", 4.1, True)],
+)  # fmt: skip
+def test_the_hour_of_the_day(offset: str, hour: float, expected: bool) -> None:
+    assert is_time(offset, 86400 * 20000 + hour * 3600) is expected
+
+
+def test_it_is_shown_and_switched(tmp_path: Path) -> None:
+    def said(*options: str) -> Any:
+        return CliRunner().invoke(
+            commands, ["update", "--state", str(tmp_path), "--output", "json", *options]
+        )
+
+    assert isinstance(said("--on").exception, ConfigError)
+    assert updates(tmp_path) == Updates()
+    assert json.loads(said("--command", "true", "--back", "false", "--on").output)["on"] is True
+    set_updates(tmp_path, replace(updates(tmp_path), failed="9.9"))
+    assert updates(tmp_path).wish("9.9") == "failed"
+    assert json.loads(said("--off").output) == {
+        "version": crossdock.__version__, "latest": None, "on": False, "command": "true", "back": "false",
+        "failed": "",
+    }  # fmt: skip
+    found = updates(tmp_path)
+    assert (found.wish("9.9"), replace(found, on=True).wish("9.9")) == ("no", "wanted")
+    assert meant(["-TONAU"]) == (["node", "update", "--on"], {})

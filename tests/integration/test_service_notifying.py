@@ -88,7 +88,7 @@ class _Letter(socketserver.StreamRequestHandler):
                 return
 
 
-def wait(until: Callable[[], bool], seconds: float = 30) -> None:
+def wait(until: Callable[[], bool], seconds: float = 60) -> None:
     ends = time.monotonic() + seconds
     while not until():
         assert time.monotonic() < ends
