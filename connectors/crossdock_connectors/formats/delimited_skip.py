@@ -12,6 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from crossdock import DataError, RowSkips
@@ -29,6 +30,7 @@ from .delimited_read import (
     stream,
 )
 from .delimited_text import LARGEST_ROW, UNCLOSED, DelimitedFile, unclosed_line
+from .delimited_values import forms, sorted_out
 
 
 @dataclass
@@ -78,19 +80,56 @@ class _Reading:
         try:
             return self._convert(values, wanted), {}
         except pa.ArrowInvalid:
-            return values, dict(self._wrong(values, wanted, 0))
+            return values, self._wrong(values, wanted)
 
-    def _wrong(self, values: pa.Array, wanted: pa.Field, first: int) -> Iterator[tuple[int, str]]:
+    def _wrong(self, values: pa.Array, wanted: pa.Field) -> dict[int, str]:
+        """Places and reasons of the values that are not in their type.
+
+        The parser stops at each: it is only asked about one, and those whose form leaves it open.
+        """
+        known = forms(readable(wanted.type))
+        try:
+            text = values.cast(pa.string())
+        except pa.ArrowInvalid:
+            known = None
+        if known is None:
+            return dict(self._halved(values, wanted))
+        open_ones, none = sorted_out(text, known)
+        found: dict[int, str] = {}
+        places = pc.indices_nonzero(none).to_pylist()
+        if places:
+            if (said := self._said(values[places[0] : places[0] + 1], wanted)) is None:
+                return dict(self._halved(values, wanted))
+            found = {at: self._reason(wanted, said, text[at].as_py()) for at in places}
+        asked = pc.indices_nonzero(open_ones)
+        coded = values.take(asked).dictionary_encode()
+        wrong = dict(self._halved(coded.dictionary, wanted))
+        if wrong:
+            of = zip(asked.to_pylist(), coded.indices.to_pylist(), strict=True)
+            found |= {at: wrong[code] for at, code in of if code in wrong}
+        return dict(sorted(found.items()))
+
+    def _halved(self, values: pa.Array, wanted: pa.Field, first: int = 0) -> Iterator[tuple[int, str]]:
+        said = self._said(values, wanted)
+        if said is None:
+            return
+        if len(values) > 1:
+            half = len(values) // 2
+            yield from self._halved(values[:half], wanted, first)
+            yield from self._halved(values[half:], wanted, first + half)
+            return
+        yield first, self._reason(wanted, said, (values[0].as_py() or b"").decode(errors="replace"))
+
+    def _said(self, values: pa.Array, wanted: pa.Field) -> str | None:
+        """What the parser says against some of the values."""
         try:
             self._convert(values, wanted)
         except pa.ArrowInvalid as error:
-            if len(values) > 1:
-                half = len(values) // 2
-                yield from self._wrong(values[:half], wanted, first)
-                yield from self._wrong(values[half:], wanted, first + half)
-                return
-            text = (values[0].as_py() or b"").decode(errors="replace")
-            yield first, f"{self.of.path}, column {wanted.name!r}: {reason(str(error), text)}"
+            return str(error)
+        return None
+
+    def _reason(self, wanted: pa.Field, said: str, text: str) -> str:
+        return f"{self.of.path}, column {wanted.name!r}: {reason(said, text)}"
 
     def _convert(self, values: pa.Array, wanted: pa.Field) -> pa.Array:
         """As Arrow's parser would have: it gets them as text once more."""

@@ -233,36 +233,52 @@ class _Mapper:
         self._outputs, self._nesting, self._unfold, self._where = outputs, nesting, unfold, where
 
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        parents = items = None
-        rows = batch.num_rows
-        if self._unfold is not None:
-            _, read, taking = self._unfold
-            lists = taken(read(batch), taking)
-            items = lists.flatten()
-            starts = list_offsets(lists)
-            parents = pc.list_parent_indices(pa.ListArray.from_arrays(starts, pa.nulls(len(items))))
-            rows = len(items)
+        items, parents = self._items(batch)
         columns = []
         for output in self._outputs:
-            values = items if output.inner else output.read(batch)
-            values = taken(values, output.taking)
-            if parents is not None and not output.inner:
-                values = values.take(parents)
+            values = self._read(output, batch, items, parents)
             if output.convert is not None:
-                values = self._convert(output, values, parents)
+                made = output.convert(values)
+                if made.null_count > values.null_count:
+                    at = pc.index(_lost(values, made), True).as_py()
+                    row = at if parents is None else parents[at].as_py()
+                    raise self._failure(output, values[at], row)
+                values = made
             columns.append(values)
-        return self._nesting.batch(columns, rows)
+        return self._nesting.batch(columns, batch.num_rows if items is None else len(items))
 
-    def _convert(self, output: _Output, values: Array, parents: Array | None) -> Array:
-        assert output.convert is not None  # noqa: S101 - only such columns come here
-        if pa.types.is_dictionary(values.type):
-            values = values.dictionary_decode()
-        made = output.convert(values)
-        if made.null_count > values.null_count:
-            bad = pc.and_(pc.is_null(made), pc.is_valid(values))
-            at = pc.index(bad, True).as_py()
-            raise self._failure(output, values[at], at if parents is None else parents[at].as_py())
-        return made
+    def unfit(self, batch: pa.RecordBatch) -> dict[int, str]:
+        """The rows that have values which do not convert, and of each the first such value, in order."""
+        items, parents = self._items(batch)
+        found: dict[int, str] = {}
+        for output in self._outputs:
+            if output.convert is None:
+                continue
+            values = self._read(output, batch, items, parents)
+            places = pc.indices_nonzero(_lost(values, output.convert(values)))
+            rows = places if parents is None else parents.take(places)
+            for row, value in zip(rows.to_pylist(), values.take(places), strict=True):
+                if row not in found:
+                    found[row] = self._failure(output, value, row).message
+        return dict(sorted(found.items()))
+
+    def _items(self, batch: pa.RecordBatch) -> tuple[Array | None, Array | None]:
+        """The items of the list that is unfolded, and the row of each."""
+        if self._unfold is None:
+            return None, None
+        _, read, taking = self._unfold
+        lists = taken(read(batch), taking)
+        starts = list_offsets(lists)
+        items = lists.flatten()
+        return items, pc.list_parent_indices(pa.ListArray.from_arrays(starts, pa.nulls(len(items))))
+
+    @staticmethod
+    def _read(output: _Output, batch: pa.RecordBatch, items: Array | None, parents: Array | None) -> Array:
+        values = taken(items if output.inner else output.read(batch), output.taking)
+        if parents is not None and not output.inner:
+            values = values.take(parents)
+        is_encoded = output.convert is not None and pa.types.is_dictionary(values.type)
+        return values.dictionary_decode() if is_encoded else values
 
     def _failure(self, output: _Output, value: pa.Scalar, row: int) -> DataError:
         column = output.column
@@ -275,3 +291,8 @@ class _Mapper:
         )
         error.row = row
         return error
+
+
+def _lost(values: Array, made: Array) -> Array:
+    """Which values have become null."""
+    return pc.and_(pc.is_null(made), pc.is_valid(values))

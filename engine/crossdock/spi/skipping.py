@@ -71,14 +71,16 @@ def fitted(
 ) -> tuple[pa.RecordBatch, T]:
     """The batch and what ``convert`` makes of it. Rows for which that raises DataError are left out.
 
-    A batch without such rows costs nothing more; another one is halved until they are found.
+    A batch without such rows costs nothing more. Those of another one are asked of ``convert``, where that
+    has a method ``unfit`` (their places and reasons, in order); else it is halved until they are found.
     """
     try:
         return batch, convert(batch)
     except DataError as error:
         if skips is None or type(error) is not DataError:
             raise
-        kept = skips.rows(batch, dict(_unfit(batch, convert, error)))
+        find = getattr(convert, "unfit", None)
+        kept = skips.rows(batch, find(batch) if find else dict(_unfit(batch, convert, error)))
         return kept, convert(kept)
 
 
