@@ -118,8 +118,8 @@ def test_one_after_the_other_and_back_on_failure(
 
 @pytest.mark.parametrize(
     ("offset", "hour", "expected"),
-    [("PT0H", 0.5, True), ("PT0H", 1.5, False), ("PT3H", 3.0, True), ("PT3H", 2.9, False), ("PT3H", 27.5, True),
-     ("PT23H30M", 24.2, True), ("PT23H30M", 24.6, False), ("P0DT4H", 4.1, True)],
+    [("PT0H", 0.5, True), ("PT0H", 1.5, False), ("PT3H", 3.0, True), ("PT3H", 2.9, False),
+     ("PT3H", 27.5, True), ("PT23H30M", 24.2, True), ("PT23H30M", 24.6, False), ("P0DT4H", 4.1, True)],
 )  # fmt: skip
 def test_the_hour_of_the_day(offset: str, hour: float, expected: bool) -> None:
     assert is_time(offset, 86400 * 20000 + hour * 3600) is expected
