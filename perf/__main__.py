@@ -13,6 +13,7 @@ import os
 import platform
 import shlex
 import shutil
+import subprocess
 import sys
 import tempfile
 import tomllib
@@ -22,7 +23,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from .measure import Sample, measure
+from .measure import ROOT, Sample, measure
 from .rig import blob, mssql, sql
 from .rig.data import DATA, prepare
 from .tables import Samples, table
@@ -72,6 +73,16 @@ def _commands(scenario: dict[str, Any]) -> dict[tuple[str, str], str]:
     return found
 
 
+def tables(scenario: dict[str, Any]) -> None:
+    """For commands that measure several things of one rig: each prints its table."""
+    print(f"### {scenario['title']}\n")
+    for name, template in scenario["commands"].items():
+        command = shlex.split(template.format(python=shlex.quote(sys.executable)))
+        print(f"{name}:\n", flush=True)
+        subprocess.run(command, cwd=ROOT, check=True)
+        print()
+
+
 def _once(template: str, values: Mapping[str, str], environment: Mapping[str, str]) -> Sample:
     folder = Path(tempfile.mkdtemp(dir=DATA, prefix="out-"))
     try:
@@ -102,6 +113,9 @@ def main() -> None:
         scenario = tomllib.loads(
             (HERE / "scenarios" / f"{name}.toml").read_text().replace("%MIB%", values["mib"])
         )
+        if scenario.get("prints"):
+            tables(scenario)
+            continue
         samples = run(scenario, arguments.runs or scenario.get("runs", 5), values)
         everything[name] = {
             " ".join(filter(None, key)): [asdict(s) for s in taken] for key, taken in samples.items()

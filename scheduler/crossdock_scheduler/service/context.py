@@ -38,8 +38,8 @@ class Service:
     """The parts that all requests share; ``app.state.service``.
 
     ``most_links`` is how many linked runtimes one may have. A job is a node's for ``lease`` seconds after
-    each heartbeat. ``new_jobs`` rings for the id of a runtime,
-    ``changed`` for that of a job or a run, and for ``NEW_RUN``.
+    each heartbeat. ``new_jobs`` rings for the id of a runtime, ``changed`` for that of a job or a run, and
+    for ``NEW_RUN``. ``looked_at``: when a runtime was last asked for nodes that lack its vault's key.
     """
 
     database: Database
@@ -49,6 +49,7 @@ class Service:
     audit: Chain
     most_links: int = MOST
     lease: float = LEASE
+    looked_at: dict[int, float] = field(default_factory=dict)
     new_jobs: Bell = field(default_factory=Bell)
     changed: Bell = field(default_factory=Bell)
     metrics: Metrics = field(default_factory=Metrics)

@@ -74,13 +74,14 @@ class Database:
             with connection.begin():
                 yield connection
 
-    async def together(self, key: str, work: Callable[[sa.Connection], T]) -> T:
+    async def together(self, key: str, work: Callable[[sa.Connection], T], patience: float = 0.0) -> T:
         """As ``work`` in a ``write``, committed with others that wait for the database; of one event loop.
 
         ``work`` may be called twice, when it was undone. What it raises concerns nobody else. Those with a
-        greater ``key`` lock their rows later: nobody waits for each other.
+        greater ``key`` lock their rows later: nobody waits for each other. ``patience``: so many seconds it
+        may take, that more are committed at once.
         """
-        return await self._together.run(key, work)
+        return await self._together.run(key, work, patience)
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:

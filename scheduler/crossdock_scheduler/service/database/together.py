@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
-from anyio import CancelScope, CapacityLimiter, Lock
+from anyio import CancelScope, CapacityLimiter, Lock, sleep
 from anyio.to_thread import run_sync
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -50,13 +50,16 @@ class Together:
         # A thread that is there whatever else threads are busy with.
         self._thread = CapacityLimiter(1)
 
-    async def run(self, key: str, work: Callable[[sa.Connection], T]) -> T:
+    async def run(self, key: str, work: Callable[[sa.Connection], T], patience: float = 0.0) -> T:
         """What ``work`` returns, once it is committed; it is undone, and raised, what it raises.
 
-        Rows of one ``key`` are locked before those of a greater one.
+        Rows of one ``key`` are locked before those of a greater one. For ``patience`` seconds others may take
+        it along.
         """
         mine: _Waiting[T] = _Waiting(key, work)
         self._waiting.append(mine)
+        if patience:
+            await sleep(patience)
         async with self._turn:
             # Whoever had the turn before has done it, or it is done here with all that came meanwhile.
             while not mine.done:

@@ -55,15 +55,23 @@ _NOW = sa.bindparam("now", type_=sa.Float)
 _UNTIL = sa.bindparam("until", type_=sa.Float)
 _IS_QUEUED = jobs.c.state == sa.literal_column("'queued'")
 _IS_CLAIMED = jobs.c.state == sa.literal_column("'claimed'")
-_RUNNING = sa.select(sa.func.count()).where(jobs.c.node_id == _NODE, _IS_CLAIMED)
-_NEXT = (
+_WANT = sa.bindparam("want", type_=sa.Integer)
+_FREE = (
+    sa.select((sa.bindparam("most", type_=sa.Integer) - sa.func.count()).label("jobs"))
+    .where(jobs.c.node_id == _NODE, _IS_CLAIMED)
+    .subquery("free")
+)
+_ROOM = sa.select(sa.case((_FREE.c.jobs < 0, 0), (_FREE.c.jobs < _WANT, _FREE.c.jobs), else_=_WANT))
+# Two limits: PostgreSQL plans for so many rows as the first one says, and locks no more than the second.
+_FIRST = (
     sa.select(jobs.c.id)
     .where(jobs.c.runtime_id == sa.bindparam("runtime"), _IS_QUEUED)
     .order_by(jobs.c.priority.desc(), jobs.c.turn, jobs.c.id)
-    .limit(sa.bindparam("room"))
+    .limit(_WANT)
     .with_for_update(skip_locked=True)
-    .cte("next")
+    .subquery("first")
 )
+_NEXT = sa.select(_FIRST.c.id).limit(_ROOM.scalar_subquery()).cte("next")
 _CLAIM = (
     sa.update(jobs)
     .where(jobs.c.id.in_(sa.select(_NEXT.c.id)))
@@ -71,7 +79,11 @@ _CLAIM = (
         state="claimed", epoch=jobs.c.epoch + 1, node_id=_NODE, lease_until=_UNTIL,
         claimed=sa.func.coalesce(jobs.c.claimed, _NOW),
     )
-    .returning(jobs.c.id, jobs.c.epoch, jobs.c.priority, jobs.c.turn, jobs.c.work, jobs.c.deadline)
+    .returning(
+        jobs.c.id, jobs.c.epoch, jobs.c.priority, jobs.c.turn, jobs.c.work, jobs.c.deadline,
+        sa.select(queues.c.turn).where(queues.c.runtime_id == sa.bindparam("runtime"))
+        .scalar_subquery().label("come"),
+    )
 )  # fmt: skip
 _COME = (
     sa.update(queues)
@@ -86,15 +98,14 @@ def claim(connection: sa.Connection, who: Claimer, want: int, lease: float, now:
 
     Highest priority first, then lanes in turn. Exactly one of any number of racing nodes gets a job.
     """
-    room = min(want, who.most - (connection.execute(_RUNNING, {"node": who.id}).scalar() or 0))
-    if room <= 0:
-        return []
     until, runtime = now + lease, {"runtime": who.runtime_id}
-    asked = {"node": who.id, "room": room, "until": until, "now": now} | runtime
+    asked = {"node": who.id, "most": who.most, "want": want, "until": until, "now": now} | runtime
     rows = connection.execute(_CLAIM, asked).all()
     if not rows:
         return []
-    connection.execute(_COME, runtime | {"come": max(row.turn for row in rows)})
+    come = max(row.turn for row in rows)
+    if rows[0].come is not None and rows[0].come < come:
+        connection.execute(_COME, runtime | {"come": come})
     in_order = sorted(rows, key=lambda row: (-row.priority, row.turn, row.id))
     return [Claimed(row.id, row.epoch, row.work, until, row.deadline) for row in in_order]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
@@ -30,6 +31,8 @@ from .node_route import NodeRoute, Sent
 
 # Another replica may have put a job into the queue.
 _LOOK_AGAIN = 1.0
+# Nobody waits for the answer to a heartbeat: those of many nodes are one transaction.
+_PATIENCE = 0.05
 
 _PREFIX = "/crossdock/v1/nodes"
 often = APIRouter(prefix=_PREFIX, tags=["Nodes"], route_class=NodeRoute)
@@ -77,6 +80,7 @@ def _registered(service: Service, asked: wire.Register, request: Request) -> wir
             vault = vaults.of(connection, runtime.id)
             keeping.seal_waiting(connection, resource.factory, vault, service.keeper)
         service.audit.append(connection, _entry(request, runtime, node_id, asked.name))
+    service.looked_at.pop(runtime.id, None)
     return wire.Registered(
         node_id=node_id,
         factory=resource.factory.name,
@@ -97,6 +101,7 @@ def _entry(request: Request, runtime: Runtime, node_id: str, name: str) -> Entry
 async def heartbeat(beat: wire.Heartbeat, sent: Sent) -> wire.Beaten:
     now = time.time()
     held = [Held(each.id, each.epoch, each.progress) for each in beat.holding]
+    looked_at = sent.service.looked_at
 
     def beaten(connection: sa.Connection) -> wire.Beaten:
         node = registered(connection, sent.node_id)
@@ -107,14 +112,18 @@ async def heartbeat(beat: wire.Heartbeat, sent: Sent) -> wire.Beaten:
         lost, cancel = renew(connection, node.id, held, sent.service.lease, now)
         version = node.row.vault_version
         key = vaults.key_for(connection, node, version) if beat.vault != version else None
-        wanting = vaults.wanting(connection, node, version) if beat.vault == version else []
+        wanting: Sequence[wire.Share] = ()
+        # Of many nodes not each need look for those that are new.
+        if beat.vault == version and now - looked_at.get(sent.runtime_id, 0.0) > _LOOK_AGAIN:
+            looked_at[sent.runtime_id] = now
+            wanting = vaults.wanting(connection, node, version)
         return wire.Beaten(
             lost=sorted(lost), cancel=sorted(cancel), concurrent_jobs=node.row.concurrent_jobs,
             vault=version, vault_key=key, wanting=list(wanting), lease=sent.service.lease,
             latest=crossdock.__version__, update=update,
         )  # fmt: skip
 
-    return await sent.service.database.together(sent.node_id, beaten)
+    return await sent.service.database.together(sent.node_id, beaten, _PATIENCE)
 
 
 @router.post("/vault")

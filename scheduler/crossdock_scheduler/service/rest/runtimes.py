@@ -173,6 +173,7 @@ def sync_credentials(name: str, call: Operator) -> None:
     """Has the runtime's vault given again to the nodes that do not have it."""
     with _runtime(call, name) as (connection, runtime):
         vaults.give_again(connection, runtime.id)
+    call.service.looked_at.pop(runtime.id, None)
 
 
 @router.post(f"{ONE}/upgrade")
