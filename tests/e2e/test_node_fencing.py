@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ import pytest
 from servers.node import node, register
 from servers.postgres import Postgres
 from servers.service import service
+from servers.waiting import eventually
 
 from crossdock_scheduler.node.status import status_of
 
@@ -21,13 +20,6 @@ GROUP, FACTORY, ROWS = "group", "factory", 500
 PIPELINES = ("early", "middle")
 # Whoever reads waits for who holds this lock of the server's: a copy is held in its middle.
 LOCK = 4242
-
-
-def eventually(what: Callable[[], bool], within: float = 200) -> None:
-    until = time.monotonic() + within
-    while not what():
-        assert time.monotonic() < until
-        time.sleep(0.1)
 
 
 def define(sdk: Any, server: Postgres, database: str) -> None:
@@ -72,7 +64,11 @@ def test_stopped_node_adds_nothing_when_it_goes_on(tmp_path: Path, postgres: Pos
         postgres.run(f"CREATE TABLE origin_{each} AS SELECT i FROM generate_series(1, {ROWS}) i", name)
         postgres.run(f"CREATE TABLE target_{each} (i int)", name)
     (tmp_path / "service").mkdir()
-    with service(tmp_path / "service") as server, server.sdk() as sdk, psycopg.connect(database) as lock:
+    with (
+        service(tmp_path / "service", "--lease", "8") as server,
+        server.sdk() as sdk,
+        psycopg.connect(database) as lock,
+    ):
         sdk.factories.create_or_update(GROUP, FACTORY, {})
         runtime = {"properties": {"type": "SelfHosted"}}
         sdk.integration_runtimes.create_or_update(GROUP, FACTORY, "here", runtime)

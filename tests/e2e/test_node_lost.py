@@ -108,7 +108,7 @@ def test_committed_and_lost(
     blobs.create_container(container)
     trust = {"SSL_CERT_FILE": str(azurite.ca), "no_proxy": "*"}
     (folder / "service").mkdir()
-    with service(folder / "service", "--lease", "4") as server, server.sdk() as sdk:
+    with service(folder / "service", "--lease", "15") as server, server.sdk() as sdk:
         sdk.factories.create_or_update(GROUP, FACTORY, {})
         sdk.integration_runtimes.create_or_update(
             GROUP, FACTORY, "here", {"properties": {"type": "SelfHosted"}}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +12,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from servers.node import NodeProcess, command, node, register
-from servers.service import ServiceProcess, service
+from servers.service import SUBSCRIPTION, ServiceProcess, service
+from servers.waiting import eventually
 
 GROUP = "group"
 FACTORY = "factory"
@@ -24,21 +24,31 @@ ALWAYS = {
 ENDED = ("Succeeded", "Failed", "Cancelled")
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[ServiceProcess]:
-    home = tmp_path / "service"
-    home.mkdir()
-    with service(home) as found:
+# Agents are started and stopped, and leases run out.
+pytestmark = pytest.mark.timeout(300)
+# A node that is silent for so many seconds has lost its jobs.
+LEASE = ("--lease", "15")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
+    """One for all tests here, each with a factory of the same name."""
+    with service(tmp_path_factory.mktemp("service"), *LEASE) as found:
         yield found
+
+
+def prepare(client: Any) -> None:
+    client.factories.create_or_update(GROUP, FACTORY, {})
+    runtime = {"properties": {"type": "SelfHosted"}}
+    client.integration_runtimes.create_or_update(GROUP, FACTORY, "here", runtime)
 
 
 @pytest.fixture
 def sdk(server: ServiceProcess) -> Iterator[Any]:
     with server.sdk() as client:
-        client.factories.create_or_update(GROUP, FACTORY, {})
-        runtime = {"properties": {"type": "SelfHosted"}}
-        client.integration_runtimes.create_or_update(GROUP, FACTORY, "here", runtime)
+        prepare(client)
         yield client
+        client.factories.delete(GROUP, FACTORY)
 
 
 @pytest.fixture
@@ -90,13 +100,6 @@ def state(sdk: Any) -> str:
     return found
 
 
-def eventually(what: Callable[[], bool], within: float = 90) -> None:
-    until = time.monotonic() + within
-    while not what():
-        assert time.monotonic() < until
-        time.sleep(0.1)
-
-
 def files(folder: Path) -> dict[str, bytes]:
     return {each.name: each.read_bytes() for each in folder.iterdir()}
 
@@ -114,9 +117,7 @@ def worker_of(found: NodeProcess) -> list[int]:
     return [int(each) for each in children]
 
 
-def test_copies_on_two_nodes(
-    tmp_path: Path, sdk: Any, registered: Callable[..., Path], server: ServiceProcess
-) -> None:
+def test_copies_on_two_nodes(tmp_path: Path, sdk: Any, registered: Callable[..., Path]) -> None:
     wanted = many(tmp_path / "source")
     with node(registered("a")) as first, node(registered("b")):
         eventually(
@@ -156,20 +157,21 @@ def test_policy_of_the_node_holds(tmp_path: Path, sdk: Any, registered: Callable
     assert not (tmp_path / "sink").exists()
 
 
-def test_service_restarts_while_a_node_works(
-    tmp_path: Path, sdk: Any, registered: Callable[..., Path], server: ServiceProcess
-) -> None:
+def test_service_restarts_while_a_node_works(tmp_path: Path) -> None:
     wanted = many(tmp_path / "source", 200)
-    home = registered("a")
-    with node(home):
-        run_id = copying(sdk, tmp_path / "source", tmp_path / "sink")
-        eventually(lambda: status(sdk, run_id) != "Queued")
-        server.kill()
-        time.sleep(1)
-        options = ["--port", server.url.rpartition(":")[2]]
-        with service(tmp_path / "service", *options, token=server.token) as again, again.sdk() as client:
-            eventually(lambda: status(client, run_id) in ENDED)
-            assert status(client, run_id) == "Succeeded"
+    home, state = tmp_path / "a", tmp_path / "service"
+    state.mkdir()
+    with service(state, *LEASE) as first, first.sdk() as sdk:
+        prepare(sdk)
+        register(home, first, sdk.integration_runtimes.list_auth_keys(GROUP, FACTORY, "here").auth_key1, "a")
+        with node(home):
+            run_id = copying(sdk, tmp_path / "source", tmp_path / "sink")
+            eventually(lambda: status(sdk, run_id) != "Queued")
+            first.kill()
+            options = ["--port", first.url.rpartition(":")[2], *LEASE]
+            with service(state, *options, token=first.token) as again, again.sdk() as client:
+                eventually(lambda: status(client, run_id) in ENDED)
+                assert status(client, run_id) == "Succeeded"
     assert files(tmp_path / "sink") == wanted
 
 
@@ -211,7 +213,6 @@ def test_stop_waits_for_jobs_or_ends_them(
         assert not any(Path(f"/proc/{each}").exists() for each in workers)
 
 
-@pytest.mark.timeout(240)
 def test_killed_nodes_job_goes_on_elsewhere(
     tmp_path: Path, sdk: Any, registered: Callable[..., Path]
 ) -> None:
@@ -231,6 +232,19 @@ def test_killed_nodes_job_goes_on_elsewhere(
         eventually(lambda: status(sdk, run_id) in ENDED, within=90)
     assert status(sdk, run_id) == "Succeeded"
     assert files(tmp_path / "sink") == wanted
+
+
+def test_runtime_whose_vault_is_lost(
+    server: ServiceProcess, sdk: Any, registered: Callable[..., Path]
+) -> None:
+    """Its only node is gone: another one is given jobs when it has made a new vault."""
+    command(registered("a"), "unregister")
+    with node(registered("b")), server.client() as client:
+        eventually(lambda: state(sdk) == "Limited")
+        place = f"subscriptions/{SUBSCRIPTION}/resourcegroups/{GROUP}/providers/Microsoft.DataFactory"
+        path = f"/crossdock/v1/{place}/factories/{FACTORY}/integrationRuntimes/here/resetVault"
+        assert client.post(path).json() == {"version": 2, "secretsToGiveAgain": []}
+        eventually(lambda: state(sdk) == "Online")
 
 
 def between(sdk: Any, stage: Path, source: Path, sink: Path) -> str:

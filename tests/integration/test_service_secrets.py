@@ -204,3 +204,46 @@ def test_no_canary_in_any_file(tmp_path: Path) -> None:
     kept = [each for each in tmp_path.rglob("*") if each.is_file()]
     assert len(kept) > 3
     assert [each for each in kept if CANARY.encode() in each.read_bytes()] == []
+
+
+def test_lost_vault_is_begun_anew(
+    http: httpx.Client, factory: str, node: NodeClient, control_plane: ServiceProcess
+) -> None:
+    """All nodes that opened it are gone: a new one makes the next vault; what was sealed is given again."""
+    guid = register(http, factory, node)
+    link = server(connectionString="Server=sql;User ID=u", password=secure(CANARY))
+    assert put(http, factory, link).status_code == 200
+    reset = f"/crossdock/v1{path(factory, '/integrationRuntimes/here/resetVault')}"
+    refused = http.post(reset)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "VaultNotLost")
+    node.post("leave").raise_for_status()
+    second = NodeClient(node.http, "second")
+    register(http, factory, second)
+    beaten = second.beat(vault=0).json()
+    assert (beaten["vault"], beaten["vault_key"], beaten["vault_wanted"]) == (1, None, False)
+    assert second.claim() == []
+    done = http.post(reset)
+    assert done.json() == {"version": 2, "secretsToGiveAgain": ["sql"]}
+    # Nobody can read or keep the old secret; one that is given now waits for the next vault.
+    masked = put(http, factory, server(connectionString="Server=sql;User ID=u", password=secure(MASK)))
+    assert (masked.status_code, masked.json()["error"]["code"]) == (400, "SecretLost")
+    assert second.beat(vault=0).json()["vault_wanted"] is True
+    made = {"public_key": public(second.sealing), "private_key": "kept by the test"}
+    second.post("vault/new", **made).raise_for_status()
+    beaten = second.beat(vault=0).json()
+    assert (beaten["vault"], beaten["vault_key"], beaten["vault_wanted"]) == (2, made["private_key"], False)
+    assert again(http, factory) == ["sql"]
+    assert put(http, factory, link).status_code == 200
+    assert again(http, factory) == []
+    second.beat(vault=2)
+    sealed = linked(work(http, factory, second))["password"]["sealed"]
+    assert unseal(second.sealing, sealed["data"], purpose_of(guid, 2)).decode() == CANARY
+    log = http.get("/crossdock/v1/audit").json()["value"]
+    assert any(factory in str(each).lower() and "resetvault" in str(each).lower() for each in log)
+
+
+def again(http: httpx.Client, factory: str) -> list[str]:
+    """Linked services whose secrets are lost, as the runtime's status has them."""
+    told = http.post(path(factory, "/integrationRuntimes/here/getStatus")).json()
+    found: list[str] = told["properties"]["typeProperties"]["secretsToGiveAgain"]
+    return found

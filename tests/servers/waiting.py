@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 
-def eventually(what: Callable[[], bool], within: float = 90) -> None:
+def eventually(what: Callable[[], bool], within: float = 150) -> None:
     until = time.monotonic() + within
     while not what():
         assert time.monotonic() < until, "it never became true"

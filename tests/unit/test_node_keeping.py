@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from crossdock import AlreadyExistsError, ConfigError, NotFoundError
+from crossdock import AlreadyExistsError, AuthError, ConfigError, NotFoundError
 from crossdock_scheduler.node import keeping
 from crossdock_scheduler.node.backup import back_up, restore
 from crossdock_scheduler.node.identity import Identity, Keys, forget, load, pem, public, save
 from crossdock_scheduler.node.vault import Vault
-from crossdock_scheduler.wire.sealing import seal
+from crossdock_scheduler.wire.sealing import seal, sealed_secret
 
 PASSWORD = "correct horse battery"  # noqa: S105 - of a backup that the tests make
 GUID = "11111111-2222-3333-4444-555555555555"
@@ -131,3 +131,20 @@ def test_backup_needs_a_node_and_a_password(folder: Path, tmp_path: Path) -> Non
     with pytest.raises(ConfigError, match="at least 8 characters"):
         back_up(folder, tmp_path / "backup", "short")
     assert not (tmp_path / "backup").exists()
+
+
+def test_secret_of_a_lost_vault_is_named(folder: Path) -> None:
+    """Nobody opens it: whoever reads the error knows which linked service to put again."""
+    vault = Vault.of(folder, GUID)
+    assert vault.key is not None
+    definitions = [
+        {"kind": "linkedService", "name": name, "properties": {"typeProperties": {"password": secret}}}
+        for name, secret in (
+            ("kept", sealed_secret(GUID, 3, public(vault.key), "word")),
+            ("sql", sealed_secret(GUID, 2, public(vault.key), "word")),
+        )
+    ]
+    opened = vault.opened({"definitions": definitions[:1]})["definitions"][0]["properties"]
+    assert opened["typeProperties"]["password"]["value"] == "word"
+    with pytest.raises(AuthError, match=r"the linkedService 'sql': .* version 2 .* has 3"):
+        vault.opened({"definitions": definitions})

@@ -176,6 +176,25 @@ def regenerate_key(
     remote.show(found, lambda: found[which])
 
 
+@command(ir, "reset-vault")
+def reset_vault(
+    remote: Remote,
+    name: Name,
+    *,
+    force: Annotated[bool, typer.Option("--force", help="Also where a node can still open it.")] = False,
+) -> None:
+    """Begin a new vault where all nodes that opened the old one are lost.
+
+    Secrets that were sealed to that are lost too: linked services that have some are put again.
+    """
+    path = f"/crossdock/v1{remote.place.path(_WORD, name)}/resetVault"
+    done = remote.api.post(path, {"force": force})
+    remote.show(
+        done,
+        lambda: details({"version": done["version"], "give again": ", ".join(done["secretsToGiveAgain"])}),
+    )
+
+
 @command(ir, "delete")
 def delete(remote: Remote, name: Name) -> None:
     """Delete a runtime. Its nodes stop working for it."""

@@ -24,7 +24,7 @@ from .presence import Said
 from .proxy import Proxy
 from .relay import GRACE, Relay
 from .updates import Updates, update
-from .vault import Vault
+from .vault import Vault, made
 
 _LOG = logging.getLogger(__name__)
 _WAIT = 20.0
@@ -126,6 +126,13 @@ class Agent:
 
     async def _in_step(self, answer: wire.Beaten) -> bool:
         """Whether the node has the vault's key only now: the service is told at once."""
+        if answer.vault_wanted:
+            try:
+                await self.client.offer(made(self.vault.keys))
+            except (ConfigError, UnreachableError) as error:
+                _LOG.warning("no new vault was made: %s", error.message)
+                return False
+            return True
         if answer.vault_key is not None:
             self.vault.take(answer.vault, answer.vault_key)
             return True

@@ -44,6 +44,10 @@ class Client:
         """Let other nodes have the key of the vault. Raises ConfigError where it has changed."""
         await self._send("vault", shares)
 
+    async def offer(self, made: wire.Vault) -> None:
+        """A vault for the runtime, which has lost its own."""
+        await self._send("vault/new", made)
+
     async def claim(self, want: int, wait: float) -> wire.Jobs:
         return await self._ask("claim", wire.Claim(want=want, wait=wait), wire.Jobs, _TIMEOUT + wait)
 

@@ -51,6 +51,10 @@ class Lease:
         if self._left() <= 0:
             raise CancelledError("the job may be another node's by now: its lease has run out")
 
+    def is_over(self) -> bool:
+        """Whether the job may be another node's."""
+        return self._left() <= 0
+
     def _confirmed(self) -> float:
         found: float = _BOTH.unpack_from(self._shared, 0)[0]
         return found

@@ -61,8 +61,18 @@ class Vault:
         found = dict(work)
         if (scope := found.pop("sealed_scope", None)) is not None:
             found["scope"] = json.loads(self._open(scope))
-        found["definitions"] = replaced(found["definitions"], lambda secret, _: self._plain(secret))
+        found["definitions"] = [self._with_secrets(each) for each in found["definitions"]]
         return found
+
+    def _with_secrets(self, definition: Mapping[str, Any]) -> Any:
+        try:
+            return replaced(definition, lambda secret, _: self._plain(secret))
+        except AuthError as error:
+            named = f"the {definition.get('kind')} {definition.get('name')!r}"
+            raise AuthError(
+                f"{named}: {error.message}",
+                hint="where that vault is lost, put the definition again with its secrets",
+            ) from error
 
     def _plain(self, secret: Mapping[str, Any]) -> Mapping[str, Any]:
         if "sealed" not in secret:

@@ -74,7 +74,8 @@ def main() -> None:
         if said["outcome"] != "succeeded":
             span.failed(said["result"]["error"]["errorCode"])
     say(said)
-    if known.get():
+    # What is left of a job that is another node's by now is that node's.
+    if (said["outcome"] == "succeeded" or not lease.is_over()) and known.get():
         job.settle()
     telemetry.finish(_FLUSH)
 

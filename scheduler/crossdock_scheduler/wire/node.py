@@ -118,6 +118,7 @@ class Beaten(Message):
     ``vault`` is the runtime's version, ``vault_key`` its private key, sealed to this node if it is behind.
     ``wanting`` are nodes to which this one can give it. ``lease``: for how many seconds jobs are the node's.
     ``latest`` is the service's own version; with ``update`` the node is to update itself to it now.
+    ``vault_wanted``: the runtime's vault is lost, and the node may make the next one.
     """
 
     lost: list[str]
@@ -129,6 +130,7 @@ class Beaten(Message):
     lease: float | None = None
     latest: str = ""
     update: bool = False
+    vault_wanted: bool = False
 
 
 class Shares(Message):

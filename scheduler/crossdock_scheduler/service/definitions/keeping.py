@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from ...wire.sealing import replaced
 from ..database.tables import resources as table
 from ..errors import ApiError
 from ..runtimes import runtimes, vaults
@@ -16,7 +17,7 @@ from .factories import FactoryRow
 from .names import LINKED_SERVICE, RUNTIME, Kind
 from .resources import Resource
 from .runtime_choice import chosen
-from .secrets import Keeper, for_vault, stored
+from .secrets import Keeper, for_vault, is_lost, stored
 
 
 def put(
@@ -70,3 +71,20 @@ def seal_waiting(connection: sa.Connection, factory: FactoryRow, vault: OpenVaul
             kept = for_vault(each.properties, vault, keeper)
             if kept != each.properties:
                 connection.execute(sa.update(table).where(table.c.id == each.id).values(properties=kept))
+
+
+def lost(connection: sa.Connection, factory: FactoryRow, vault: OpenVault) -> list[str]:
+    """The linked services of the factory whose secrets were sealed to a vault that is lost."""
+    found = []
+    for each in resources.listed(connection, factory, LINKED_SERVICE):
+        gone: list[bool] = []
+
+        def look(secret: Mapping[str, Any], _: str, gone: list[bool] = gone) -> Any:
+            sealed = secret.get("sealed")
+            gone.append(sealed is not None and sealed["vault"] == vault.guid and is_lost(sealed, vault))
+            return secret
+
+        replaced(each.properties, look)
+        if any(gone):
+            found.append(each.name)
+    return found

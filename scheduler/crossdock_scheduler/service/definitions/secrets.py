@@ -104,7 +104,17 @@ def _moved(secret: Mapping[str, Any], vault: OpenVault | None, path: str) -> Any
             400, f"{path} is a mask, and the secret is sealed to another runtime; give it again.",
             "SealedElsewhere", path,
         )  # fmt: skip
+    if is_lost(sealed, vault):
+        raise ApiError(
+            400, f"{path} is a mask, and the secret was sealed to a vault that is lost; give it again.",
+            "SecretLost", path,
+        )  # fmt: skip
     return dict(secret)
+
+
+def is_lost(sealed: Any, vault: OpenVault | None) -> bool:
+    """Whether a secret is sealed to a vault of the runtime that was given up (``vaults.reset``)."""
+    return sealed is not None and vault is not None and sealed["version"] != vault.version
 
 
 def _told_apart(properties: Mapping[str, Any]) -> Any:

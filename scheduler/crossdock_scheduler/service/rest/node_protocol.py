@@ -19,7 +19,8 @@ from ..audit import Entry
 from ..auth.bearer import bearer
 from ..auth.nodes import registered, signed_in
 from ..context import Service
-from ..definitions import keeping
+from ..definitions import keeping, resources
+from ..definitions.names import RUNTIME
 from ..errors import ApiError
 from ..headers import address, request_id
 from ..queue import Claimed, Claimer, Held, Lost, claim, finish, renew
@@ -121,9 +122,21 @@ async def heartbeat(beat: wire.Heartbeat, sent: Sent) -> wire.Beaten:
             lost=sorted(lost), cancel=sorted(cancel), concurrent_jobs=node.row.concurrent_jobs,
             vault=version, vault_key=key, wanting=list(wanting), lease=sent.service.lease,
             latest=crossdock.__version__, update=update,
+            vault_wanted=node.row.vault_key is None,
         )  # fmt: skip
 
     return await sent.service.database.together(sent.node_id, beaten, _PATIENCE)
+
+
+@router.post("/vault/new")
+def new_vault(made: wire.Vault, asking: Signed) -> None:
+    """A vault for a runtime whose own was lost. Another node may have been quicker."""
+    service, node = asking.service, asking.node
+    with service.database.write() as connection:
+        if vaults.offer(connection, node.row.runtime_id, node.id, made):
+            vault = vaults.of(connection, node.row.runtime_id)
+            factory = resources.by_id(connection, RUNTIME, node.row.runtime_id).factory
+            keeping.seal_waiting(connection, factory, vault, service.keeper)
 
 
 @router.post("/vault")

@@ -16,7 +16,7 @@ import crossdock
 
 from ..auth.roles import Role
 from ..context import Call, Contributor, Operator, Owner, Reader, signed_in_router
-from ..definitions import resources
+from ..definitions import keeping, resources
 from ..definitions.factories import FactoryRow
 from ..definitions.names import RUNTIME
 from ..errors import ApiError
@@ -148,6 +148,24 @@ def vault(name: str, call: Contributor) -> dict[str, Any]:
             409, f"The integration runtime {name!r} has no node yet, which could open it.", "NoVault", name
         )
     return {"guid": found.guid, "version": found.version, "publicKey": found.public_key}
+
+
+@router.post(f"/crossdock/v1{ONE}/resetvault")
+def reset_vault(name: str, body: MaybeBody, call: Owner) -> dict[str, Any]:
+    """Begin a new vault, made by the next node that is heard of; secrets of the old one are given again.
+
+    Answers 409 while a node that opens it is alive, without ``force``.
+    """
+    with _runtime(call, name) as (connection, runtime):
+        now = time.time()
+        opening = [each.name for each in nodes.of(connection, runtime) if each.in_step and each.is_alive(now)]
+        if opening and body.get("force") is not True:
+            raise ApiError(
+                409, f"The node {opening[0]!r} opens the vault: nothing is lost.", "VaultNotLost", name
+            )
+        version = vaults.reset(connection, runtime.id)
+        again = keeping.lost(connection, runtime.resource.factory, vaults.of(connection, runtime.id))
+    return {"version": version, "secretsToGiveAgain": again}
 
 
 @router.post(f"{ONE}/start")

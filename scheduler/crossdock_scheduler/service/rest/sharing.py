@@ -15,7 +15,7 @@ from ..definitions.factories import FactoryRow
 from ..definitions.names import RUNTIME, Kind
 from ..definitions.resources import Resource
 from ..errors import ApiError
-from ..runtimes import nodes, runtimes, sharing, status
+from ..runtimes import nodes, runtimes, sharing, status, vaults
 from ..runtimes.sharing import Linked, Rules
 from .bodies import Body
 from .definitions import Keeping
@@ -72,6 +72,9 @@ def status_of(call: Call, connection: sa.Connection, asked: Resource) -> dict[st
     told["name"] = asked.name
     told["properties"]["dataFactoryName"] = asked.factory.name
     told["properties"]["typeProperties"]["links"] = links
+    if (vault := vaults.after_reset(connection, runtime.id)) is not None:
+        again = keeping.lost(connection, asked.factory, vault)
+        told["properties"]["typeProperties"]["secretsToGiveAgain"] = again
     return told
 
 

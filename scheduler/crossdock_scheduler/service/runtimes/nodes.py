@@ -178,7 +178,9 @@ def _drop_expired(connection: sa.Connection, runtime: Runtime, asked: Register, 
 
 
 _SAID_BY_NODES = (nodes.c.said, nodes.c.seen_at, nodes.c.version, nodes.c.stopped_at)
-_ALL = sa.select(nodes, runtimes.c.vault_version).join(runtimes, runtimes.c.resource_id == nodes.c.runtime_id)
+_ALL = sa.select(nodes, runtimes.c.vault_version, runtimes.c.vault_key).join(
+    runtimes, runtimes.c.resource_id == nodes.c.runtime_id
+)
 
 # Made once: every request of a node asks it.
 _BY_ID = _ALL.where(nodes.c.id == sa.bindparam("node"))

@@ -25,7 +25,7 @@ _WANTING = (
 
 @dataclass(frozen=True, slots=True)
 class OpenVault:
-    """What secrets are sealed to. Version 0 is none: no node has registered yet."""
+    """What secrets are sealed to. Version 0 is none: no node has made one yet."""
 
     guid: str
     version: int
@@ -34,20 +34,41 @@ class OpenVault:
 
 def of(connection: sa.Connection, runtime_id: int) -> OpenVault:
     row = connection.execute(sa.select(runtimes).where(runtimes.c.resource_id == runtime_id)).one()
-    return OpenVault(row.guid, row.vault_version, row.vault_key or "")
+    return OpenVault(row.guid, row.vault_version if row.vault_key else 0, row.vault_key or "")
 
 
 def offer(connection: sa.Connection, runtime_id: int, node_id: str, made: Vault) -> bool:
-    """Whether a node's vault became the runtime's: it is the first."""
+    """Whether a node's vault became the runtime's: it is the first, or the first after a ``reset``."""
+    version = sa.case((runtimes.c.vault_version == 0, 1), else_=runtimes.c.vault_version)
     taken = connection.execute(
         sa.update(runtimes)
-        .where(runtimes.c.resource_id == runtime_id, runtimes.c.vault_version == 0)
-        .values(vault_version=1, vault_key=made.public_key)
-    )
-    if not taken.rowcount:
+        .where(runtimes.c.resource_id == runtime_id, runtimes.c.vault_key.is_(None))
+        .values(vault_version=version, vault_key=made.public_key)
+        .returning(runtimes.c.vault_version)
+    ).first()
+    if taken is None:
         return False
-    _keep(connection, node_id, 1, made.private_key)
+    _keep(connection, node_id, int(taken.vault_version), made.private_key)
     return True
+
+
+def reset(connection: sa.Connection, runtime_id: int) -> int:
+    """The vault is lost: the next one, which a node makes, has the version that is returned."""
+    version = connection.execute(
+        sa.update(runtimes)
+        .where(runtimes.c.resource_id == runtime_id)
+        .values(vault_version=runtimes.c.vault_version + 1, vault_key=None)
+        .returning(runtimes.c.vault_version)
+    ).scalar_one()
+    of_runtime = sa.select(nodes.c.id).where(nodes.c.runtime_id == runtime_id)
+    connection.execute(sa.delete(vault_shares).where(vault_shares.c.node_id.in_(of_runtime)))
+    return int(version)
+
+
+def after_reset(connection: sa.Connection, runtime_id: int) -> OpenVault | None:
+    """The vault of a runtime that has lost one before; None for others."""
+    query = sa.select(runtimes.c.vault_version).where(runtimes.c.resource_id == runtime_id)
+    return of(connection, runtime_id) if connection.execute(query).scalar_one() > 1 else None
 
 
 def key_for(connection: sa.Connection, node: Node, version: int) -> str | None:
