@@ -21,6 +21,8 @@ from servers.postgres import Postgres
 from servers.service import SUBSCRIPTION, ServiceProcess, service
 from servers.without_relay import without_relay
 
+# Services, nodes and a process for each request: on a busy machine they take their time.
+pytestmark = pytest.mark.timeout(300)
 GROUP, RUNTIME = "group", {"properties": {"type": "SelfHosted"}}
 CANARY = "canary-3141592"
 # The database makes a difference where requests are jobs.
@@ -30,7 +32,7 @@ ON_SQLITE, ON_POSTGRESQL = (
 VIA = {"referenceName": "here", "type": "IntegrationRuntimeReference"}
 
 
-def eventually(what: Callable[[], bool], within: float = 60) -> None:
+def eventually(what: Callable[[], bool], within: float = 150) -> None:
     until = time.monotonic() + within
     while not what():
         assert time.monotonic() < until
@@ -104,7 +106,7 @@ class Silent:
 
     def __init__(self) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
-        self.listener.settimeout(60)
+        self.listener.settimeout(150)
 
     def linked(self, world: World) -> None:
         address = {"server": "127.0.0.1", "port": self.listener.getsockname()[1], "database": "d"}
@@ -115,7 +117,7 @@ class Silent:
         """Somebody has connected."""
         found, _ = self.listener.accept()
         with found:
-            found.settimeout(60)
+            found.settimeout(150)
             yield found
 
 
