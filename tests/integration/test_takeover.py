@@ -197,6 +197,18 @@ def test_sink_without_a_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert ids(table) == WANTED
 
 
+def test_rows_delivered_at_least_once_are_not_added_by_a_second_holder(
+    tmp_path: Path, carried: Callable[..., CopyResult], database: str
+) -> None:
+    """Nobody has noted what is there."""
+    source, table = files(tmp_path / "source"), f"{database}#target"
+    given = {"mode": "append", "sink_options": {"delivery": "at-least-once"}}
+    carried("a", 1, source, table, **given)
+    with pytest.raises(NotSupportedError, match="cannot say whether they have committed"):
+        carried("b", 2, source, table, **given)
+    assert ids(table) == WANTED
+
+
 def test_files_that_are_there_are_not_copied_again(
     tmp_path: Path, carried: Callable[..., CopyResult], azurite: Azurite
 ) -> None:

@@ -125,6 +125,11 @@ class MssqlSink(
                 raise NotSupportedError(
                     f"{self.server.where} is a dedicated SQL pool, which has no table types for procedures"
                 )
+            if pool and target.skip_rows:
+                raise NotSupportedError(
+                    f"{self.server.where} is a dedicated SQL pool, which refuses all rows or none: leave out "
+                    "--skip-rows"
+                )
             target_.check_schema(connection, parts[0], parts[1])
             if config.interim_schema_name:
                 target_.check_schema(connection, config.interim_schema_name, "staging tables")
@@ -283,9 +288,10 @@ class MssqlSink(
             facts = self.config.delivery == "exactly-once"
             staging_.cleanup(connection, self._within(parts), prefix_of(run_id, parts), facts=facts)
 
+    def remembers(self) -> bool:
+        return self.config.delivery == "exactly-once"
+
     def committed(self, unit: Unit, run_id: str) -> Receipt | None:
-        if self.config.delivery != "exactly-once":
-            return None
         import pyarrow as pa
 
         parts = self._parts(unit)

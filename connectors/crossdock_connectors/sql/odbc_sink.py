@@ -125,8 +125,11 @@ class OdbcSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], Remembering, 
         ):
             if getattr(config, option) and not known:
                 raise NotSupportedError(f"{option}: how {traits.dbms} does that is not known; leave it out")
-        if config.pre_copy_script and not traits.transactions:
-            raise NotSupportedError(f"pre_copy_script: the driver {traits.driver} has no transactions")
+        if config.pre_copy_script and not traits.exact:
+            raise NotSupportedError(
+                f"pre_copy_script: not every statement can be undone through the driver {traits.driver}; run"
+                " the script ahead of the copy"
+            )
 
     def _keys(
         self, connection: Connection, name: Name, names: Sequence[str], *, there: bool
@@ -245,7 +248,7 @@ class OdbcSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], Remembering, 
         staging_.cleanup(self.database, name, staging_.prefix_of(run_id, name))
 
     def remembers(self) -> bool:
-        return self.config.delivery == "at-least-once" or self.database.traits.transactions != 0
+        return self.config.delivery != "at-least-once" and self.database.traits.transactions != 0
 
     def committed(self, unit: Unit, run_id: str) -> Receipt | None:
         name = self._name(unit)

@@ -28,7 +28,8 @@ class TableOptions(ConnectorConfig):
     )
     pre_copy_script: str = Field(
         default="",
-        description="Sink: SQL that runs once, before the rows, in the transaction that shows them",
+        description="Sink: SQL that runs before the rows, in the transaction that shows them (on a dedicated "
+        "SQL pool: just ahead of it, and again where the commit is tried again)",
     )
     keep_nulls: bool = Field(
         default=True, description="Sink: NULL stays NULL; false: it becomes the column's default"

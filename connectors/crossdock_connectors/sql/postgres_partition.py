@@ -120,7 +120,7 @@ def by_partition(connection: Connection, relation: Relation, most: int) -> list[
     share = max(1, -(-len(found) // most))
     groups = [found[at : at + share] for at in range(0, len(found), share)]
     return [
-        (" OR ".join(f"({condition})" for condition, _ in group), sum(rows for _, rows in group))
+        (" OR ".join(f"({condition or 'TRUE'})" for condition, _ in group), sum(rows for _, rows in group))
         for group in groups
     ] or [("", 0.0)]
 

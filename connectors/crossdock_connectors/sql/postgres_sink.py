@@ -220,9 +220,10 @@ class PostgresSink(
         with self.database.connect() as connection:
             staging_.cleanup(connection, self._of_run(connection, unit, run_id))
 
+    def remembers(self) -> bool:
+        return not self.direct
+
     def committed(self, unit: Unit, run_id: str) -> Receipt | None:
-        if self.direct:
-            return None  # at least once
         with self.database.connect() as connection:
             rows = staging_.committed(connection, self._of_run(connection, unit, run_id))
         return None if rows is None else Receipt(b"", 0, 0, rows)

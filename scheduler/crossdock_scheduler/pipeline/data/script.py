@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -110,7 +111,7 @@ class ScriptActivity(DataActivity[Scripts]):
         for block in plan.blocks:
             if attempt.cancel.is_set():
                 raise CancelledError
-            text = block.text if block.file is None else _fetched(block.file)
+            text = block.text if block.file is None else _fetched(block.file, attempt.cancel)
             found = crossdock.run_script(
                 plan.end.address, text, parameters=block.parameters, options=plan.end.given(),
                 cancel=attempt.cancel,
@@ -134,13 +135,13 @@ class ScriptActivity(DataActivity[Scripts]):
         return _cut(output | _logged(plan, messages, attempt))
 
 
-def _fetched(file: End) -> str:
+def _fetched(file: End, cancel: threading.Event) -> str:
     """The text of a script that is in a store."""
     with tempfile.TemporaryDirectory() as local:
         into, address = Path(local, "script.sql"), file.address.rstrip("/")
         crossdock.copy(
             address, into, source_format="binary", sink_format="binary", source_options=file.given(),
-            mode="overwrite",
+            mode="overwrite", cancel=cancel,
         )  # fmt: skip
         if into.stat().st_size > _LARGEST:
             raise ConfigError(f"the script {address} has more than {_LARGEST >> 20} MiB")
