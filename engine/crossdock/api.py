@@ -13,6 +13,7 @@ from .arguments import limits, skipped_files, write_mode
 from .arguments import log_level as known_level
 from .credentials import Ask, know, stored
 from .errors import CancelledError, ConfigError, CrossdockError
+from .fencing import fence, fenced
 from .history import Options, forget, given_again, journal_path, named, recall, runs, show
 from .journal import Journal, created
 from .journal_lock import remove
@@ -108,13 +109,16 @@ def copy(
         log_level=known_level(log_level),
         log_reliable=log_reliable,
     )
-    if request.stage is not None:
-        from .staged import begin
+    held = fence()
+    # Nobody who takes over knows an id that is made here: nothing at the sink has to wait for them.
+    with fenced(held.check, held.lease if run_id else 0):
+        if request.stage is not None:
+            from .staged import begin
 
-        return begin(
-            journal_path(named(run_id), home), request, given, progress, dry_run=dry_run, cancel=cancel
-        )
-    return start(request, given, resolve, run_id, progress, home, cancel, dry_run=dry_run)
+            return begin(
+                journal_path(named(run_id), home), request, given, progress, dry_run=dry_run, cancel=cancel
+            )
+        return start(request, given, resolve, run_id, progress, home, cancel, dry_run=dry_run)
 
 
 def start(  # noqa: PLR0917 - all but the first three are those of ``copy``

@@ -197,6 +197,17 @@ def test_sink_without_a_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert ids(table) == WANTED
 
 
+def test_a_copy_without_a_name_leaves_nothing_behind(tmp_path: Path) -> None:
+    """The log of an activity, for example: whoever takes over does not know its run."""
+    sink = tmp_path / "sink"
+    (tmp_path / "log").write_text("x")
+    with fenced(nothing, 2):
+        crossdock.copy(
+            tmp_path / "log", sink / "log", source_format="binary", sink_format="binary", mode="overwrite"
+        )
+    assert [path.name for path in sink.iterdir()] == ["log"]
+
+
 def test_rows_delivered_at_least_once_are_not_added_by_a_second_holder(
     tmp_path: Path, carried: Callable[..., CopyResult], database: str
 ) -> None:
