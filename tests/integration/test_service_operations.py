@@ -55,6 +55,11 @@ def test_figures_of_a_job(control_plane: ServiceProcess, sdk: Any, tmp_path: Pat
         while figures(client).get(("crossdock_queue_jobs", factory, "here", "queued")) != 1:
             assert time.monotonic() < until
         assert ("crossdock_queue_oldest_seconds", factory, "here") in figures(client)
+        # A request that a node has left behind wins nothing.
+        for state in ("upgrading", "stopping"):
+            node.beat(state=state).raise_for_status()
+            assert node.claim() == []
+        node.beat().raise_for_status()
         (job,) = node.claim()
         assert figures(client)["crossdock_queue_jobs", factory, "here", "claimed"] == 1
         said = {"epoch": job["epoch"], "outcome": "failed", "result": {}}

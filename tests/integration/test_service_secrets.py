@@ -240,6 +240,7 @@ def test_lost_vault_is_begun_anew(
     assert unseal(second.sealing, sealed["data"], purpose_of(guid, 2)).decode() == CANARY
     log = http.get("/crossdock/v1/audit").json()["value"]
     assert any(factory in str(each).lower() and "resetvault" in str(each).lower() for each in log)
+    assert any(factory in str(each).lower() and "NEWVAULT" in str(each) for each in log)
 
 
 def again(http: httpx.Client, factory: str) -> list[str]:

@@ -111,7 +111,7 @@ def start(
     from ..node.permitted import permitted
     from ..node.presence import alone
     from ..node.proxy import watched
-    from ..node.updates import updates
+    from ..node.updates import watched as updates_of
     from ..node.vault import Vault
 
     telemetry.start("crossdock-node")
@@ -121,8 +121,7 @@ def start(
     identity = load(folder)
     permitted(folder)  # a file that is not understood is said now, not by the first job
     way = watched(folder)
-    wished = functools.partial(updates, folder)
-    wished()
+    wished = updates_of(folder)
 
     def reachable() -> dict[str, object]:
         found = permitted(folder)
@@ -148,18 +147,20 @@ async def _work(
 
     from ..node.client import Client, connected
 
-    again = False
+    again, asked_to_stop = False, False
     async with connected(identity.url, identity.ca, way) as http, anyio.create_task_group() as group:
         stop = anyio.Event()
 
         async def signals(*, task_status: TaskStatus[None]) -> None:
-            nonlocal again
+            nonlocal again, asked_to_stop
             with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as received:
                 task_status.started()
                 async for number in received:
-                    if number != signal.SIGHUP and stop.is_set() and not again:
+                    # It may be stopping already, for its own update: that is no second signal.
+                    if number != signal.SIGHUP and asked_to_stop:
                         group.cancel_scope.cancel()
                     again = number == signal.SIGHUP
+                    asked_to_stop = asked_to_stop or not again
                     stop.set()
 
         # Said only when it can be told to stop: before, a signal ends the process where it is.
@@ -167,7 +168,7 @@ async def _work(
         session.say(f"{identity.name} works for {identity.runtime} in {identity.factory}")
         works = agent(Client(http, identity))
         await works.run(stop)
-        again = again or works.again
+        again = again or (works.again and not asked_to_stop)
         group.cancel_scope.cancel()
     return again
 

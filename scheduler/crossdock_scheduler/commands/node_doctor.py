@@ -92,13 +92,13 @@ def _checks(folder: Path, definitions: Path | None, url: str, ca: str) -> Iterat
     from ..node.checks import Check, held, machine
     from ..node.identity import load
     from ..node.permitted import permitted
-    from ..node.proxy import Proxy, proxy_of
+    from ..node.proxy import proxy_of
     from ..node.status import status_of
 
     yield from machine(folder)
     try:
-        yield held(permitted(folder))
         proxy = proxy_of(folder)
+        yield held(permitted(folder))
         if not url:
             known = load(folder)
             url, ca = known.url, known.ca
@@ -110,7 +110,6 @@ def _checks(folder: Path, definitions: Path | None, url: str, ca: str) -> Iterat
         yield Check(
             "agent", "failed", error.message, f"{error.hint}; before that, give the service with --url"
         )
-        proxy = Proxy()
     except CrossdockError as error:
         yield Check("state", "failed", error.message, error.hint or "")
         return

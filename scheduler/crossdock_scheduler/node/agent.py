@@ -17,7 +17,7 @@ from crossdock import AuthError, ConfigError, CrossdockError, UnreachableError
 
 from ..wire import node as wire
 from .client import Client, LeaseLostError
-from .jobs import RunningJob
+from .jobs import RunningJob, no_process, not_done, not_sent
 from .lease import now
 from .load import Meter
 from .presence import Said
@@ -202,8 +202,9 @@ class Agent:
         try:
             await running.run(self.vault.opened(running.job.work), self.policy(), tell, self.proxy())
         except (AuthError, ConfigError) as error:
-            failure = {"errorCode": error.code, "message": error.message, "failureType": "SystemError"}
-            await tell(wire.Finish(epoch=running.job.epoch, outcome="failed", result={"error": failure}))
+            await tell(not_done(running.job.epoch, error.code, error.message))
+        except OSError as error:
+            await tell(no_process(running.job.epoch, error))
         finally:
             self._forget(running)
 
@@ -234,6 +235,10 @@ class Agent:
                 await self.client.finish(job_id, said)
             except UnreachableError as error:
                 _LOG.warning("%s", error.message)
+                await anyio.sleep(_AGAIN)
+            except ValueError as error:
+                _LOG.warning("the end of the job %s cannot be sent: %s", job_id, type(error).__name__)
+                said = not_sent(said.epoch)
                 await anyio.sleep(_AGAIN)
             else:
                 _LOG.info("job %s has ended: %s", job_id, said.outcome)

@@ -105,6 +105,7 @@ class Guard:
         try:
             refusal = self._refusal(ident, thread, self._calls[call], arguments)
         except (OSError, OverflowError, ValueError, struct.error):
+            self._still_asks(ident)
             refusal = "an address that cannot be read"
         if refusal and refusal not in self.refused:
             self.refused[refusal] = None
@@ -123,11 +124,15 @@ class Guard:
         finally:
             os.close(memory)
         # The number of the thread may be another's by now, and the memory with it.
-        fcntl.ioctl(self._listener, _STILL_THERE, _ID.pack(ident))
+        self._still_asks(ident)
         for each in found:
             if refusal := self._against(each, call):
                 return refusal
         return ""
+
+    def _still_asks(self, ident: int) -> None:
+        """Raises FileNotFoundError where the thread has ended meanwhile."""
+        fcntl.ioctl(self._listener, _STILL_THERE, _ID.pack(ident))
 
     def _against(self, address: bytes, call: str) -> str:
         (family,) = struct.unpack_from("=H", address)

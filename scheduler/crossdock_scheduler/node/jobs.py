@@ -196,6 +196,20 @@ class RunningJob:
                 os.killpg(process.pid, signal.SIGKILL)
 
 
+def not_done(epoch: int, code: str, message: str) -> wire.Finish:
+    """The end of a job that this node could not carry out, or not tell of."""
+    told = {"errorCode": code, "message": message, "failureType": "SystemError"}
+    return wire.Finish(epoch=epoch, outcome="failed", result={"error": told})
+
+
+def no_process(epoch: int, error: OSError) -> wire.Finish:
+    return not_done(epoch, "Internal", f"no process can be started: {error.strerror or error}")
+
+
+def not_sent(epoch: int) -> wire.Finish:
+    return not_done(epoch, "Internal", "what came of it cannot be sent to the service: it is no JSON")
+
+
 async def _found(places: Iterable[tuple[str, int]]) -> set[tuple[str, int]]:
     """The addresses of hosts, as far as they are known."""
     found = set()

@@ -65,7 +65,9 @@ class Proxy:
         if self.mode == "custom":
             found |= {"http_proxy": self._url(), "https_proxy": self._url()}
             found |= {"HTTP_PROXY": self._url(), "HTTPS_PROXY": self._url()}
-            found |= {"no_proxy": ",".join(self.bypass), "NO_PROXY": ",".join(self.bypass)}
+            # Libraries do not know "*.internal": they take ".internal" for it.
+            past = ",".join(each.removeprefix("*") or each for each in self.bypass)
+            found |= {"no_proxy": past, "NO_PROXY": past}
         return found
 
     def addresses(self) -> set[tuple[str, int]]:

@@ -18,7 +18,7 @@ from crossdock import CrossdockError, redacted
 from ..wire import node as wire
 from ..wire.reaching import refusal
 from .client import Client, trusted
-from .jobs import RunningJob
+from .jobs import RunningJob, no_process, not_sent
 from .lease import now
 from .proxy import Proxy
 from .vault import Vault
@@ -117,9 +117,8 @@ class Relay:
                 said = await self._said(asked)
             finally:
                 del self._looking[asked.id]
-            answer = wire.Answered(id=asked.id, outcome=said.outcome, result=said.result)
             with suppress(ConnectionClosed):
-                await socket.send(answer.model_dump_json())
+                await socket.send(answer(asked.id, said))
         _LOG.info("request %s %s", asked.id, "was ended" if scope.cancelled_caught else "is answered")
 
     async def _said(self, asked: wire.Asked) -> wire.Finish:
@@ -139,8 +138,15 @@ class Relay:
             told = {"errorCode": error.code, "message": error.message}
             return wire.Finish(epoch=0, outcome="failed", result={"error": told})
         except OSError as error:
-            told = {"errorCode": "Internal", "message": f"no process can be started: {error.strerror}"}
-            return wire.Finish(epoch=0, outcome="failed", result={"error": told})
+            return no_process(0, error)
+
+
+def answer(request: str, said: wire.Finish) -> str:
+    try:
+        return wire.Answered(id=request, outcome=said.outcome, result=said.result).model_dump_json()
+    except ValueError:
+        said = not_sent(said.epoch)
+        return wire.Answered(id=request, outcome=said.outcome, result=said.result).model_dump_json()
 
 
 def _refused(error: InvalidStatus) -> str:

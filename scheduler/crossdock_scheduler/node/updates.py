@@ -10,6 +10,7 @@ import logging
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -52,17 +53,43 @@ def updates(folder: Path) -> Updates:
         ) from None
 
 
+def watched(folder: Path) -> Callable[[], Updates]:
+    """What holds now. Raises ConfigError if it is not understood; later on, there are no updates then."""
+    updates(folder)
+    problem = ""
+
+    def now() -> Updates:
+        nonlocal problem
+        try:
+            found, said = updates(folder), ""
+        except ConfigError as error:
+            found, said = Updates(), error.message
+            if said != problem:
+                _LOG.warning("no updates: %s", said)
+        problem = said
+        return found
+
+    return now
+
+
 def set_updates(folder: Path, found: Updates) -> None:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     write(folder / _FILE, json.dumps(asdict(found)).encode())
 
 
 def update(folder: Path, target: str) -> None:
-    """Run the command; where it does not lead to the version ``target``, go back.
+    """Run the command, unless that was switched off meanwhile; where it does not lead to the version
+    ``target``, go back.
 
     Raises ConfigError where there is no crossdock afterwards that runs.
     """
-    known = updates(folder)
+    try:
+        known = updates(folder)
+    except ConfigError as error:
+        _LOG.warning("no update to %s: %s", target, error.message)
+        return
+    if not (known.on and known.command):
+        return
     _LOG.info("updating from %s to %s", crossdock.__version__, target)
     why = _run(known.command)
     found = "" if why else _version(folder)

@@ -14,7 +14,7 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from queue import SimpleQueue
 from typing import Any
@@ -42,7 +42,7 @@ _LOST = (
 
 def main() -> None:
     # What drivers print must not be taken for an answer.
-    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     cancel, lock = threading.Event(), threading.Lock()
     signal.signal(signal.SIGTERM, lambda *_: cancel.set())
@@ -50,7 +50,8 @@ def main() -> None:
 
     def say(message: dict[str, Any]) -> None:
         with lock:
-            answers.write(json.dumps(message) + "\n")
+            answers.write(line(message))
+            answers.flush()
 
     heard = _lines()
     work = json.loads(next(heard))
@@ -78,6 +79,11 @@ def main() -> None:
     if (said["outcome"] == "succeeded" or not lease.is_over()) and known.get():
         job.settle()
     telemetry.finish(_FLUSH)
+
+
+def line(message: Mapping[str, Any]) -> bytes:
+    """What the agent can send on: names that are no text, and halves of a character, are none in JSON."""
+    return json.dumps(message, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
 
 
 def _lines() -> Iterator[bytes]:

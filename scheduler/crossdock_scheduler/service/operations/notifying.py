@@ -1,6 +1,6 @@
 """Who is told when nodes and runtimes change: the log always, and the addresses of a file.
 
-An https address gets a POST of JSON, with a ``text`` for people; every other one is for ``apprise``: mail and
+A web hook gets a POST of JSON, with a ``text`` for people; every other one is for ``apprise``: mail and
 chat.
 """
 

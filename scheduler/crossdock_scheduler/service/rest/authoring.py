@@ -67,7 +67,7 @@ def _prepared(call: Call, name: str, kind: Kind, body: dict[str, Any]) -> Asking
 async def _unless_gone(call: Call, asking: Asking) -> Response:
     """The answer; without the one who has asked, nobody goes on with it."""
     found: Response = Response(status_code=499)
-    problem: ApiError | None = None
+    problem: Exception | None = None
     async with anyio.create_task_group() as group:
 
         async def gone() -> None:
@@ -78,7 +78,7 @@ async def _unless_gone(call: Call, asking: Asking) -> Response:
         group.start_soon(gone)
         try:
             found = JSONResponse(await answered(call.service, asking))
-        except ApiError as error:
+        except Exception as error:  # noqa: BLE001 - raised outside: the group would make another of it
             problem = error
         group.cancel_scope.cancel()
     if problem is not None:

@@ -21,13 +21,13 @@ from ..auth.nodes import registered, signed_in
 from ..context import Service
 from ..definitions import keeping, resources
 from ..definitions.names import RUNTIME
+from ..definitions.resources import Resource
 from ..errors import ApiError
 from ..headers import address, request_id
 from ..queue import Claimed, Claimer, Held, Lost, claim, finish, renew
 from ..runtimes import nodes, runtimes, updating, vaults
 from ..runtimes.keys import guid_of
 from ..runtimes.nodes import Node
-from ..runtimes.runtimes import Runtime
 from .node_route import NodeRoute, Sent
 
 # Another replica may have put a job into the queue.
@@ -80,7 +80,7 @@ def _registered(service: Service, asked: wire.Register, request: Request) -> wir
         if vaults.offer(connection, runtime.id, node_id, asked.vault):
             vault = vaults.of(connection, runtime.id)
             keeping.seal_waiting(connection, resource.factory, vault, service.keeper)
-        service.audit.append(connection, _entry(request, runtime, node_id, asked.name))
+        service.audit.append(connection, _entry(request, resource, node_id, asked.name, "REGISTER"))
     service.looked_at.pop(runtime.id, None)
     return wire.Registered(
         node_id=node_id,
@@ -92,10 +92,9 @@ def _registered(service: Service, asked: wire.Register, request: Request) -> wir
     )
 
 
-def _entry(request: Request, runtime: Runtime, node_id: str, name: str) -> Entry:
-    target = f"{runtime.resource.path}/nodes/{name}"
-    factory_id = runtime.resource.factory.id
-    return Entry(name, node_id, address(request), request_id(request), "REGISTER", target, factory_id)
+def _entry(request: Request, runtime: Resource, node_id: str, name: str, operation: str) -> Entry:
+    target = f"{runtime.path}/nodes/{name}"
+    return Entry(name, node_id, address(request), request_id(request), operation, target, runtime.factory.id)
 
 
 @often.post("/heartbeat")
@@ -129,14 +128,15 @@ async def heartbeat(beat: wire.Heartbeat, sent: Sent) -> wire.Beaten:
 
 
 @router.post("/vault/new")
-def new_vault(made: wire.Vault, asking: Signed) -> None:
+def new_vault(made: wire.Vault, asking: Signed, request: Request) -> None:
     """A vault for a runtime whose own was lost. Another node may have been quicker."""
     service, node = asking.service, asking.node
     with service.database.write() as connection:
         if vaults.offer(connection, node.row.runtime_id, node.id, made):
             vault = vaults.of(connection, node.row.runtime_id)
-            factory = resources.by_id(connection, RUNTIME, node.row.runtime_id).factory
-            keeping.seal_waiting(connection, factory, vault, service.keeper)
+            runtime = resources.by_id(connection, RUNTIME, node.row.runtime_id)
+            keeping.seal_waiting(connection, runtime.factory, vault, service.keeper)
+            service.audit.append(connection, _entry(request, runtime, node.id, node.name, "NEWVAULT"))
 
 
 @router.post("/vault")
@@ -175,6 +175,8 @@ def _claimed(node_id: str, want: int, lease: float, connection: sa.Connection) -
     node = registered(connection, node_id, locked=True)
     if not node.in_step:
         return []  # it could not open the secrets of a job
+    if node.row.stopped_at is not None or node.said.get("state") == "upgrading":
+        return []  # what still asks is a request that it has left behind
     who = Claimer(node.id, node.row.runtime_id, node.row.concurrent_jobs)
     return claim(connection, who, want, lease, time.time())
 
