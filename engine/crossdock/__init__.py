@@ -181,7 +181,6 @@ _SPI = (
     "Source",
     "Split",
     "StagedFile",
-    "StagedReader",
     "Target",
     "TypedSink",
     "Unit",

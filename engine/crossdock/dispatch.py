@@ -33,8 +33,7 @@ class UnitTask:
     ``splits`` counts its whole plan, ``pending`` are those nobody has taken yet, ``done`` maps the
     index of a carried split to its receipt and digest. ``read_back``: the splits are those of the
     proof and are read to verify the other task. ``broken``: why it cannot go on (its
-    object has vanished, what was staged is gone). ``proved``: indexes of splits whose staged bytes were read
-    back and are right. ``began``: when, in seconds since 1970.
+    object has vanished, what was staged is gone). ``began``: when, in seconds since 1970.
     """
 
     row: UnitRow
@@ -48,7 +47,6 @@ class UnitTask:
     active: int = 0
     read_back: tuple[Proof, UnitTask] | None = None
     broken: CrossdockError | None = None
-    proved: set[int] = field(default_factory=set)
     began: float = field(default_factory=time.time)
 
     def receipts(self) -> list[tuple[Split, Receipt]]:

@@ -19,7 +19,7 @@ from .left_out import file_target, leave_out, note_done, note_skipped
 from .meter import Worker
 from .spi.data import PlanHint, Receipt, Split, Target
 from .takeover import left_over
-from .verify import digesting, proof, proved_early
+from .verify import digesting, proof
 
 READ_AHEAD_WEIGHT = 1 << 20
 
@@ -193,7 +193,6 @@ class Units:
             else:
                 carried = self._carry(task, split, worker)
                 self.context.journal.add_receipts([(task.row.seq, *carried)])
-                self._prove_early(task, carried[0], carried[2])
                 # Only what is journaled counts: another worker may commit on the strength of it.
                 result = carried
         except CrossdockError as error:
@@ -331,8 +330,6 @@ class Units:
         """Prove the unit. False: it goes on elsewhere, in ``_verified`` or from its beginning."""
         try:
             how = self.context.ask_sink(lambda: proof(self.context, task))
-            if len(task.proved) == task.splits:
-                return True
             splits = how.splits
             back = UnitTask(task.row, replace(task.begun, max_writers=len(splits) + 1), None, task.schema,
                             len(splits), deque(splits), {}, read_back=(how, task))  # fmt: skip
@@ -367,12 +364,6 @@ class Units:
     def _skipped(self, row: UnitRow, error: CrossdockError) -> None:
         note_skipped(self.context, row, error)
         self.counts.add(units=1)
-
-    def _prove_early(self, task: UnitTask, split: Split, digest: str) -> None:
-        if self._verifies("before_commit") or self._verifies("after_commit"):
-            prove = partial(proved_early, self.context, task, split, digest)
-            if self.context.ask_sink(prove):
-                task.proved.add(split.index)
 
     def _digest(self, back: UnitTask, split: Split, worker: Worker) -> str:
         assert back.read_back is not None  # noqa: S101 - only such tasks come here

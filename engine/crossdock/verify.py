@@ -88,20 +88,6 @@ def digesting(context: Context, task: UnitTask, split: Split) -> Digesting | Non
     )
 
 
-def proved_early(context: Context, task: UnitTask, split: Split, digest: str) -> bool:
-    """Whether what was staged of a split, read back at once, is what was read.
-
-    Other workers go on writing meanwhile; after the commit the reading would only be waited for. What is not
-    proved here is read back after the commit, and found out there.
-    """
-    from .files.binary import BinarySink
-
-    sink, found = context.sink, Digesting(None)()
-    if not digest or task.schema is not None or not isinstance(sink, BinarySink):
-        return False
-    return sink.read_staged(task.begun.handle, split, found.update) and found.text() == digest
-
-
 def proof(context: Context, task: UnitTask) -> Proof:
     """How this unit is proved. Asks the sink; raises VerificationError where a look is enough."""
     if samples(context):

@@ -98,14 +98,6 @@ def copy_through(
     return done
 
 
-def read_through(fd: int, at: int, length: int, seen: Callable[[memoryview], object]) -> None:
-    """Give ``seen`` the bytes of a range in order, in pieces; fewer where the file ends."""
-    buffer = memoryview(bytearray(min(_WINDOW, length)))
-    while length and (got := read_at(fd, buffer[:length], at)):
-        seen(buffer[:got])
-        at, length = at + got, length - got
-
-
 def reserve(fd: int, size: int) -> None:
     """Set aside the blocks of a large file that is about to be written, where the file system can do that.
 

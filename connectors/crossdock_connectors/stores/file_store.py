@@ -37,12 +37,11 @@ from crossdock import (
     ShortReadError,
     SourceChangedError,
     StagedFile,
-    StagedReader,
     UploadRequest,
 )
 
 from .file_browse import level, reached
-from .file_bytes import BINARY, copy_range, copy_through, read_through, reserve, sync_folder, write_at
+from .file_bytes import BINARY, copy_range, copy_through, reserve, sync_folder, write_at
 from .file_errors import fault
 from .file_fence import Fence
 from .file_list import RESERVED, Tree, folders
@@ -66,15 +65,7 @@ _RUN_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
 
 class FileStore(
-    ObjectStore,
-    RangeCopier,
-    StagedReader,
-    Attributes,
-    Described,
-    Folders,
-    Fetchable,
-    Browsable,
-    RemembersUploads,
+    ObjectStore, RangeCopier, Attributes, Described, Folders, Fetchable, Browsable, RemembersUploads
 ):
     """The files below the folder ``root``, which need not exist yet."""
 
@@ -278,19 +269,6 @@ class FileStore(
                 raise fault(error, begun.final) from error
         if got < block.length:
             raise ShortReadError(f"{info.path} ended after {offset + got:,} of {info.size:,} bytes")
-
-    def read_staged(self, upload: bytes, block: Block, seen: Callable[[memoryview], object]) -> None:
-        begun = Upload.decode(upload)
-        try:
-            fd = os.open(begun.data, READ)
-            try:
-                read_through(fd, block.offset or 0, block.length, seen)
-            finally:
-                os.close(fd)
-        except FileNotFoundError:
-            raise begun.lost("the file is missing") from None
-        except OSError as error:
-            raise fault(error, begun.final) from error
 
     def _open_block(self, upload: Upload, block: Block) -> tuple[int, int]:
         """The staged file that the block goes to, and where in it."""

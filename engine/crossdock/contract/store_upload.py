@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 
 from ..errors import AlreadyExistsError, NotFoundError, ShortReadError, SourceChangedError, StageLostError
-from ..spi import Block, ObjectInfo, ObjectStore, RangeCopier, StagedReader, WholeWriter
+from ..spi import Block, ObjectInfo, ObjectStore, RangeCopier, WholeWriter
 from .store_base import StoreBase, noise
 
 _BOTH = pytest.mark.parametrize("offsets", [False, True], ids=["unknown_offsets", "known_offsets"])
@@ -182,21 +182,6 @@ class UploadChecks(StoreBase):
         assert self.get(store, "x") == b"theirs"
         store.put_whole(store.open_upload("x", self.request(overwrite=True, size=4)), memoryview(b"ours"))
         assert self.get(store, "x") == b"ours"
-
-    def test_staged_reader(self, store: ObjectStore) -> None:
-        """Declared: what was written is read back before the commit, and nothing of what was not."""
-        if not isinstance(store, StagedReader):
-            assert not hasattr(store, "read_staged"), "read_staged without StagedReader is never called"
-            return
-        pieces = self.cut(noise(2 * self.block_size + 7), offsets=True)
-        upload = self.stage(store, "dir/x", pieces[1:])
-        for block, data in pieces:
-            found = bytearray()
-            store.read_staged(upload, block, found.extend)
-            assert (bytes(found) == data) == (block is not pieces[0][0])
-        with self.raises(NotFoundError):
-            store.stat("dir/x")
-        store.abort(upload)
 
     def test_range_copier(self, store: ObjectStore, url: str) -> None:
         """Declared: a range arrives as if written. Not declared, or another store: it says no."""

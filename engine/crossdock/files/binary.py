@@ -25,7 +25,6 @@ from ..spi.store import (
     ObjectStore,
     RangeCopier,
     RemembersUploads,
-    StagedReader,
     UploadRequest,
     WholeWriter,
 )
@@ -229,14 +228,6 @@ class BinarySink(Sink[memoryview], Copier, ReadBack[memoryview], Remembering):
         if isinstance(store, WholeWriter) and self._whole(size) and size == _object_size(split):
             return _WholeWriter(store, upload, size)
         return _BinaryWriter(store, upload, split, attempt.number)
-
-    def read_staged(self, handle: bytes, split: Split, seen: Callable[[memoryview], object]) -> bool:
-        """Give ``seen`` what is staged of a split that was carried; False where the store cannot."""
-        if not isinstance(self.store, StagedReader) or split.offset is None or not split.length:
-            return False
-        block = Block(split.index, 0, 0, 0, split.length, split.offset)
-        self.store.read_staged(_upload(handle), block, seen)
-        return True
 
     def can_copy(self, source: Source[memoryview]) -> bool:
         return (

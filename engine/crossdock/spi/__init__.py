@@ -35,7 +35,6 @@ from .store import (
     RangeCopier,
     RemembersUploads,
     StagedFile,
-    StagedReader,
     UploadRequest,
     WholeWriter,
 )
@@ -109,7 +108,6 @@ __all__ = [
     "Source",
     "Split",
     "StagedFile",
-    "StagedReader",
     "Target",
     "TypedSink",
     "Unit",

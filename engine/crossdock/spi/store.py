@@ -295,17 +295,6 @@ class WholeWriter(ABC):
         """
 
 
-class StagedReader(ABC):
-    """Ability of a store: what was staged of an object is read back before its commit."""
-
-    @abstractmethod
-    def read_staged(self, upload: bytes, block: Block, seen: Callable[[memoryview], object]) -> None:
-        """Give ``seen`` the bytes that are stored of a written block with an offset, in order.
-
-        They are fewer than the block's where some are missing.
-        """
-
-
 class RangeCopier(ABC):
     """Ability of a store: bytes go from one store to another without passing through this process."""
 
