@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
@@ -149,6 +150,44 @@ def test_one_signal_ends_no_job_of_a_node_that_updates_itself(
     session = cast("Any", SimpleNamespace(say=lambda _: None))
     again = anyio.run(_work, identity, works, Proxy, session)
     assert (bool(ended), again) == (done, False)
+
+
+ENDING = """
+import os, signal, sys
+from pathlib import Path
+from types import SimpleNamespace
+import anyio
+from crossdock_scheduler.commands.node import _work
+from crossdock_scheduler.node.identity import Identity, Keys
+from crossdock_scheduler.node.proxy import Proxy
+
+class Slow:
+    again = False
+    async def run(self, stop):
+        try:
+            for _ in range(2):
+                os.kill(os.getpid(), signal.SIGTERM)
+                await anyio.sleep(0.5)
+            await anyio.sleep(30)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(0.2)
+                os.kill(os.getpid(), signal.SIGTERM)
+                await anyio.sleep(0.2)
+                print("ended its jobs")
+
+keys = Keys.of(Path(sys.argv[1]))
+identity = Identity("id", "a", "https://localhost", "f", "r", "g", 5.0, 30.0, "", keys.signing)
+anyio.run(_work, identity, lambda _: Slow(), Proxy, SimpleNamespace(say=lambda _: None))
+"""
+
+
+def test_a_third_signal_does_not_end_the_agent_before_its_jobs(tmp_path: Path) -> None:
+    # In a process of its own, which the signal ends otherwise.
+    done = subprocess.run(
+        [sys.executable, "-c", ENDING, str(tmp_path)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "ended its jobs\n"), done.stderr
 
 
 def test_a_database_that_fails_is_no_group_of_errors(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -149,7 +149,7 @@ async def _work(
 
     again, asked_to_stop = False, False
     async with connected(identity.url, identity.ca, way) as http, anyio.create_task_group() as group:
-        stop = anyio.Event()
+        stop, working = anyio.Event(), anyio.CancelScope()
 
         async def signals(*, task_status: TaskStatus[None]) -> None:
             nonlocal again, asked_to_stop
@@ -158,7 +158,7 @@ async def _work(
                 async for number in received:
                     # It may be stopping already, for its own update: that is no second signal.
                     if number != signal.SIGHUP and asked_to_stop:
-                        group.cancel_scope.cancel()
+                        working.cancel()
                     again = number == signal.SIGHUP
                     asked_to_stop = asked_to_stop or not again
                     stop.set()
@@ -167,7 +167,9 @@ async def _work(
         await group.start(signals)
         session.say(f"{identity.name} works for {identity.runtime} in {identity.factory}")
         works = agent(Client(http, identity))
-        await works.run(stop)
+        # Apart from who hears the signals: unheard, a third one ends the agent before it has ended its jobs.
+        with working:
+            await works.run(stop)
         again = again or (works.again and not asked_to_stop)
         group.cancel_scope.cancel()
     return again
