@@ -82,7 +82,7 @@ def demo(
     say("crossdock runs           what has run on this machine")
     say("crossdock connectors     what can be copied from and to")
     say("crossdock copy --help    every option; then try a file of your own")
-    say("crossdock service start  a service of your own; docs/service.md goes on from there")
+    say("crossdock service start  a service of your own; docs/how-to/service.md goes on from there")
 
 
 def working_folder(folder: Path | None) -> Path:

@@ -1,4 +1,4 @@
-"""``examples/arrowdir`` is a plugin that works, and ``docs/write-a-connector.md`` shows its code."""
+"""``examples/arrowdir`` is a plugin that works, and ``docs/authors/write-a-connector.md`` shows its code."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from crossdock import contract
 
 _ROOT = Path(__file__).parents[2]
 _EXAMPLE = _ROOT / "examples" / "arrowdir"
-_DOC = _ROOT / "docs" / "write-a-connector.md"
+_DOC = _ROOT / "docs" / "authors" / "write-a-connector.md"
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ import pytest
 from servers.service import ServiceProcess
 
 AZ = os.environ.get("CROSSDOCK_TEST_AZ", "")
-PAGE = Path(__file__).parents[2] / "docs" / "service.md"
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "service.md"
 PIPELINE = {"properties": {"activities": [], "parameters": {"day": {"type": "String"}}}}
 WINDOW = {"lastUpdatedAfter": "2020-01-01T00:00:00Z", "lastUpdatedBefore": "2100-01-01T00:00:00Z"}
 pytestmark = [

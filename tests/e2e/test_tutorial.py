@@ -189,7 +189,7 @@ def test_tutorial(tmp_path: Path) -> None:
 @pytest.mark.timeout(300)
 def test_recipes(tmp_path: Path) -> None:
     unpack_tables(tmp_path / "csv")
-    follow(DOCS / "how-to.md", Shell(tmp_path))
+    follow(DOCS / "how-to" / "copy.md", Shell(tmp_path))
 
 
 def test_a_page_that_is_wrong_is_found() -> None:

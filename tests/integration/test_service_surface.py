@@ -223,5 +223,5 @@ def _offered() -> Iterator[str]:
 
 
 def test_the_page_names_every_operation() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "service-rest.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "rest.md").read_text()
     assert {each for each in _offered() if f"`{each}`" not in page} == set()
