@@ -1,12 +1,14 @@
 """The limit: a bare ``http.client`` loop in threads, no signing, no engine.
 
-``python -m perf.rig.bare_http up|down|disk|small URL CA AMOUNT`` prints one line: MiB/s (files/s), CPU
-seconds per GiB (CPU milliseconds per file). AMOUNT is in MiB, for ``small`` a count of 10 KiB files.
+``python -m perf.rig.bare_http up|down|disk|small URL CA AMOUNT [FILE]`` prints one line: MiB/s (files/s), CPU
+seconds per GiB (CPU milliseconds per file). AMOUNT is in MiB, for ``small`` a count of 10 KiB files. What is
+sent up is read from FILE, as everybody else does.
 """
 
 from __future__ import annotations
 
 import http.client
+import mmap
 import os
 import ssl
 import sys
@@ -23,9 +25,10 @@ THREADS = 4
 Worker = Callable[[http.client.HTTPSConnection, str, range], None]
 
 
-def upload(connection: http.client.HTTPSConnection, path: str, numbers: range) -> None:
-    body = memoryview(bytearray(BLOCK))
+def upload(connection: http.client.HTTPSConnection, path: str, numbers: range, fd: int) -> None:
+    body = memoryview(mmap.mmap(-1, BLOCK))
     for number in numbers:
+        assert os.preadv(fd, [body], number * BLOCK) == BLOCK
         connection.request("PUT", f"{path}/up?comp=block&blockid={number:08d}", body)
         with connection.getresponse() as response:
             response.read()
@@ -81,7 +84,7 @@ def run(work: Worker, url: str, ca: str, count: int) -> tuple[float, float]:
     return wall, cpu
 
 
-def main(kind: str, url: str, ca: str, amount: int) -> None:
+def main(kind: str, url: str, ca: str, amount: int, file: str = "") -> None:
     if kind == "small":
         wall, cpu = run(small, url, ca, amount)
         print(f"{amount / wall:.0f} files/s {cpu / amount * 1000:.2f} ms/file")
@@ -92,10 +95,14 @@ def main(kind: str, url: str, ca: str, amount: int) -> None:
             fd = os.open(Path(folder) / "big", os.O_CREAT | os.O_WRONLY)
             wall, cpu = run(lambda c, p, n: download(c, p, n, fd), url, ca, blocks)
             os.close(fd)
+    elif kind == "up":
+        fd = os.open(file, os.O_RDONLY)
+        wall, cpu = run(lambda c, p, n: upload(c, p, n, fd), url, ca, blocks)
+        os.close(fd)
     else:
-        wall, cpu = run({"up": upload, "down": download}[kind], url, ca, blocks)
+        wall, cpu = run(download, url, ca, blocks)
     print(f"{amount / wall:.0f} MiB/s {cpu / amount * 1024:.2f} s/GiB")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]))
+    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), *sys.argv[5:])
