@@ -242,7 +242,7 @@ def _execute(
             keep = False
             return run.rehearse()
         result = run.execute(progress)
-        journal.finish(state="succeeded", output=result.output())
+        journal.finish(state="succeeded", output=result.output(), timeline=result.timeline)
     except KeyboardInterrupt:
         # While the ends were opened or closed: nothing is lost.
         keep = not dry_run

@@ -146,7 +146,7 @@ class Carrier:
         taken = self._reserve(Job(split, b""), worker)
         try:
             # Neither throttled nor counted: it is not what the user asked to move.
-            with worker.waits_for("source"), read(split) as items:
+            with worker.waits_for("verify"), read(split) as items:
                 for item in items:
                     digest.update(item)
                     if self.cancel.is_set():
@@ -296,29 +296,35 @@ class Carrier:
         digest, skips = reading.digest, reading.skips
         if skips is not None and apply is not None:
             apply = skips.applying(apply)
-        worker.state, last, read = "source", perf_counter(), 0
+        worker.turn("source")
+        read = 0
         try:
             for item in items:
+                if worker.first is None:
+                    worker.first_byte()
                 if apply is not None:
                     rows = item.num_rows
+                    worker.turn("transform")
                     item = apply(item)  # noqa: PLW2901 - the mapped item takes its place
                     read += rows
                 if skips is not None:
                     skips.forget_kept()
                 elif digest is not None:
+                    worker.turn("verify")
                     digest.update(item)
-                now = perf_counter()
-                seconds["source"] += now - last
                 before, size = worker.in_flight, item.nbytes
                 # Bytes of the source where it says how many: batches in memory are larger than files.
                 worker.in_flight = before + size if limit is None else min(limit, before + size)
                 self._throttled(worker.in_flight - before, worker)
                 worker.rows_in_flight += getattr(item, "num_rows", 0)
-                worker.state, last = "sink", perf_counter()
+                # As ``turn``, which costs a call.
+                now = perf_counter()
+                seconds[worker.state] += now - worker.since
+                worker.state, worker.since = "sink", now
                 yield item
                 now = perf_counter()
-                seconds["sink"] += now - last
-                worker.state, last = "source", now
+                seconds["sink"] += now - worker.since
+                worker.state, worker.since = "source", now
                 if skips is not None:
                     taken = skips.taken(item)
                     worker.rows_in_flight -= item.num_rows - taken.num_rows
@@ -332,7 +338,7 @@ class Carrier:
                 error.place(read, job.split.index)
             raise
         reading.ended = True
-        seconds["source"] += perf_counter() - last
+        worker.turn("sink")
 
     def _throttled(self, size: int, worker: Worker) -> None:
         delay = self.throttle.delay(size)

@@ -56,7 +56,7 @@ class Context:
     most_parallel: int
     cancel: threading.Event
     handles: dict[int, bytes] = field(default_factory=dict)
-    asking: Worker = field(default_factory=Worker)
+    asking: Worker = field(default_factory=lambda: Worker("away"))
     attributes: Callable[[Unit], ObjectAttributes] | None = None
     folders: CopiedFolders | None = None
     notes: list[str] = field(default_factory=list)

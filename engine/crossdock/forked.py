@@ -12,11 +12,11 @@ import pickle
 import signal
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from io import BufferedRWPair
-from typing import Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from .classify import classified
 from .context import Context
@@ -27,6 +27,9 @@ from .meter import Worker
 from .prepare import apart
 from .team import LOOK, Team
 from .units import Counts
+
+if TYPE_CHECKING:
+    from .tuner import Decision
 
 Plan = tuple[int, int | None]
 """How many units, and how many bytes all together."""
@@ -44,6 +47,7 @@ class Outcome:
     most_busy: int = 0
     gate: tuple[int, int] = (0, 0)
     notes: list[str] = field(default_factory=list)
+    decisions: list[Decision] = field(default_factory=list)
 
 
 class Processes:
@@ -54,6 +58,7 @@ class Processes:
         self._context, self._workers = context, workers
         self._mutex = threading.Lock()
         self.gates: list[tuple[int, int]] = []
+        self.decisions: list[Decision] = []
         self._all: list[_Process] = []
         # All of them before the first thread.
         for _ in range(count):
@@ -66,8 +71,8 @@ class Processes:
         for process in self._all:
             process.close()
 
-    def carry(self, dispatcher: Dispatcher, counts: Counts) -> None:
-        """Return when all have ended, whatever became of them."""
+    def carry(self, dispatcher: Dispatcher, counts: Counts, look: Callable[[], None]) -> None:
+        """Return when all have ended, whatever became of them; ``look`` is called now and then."""
         threads = [
             threading.Thread(target=self._serve, args=(process, dispatcher, counts), daemon=True)
             for process in self._all
@@ -75,17 +80,20 @@ class Processes:
         for thread in threads:
             thread.start()
         try:
-            self._wait(threads, dispatcher)
+            self._wait(threads, dispatcher, look)
         except KeyboardInterrupt:
             # A second Ctrl-C does not wait for drivers that cannot be interrupted.
             if self._context.cancel.is_set():
                 raise
             self._context.cancel.set()
-            self._wait(threads, dispatcher)
+            self._wait(threads, dispatcher, look)
 
-    def _wait(self, threads: list[threading.Thread], dispatcher: Dispatcher) -> None:
+    def _wait(
+        self, threads: list[threading.Thread], dispatcher: Dispatcher, look: Callable[[], None]
+    ) -> None:
         told = False
         while any(thread.is_alive() for thread in threads):
+            look()
             if self._context.cancel.wait(LOOK) and not told:
                 told = True
                 self._stop(CancelledError(), dispatcher)
@@ -110,6 +118,7 @@ class Processes:
             self.gates.append(outcome.gate)
             self._context.notes += outcome.notes
             dispatcher.most_busy += outcome.most_busy
+            self.decisions += outcome.decisions
         if outcome.error is not None:
             self._stop(outcome.error, dispatcher)
 
@@ -247,7 +256,8 @@ def _carry(context: Context, plan: Plan, share: int, asked: _Asked) -> Outcome:
         own = apart(context, asked, share)
         dispatcher = Dispatcher(own.journal, own.parallel, plan[0])
         team = Team(own, dispatcher, asked.counts, asked.workers)
-        team.carry(crew(own, *plan))
+        size = crew(own, *plan, asked.counts)
+        team.carry(size)
     except Exception as error:  # noqa: BLE001 - the parent decides
         return Outcome(classified(error, lambda _: None, "engine"))
     gate, ends = own.carrier.gate, (own.source, own.sink)
@@ -257,4 +267,5 @@ def _carry(context: Context, plan: Plan, share: int, asked: _Asked) -> Outcome:
         dispatcher.most_busy,
         (gate.lowest, gate.most),
         [*own.notes, *(note for end in ends for note in end.notes())],
+        size.decisions,
     )

@@ -11,8 +11,8 @@ from .errors import ThrottledError, TransientError
 class Gate:
     """Additive increase, multiplicative decrease, as TCP does it.
 
-    Complaints halve the limit, once per round: those about calls that began before the last halving say
-    nothing new. As many successes as the limit raise it by one, up to ``most``.
+    Complaints let in half as many as are inside, once per round: those about calls that began before the last
+    halving say nothing new. As many successes as the limit raise it by one, up to ``most``.
     """
 
     def __init__(self, most: int) -> None:
@@ -21,11 +21,6 @@ class Gate:
         self._inside = 0
         self._lowered = 0.0
         self._changed = threading.Condition()
-
-    def widen(self, most: int) -> None:
-        """Let more in, before anybody has entered."""
-        self.most = self.lowest = most
-        self._limit = float(most)
 
     def enter(self, cancel: threading.Event) -> None:
         """Wait for a place; a run that is cancelled does not wait. ``leave`` follows in any case."""
@@ -57,7 +52,7 @@ class Gate:
         with self._changed:
             if began >= self._lowered:
                 self._lowered = monotonic()
-                self._limit = max(1.0, self._limit / 2)
+                self._limit = max(1.0, min(self._limit, self._inside) / 2)
                 self.lowest = min(self.lowest, int(self._limit))
 
     def faster(self) -> None:
@@ -73,9 +68,6 @@ class NoGate(Gate):
 
     def __init__(self) -> None:
         super().__init__(1)
-
-    def widen(self, most: int) -> None:
-        pass
 
     def enter(self, cancel: threading.Event) -> None:
         pass

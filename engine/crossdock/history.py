@@ -78,6 +78,7 @@ def show(run_id: str, home: Path | None = None) -> RunInfo:
             run_id, state, created, request.get("source", ""), request.get("sink", ""),
             totals.units_done, totals.units, totals.splits_done, totals.splits, totals.bytes_read,
             totals.rows, journal.get("error", ""), journal.get("output"), totals.units_visible,
+            journal.get("timeline"),
         )  # fmt: skip
 
 

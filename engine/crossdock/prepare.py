@@ -89,7 +89,7 @@ def open_run(
         epoch,
         pulls,
         _children(resolved, mapping, (source_spec, sink_spec), cancel),
-        Gate(parallel) if parallel > 1 else NoGate(),
+        Gate(most) if most > 1 else NoGate(),
     )
     log = None
     if resolved.log is not None:
@@ -114,11 +114,11 @@ def apart(context: Context, journal: Any, share: int) -> Context:
         source=source,
         sink=sink,
         budget=MemoryBudget(request.memory // 2 // share),
-        gate=Gate(parallel) if parallel > 1 else NoGate(),
+        gate=Gate(most) if most > 1 else NoGate(),
     )
     return replace(
         context, journal=journal, source=source, sink=sink, carrier=carrier, parallel=parallel,
-        most_parallel=most, attributes=_attributes(source, sink, resolved), asking=Worker(), notes=[],
+        most_parallel=most, attributes=_attributes(source, sink, resolved), asking=Worker("away"), notes=[],
     )  # fmt: skip
 
 
@@ -154,7 +154,7 @@ def _parallel(request: CopyRequest, resolved: Resolved, specs: Sequence[Connecto
     suited = [spec.capabilities.parallel or 0 for spec in specs] if resolved.payload == "binary" else []
     limits = [end.settings.max_concurrent_connections for end in (resolved.source, resolved.sink)]
     parallel = request.parallel_copies or max([automatic_parallel(), *suited])
-    most = parallel if request.parallel_copies or not any(suited) else max(parallel, crew.MOST)
+    most = parallel if request.parallel_copies else max(parallel, crew.MOST)
     return min([parallel, *filter(None, limits)]), min([most, *filter(None, limits)])
 
 

@@ -6,8 +6,10 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from .breakdown import breakdown
 from .spi.record import record
 
+WORTH_A_TIP = 5.0
 Phase = Literal["planning", "copying", "done"]
 Payload = Literal["binary", "tabular"]
 
@@ -22,8 +24,8 @@ def camel(name: str) -> str:
 class Snapshot:
     """A run at one moment, for progress displays. Totals are None until planning has ended.
 
-    ``waiting`` counts the workers by what each is waiting for: ``source``, ``sink``, ``budget``
-    (memory), ``throttle`` (bandwidth or a retry), ``queue`` (nothing to do).
+    ``waiting`` counts the workers by what each does or waits for (``DOINGS``): ``source``, ``sink``,
+    ``budget`` (memory), ``throttle`` (bandwidth or a retry), ``queue`` (nothing to do).
     """
 
     run_id: str
@@ -54,13 +56,20 @@ class CopyResult:
     """The outcome of a run. Bytes are bytes, durations seconds; rows are None for a binary copy.
 
     ``splits_skipped`` and ``bytes_skipped`` are what a resumed run found done; the throughput is of the rest,
-    and ``duration`` that of this process. ``parallel_copies`` is how many worked at the same time.
-    ``seconds`` sums what the workers spent per wait reason. ``throttled`` counts the calls that a server
-    refused because there were too many, ``throttled_seconds`` what all workers together waited for that.
-    ``verification`` says how a verified copy was:
-    of ``bytes`` and ``values`` either ``all``, or of the values a ``sample`` of so many ``rows`` from so many
-    ``splits``. ``plan`` is what a dry run found (``rehearsal``). ``stage`` is where a staged copy went by,
-    and ``hops`` are its two runs; the figures are then those of both. ``log`` is the folder of the log.
+    and ``duration`` that of this process. ``opening``, ``planning`` and ``copying`` are parts of it: until
+    both ends were open, until all was listed (``opening`` included), and while workers worked. ``first_byte``
+    is when the first of them had something to write, since they began. ``cpu`` are the CPU seconds of this
+    process and of children that have ended, on so many ``cores`` (0: too short to ask). ``parallel_copies``
+    is how many worked at the same time. ``parallel_asked`` is how many were asked for (0: auto);
+    ``bulk_load``: the sink can load staged files by itself. ``tuning`` are the decisions about how many work:
+    when (seconds since the run began), from, to, why, and the rate that was measured before. ``timeline`` has
+    what they did meanwhile (``Timeline``). ``seconds`` sums what all of them spent on each thing
+    (``DOINGS``). ``throttled`` counts the calls that a server refused because there were too many,
+    ``throttled_seconds`` what all workers together waited for that, ``retried_seconds`` what they waited
+    before other tries. ``verification`` says how a verified copy was: of ``bytes`` and ``values`` either
+    ``all``, or of the values a ``sample`` of so many ``rows`` from so many ``splits``. ``plan`` is what a dry
+    run found (``rehearsal``). ``stage`` is where a staged copy went by, and ``hops`` are its two runs; the
+    figures are then those of both. ``log`` is the folder of the log.
     """
 
     run_id: str
@@ -70,7 +79,12 @@ class CopyResult:
     sink: Side
     started: datetime
     duration: float = 0.0
+    opening: float = 0.0
     planning: float = 0.0
+    copying: float = 0.0
+    first_byte: float | None = None
+    cpu: float = 0.0
+    cores: float = 0.0
     bytes_read: int = 0
     bytes_written: int = 0
     bytes_skipped: int = 0
@@ -81,15 +95,20 @@ class CopyResult:
     rows_copied: int | None = None
     rows_skipped: int = 0
     parallel_copies: int = 1
+    parallel_asked: int = 0
+    bulk_load: bool = False
     peak_memory: int = 0
     splits_done: int = 0
     splits_skipped: int = 0
     retries: int = 0
     throttled: int = 0
     throttled_seconds: float = 0.0
+    retried_seconds: float = 0.0
     verified: bool | None = None
     verification: dict[str, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    tuning: list[dict[str, Any]] = field(default_factory=list)
+    timeline: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     plan: dict[str, Any] | None = None
@@ -131,12 +150,15 @@ class CopyResult:
                 "rowsCopied": self.rows_copied,
                 "rowsSkipped": self.rows_skipped,
             }
+        if tips := self.tips():
+            out["perfRecommendation"] = tips
         own = asdict(self)
         out["crossdock"] = {
             camel(key): own[key]
             for key in (
                 "payload", "duration", "bytes_skipped", "peak_memory", "splits_done", "splits_skipped",
-                "retries", "throttled", "throttled_seconds", "verification", "seconds", "notes", "skipped",
+                "retries", "throttled", "throttled_seconds", "retried_seconds", "cpu", "cores",
+                "verification", "seconds", "tuning", "notes", "skipped",
             )
         }  # fmt: skip
         if self.plan is not None:
@@ -145,6 +167,14 @@ class CopyResult:
             out["crossdock"]["stage"] = self.stage
             out["crossdock"]["hops"] = [hop.output() for hop in self.hops]
         return out
+
+    def tips(self) -> list[dict[str, str]]:
+        """What would make it faster, in the form of Data Factory's ``perfRecommendation``."""
+        if self.duration < WORTH_A_TIP or self.status != "Succeeded":
+            return []
+        from .tips import recommendations  # late: most copies are over before
+
+        return recommendations(self)
 
     def _files(self) -> dict[str, int]:
         """The counts of those ends that have files."""
@@ -162,11 +192,13 @@ class CopyResult:
     def _execution(self) -> dict[str, Any]:
         # It waits for nobody; listing is a part of what Data Factory calls the transfer.
         queue, transfer = 0, round(self.duration)
-        source, sink = self.source.connector, self.sink.connector
+        source, sink, parts = self.source.connector, self.sink.connector, breakdown(self)
         listing = {"listingSource": {"type": source, "workingDuration": round(self.planning)}}
-        details = (listing if "filesRead" in self._files() else {}) | {
-            "readingFromSource": {"type": source, "workingDuration": round(self.seconds.get("source", 0))},
-            "writingToSink": {"type": sink, "workingDuration": round(self.seconds.get("sink", 0))},
+        files = "filesRead" in self._files()
+        first = {} if files or self.first_byte is None else {"timeToFirstByte": round(self.first_byte)}
+        details = (listing if files else {}) | {
+            "readingFromSource": {"type": source, "workingDuration": round(parts["reading"])},
+            "writingToSink": {"type": sink, "workingDuration": round(parts["writing"])},
         }
         return {
             "source": {"type": source},
@@ -179,7 +211,8 @@ class CopyResult:
                 "queue": {"status": "Completed", "duration": queue},
                 "transfer": {"status": "Completed", "duration": transfer, "details": details},
             },
-            "detailedDurations": {"queuingDuration": queue, "transferDuration": transfer},
+            "detailedDurations": {"queuingDuration": queue} | first | {"transferDuration": transfer},
+            "crossdock": {"duration": round(self.duration, 3), "breakdown": parts},
         }
 
 
@@ -201,3 +234,4 @@ class RunInfo:
     error: str
     output: dict[str, Any] | None
     units_visible: int = 0
+    timeline: list[dict[str, Any]] | None = None

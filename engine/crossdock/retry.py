@@ -70,7 +70,7 @@ def pause(error: TransientError, number: int, cancel: threading.Event, worker: W
     jitter = random.uniform(0.5, 1)  # noqa: S311 - not for secrets
     wait = max(FIRST_WAIT * jitter, error.first_wait * (0.5 + jitter)) * 2 ** (number - 1)
     wait = min(LONGEST_WAIT * (1 if error.first_wait else jitter), wait)
-    with worker.held_back() if throttled else worker.waits_for("throttle"):
+    with worker.held_back() if throttled else worker.trying_again():
         gate.leave()
         cancelled = cancel.wait(max(wait, error.retry_after or 0))
         gate.enter(cancel)

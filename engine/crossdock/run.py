@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from . import forking
 from .context import KEPT_SCHEMAS, Context, may_be_skipped
 from .credentials import public_url
-from .crew import crew
+from .crew import Crew, crew
 from .dispatch import Dispatcher
 from .errors import (
     AccessDeniedError,
@@ -30,11 +30,11 @@ from .errors import (
 from .journal import Journal
 from .left_out import files_written
 from .leftovers import drop_expired, remove_staged
-from .meter import Worker
+from .meter import DOINGS, Worker
 from .prepare import open_run
 from .redact import RedactingFilter
 from .rehearsal import rehearsed
-from .report import CopyResult, Phase, Side, Snapshot
+from .report import WORTH_A_TIP, CopyResult, Phase, Side, Snapshot
 from .request import CopyRequest, Resolved
 from .run_log import log_path
 from .skips import FirstReasons
@@ -47,6 +47,8 @@ from .watching import Progress, cancellable, observed
 
 if TYPE_CHECKING:
     from .stage_run import OwnStage
+    from .timeline import Timeline
+    from .tuner import Decision
 
 log = logging.getLogger(__name__)
 log.addFilter(RedactingFilter())
@@ -66,16 +68,20 @@ class Run:
         journal: Journal,
         cancel: threading.Event,
     ) -> None:
-        self.started, self._clock = datetime.now(UTC), time.perf_counter()
+        self.started, self._clock, self._cpu = datetime.now(UTC), time.perf_counter(), _cpu()
         self.phase: Phase = "planning"
         self.workers: list[Worker] = []
         self.counts = Counts()
         self._dispatcher: Dispatcher | None = None
+        self._crew: Crew | None = None
+        self._decisions: list[Decision] = []
         self._units_total: int | None = None
         self._bytes_total: int | None = None
         self._skipped_splits = self._skipped_bytes = 0
-        self._planning = 0.0
+        self._planning = self._copying = 0.0
+        self._timeline: Timeline | None = None
         self.context = open_run(run_id, request, resolved, journal, cancel)
+        self._opening = self.elapsed
 
     @property
     def elapsed(self) -> float:
@@ -209,21 +215,28 @@ class Run:
     # -- copying ----------------------------------------------------------------------------------
 
     def _copy(self) -> None:
-        self.phase = "copying"
+        self.phase, began = "copying", self.elapsed
+        try:
+            self._carry()
+        finally:
+            self._copying = self.elapsed - began
+        if (folders := self.context.folders) is not None:
+            self.context.ask_source(lambda: folders.copy(self.context.ask_sink))
+        self.phase = "done"
+
+    def _carry(self) -> None:
         context, count = self.context, self._units_total or 0
         if processes := forking.worth(context, count, self._bytes_total):
             self._copy_apart(processes, count)
         if not processes or context.journal.open_units(0, 1):
             self._dispatcher = Dispatcher(context.journal, context.parallel, count)
-            team = Team(context, self._dispatcher, self.counts, self.workers)
-            team.carry(crew(context, count, self._bytes_total))
+            team = Team(context, self._dispatcher, self.counts, self.workers, self._look)
+            self._crew = crew(context, count, self._bytes_total, self.counts)
+            team.carry(self._crew)
             if team.error is not None:
                 raise team.error
         if context.journal.open_units(0, 1):
             raise InternalError("the workers stopped before all was copied")
-        if (folders := context.folders) is not None:
-            context.ask_source(lambda: folders.copy(context.ask_sink))
-        self.phase = "done"
 
     def _copy_apart(self, processes: int, count: int) -> None:
         """Let forked processes carry what there is; what one that dies leaves open is for the caller."""
@@ -232,13 +245,23 @@ class Run:
         from .forked import Processes  # late: sockets and pickles are for many small files
 
         with Processes(context, (count, self._bytes_total), processes, self.workers) as team:
-            team.carry(self._dispatcher, self.counts)
+            team.carry(self._dispatcher, self.counts, self._look)
+        self._decisions += team.decisions
         if team.error is not None:
             raise team.error
         if team.gates:
             context.carrier.gate.lowest, context.carrier.gate.most = map(sum, zip(*team.gates, strict=True))
         # No attempt may have the number of one of theirs.
         context.carrier.epoch = context.journal.next_epoch()
+
+    def _look(self) -> None:
+        """Note what the workers do now; a copy that is over in a moment does not come here."""
+        if self._timeline is None:
+            from .timeline import Timeline
+
+            self._timeline = Timeline()
+        moved = self.counts.bytes + sum(worker.in_flight for worker in self.workers)
+        self._timeline.look(self.elapsed, moved, self.workers)
 
     def _give_up(self, error: CrossdockError) -> None:
         """Keep what a resumed run can use; remove what it cannot."""
@@ -277,7 +300,8 @@ class Run:
         """How far the run is, at this moment."""
         waiting: dict[str, int] = {}
         for worker in self.workers:
-            waiting[worker.state] = waiting.get(worker.state, 0) + 1
+            if worker.state != "away":
+                waiting[worker.state] = waiting.get(worker.state, 0) + 1
         return Snapshot(
             self.context.run_id,
             self.phase,
@@ -288,17 +312,30 @@ class Run:
             self.counts.bytes + sum(worker.in_flight for worker in self.workers),
             self._bytes_total,
             self.counts.rows + sum(worker.rows_in_flight for worker in self.workers),
-            self.context.parallel,
+            self._crew.size if self._crew else self.context.parallel,
             waiting,
         )
+
+    def _decided(self) -> Iterator[dict[str, Any]]:
+        """How the number of workers was changed; ``at`` is in seconds since the run began."""
+        for each in (*self._decisions, *(self._crew.decisions if self._crew else ())):
+            yield {
+                "at": round(each.at - self._clock, 3),
+                "from": each.before,
+                "to": each.after,
+                "why": each.why,
+                "bytesPerSecond": round(each.rate),
+            }
 
     def _result(self, status: str) -> CopyResult:
         context, totals = self.context, self.context.journal.totals()
         tabular = context.resolved.payload == "tabular"
         everyone = (*self.workers, context.asking)
-        seconds = {key: round(sum(w.seconds[key] for w in everyone), 3) for key in Worker().seconds}
+        seconds = {key: round(sum(w.seconds[key] for w in everyone), 3) for key in DOINGS if key != "away"}
+        firsts = [worker.first for worker in self.workers if worker.first is not None]
         stores = [spec.kind == "store" for spec in (context.source_spec, context.sink_spec)]
         files = totals.units - totals.units_skipped
+        most_busy = self._dispatcher.most_busy if self._dispatcher else context.parallel
         return CopyResult(
             run_id=context.run_id,
             status=status,  # type: ignore[arg-type]
@@ -307,7 +344,12 @@ class Run:
             sink=_side(context.resolved.sink, context.request.sink),
             started=self.started,
             duration=self.elapsed,
+            opening=self._opening,
             planning=self._planning,
+            copying=self._copying,
+            first_byte=round(min(firsts) - self._clock - self._planning, 3) if firsts else None,
+            cpu=round(_cpu() - self._cpu, 3),
+            cores=_cores() if self.elapsed >= WORTH_A_TIP else 0.0,
             bytes_read=totals.bytes_read,
             bytes_written=totals.bytes,
             files_read=context.journal.get("merged", files) if stores[0] else 0,
@@ -317,7 +359,9 @@ class Run:
             rows_copied=totals.rows or 0 if tabular else None,
             rows_skipped=totals.rows_skipped,
             log=log_path(context.resolved.log),
-            parallel_copies=self._dispatcher.most_busy if self._dispatcher else context.parallel,
+            parallel_copies=most_busy,
+            parallel_asked=context.request.parallel_copies or 0,
+            bulk_load=context.sink_spec.capabilities.bulk_load is not None,
             bytes_skipped=self._skipped_bytes,
             peak_memory=_peak_memory(),
             splits_done=totals.splits_done,
@@ -325,10 +369,13 @@ class Run:
             retries=sum(worker.retries for worker in everyone),
             throttled=sum(worker.throttled for worker in everyone),
             throttled_seconds=round(sum(worker.throttled_seconds for worker in everyone), 3),
+            retried_seconds=round(sum(worker.retried_seconds for worker in everyone), 3),
             verified=True if context.request.verify and status == "Succeeded" else None,
             verification=described(context, totals.rows) if status == "Succeeded" else {},
             seconds=seconds,
-            notes=list(dict.fromkeys(_notes(context))),
+            tuning=list(self._decided()),
+            timeline=self._timeline.points if self._timeline else [],
+            notes=list(dict.fromkeys(_notes(context, most_busy))),
             skipped=context.journal.skipped(),
         )
 
@@ -337,10 +384,10 @@ def _side(end: Any, url: str) -> Side:
     return Side(end.connector, end.format or "", public_url(url))
 
 
-def _notes(context: Context) -> Iterator[str]:
+def _notes(context: Context, most: int) -> Iterator[str]:
     gate = context.carrier.gate
     if gate.lowest < gate.most:
-        yield f"a server throttled the copy: for a while only {gate.lowest} of {gate.most} workers worked"
+        yield f"a server throttled the copy: for a while only {gate.lowest} of {most} workers worked"
     if context.carrier.refused:
         yield f"the bytes went through this machine: {context.carrier.refused}"
     yield from context.notes
@@ -349,6 +396,18 @@ def _notes(context: Context) -> Iterator[str]:
     yield from context.resolved.source.notes
     for end in (context.source, context.sink):
         yield from end.notes()
+
+
+def _cores() -> float:
+    from .machine import cores  # late: only a longer copy is told about
+
+    return cores()
+
+
+def _cpu() -> float:
+    """CPU seconds of this process and of children that have ended."""
+    spent = os.times()
+    return spent.user + spent.system + spent.children_user + spent.children_system
 
 
 def _peak_memory() -> int:

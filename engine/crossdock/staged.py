@@ -167,7 +167,7 @@ class StagedCopy:
         keep = True
         try:
             result = self.execute()
-            self.journal.finish(state="succeeded", output=result.output())
+            self.journal.finish(state="succeeded", output=result.output(), timeline=result.timeline)
             if not self._is_to_be_settled():
                 shutil.rmtree(self.journal.path.with_suffix(".hops"), ignore_errors=True)
         except CrossdockError as error:
@@ -355,6 +355,10 @@ def _found_done(fields: dict[str, Any]) -> CopyResult:
     return result
 
 
+def _later(moments: list[dict[str, Any]], seconds: float) -> list[dict[str, Any]]:
+    return [each | {"at": round(each["at"] + seconds, 3)} for each in moments]
+
+
 def _joined(hops: list[CopyResult], stage: str) -> CopyResult:
     out, into = hops
     names = out.seconds.keys()
@@ -377,7 +381,11 @@ def _joined(hops: list[CopyResult], stage: str) -> CopyResult:
         retries=sum(hop.retries for hop in hops),
         throttled=sum(hop.throttled for hop in hops),
         throttled_seconds=round(sum(hop.throttled_seconds for hop in hops), 3),
-        seconds={name: round(sum(hop.seconds[name] for hop in hops), 3) for name in names},
+        retried_seconds=round(sum(hop.retried_seconds for hop in hops), 3),
+        cpu=round(sum(hop.cpu for hop in hops), 3),
+        seconds={name: round(sum(hop.seconds.get(name, 0.0) for hop in hops), 3) for name in names},
+        tuning=[*out.tuning, *_later(into.tuning, out.duration)],
+        timeline=[*out.timeline, *_later(into.timeline, out.duration)],
         notes=list(dict.fromkeys(note for hop in hops for note in hop.notes)),
         skipped=[name for hop in hops for name in hop.skipped],
         stage=stage,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from .classify import classified
 from .context import Context
@@ -16,15 +17,23 @@ LOOK = 0.2  # seconds until somebody's wish to cancel is seen
 
 
 class Team:
-    """``carry`` once. ``error`` is the first one, after which all stop."""
+    """``carry`` once. ``error`` is the first one, after which all stop. ``look`` is called now and then."""
 
     def __init__(
-        self, context: Context, dispatcher: Dispatcher, counts: Counts, workers: list[Worker]
+        self,
+        context: Context,
+        dispatcher: Dispatcher,
+        counts: Counts,
+        workers: list[Worker],
+        look: Callable[[], None] = lambda: None,
     ) -> None:
         self.error: CrossdockError | None = None
         self._context, self._dispatcher, self._workers = context, dispatcher, workers
         self._units = Units(context, dispatcher, counts)
         self._threads: list[threading.Thread] = []
+        self._own: list[Worker] = []
+        self._look = look
+        self._size = 0
         self._mutex = threading.Lock()
         self._at_work, self._ended = 0, threading.Event()
 
@@ -34,8 +43,9 @@ class Team:
         try:
             self._enlist(crew.size)
             while not self._ended.wait(crew.next_look or LOOK) and not context.cancel.is_set():
-                self._enlist(crew.grow())
+                self._enlist(crew.grow(self._own))
                 self._flush_log()
+                self._look()
             self._wait()
         except KeyboardInterrupt:
             # A second Ctrl-C does not wait for drivers that cannot be interrupted.
@@ -52,18 +62,26 @@ class Team:
                 self.stop(error)
 
     def _enlist(self, count: int) -> None:
-        """Start workers until there are so many."""
-        new = range(len(self._threads), count)
+        """Have so many workers; those who are too many leave when they have done what they do."""
+        self._size = count
+        for number in range(count):
+            if number == len(self._threads):
+                worker = Worker("away")
+                self._own.append(worker)
+                self._workers.append(worker)
+                self._threads.append(self._begun(number, worker))
+            elif not self._threads[number].is_alive() and self._own[number].state == "away":
+                self._threads[number] = self._begun(number, self._own[number])
+
+    def _begun(self, number: int, worker: Worker) -> threading.Thread:
         with self._mutex:
-            self._at_work += len(new)
-        for number in new:
-            worker = Worker()
-            self._workers.append(worker)
-            work = threading.Thread(
-                target=self._work, args=(worker,), name=f"crossdock-{number}", daemon=True
-            )
-            self._threads.append(work)
-            work.start()
+            self._at_work += 1
+        worker.turn("queue")
+        work = threading.Thread(
+            target=self._work, args=(number, worker), name=f"crossdock-{number}", daemon=True
+        )
+        work.start()
+        return work
 
     def _wait(self) -> None:
         """Until all that were started have ended."""
@@ -74,9 +92,12 @@ class Team:
                 # Somebody cancelled from outside; without this the first worker to notice would.
                 self.stop(CancelledError())
 
-    def _work(self, worker: Worker) -> None:
+    def _work(self, number: int, worker: Worker) -> None:
         try:
-            while (work := self._dispatcher.next(worker)) is not None:
+            while number < self._size:
+                if (work := self._dispatcher.next(worker)) is None:
+                    return
+                worker.turn("engine")
                 try:
                     with self._context.working(worker):
                         if isinstance(work, list):
@@ -88,6 +109,7 @@ class Team:
         except BaseException as error:  # noqa: BLE001 - the run must end, whatever it was
             self.stop(classified(error, lambda _: None, "engine"))
         finally:
+            worker.turn("away")
             with self._mutex:
                 self._at_work -= 1
                 if not self._at_work:

@@ -22,6 +22,7 @@ from .takeover import left_over
 from .verify import digesting, proof
 
 READ_AHEAD_WEIGHT = 1 << 20
+WORTH_A_SPLIT = 16  # workers that a tuner may want
 
 
 @dataclass(eq=False, repr=False)
@@ -62,7 +63,8 @@ class Units:
             for row in rows:
                 self.context.stop_if_cancelled()
                 try:
-                    task, splits = self._open(row)
+                    with worker.waits_for("begin"):
+                        task, splits = self._open(row)
                 except CrossdockError as error:
                     self._skip(row, error)
                     continue
@@ -149,6 +151,7 @@ class Units:
             begun.min_split_bytes,
             begun.block,
             context.source_spec.capabilities.cheap_scan,
+            most=min(context.most_parallel, WORTH_A_SPLIT) if context.most_parallel > context.parallel else 0,
         )
         try:
             splits = context.ask_source(lambda: list(context.source.plan(row.unit, hint)))
@@ -176,6 +179,7 @@ class Units:
 
     def _carry(self, task: UnitTask, split: Split, worker: Worker) -> tuple[Split, Receipt, str]:
         receipt, digest = self.context.carrier.carry(self._job(task, split), worker)
+        worker.turn("engine")
         if split.length is None:
             # The source could not say how much it would be.
             split = replace(split, length=worker.taken)
@@ -253,7 +257,7 @@ class Units:
             for task in tasks:
                 compare_with_manifest(self.context, task)
         if verified := [task for task in tasks if task.row.state >= UnitState.VERIFIED]:
-            self._clean(verified)
+            self._clean(verified, worker)
             tasks = [task for task in tasks if task.row.state < UnitState.VERIFIED]
         if self._verifies("before_commit"):
             tasks = [task for task in tasks if task.committed or self._verify(task, worker)]
@@ -269,7 +273,7 @@ class Units:
                 try:
                     if not task.committed:
                         context.fence()
-                        with worker.waits_for("sink"):
+                        with worker.waits_for("commit"):
                             context.ask_sink(partial(context.sink.commit, task.begun.handle, task.receipts()))
                 except StageLostError as error:
                     lost.append((task, error))
@@ -284,7 +288,7 @@ class Units:
             self.counts.add(rows=-leave_out(context, task))
         if self._verifies("after_commit"):
             done = [task for task in done if self._verify(task, worker)]
-        self._clean(done)
+        self._clean(done, worker)
 
     def _start_over(self, task: UnitTask, error: StageLostError, worker: Worker) -> None:
         """Staged data is gone (the store expired it, the machine lost power): carry the unit again, once."""
@@ -299,15 +303,19 @@ class Units:
         self.context.carrier.epoch = self.context.journal.next_epoch()
         self.begin([replace(task.row, state=UnitState.PLANNED, begun=None)], worker)
 
-    def _clean(self, tasks: Sequence[UnitTask]) -> None:
+    def _clean(self, tasks: Sequence[UnitTask], worker: Worker) -> None:
+        with worker.waits_for("commit"):
+            self._tidy(tasks)
+        note_done(self.context, tasks)
+        self.counts.add(units=len(tasks))
+
+    def _tidy(self, tasks: Sequence[UnitTask]) -> None:
         if self.context.resolved.source.settings.delete_files_after_completion:
             self._delete_sources(tasks)
         for task in tasks:
             if not self.context.kept:
                 self.context.ask_sink(partial(self.context.sink.cleanup, task.begun.handle))
             self.context.handles.pop(task.row.seq, None)
-        note_done(self.context, tasks)
-        self.counts.add(units=len(tasks))
 
     def _delete_sources(self, tasks: Sequence[UnitTask]) -> None:
         """Delete what the units were read from. From here on nothing of them is read or verified again."""
@@ -386,4 +394,4 @@ class Units:
         if self._verifies("before_commit"):
             self._commit([task], worker)
         else:
-            self._clean([task])
+            self._clean([task], worker)

@@ -36,7 +36,7 @@ from .request import Resolved
 from .skips import Line, Lines
 from .spi.data import Attempt, Receipt, Split
 
-PROTOCOL = 2
+PROTOCOL = 3
 _ERRORS = {
     kind.code: kind
     for kind in vars(errors).values()
@@ -113,6 +113,8 @@ class ChildPool:
                 self._known.add(child)
             elif "progress" in answer:
                 worker.in_flight, worker.rows_in_flight = answer["progress"]
+                if worker.first is None and worker.in_flight:
+                    worker.first_byte()
             elif "asks" in answer:
                 if pace is not None:
                     pace(answer["asks"], worker)
@@ -125,6 +127,7 @@ class ChildPool:
             else:
                 token, items, size, rows, visible, skipped, digest, *carried = answer["receipt"]
                 worker.in_flight, worker.rows_in_flight = carried
+                worker.spent(answer["seconds"])
                 return Receipt(b64decode(token), items, size, rows, visible, skipped), digest
         return None
 
@@ -302,7 +305,8 @@ class _Child:
                 worker.in_flight,
                 worker.rows_in_flight,
             ]
-            reply: dict[str, Any] = {"receipt": fields}
+            worker.turn("away")
+            reply: dict[str, Any] = {"receipt": fields, "seconds": worker.seconds}
         except Exception as error:  # noqa: BLE001 - the parent decides
             reply = _failure(error)
         finally:

@@ -75,4 +75,4 @@ def test_a_few_files_have_the_usual_number(source: Path, sink_record: Record) ->
 def test_a_server_that_throttles_gets_fewer(source: Path, sink_record: Record) -> None:
     result = copied(source, sink_record, at_once="4", lasts="0.005", retry_after="0")
     assert result.throttled == sink_record.count("refused") > 0
-    assert any(f"of {MOST} workers worked" in note for note in result.notes)
+    assert any("workers worked" in note for note in result.notes)

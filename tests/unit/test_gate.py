@@ -21,6 +21,16 @@ def entered(gate: Gate) -> int:
     return count
 
 
+def full(gate: Gate) -> None:
+    while gate.try_enter():
+        pass
+
+
+def empty(gate: Gate, inside: int) -> None:
+    for _ in range(inside):
+        gate.leave()
+
+
 def test_open_until_somebody_complains() -> None:
     gate = Gate(8)
     assert entered(gate) == 8
@@ -32,18 +42,33 @@ def test_open_until_somebody_complains() -> None:
 def test_halved_once_a_round() -> None:
     gate = Gate(8)
     began = monotonic()
+    full(gate)
     for _ in range(5):
         gate.failed(BUSY, began)
+    empty(gate, 8)
     assert entered(gate) == 4
-    gate.failed(BUSY, monotonic())
-    gate.failed(BUSY, monotonic())
-    gate.failed(BUSY, monotonic())
+    full(gate)
+    for _ in range(3):
+        gate.failed(BUSY, monotonic())
+    empty(gate, 4)
     assert (entered(gate), gate.lowest) == (1, 1)
+
+
+def test_half_of_those_who_are_inside() -> None:
+    """Of 32 who may work, three do: what the server does not take is three."""
+    gate = Gate(32)
+    for _ in range(3):
+        assert gate.try_enter()
+    gate.failed(BUSY, monotonic())
+    empty(gate, 3)
+    assert entered(gate) == 1
 
 
 def test_one_more_after_a_round_of_successes() -> None:
     gate = Gate(8)
+    full(gate)
     gate.failed(BUSY, monotonic())
+    empty(gate, 8)
     counts = []
     for _ in range(40):
         gate.faster()

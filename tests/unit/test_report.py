@@ -21,7 +21,8 @@ def result(**facts: Any) -> CopyResult:
         "sink": Side("sqlite", "", "sqlite:///x.db"),
         "started": datetime(2024, 2, 29, 12, 30, 15, 123456, UTC),
         "duration": 4.6,
-        "planning": 1.2,
+        "planning": 0.6,
+        "copying": 4.0,
         "bytes_read": 10_240,
         "bytes_written": 5000,
         "rows_read": 7,
@@ -29,7 +30,8 @@ def result(**facts: Any) -> CopyResult:
         "rows_skipped": 1,
         "parallel_copies": 3,
         "throttled": 2,
-        "seconds": {"source": 2.4, "sink": 3.6},
+        # Of three workers, in twelve seconds.
+        "seconds": {"source": 4.8, "sink": 7.2},
     }
     return CopyResult(**common | facts)
 
@@ -77,7 +79,20 @@ def test_execution_details() -> None:
     assert execution["detailedDurations"] == {"queuingDuration": 0, "transferDuration": 5}
     details = execution["profile"]["transfer"]["details"]
     assert details["readingFromSource"] == {"type": "file", "workingDuration": 2}
-    assert details["writingToSink"] == {"type": "sqlite", "workingDuration": 4}
+    assert details["writingToSink"] == {"type": "sqlite", "workingDuration": 2}
+    parts = execution["crossdock"]["breakdown"]
+    assert {name: spent for name, spent in parts.items() if spent} == {
+        "listing": 0.6,
+        "reading": 1.6,
+        "writing": 2.4,
+    }
+
+
+def test_time_to_first_byte_of_a_table() -> None:
+    (execution,) = result(source=Side("sqlite", "", "sqlite:///x.db"), first_byte=2.2).output()[
+        "executionDetails"
+    ]
+    assert execution["detailedDurations"]["timeToFirstByte"] == 2
 
 
 def test_a_binary_copy_has_no_rows() -> None:

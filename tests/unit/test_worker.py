@@ -228,10 +228,10 @@ class TestPool:
     def test_a_child_of_another_version(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
         """As the parent sees it, which was started before crossdock was replaced; and as the child does."""
         monkeypatch.setattr(worker, "PROTOCOL", 0)
-        with pytest.raises(InternalError, match=r"replaced by another version.*protocol 2 and 0"):
+        with pytest.raises(InternalError, match=r"replaced by another version.*protocol 3 and 0"):
             bench.attempt()
         monkeypatch.undo()
-        with pytest.raises(InternalError, match=r"protocol none and 2"):
+        with pytest.raises(InternalError, match=r"protocol none and 3"):
             worker._Child({"resolved": {}}, io.StringIO())
 
     def test_closing_ends_all(self, bench: Bench) -> None:

@@ -220,7 +220,7 @@ class MssqlSource(Source["pa.RecordBatch"], Cancellable, Browsable, Scriptable):
     def _pieces(self, connection: Connection, relation: _Relation, hint: PlanHint) -> list[tuple[str, int]]:
         """The conditions of the splits and about how many rows each has."""
         option = self.config.partition_option
-        most = min(hint.parallel * _PER_WORKER, hint.max_splits or 1 << 30)
+        most = min(max(hint.parallel * _PER_WORKER, hint.most), hint.max_splits or 1 << 30)
         if option == "None" or self.config.procedure or most < 2:
             return [("", 1)]
         if relation.parts is None:

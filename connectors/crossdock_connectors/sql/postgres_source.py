@@ -123,7 +123,7 @@ class PostgresSource(Source["pa.RecordBatch"], Cancellable, Consulted):
         self, connection: Connection, relation: Relation, mark: Mark, hint: PlanHint
     ) -> Iterator[Split]:
         columns = self._columns(connection, relation)
-        most = hint.parallel * _PER_WORKER if hint.parallel > 1 else 1
+        most = max(hint.parallel * _PER_WORKER, hint.most) if hint.parallel > 1 else 1
         most = min(most, hint.max_splits or most)
         smallest = max(_SMALLEST, hint.min_split_bytes // (16 * len(columns) or 1))
         conditions = self._conditions(connection, relation, columns, most, smallest)

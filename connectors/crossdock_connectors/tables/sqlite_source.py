@@ -122,7 +122,7 @@ class SqliteSource(Source["pa.RecordBatch"], Browsable, Scriptable):
             source = self._open(connection, unit.name)
             columns = columns_of(connection, source)
             key = self._key(connection, source)
-            limit = min(hint.parallel * _PER_WORKER, hint.max_splits or 1 << 30)
+            limit = min(max(hint.parallel * _PER_WORKER, hint.most), hint.max_splits or 1 << 30)
             # A copy within one database: what it writes would look like a change of the source.
             wanted = 1 if key is None or is_written_here(self.database.path) else max(1, limit)
             bounds, rows = cut(Key(connection, source.sql, key), wanted) if key else ([], 0.0)

@@ -23,7 +23,12 @@ _WINDOW = 3.0
 
 _WAITING = {
     "source": "reading the source",
+    "transform": "transforming",
+    "verify": "verifying",
     "sink": "writing to the sink",
+    "commit": "committing",
+    "begin": "beginning",
+    "engine": "keeping the journal",
     "budget": "waiting for memory",
     "throttle": "held back (bandwidth, retry)",
     "queue": "idle",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..errors import ConfigError
 from ..report import camel
 from . import figures, options
 from .carrying import Progress, carry_out
@@ -65,10 +67,20 @@ def list_runs(
 def show_run(
     context: typer.Context,
     run_id: options.RunId,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            "--html",
+            metavar="FILE",
+            dir_okay=False,
+            writable=True,
+            help="Also write where its time went as a page that needs nothing else.",
+        ),
+    ] = None,
     output: options.OutputOption = Output.TEXT,
     verbose: options.VerboseOption = False,
 ) -> None:
-    """Show how far a run got and, where it is over, what came out."""
+    """Show how far a run got and, where it is over, what came out and where the time went."""
     from .. import api
 
     session = options.session_of(context)
@@ -76,7 +88,22 @@ def show_run(
     if session.json:
         session.show_json(as_json(run))
     else:
+        from .explained import explained
+
         session.show(_details(run))
+        if (more := explained(run)) is not None:
+            session.show(more)
+    if html is not None:
+        _write_page(run, html)
+
+
+def _write_page(run: RunInfo, file: Path) -> None:
+    from .explained_page import page
+
+    try:
+        file.write_text(page(run), encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"--html {file}: {error.strerror}") from error
 
 
 @runs_app.command("resume")

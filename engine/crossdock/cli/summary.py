@@ -15,8 +15,14 @@ _SHOWN = 20
 """Skipped files or rows that are listed by name; the JSON output has all."""
 
 _REASONS = {
+    "first": "first byte",
     "source": "reading",
+    "transform": "transforming",
+    "verify": "verifying",
     "sink": "writing",
+    "commit": "committing",
+    "begin": "beginning",
+    "engine": "keeping the journal",
     "budget": "waiting for memory",
     "throttle": "held back",
     "queue": "idle",
@@ -64,9 +70,10 @@ def sentence(result: CopyResult) -> str:
 
 
 def lines(result: CopyResult) -> list[str]:
-    """What a log gets: the sentence, then notes and what was skipped, each on its line."""
+    """What a log gets: the sentence, then tips, notes and what was skipped, each on its line."""
     return [
         sentence(result),
+        *(one_line(f"tip: {tip['Tip']}") for tip in result.tips()),
         *(one_line(f"note: {note}") for note in result.notes),
         *(one_line(f"skipped: {name}") for name in _listed(result.skipped)),
     ]
@@ -99,6 +106,7 @@ def _rows(result: CopyResult) -> list[tuple[str, str]]:
             ("parallel", _parallel(result)),
             *_extras(result).items(),
         ]
+    rows += [("tip", tip["Tip"]) for tip in result.tips()]
     rows += [("note", note) for note in result.notes]
     rows += [("skipped", name) for name in _listed(result.skipped)]
     return [*rows, ("run", result.run_id)]

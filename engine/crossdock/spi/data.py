@@ -108,11 +108,12 @@ class Receipt:
 class PlanHint:
     """What the engine asks of a plan.
 
-    ``parallel``: splits that can run at once. ``max_splits``: upper limit (None: no limit).
-    ``min_split_bytes``: smaller splits are not worth their fixed cost at the sink.
-    ``block``: the sink's block size in bytes; binary splits are exactly that long but the last.
-    ``cheap_scan``: reading the whole object while planning costs next to nothing. ``first_rows``: nobody will
-    read more rows than that, from the first split on; a source may end where it has as many.
+    ``parallel``: splits that run at once; ``most``: that may, where more turn out to carry more (0: no more),
+    for sources whose splits cost next to nothing. ``max_splits``: upper limit (None: no limit).
+    ``min_split_bytes``: smaller splits are not worth their fixed cost at the sink. ``block``: the sink's
+    block size in bytes; binary splits are exactly that long but the last. ``cheap_scan``: reading the whole
+    object while planning costs next to nothing. ``first_rows``: nobody will read more rows than that, from
+    the first split on; a source may end where it has as many.
     """
 
     parallel: int = 1
@@ -121,6 +122,7 @@ class PlanHint:
     block: int | None = None
     cheap_scan: bool = False
     first_rows: int | None = None
+    most: int = 0
 
 
 @record(slots=True)

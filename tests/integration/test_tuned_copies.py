@@ -1,0 +1,167 @@
+"""Workers come and go while a copy goes on; what it says about that and about its time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from html.parser import HTMLParser
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from observing import Record, left_behind
+
+import crossdock
+from crossdock import api
+from crossdock.cli.main import run
+from crossdock.crew import Crew
+from crossdock.meter import Worker
+
+
+@pytest.fixture
+def big(tmp_path: Path) -> Path:
+    path = tmp_path / "big.bin"
+    path.write_bytes(Random(1).randbytes(1_500_000))
+    return path
+
+
+class Scripted(Crew):
+    """Four workers, then one, then six: each after so many of the blocks were taken."""
+
+    def __init__(self, record: Record) -> None:
+        super().__init__(4, 4, 4)
+        self._record = record
+
+    @property
+    def next_look(self) -> float:
+        return 0.01
+
+    def grow(self, workers: Sequence[Worker] = ()) -> int:
+        taken = self._record.count("taken")
+        self.size = 4 if taken < 30 else 1 if taken < 60 else 6
+        return self.size
+
+
+def test_workers_leave_and_come_back(
+    big: Path, tmp_path: Path, sink_record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crossdock.run.crew", lambda *_: Scripted(sink_record))
+    result = crossdock.copy(
+        big, f"limited://{tmp_path}/copy.bin", block_size=10_000,
+        sink_options=sink_record.options | {"at_once": "100", "lasts": "0.02"},
+    )  # fmt: skip
+    assert (tmp_path / "copy.bin").read_bytes() == big.read_bytes()
+    assert left_behind(tmp_path) == []
+    at_once = [int(event["at_once"]) for event in sink_record.events("taken")]
+    assert max(at_once[:30]) == 4
+    # Between the looks, a few more were taken by those who were about to leave.
+    assert set(at_once[45:58]) == {1}
+    assert max(at_once[90:]) == 6
+    assert result.parallel_copies == 6
+
+
+def copied(big: Path, tmp_path: Path, record: Record, parallel: Any) -> crossdock.CopyResult:
+    """A server whose every answer takes 20 ms: many workers wait for it together."""
+    result = crossdock.copy(
+        big, f"limited://{tmp_path}/copy.bin", block_size=5_000, parallel_copies=parallel, run_id="r",
+        sink_options=record.options | {"at_once": "100", "lasts": "0.02"},
+    )  # fmt: skip
+    assert (tmp_path / "copy.bin").read_bytes() == big.read_bytes()
+    return result
+
+
+@pytest.fixture
+def idle_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that runs the tests may have no idle moment."""
+    idle = iter(range(1, 1 << 30))
+    monkeypatch.setattr("crossdock.tuning.idle_time", lambda: float(next(idle)))
+    monkeypatch.setattr("crossdock.tuning.memory_room", lambda: 1.0)
+    monkeypatch.setattr("crossdock.tuning.process_time", lambda: 0.0)
+    monkeypatch.setattr("crossdock.prepare.automatic_parallel", lambda: 2)
+
+
+@pytest.mark.usefixtures("idle_machine")
+def test_more_workers_where_they_carry_more(big: Path, tmp_path: Path, sink_record: Record) -> None:
+    result = copied(big, tmp_path, sink_record, "auto")
+    assert max(int(event["at_once"]) for event in sink_record.events("taken")) > 3
+    first, *_ = result.output()["crossdock"]["tuning"]
+    assert (first["from"], first["to"], first["why"]) == (3, 6, "trying more")
+    assert 0 < first["at"] < result.duration
+    assert first["bytesPerSecond"] > 0
+
+
+@pytest.mark.usefixtures("idle_machine")
+def test_a_number_that_is_given_is_kept(big: Path, tmp_path: Path, sink_record: Record) -> None:
+    result = copied(big, tmp_path, sink_record, 3)
+    assert max(int(event["at_once"]) for event in sink_record.events("taken")) == 3
+    assert result.tuning == []
+
+
+class Page(HTMLParser):
+    """What a page says, and whether it fetches anything."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self.fetched: list[str] = []
+        self.opened: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.opened.append(tag)
+        self.fetched += [value or "" for name, value in attrs if name in ("src", "href")]
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+
+def test_a_run_says_where_its_time_went(
+    big: Path, tmp_path: Path, sink_record: Record, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = copied(big, tmp_path, sink_record, 2)
+    (execution,) = result.output()["executionDetails"]
+    parts = execution["crossdock"]["breakdown"]
+    assert sum(parts.values()) == pytest.approx(result.duration, abs=0.0011)
+    # Half of what two workers do is to wait for the server, and nearly all of it.
+    assert parts["writing"] > 0.5 * result.duration
+    assert api.show("r").timeline
+    file = tmp_path / "run.html"
+    assert run(["runs", "show", "r", "--html", str(file)]) == 0
+    told = capsys.readouterr().out
+    assert "where the time went: file to limited" in told
+    assert "writing" in told
+    assert "mostly" in told
+    page = Page(file.read_text())
+    assert page.fetched == []
+    assert {"svg", "polyline", "rect"} <= set(page.opened)
+    assert any("writing" in word for word in page.words)
+
+
+def test_a_page_that_cannot_be_written(
+    big: Path, tmp_path: Path, sink_record: Record, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copied(big, tmp_path, sink_record, 32)
+    assert run(["runs", "show", "r", "--html", str(tmp_path / "none" / "run.html")]) == 2
+    assert "--html" in capsys.readouterr().err
+
+
+def test_a_journal_of_an_older_crossdock_is_shown(
+    big: Path, tmp_path: Path, sink_record: Record, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copied(big, tmp_path, sink_record, 32)
+    shown = api.show("r")
+    assert shown.output is not None
+    older = json.loads(json.dumps(shown.output))
+    for hop in older["executionDetails"]:
+        del hop["crossdock"]
+    del older["crossdock"]["tuning"]
+    from contextlib import closing
+
+    from crossdock.history import journal_path
+    from crossdock.journal import Journal
+
+    with closing(Journal.open(journal_path("r", None))) as journal:
+        journal.set(output=older, timeline=None)
+    assert run(["runs", "show", "r"]) == 0
+    assert "succeeded" in capsys.readouterr().out
