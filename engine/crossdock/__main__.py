@@ -19,7 +19,7 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:
         sys.stdout.write(f"crossdock {__version__}\n")
         return
-    _spare()
+    spare()
     try:
         from .cli.main import run
 
@@ -41,7 +41,7 @@ def _fill_streams() -> None:
             setattr(sys, name, os.fdopen(number, mode, closefd=False))
 
 
-def _spare() -> None:
+def spare() -> None:
     """Keep libraries from what this command has no use for: threads for matrices, plugins for models.
 
     Nothing of what is imported is garbage, so that is looked for less often.

@@ -16,6 +16,15 @@ def cores() -> float:
     return min([float(count), *_shares()])
 
 
+def memory() -> int:
+    """Bytes of memory that this process may use, the machine's or its container's; 0 where nobody tells."""
+    total = _facts(Path("/proc/meminfo")).get("MemTotal:", 0) << 10
+    if not total and hasattr(os, "sysconf"):
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limits = (_number(group("memory") / name) for name in ("memory.max", "memory.limit_in_bytes"))
+    return min([total, *(limit for limit in limits if limit)])
+
+
 def memory_room() -> float:
     """Share of the memory that is free, of the machine's or the container's, whichever is less; 1 where the
     system does not tell.

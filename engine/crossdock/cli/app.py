@@ -20,6 +20,7 @@ _OWN = {
     "connectors": "connectors",
     "stage": "stage",
     "runs": "runs",
+    "bench": "bench",
 }
 
 

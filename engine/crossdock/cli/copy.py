@@ -54,31 +54,9 @@ def copy(
     memory: options.Memory = "512MiB",
     bandwidth: options.Bandwidth = None,
     mode: options.Mode = WriteMode.ERROR,
-    verify: Annotated[
-        bool,
-        typer.Option(
-            "--verify",
-            help="Read back and prove the content: tables by every value; files by every byte and, where "
-            "they are written in a format, by the values of about one row in 16.",
-            rich_help_panel=options.SAFETY,
-        ),
-    ] = False,
-    verify_full: Annotated[
-        bool,
-        typer.Option(
-            "--verify-full",
-            help="As --verify, with every value decoded again: about half as long again.",
-            rich_help_panel=options.SAFETY,
-        ),
-    ] = False,
-    stage: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            help="Go by compressed Parquet files below this folder of a store.",
-            rich_help_panel=options.STAGE,
-        ),
-    ] = None,
+    verify: options.Verify = False,
+    verify_full: options.VerifyFull = False,
+    stage: options.Stage = None,
     stage_option: options.StageOptions = None,
     keep_staging: Annotated[
         bool,
@@ -88,24 +66,8 @@ def copy(
             rich_help_panel=options.STAGE,
         ),
     ] = False,
-    skip_rows: Annotated[
-        bool,
-        typer.Option(
-            "--skip-rows",
-            help="Leave out rows that do not fit: values that do not convert, lines with too few or too many "
-            "columns, keys that are taken. They are counted; exit code 3.",
-            rich_help_panel=options.SKIPPING,
-        ),
-    ] = False,
-    skip_files: Annotated[
-        str,
-        typer.Option(
-            metavar="REASONS",
-            help="Of many files, leave out those that are missing by now, forbidden or inconsistent "
-            "(changed, or not what was read, with --verify); none: they end the copy.",
-            rich_help_panel=options.SKIPPING,
-        ),
-    ] = "missing",
+    skip_rows: options.SkipRows = False,
+    skip_files: options.SkipFiles = "missing",
     log: Annotated[
         str | None,
         typer.Option(

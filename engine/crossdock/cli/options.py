@@ -131,6 +131,49 @@ SinkAgain = Annotated[
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Check and plan; write nothing.", rich_help_panel=SAFETY)
 ]
+Verify = Annotated[
+    bool,
+    typer.Option(
+        "--verify",
+        help="Read back and prove the content: tables by every value; files by every byte and, where "
+        "they are written in a format, by the values of about one row in 16.",
+        rich_help_panel=SAFETY,
+    ),
+]
+VerifyFull = Annotated[
+    bool,
+    typer.Option(
+        "--verify-full",
+        help="As --verify, with every value decoded again: about half as long again.",
+        rich_help_panel=SAFETY,
+    ),
+]
+Stage = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Go by compressed Parquet files below this folder of a store.",
+        rich_help_panel=STAGE,
+    ),
+]
+SkipRows = Annotated[
+    bool,
+    typer.Option(
+        "--skip-rows",
+        help="Leave out rows that do not fit: values that do not convert, lines with too few or too many "
+        "columns, keys that are taken. They are counted; exit code 3.",
+        rich_help_panel=SKIPPING,
+    ),
+]
+SkipFiles = Annotated[
+    str,
+    typer.Option(
+        metavar="REASONS",
+        help="Of many files, leave out those that are missing by now, forbidden or inconsistent "
+        "(changed, or not what was read, with --verify); none: they end the copy.",
+        rich_help_panel=SKIPPING,
+    ),
+]
 NewRunId = Annotated[
     str | None,
     typer.Option("--run-id", metavar="ID", help="Name the run; default: made up.", rich_help_panel=SAFETY),

@@ -1,0 +1,1 @@
+"""``crossdock bench``: measures a user's own copy under several settings, and says which to take."""
