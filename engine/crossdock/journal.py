@@ -283,6 +283,14 @@ class Journal(JournalLog):
                 db.execute("DELETE FROM splits WHERE seq = ?", (seq,))
                 db.execute("DELETE FROM log WHERE ready = 0 AND seq = ?", (seq,))
 
+    def forget_begun(self) -> None:
+        """As ``forget_splits`` for all units; that the sink was asked to begin them stays known."""
+        begun = "seq IN (SELECT seq FROM units WHERE state = 2)"
+        with self._transaction() as db:
+            db.execute(f"DELETE FROM splits WHERE {begun}")  # noqa: S608 - our own
+            db.execute(f"DELETE FROM log WHERE ready = 0 AND {begun}")  # noqa: S608 - our own
+            db.execute("UPDATE units SET state = 1, handle = NULL, begun = NULL WHERE state = 2")
+
     def add_committed(self, seq: int, receipt: Receipt) -> None:
         """The unit is done: somebody else has committed it, whose handle nobody knows."""
         with self._transaction() as db:
@@ -294,6 +302,10 @@ class Journal(JournalLog):
                 (seq, receipt.token, receipt.items, receipt.bytes, receipt.rows),
             )
             db.execute("UPDATE units SET state = 5, handle = NULL, begun = NULL WHERE seq = ?", (seq,))
+
+    def has_others(self) -> bool:
+        """Whether somebody else has committed a unit: ``add_committed``."""
+        return bool(self._query("SELECT 1 FROM units WHERE state = 5 AND handle IS NULL LIMIT 1"))
 
     def set_state(self, seqs: Iterable[int], state: UnitState) -> None:
         with self._transaction() as db:

@@ -184,7 +184,7 @@ class CopyResult:
         return found | ({"filesSkipped": self.files_skipped} if read or written else {})
 
     def _consistency(self) -> dict[str, str]:
-        if self.verified is None:
+        if not self.verified:
             return {"VerificationResult": "NotVerified"}
         inconsistent = "Skipped" if self.files_skipped or self.rows_skipped else "None"
         return {"VerificationResult": "Verified", "InconsistentData": inconsistent}

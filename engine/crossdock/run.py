@@ -39,7 +39,7 @@ from .request import CopyRequest, Resolved
 from .run_log import log_path
 from .skips import FirstReasons
 from .spi.data import Target, UnitPage
-from .takeover import committed_before, with_vanished
+from .takeover import committed_before, is_unproved, with_vanished
 from .team import Team
 from .units import Counts
 from .verify import described
@@ -336,6 +336,8 @@ class Run:
         stores = [spec.kind == "store" for spec in (context.source_spec, context.sink_spec)]
         files = totals.units - totals.units_skipped
         most_busy = self._dispatcher.most_busy if self._dispatcher else context.parallel
+        asked = bool(context.request.verify) and status == "Succeeded"
+        proved = asked and not is_unproved(context)
         return CopyResult(
             run_id=context.run_id,
             status=status,  # type: ignore[arg-type]
@@ -370,8 +372,8 @@ class Run:
             throttled=sum(worker.throttled for worker in everyone),
             throttled_seconds=round(sum(worker.throttled_seconds for worker in everyone), 3),
             retried_seconds=round(sum(worker.retried_seconds for worker in everyone), 3),
-            verified=True if context.request.verify and status == "Succeeded" else None,
-            verification=described(context, totals.rows) if status == "Succeeded" else {},
+            verified=proved if asked else None,
+            verification=described(context, totals.rows) if proved else {},
             seconds=seconds,
             tuning=list(self._decided()),
             timeline=self._timeline.points if self._timeline else [],
@@ -390,6 +392,11 @@ def _notes(context: Context, most: int) -> Iterator[str]:
         yield f"a server throttled the copy: for a while only {gate.lowest} of {most} workers worked"
     if context.carrier.refused:
         yield f"the bytes went through this machine: {context.carrier.refused}"
+    if context.request.verify and is_unproved(context):
+        yield (
+            "it is not verified: some of it was there already, and whoever has committed that may have been "
+            "lost before it was read back"
+        )
     yield from context.notes
     if isinstance(context.carrier.lines, FirstReasons):
         yield from context.carrier.lines.notes

@@ -13,7 +13,7 @@ from .history import Options, given_again, journal_path, recall
 from .journal import Journal
 from .meter import Worker
 from .opening import blaming, open_sink
-from .request import Resolved
+from .request import Resolved, SourceEnd
 from .retry import again
 
 _PAGE = 1000
@@ -49,17 +49,24 @@ def settle(
 
 
 def _settle(journal: Journal, resolved: Callable[[], Resolved]) -> None:
-    if not journal.get("kept"):
+    kept, staged = journal.get("kept"), journal.get("stage_left")
+    if not (kept or staged):
         return
-    ends = resolved()
-    again(lambda _: _forget_commits(journal, ends), threading.Event(), Worker(), NoGate())
-    if ends.source.stage == "removed":
-        from .stage_run import owner_of, remove_stage
-
-        remove_stage(ends.source, owner_of(ends.source))
-    journal.set(kept=False)
+    ends, never = resolved(), threading.Event()
+    if kept:
+        again(lambda _: _forget_commits(journal, ends), never, Worker(), NoGate())
+    if staged:
+        again(lambda _: _remove_stage(ends.source), never, Worker(), NoGate())
+    journal.set(kept=False, stage_left=False)
     if journal.get("state") == "succeeded":
         journal.drop_plan()
+
+
+def _remove_stage(end: SourceEnd) -> None:
+    from .stage_run import owner_of, remove_stage
+
+    with blaming(end.connector, "source"):
+        remove_stage(end, owner_of(end))
 
 
 def _forget_commits(journal: Journal, ends: Resolved) -> None:

@@ -172,7 +172,8 @@ def compare_with_manifest(context: Context, task: UnitTask) -> None:
 def leave_stage(context: Context) -> None:
     """All is copied: remove the stage if that was asked for, else say that it is there."""
     end = context.resolved.source
-    if context.kept and end.stage == "removed":
+    if context.fence.lease and end.stage == "removed":
+        context.journal.set(stage_left=True)
         return  # whoever takes the copy over still reads it
     where = public_url(end.root)
     if end.stage == "kept":

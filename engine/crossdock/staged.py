@@ -18,6 +18,7 @@ from typing import Any
 from . import stage_run
 from .credentials import Again, complete, public_url, stored
 from .errors import CancelledError, CrossdockError, NotFoundError
+from .fencing import fence
 from .gate import NoGate
 from .journal import Journal, created
 from .journal_lock import remove
@@ -94,6 +95,7 @@ def facts(
         "stage": public_url(hops["out"].request.sink),
         "folder": request.stage_options.get("path", ""),
         "keep": request.keep_staging,
+        "lease": fence().lease,
     }, hops
 
 
@@ -310,10 +312,20 @@ def resumed(
     journal: Journal, given: Again, progress: Progress | None, cancel: threading.Event | None
 ) -> CopyResult:
     """Go on with a staged copy. Raises AuthError for secrets that are missing, and then changes nothing."""
+    _forget_hops_of_others(journal)
     copy = StagedCopy.recall(journal, given, to_go_on)
     copy.progress, copy.cancel = progress, cancel or copy.cancel
     journal.set(state="running", error="", resumable=True)
     return copy.finish()
+
+
+def _forget_hops_of_others(journal: Journal) -> None:
+    """Whoever had the copy in between has removed what was staged here, and knows what is loaded."""
+    lease = fence().lease
+    if lease > journal.get("lease", 0) + 1:
+        shutil.rmtree(journal.path.with_suffix(".hops"), ignore_errors=True)
+    if lease:
+        journal.set(lease=lease)
 
 
 def _of_folder(given: Again, journal: Journal) -> Again:

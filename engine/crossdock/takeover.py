@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import NotSupportedError
 from .journal_rows import UnitState
 from .left_out import file_target
-from .spi.data import Unit, UnitPage, WriteMode
+from .spi.data import PlanHint, Unit, UnitPage, WriteMode
 from .spi.endpoints import Remembering
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ class Holding:
         if not lease.lease:
             return cls()
         # Nobody was in between where the lease before was this journal's.
-        taken_over = journal.get("taken_over", False) or lease.lease > journal.get("lease", 0) + 1
+        others = lease.lease > journal.get("lease", 0) + 1
+        taken_over = journal.get("taken_over", False) or others
         # A stage that somebody else has begun is removed, and begun again.
         mode = request.mode
         knows = not stage and isinstance(sink, Remembering) and sink.remembers()
@@ -63,6 +64,8 @@ class Holding:
         # Files that are written again are the same files.
         again = spec.kind == "store" and mode is WriteMode.OVERWRITE and not sink.one_target
         kept = knows and not again
+        if others:
+            journal.forget_begun()
         journal.set(lease=lease.lease, taken_over=taken_over, kept=kept)
         return cls(taken_over, kept)
 
@@ -78,6 +81,35 @@ def committed_before(context: Context, unit: Unit) -> Receipt | None:
         return None  # nobody knows whether it was verified
     context.fence()
     return context.ask_sink(lambda: sink.committed(unit, context.run_id))
+
+
+def _counted(context: Context, unit: Unit, found: Receipt) -> Receipt:
+    """With the rows of a file, which is read for them: its store knows of bytes only."""
+    if found.rows is not None or context.resolved.payload == "binary":
+        return found
+    from .files.tabular import FormatSink
+
+    sink = context.sink
+    if not isinstance(sink, FormatSink):
+        return found
+
+    def count(each: FormatSink) -> int:
+        source, file = each.reading(unit)
+        rows = 0
+        for split in source.plan(file, PlanHint()):
+            with source.read(split) as batches:
+                for batch in batches:
+                    context.stop_if_cancelled()
+                    rows += batch.num_rows
+        return rows
+
+    return replace(found, rows=context.ask_sink(lambda: count(sink)))
+
+
+def is_unproved(context: Context) -> bool:
+    """Whether somebody else has committed what is read back after that only: were they lost before?"""
+    late = context.sink_spec.capabilities.read_back == "after_commit"
+    return late and context.taken_over and context.journal.has_others()
 
 
 def with_vanished(context: Context, count: int, pages: Iterator[UnitPage]) -> Iterator[UnitPage]:
@@ -102,18 +134,17 @@ def _remove_staged_files(context: Context) -> None:
 
 
 def left_over(context: Context, rows: Sequence[UnitRow], counts: Counts) -> list[UnitRow]:
-    """The units that nobody else has committed; what they had begun is nothing any more."""
+    """The units that nobody else has committed. Of one that has begun, this was found out before."""
     left = []
     for row in rows:
         context.stop_if_cancelled()
-        if row.state >= UnitState.COMMITTED:
+        if row.state >= UnitState.BEGUN:
             left.append(row)
         elif (found := committed_before(context, row.unit)) is not None:
-            context.journal.add_committed(row.seq, found)
+            context.journal.add_committed(row.seq, found := _counted(context, row.unit, found))
             counts.add(1, found.bytes, found.rows or 0)
             if _NOTE not in context.notes:
                 context.notes.append(_NOTE)
         else:
-            context.journal.forget_splits(row.seq)
-            left.append(replace(row, state=UnitState.PLANNED, begun=None))
+            left.append(row)
     return left

@@ -116,7 +116,6 @@ def test_committed_rows_are_not_added_again(
         result = carried(machine, lease, source, table, mode="append")
         assert ids(table) == WANTED
         assert any("was there already" in note for note in result.notes)
-    if table.startswith("postgresql"):
         assert result.rows_copied == len(WANTED)
     crossdock.settle(RUN, tmp_path / "c")
     crossdock.settle(RUN, tmp_path / "c")
@@ -164,6 +163,43 @@ def test_same_machine_goes_on(tmp_path: Path, carried: Callable[..., CopyResult]
         result = crossdock.resume(RUN, home=tmp_path / "a")
     assert ids(table) == WANTED
     assert result.splits_skipped > 0
+
+
+def test_what_the_second_holder_has_carried_is_not_carried_again(
+    tmp_path: Path, carried: Callable[..., CopyResult], table: str
+) -> None:
+    """It was stopped before its commit, and goes on: nobody was in between, and the source is gone by now."""
+    source = files(tmp_path / "source")
+    with pytest.raises(CancelledError):
+        carried("a", 1, source, table, mode="append", fence=until(1))
+    with pytest.raises(CancelledError):
+        carried("b", 2, source, table, mode="append", fence=until(2))
+    for path in source.iterdir():
+        path.unlink()
+    with fenced(nothing, 3):
+        crossdock.resume(RUN, home=tmp_path / "b")
+    assert ids(table) == WANTED
+    crossdock.settle(RUN, tmp_path / "b")
+    assert left_in(table) == []
+
+
+@pytest.mark.parametrize("mode", ["error", "overwrite"])
+def test_rows_of_files_that_are_there_are_counted(
+    tmp_path: Path, carried: Callable[..., CopyResult], mode: str
+) -> None:
+    """Whether the first holder has read them back before it was lost nobody knows: so they are read again, or
+    the report does not say that they were verified."""
+    source, into = files(tmp_path / "source"), tmp_path / "sink.parquet"
+    given = {"mode": mode, "verify": True, "source_format": "csv"}
+    assert carried("a", 1, source, into, **given).verified is True
+    result = carried("b", 2, source, into, **given)
+    assert ids(str(into)) == WANTED
+    assert result.rows_copied == len(WANTED)
+    assert result.verified is (mode == "overwrite")
+    said = result.output()["dataConsistencyVerification"]["VerificationResult"]
+    assert said == ("NotVerified" if mode == "error" else "Verified")
+    crossdock.settle(RUN, tmp_path / "b")
+    assert hidden(tmp_path) == []
 
 
 def test_machine_comes_back_after_another(
@@ -265,3 +301,41 @@ def test_stage_is_taken_over(tmp_path: Path, carried: Callable[..., CopyResult],
     crossdock.settle(RUN, tmp_path / "c")
     assert left_in(table) == []
     assert not any(path.is_file() for path in stage.rglob("*"))
+
+
+def test_stage_that_another_has_replaced_is_staged_anew(
+    tmp_path: Path, carried: Callable[..., CopyResult], table: str
+) -> None:
+    """What the first holder's journal calls staged, the second has removed; then it was lost, too."""
+    source = files(tmp_path / "source")
+    given = {"stage": tmp_path / "stage", "keep_staging": True, "mode": "append", "source_format": "csv"}
+    # Of the first hop: for its claim, its unit, its commit and its manifest; of the second for its unit.
+    with pytest.raises(CancelledError):
+        carried("a", 1, source, table, fence=until(4), **given)
+    with pytest.raises(CancelledError):
+        carried("b", 2, source, table, fence=until(1), **given)
+    with fenced(nothing, 3):
+        crossdock.resume(RUN, home=tmp_path / "a")
+    assert ids(table) == WANTED
+
+
+def test_stage_is_there_until_the_end_of_the_second_hop_is_known(
+    tmp_path: Path, carried: Callable[..., CopyResult]
+) -> None:
+    """Files are written again by whoever takes the hop over: they are read from the stage of another job."""
+    source, stage, sink = files(tmp_path / "source"), tmp_path / "stage", tmp_path / "sink"
+    sink.mkdir()
+    crossdock.stage_out(source, stage, home=tmp_path / "out")
+    for machine, lease in (("a", 1), ("b", 2)):
+        with fenced(nothing, lease):
+            crossdock.stage_in(
+                stage, f"{sink}/", sink_format="jsonlines", mode="overwrite", remove=True, run_id=RUN,
+                home=tmp_path / machine,
+            )  # fmt: skip
+        assert sorted(line for path in sink.iterdir() for line in path.read_text().splitlines()) == sorted(
+            f'{{"id":{each}}}' for each in WANTED
+        )
+    crossdock.settle(RUN, tmp_path / "b")
+    crossdock.settle(RUN, tmp_path / "b")
+    assert not stage.exists()
+    assert hidden(sink) == []

@@ -183,8 +183,8 @@ class SqliteSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], Remembering
         staged = staging_name(run_id, self._table(unit))
         if self.database.exists:
             with self.database.write() as connection:
-                if staging_.is_noted(connection, staged):
-                    return Receipt(b"", 0, 0)
+                if (rows := staging_.committed_rows(connection, staged)) is not None:
+                    return Receipt(b"", 0, 0, rows)
                 # Whoever waits to commit it finds it gone.
                 connection.run(f"DROP TABLE IF EXISTS main.{quote(staged)}")
         self.abandon(unit, run_id)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 _LEDGER = PREFIX + "ledger"
 _CREATED = "created"
+_ROWS = " rows="
 _VERSION = 2
 
 
@@ -138,6 +139,23 @@ def commit(connection: Connection, staging: Staging, ranges: Sequence[Rows], col
             connection.run(f"DROP TABLE main.{quote(existing[0])}")
         _become(connection, staging, kept)
     note(connection, staging.staged)
+    left = table_of(staging.staged)
+    without = (
+        connection.value(f"SELECT count(*) FROM main.{quote(left)}") if find_table(connection, left) else 0
+    )
+    note(connection, f"{staging.staged}{_ROWS}{sum(each.last - each.first + 1 for each in kept) - without}")
+
+
+def committed_rows(connection: Connection, staged: str) -> int | None:
+    """How many rows the unit's commit has had; None where it was not committed."""
+    if not is_noted(connection, staged):
+        return None
+    start = staged + _ROWS
+    found = connection.value(
+        f"SELECT substr(fact, {len(start) + 1}) FROM main.{_LEDGER} "
+        f"WHERE substr(fact, 1, {len(start)}) = {literal(start)}"
+    )
+    return int(found or 0)
 
 
 def _check_complete(connection: Connection, staging: Staging, kept: Sequence[Rows]) -> None:
@@ -206,7 +224,10 @@ def cleanup(database: Database, staged: str, journal: str) -> None:
             if find_table(connection, name):
                 connection.run(f"DROP TABLE main.{quote(name)}")
         if is_noted(connection, staged):
-            connection.run(f"DELETE FROM main.{_LEDGER} WHERE fact = {literal(staged)}")
+            connection.run(
+                f"DELETE FROM main.{_LEDGER} WHERE fact = {literal(staged)} "
+                f"OR substr(fact, 1, {len(staged + _ROWS)}) = {literal(staged + _ROWS)}"
+            )
         holds_nothing = _is_ours_and_empty(connection)
         if not holds_nothing:
             _close_ledger(connection)

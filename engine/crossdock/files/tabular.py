@@ -276,10 +276,17 @@ class FormatSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], Remembering
         self, handle: bytes, receipts: Sequence[tuple[Split, Receipt]]
     ) -> tuple[Source[pa.RecordBatch], Unit]:
         path, _, schema = _unpack(handle)
-        info = self.store.stat(path)
-        if info.size < sum(receipt.bytes for _, receipt in receipts):
+        source, unit = self._reading(path, schema)
+        if (unit.size or 0) < sum(receipt.bytes for _, receipt in receipts):
             raise VerificationError(f"{path} is shorter than what was written")
-        selection = Selection(self.store, path, path)
+        return source, unit
+
+    def reading(self, unit: Unit) -> tuple[FormatSource, Unit]:
+        """A source that reads the file which the unit has become."""
+        return self._reading(self.target.path(unit))
+
+    def _reading(self, path: str, schema: pa.Schema | None = None) -> tuple[FormatSource, Unit]:
+        info, selection = self.store.stat(path), Selection(self.store, path, path)
         source = FormatSource(self.store, self.format, selection, fixed=schema)
         return source, Unit(path, info.size, version(info))
 
