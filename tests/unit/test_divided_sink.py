@@ -8,7 +8,17 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from crossdock import Attempt, Block, Receipt, Split, Target, TransientError, Unit, WriteMode
+from crossdock import (
+    AlreadyExistsError,
+    Attempt,
+    Block,
+    Receipt,
+    Split,
+    Target,
+    TransientError,
+    Unit,
+    WriteMode,
+)
 from crossdock.files.binary import FileTarget
 from crossdock.files.divided import DividedSink, numbered
 from crossdock_connectors.formats.jsonlines import SPEC
@@ -75,6 +85,34 @@ def test_a_commit_that_broke_off_is_ended_by_another_process(tmp_path: Path, at:
     second.commit(handle, [(SPLIT, receipt)])
     second.cleanup(handle)
     assert files(tmp_path) == ALL
+
+
+class Late(FileStore):
+    """Somebody else writes the last file while the others become visible."""
+
+    def commit(self, upload: bytes, blocks: Sequence[Block]) -> None:
+        Path(self._path("t_00002.jsonl")).write_text("theirs\n")
+        super().commit(upload, blocks)
+
+
+@pytest.mark.parametrize("when", ["before", "meanwhile", "after it broke off"])
+def test_a_file_of_somebody_else_keeps_all_of_ours_away(tmp_path: Path, when: str) -> None:
+    """With mode error a table is there as a whole, or not at all."""
+    stores = {"before": FileStore, "meanwhile": Late, "after it broke off": lambda root: Breaking(root, 2)}
+    sink = sink_on(stores[when](str(tmp_path)))
+    handle = sink.begin(UNIT, Target(WriteMode.ERROR, BATCH.schema), "run").handle
+    receipt = carried(sink, handle, 1001)
+    if when == "after it broke off":
+        with pytest.raises(TransientError):
+            sink.commit(handle, [(SPLIT, receipt)])
+        assert [each.name for each in tmp_path.glob("*.jsonl")] == ["t_00000.jsonl"]
+    if when != "meanwhile":
+        (tmp_path / "t_00002.jsonl").write_text("theirs\n")
+    with pytest.raises(AlreadyExistsError, match=r"t_00002\.jsonl"):
+        sink.commit(handle, [(SPLIT, receipt)])
+    sink.cleanup(handle)
+    assert files(tmp_path) == {"t_00002.jsonl": 1}
+    assert (tmp_path / "t_00002.jsonl").read_text() == "theirs\n"
 
 
 @pytest.mark.parametrize("committed", [True, False])

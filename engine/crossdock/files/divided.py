@@ -6,16 +6,17 @@ import json
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from hashlib import blake2b
 from typing import TYPE_CHECKING, ClassVar
 
-from ..errors import VerificationError
+from ..errors import AlreadyExistsError, NotFoundError, VerificationError
 from ..spi.data import Attempt, Begun, Receipt, Split, Target, Unit, WriteMode
 from ..spi.endpoints import Source, Writer
 from ..spi.format import FileFormat, FormatWriter, Part
 from ..spi.record import record
-from ..spi.store import ObjectAttributes, ObjectInfo, UploadRequest
+from ..spi.store import ObjectAttributes, ObjectInfo, RemembersUploads, UploadRequest
 from .listing import Selection
 from .objectfile import PartStream, blocks_of
 from .tabular import WRITER_MEMORY, FormatSink, FormatSource, packed, unpacked
@@ -135,11 +136,38 @@ class DividedSink(FormatSink):
 
     def commit(self, handle: bytes, receipts: Sequence[tuple[Split, Receipt]]) -> None:
         found = [(split, file) for split, receipt in receipts for file in _files(receipt)]
-        for split, file in found:
-            self.store.commit(file.upload, blocks_of(split.index, file.attempt, file.lengths))
+        plan = _Plan.decode(handle)
+        try:
+            if not plan.overwrite:
+                self._refuse_others(plan, [file.path for _, file in found])
+            for split, file in found:
+                self.store.commit(file.upload, blocks_of(split.index, file.attempt, file.lengths))
+        except AlreadyExistsError:
+            # All of them or none: a half of the table would be taken for it.
+            for _, file in found:
+                if (own := self._committed_before(plan, file.path)) is not None:
+                    self.store.delete_version(own)
+            raise
         # Of other attempts, nobody here knows which files they have begun.
         known = handle in self._begun and all(f.attempt % _ATTEMPTS == _FIRST_ATTEMPT for _, f in found)
         self._committed[handle] = [file.upload for _, file in found], known
+
+    def _refuse_others(self, plan: _Plan, paths: Sequence[str]) -> None:
+        """Raise AlreadyExistsError for a file of somebody else, before any is visible."""
+        if not isinstance(self.store, RemembersUploads):
+            return  # nor could be told which are our own
+        for path in paths:
+            with suppress(NotFoundError):
+                self.store.stat(path)
+                if self._committed_before(plan, path) is None:
+                    raise AlreadyExistsError(
+                        f"{path} exists already in {self.target.where}; use --mode overwrite to replace it"
+                    )
+
+    def _committed_before(self, plan: _Plan, path: str) -> ObjectInfo | None:
+        """The file of that path if it is this unit's."""
+        store = self.store
+        return store.committed(path, plan.staged_by) if isinstance(store, RemembersUploads) else None
 
     def cleanup(self, handle: bytes) -> None:
         uploads, known = self._committed.pop(handle, ([], False))
