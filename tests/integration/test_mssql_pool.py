@@ -21,7 +21,9 @@ from tests.servers.sql_server import SqlServer, on_fake
 from tests.servers.tds import TdsServer
 
 import crossdock
+from crossdock.fencing import fenced
 from crossdock_connectors.sql import mssql_pool
+from crossdock_connectors.sql.mssql_connection import Server
 from crossdock_connectors.sql.mssql_sink import MssqlSink
 
 HOST = f"{ACCOUNT}.blob.core.windows.net"
@@ -40,13 +42,16 @@ class Pool:
 
     def copy(self, rows: pa.Table, table: str, mode: str = "append", **options: Any) -> Any:
         pq.write_table(rows, self.folder / "rows.parquet")
-        verify = options.pop("verify", False)
+        verify, named = (
+            options.pop("verify", False),
+            {name: options.pop(name) for name in ("run_id", "home") if name in options},
+        )
         staged = (
             {"stage": self.stage, "stage_options": self.stage_options} if options.pop("staged", True) else {}
         )
         return crossdock.copy(
             self.folder / "rows.parquet", f"{self.address}#{self.server.schema}.{table}", mode=mode,
-            verify=verify, sink_options={"allow_copy_command": "true", **options}, **staged,
+            verify=verify, sink_options={"allow_copy_command": "true", **options}, **staged, **named,
         )  # fmt: skip
 
     def rows(self, what: str) -> list[tuple[Any, ...]]:
@@ -234,6 +239,35 @@ def test_of_two_committers_one_moves_the_rows(pool: Pool, monkeypatch: pytest.Mo
     assert pool.rows(f"id FROM [{pool.server.schema}].[t] ORDER BY id") == [(1,), (2,)]
 
 
+def test_a_script_of_a_former_holder_does_nothing_any_more(
+    pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was held up between the look and its script, in which time another has done all of the copy."""
+    pool.server.run("CREATE TABLE {s}.t (id int)", "INSERT INTO {s}.t (id) VALUES (9)")
+    prepare, results = mssql_pool._prepare, []
+    rows, script = pa.table({"id": pa.array([1, 2], pa.int32())}), f"DELETE FROM [{pool.server.schema}].[t]"
+
+    def copy(lease: int) -> None:
+        with fenced(lambda: None, lease):
+            results.append(pool.copy(
+                rows, "t", staged=False, pre_copy_script=script, run_id="held-up", home=tmp_path / str(lease)
+            ))  # fmt: skip
+
+    def held_up(*at: Any) -> None:
+        monkeypatch.setattr(mssql_pool, "_prepare", prepare)
+        copy(2)
+        prepare(*at)
+
+    monkeypatch.setattr(mssql_pool, "_prepare", held_up)
+    copy(1)
+    found = f"id FROM [{pool.server.schema}].[t] ORDER BY id"
+    assert pool.rows(found) == [(1,), (2,)]
+    copy(3)
+    assert pool.rows(found) == [(1,), (2,)]
+    assert [each.rows_copied for each in results] == [2, 2, 2]
+    crossdock.settle("held-up", tmp_path / "3")
+
+
 def test_a_transaction_that_fails_leaves_nothing(pool: Pool) -> None:
     assert pool.server.fake is not None
     pool.server.fake.database.fail(f"INSERT INTO [{pool.server.schema}].[t]", 515)
@@ -245,6 +279,13 @@ def test_a_transaction_that_fails_leaves_nothing(pool: Pool) -> None:
     pool.server.fake.database.fail(f"INSERT INTO [{pool.server.schema}].[t]", 40613)
     pool.copy(pa.table({"id": pa.array([1], pa.int32())}), "t", "error")
     assert pool.rows(f"id FROM [{pool.server.schema}].[t]") == [(1,)]
+
+
+def test_a_warehouse_of_fabric_is_refused_ahead(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Server, "edition", lambda *_: 11)
+    with pytest.raises(crossdock.NotSupportedError, match="is a warehouse of Fabric, or a serverless"):
+        pool.copy(pa.table({"id": pa.array([1], pa.int32())}), "t", "error", staged=False)
+    assert pool.server.tables() == []
 
 
 def test_at_least_once(pool: Pool) -> None:

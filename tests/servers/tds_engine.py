@@ -69,7 +69,7 @@ class Session:
         self._bulk_table, self._bulk_options = "", ""
         self.error = 0
         self._verbs: dict[str, Callable[[list[Token], dict[str, Token]], Result]] = {
-            "IF": self._if, "SET": self._set, "BEGIN": self._begin, "COMMIT": self._commit,
+            "SET": self._set, "BEGIN": self._begin, "COMMIT": self._commit,
             "ROLLBACK": self._rollback, "CREATE": self._create, "DROP": self._drop,
             "TRUNCATE": self._truncate, "INSERT": self._insert, "UPDATE": self._change,
             "DELETE": self._delete, "SELECT": self._select, "WITH": self._select,
@@ -110,8 +110,10 @@ class Session:
         if "sp_tablecollations_100" in sql:
             yield from self._bulk_target(sql)
             return
-        for tokens in statements(sql):
-            if tokens[0].word in ("EXEC", "EXECUTE"):
+        for found in statements(sql):
+            if not (tokens := self._fulfilled(found, variables)):
+                yield Result(verb="IF")
+            elif tokens[0].word in ("EXEC", "EXECUTE"):
                 yield from self._execute(tokens, variables)
             else:
                 result = self._statement(tokens, variables)
@@ -178,11 +180,21 @@ class Session:
 
     # expressions
 
-    def _if(self, tokens: list[Token], variables: dict[str, Token]) -> Result:
-        at = next(i for i, token in enumerate(tokens) if i and token.word in VERBS)
+    def _fulfilled(self, tokens: list[Token], variables: dict[str, Token]) -> list[Token]:
+        """The statement; of one behind an IF, nothing where its condition is not true."""
+        if tokens[0].word != "IF":
+            return tokens
+        at = 1
+        while at < len(tokens) and tokens[at].word not in VERBS:
+            at = closing(tokens, at) + 1
+        if self._parse_only:
+            return tokens[at:]
         condition = self.scalars(tokens[1:at], variables)
-        (fulfilled,) = self.connection.execute(f"SELECT ({condition}) IS TRUE").fetchone()
-        return self._statement(tokens[at:], variables) if fulfilled else Result()
+        try:
+            (fulfilled,) = self.connection.execute(f"SELECT ({condition}) IS TRUE").fetchone()
+        except sqlite3.Error as error:
+            raise explained(error) from error
+        return tokens[at:] if fulfilled else []
 
     def scalars(self, tokens: Sequence[Token], variables: dict[str, Token]) -> str:
         """A statement or expression for SQLite, in which OBJECT_ID and the like are known."""
@@ -374,6 +386,9 @@ class Session:
 
     def _execute(self, tokens: list[Token], variables: dict[str, Token]) -> Iterator[Result]:
         """A procedure or ``sp_executesql``; what it gives to parameters comes back with OUTPUT."""
+        if tokens[1].text == "(":
+            yield from self.batch("".join(each.value for each in tokens if each.kind == "text"), {})
+            return
         parts, at = chain(tokens, 1)
         if parts[-1].lower() == "sp_executesql":
             body = tokens[at].value

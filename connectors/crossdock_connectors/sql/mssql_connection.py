@@ -171,7 +171,7 @@ class Server:
         return error
 
     def edition(self, connection: Connection) -> int:
-        """What the server says that it is: 6 for a dedicated SQL pool of Synapse."""
+        """What the server says that it is: 6 is a dedicated SQL pool of Synapse, 11 Fabric's warehouse."""
         if not self._editions:
             self._editions.append(
                 int(connection.value("SELECT CONVERT(int, SERVERPROPERTY('EngineEdition')) AS edition") or 0)

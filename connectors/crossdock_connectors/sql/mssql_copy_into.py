@@ -1,4 +1,4 @@
-"""``COPY INTO``: Synapse and Fabric fetch staged Parquet files themselves, each into a staging table.
+"""``COPY INTO``: a dedicated SQL pool of Synapse fetches staged Parquet files, each into a staging table.
 
 https://learn.microsoft.com/sql/t-sql/statements/copy-into-transact-sql
 """
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 Credential = Literal["stage", "managed_identity"]
 
-# Azure Synapse Analytics (dedicated pools), and Fabric and serverless pools.
-_POOL, _FABRIC = 6, 11
 _DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 7}
 _NARROW = ("char", "varchar")
 # What is said here of the file and its credential, and what would leave rows out.
@@ -128,11 +126,12 @@ def load(
     columns, table = staging.schema.names, staging.table(name)
     copy = statement(table, columns, file, *given)
     kinds = list(map(fetched, staging.schema, staging.declared, staging.staged))
-    edition = connection.value("SELECT CONVERT(int, SERVERPROPERTY('EngineEdition')) AS edition")
-    if edition not in (_POOL, _FABRIC):
-        raise NotSupportedError(f"{connection.where} has no COPY INTO: that is Synapse's and Fabric's")
+    if not staging.pool:
+        raise NotSupportedError(
+            f"{connection.where} has no COPY INTO, as dedicated SQL pools of Synapse have"
+        )
     connection.run(f"DROP TABLE IF EXISTS {table}")
-    connection.run(create_table(table, columns, kinds, pool=edition == _POOL, heap=True))
+    connection.run(create_table(table, columns, kinds, pool=True, heap=True))
     connection.run(copy)
     for column, kind in zip(columns, map(Type.parse, staging.staged), strict=True):
         if kind.name in _NARROW:

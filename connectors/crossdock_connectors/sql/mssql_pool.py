@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .mssql_connection import Connection
 
 _COMMITTED = "committed "
+_LITERAL = 2000
 _OPEN = f"SUBSTRING(state, 1, {len(_COMMITTED)}) <> {MSSQL.text(_COMMITTED)}"
 
 
@@ -45,21 +46,24 @@ def make_ready(connection: Connection, staging: Staging, config: MssqlConfig) ->
     _add(connection, staging, READY)
 
 
-def commit(connection: Connection, staging: Staging, staged: Sequence[str], config: MssqlConfig) -> None:
+def commit(
+    connection: Connection, staging: Staging, staged: Sequence[str], config: MssqlConfig, *, rows: int
+) -> None:
     """Make the rows of the staging tables visible, in their order. Twice is the same as once, but for the
     script where the first time failed. Raises StageLostError where the ledger or a staging table is gone,
     TransientError where somebody else is at it."""
     who = uuid4().hex
+    preparing, committed = f"preparing {who}", f"{_COMMITTED}{who} {rows}"
     begin(connection)
-    state = _change(connection, staging, f"preparing {who}", _OPEN)
+    state = _change(connection, staging, preparing, _OPEN)
     connection.run("COMMIT TRANSACTION")
     if state.startswith(_COMMITTED):
         return
     if not staging.direct:
-        _prepare(connection, staging, config)
+        _prepare(connection, staging, config, preparing)
     begin(connection)
-    state = _change(connection, staging, _COMMITTED + who, f"state = {MSSQL.text(f'preparing {who}')}")
-    if state != _COMMITTED + who:
+    state = _change(connection, staging, committed, f"state = {MSSQL.text(preparing)}")
+    if state != committed:
         connection.run("ROLLBACK TRANSACTION")
         if not state.startswith(_COMMITTED):
             raise TransientError(f"{connection.where}: somebody else commits {staging.shown}")
@@ -75,21 +79,26 @@ def commit(connection: Connection, staging: Staging, staged: Sequence[str], conf
 
 
 def is_committed(connection: Connection, staging: Staging) -> bool:
+    return _settled_state(connection, staging).startswith(_COMMITTED)
+
+
+def _settled_state(connection: Connection, staging: Staging) -> str:
     """Waits for a commit that is going on: a plain look would see what may be undone."""
     begin(connection)
     state = _change(connection, staging, "", "state = N'of nobody'")
     connection.run("COMMIT TRANSACTION")
-    return state.startswith(_COMMITTED)
+    return state
 
 
 def committed(connection: Connection, staging: Staging) -> int | None:
-    """0 where it is committed; None where it is not, and cannot be any more."""
+    """How many rows a commit has had; None where there was none, and can be none any more."""
     within, prefix = staging.within, staging.prefix
     if exists(connection, (within, LEDGER)) and _state(connection, staging) is not None:
         # Whoever was in the middle of it is waited for; whoever comes between the looks finds nothing staged.
         for _ in range(2):
-            if is_committed(connection, staging):
-                return 0
+            state = _settled_state(connection, staging)
+            if state.startswith(_COMMITTED):
+                return int(state.rpartition(" ")[2])
             cleanup(connection, within, prefix, facts=False)
     cleanup(connection, within, prefix)
     return None
@@ -107,16 +116,31 @@ def unmake(connection: Connection, staging: Staging) -> None:
         connection.run(f"DROP TABLE {staging.target}")
 
 
-def _prepare(connection: Connection, staging: Staging, config: MssqlConfig) -> None:
-    """Run the script and make a missing table."""
-    if config.pre_copy_script.strip():
-        connection.run(config.pre_copy_script)
+def _prepare(connection: Connection, staging: Staging, config: MssqlConfig, preparing: str = "") -> None:
+    """Run the script and make a missing table. The script runs only while the ledger says ``preparing``:
+    whoever was held up before it, and given up meanwhile, does not undo what others have committed."""
+    script = config.pre_copy_script
+    if script.strip() and preparing:
+        # One batch: nothing of this process comes between the look and the script.
+        condition = f"fact = {MSSQL.text(staging.prefix)} AND state = {MSSQL.text(preparing)}"
+        connection.run(
+            f"IF EXISTS (SELECT 1 AS found FROM {_ledger(staging)} WHERE {condition}) "
+            f"EXEC ({_pieces(script)})"
+        )
+    elif script.strip():
+        connection.run(script)
     if not exists(connection, staging.parts):
         _add(connection, staging, MADE)
         keys = staging.keys
         connection.run(create_table(staging.target, staging.columns, staging.declared, keys, pool=True))
     elif staging.mode is WriteMode.ERROR and _state(connection, staging, MADE) is None:
         raise AlreadyExistsError(f"{connection.where} has a table {staging.shown} already")
+
+
+def _pieces(script: str) -> str:
+    """A script as a sum of texts, each of a length that a literal may have."""
+    pieces = (script[at : at + _LITERAL] for at in range(0, len(script), _LITERAL))
+    return " + ".join(map(MSSQL.text, pieces))
 
 
 def _ledger(staging: Staging) -> str:

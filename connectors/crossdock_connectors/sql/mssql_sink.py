@@ -58,7 +58,8 @@ if TYPE_CHECKING:
 
 # A bulk copy costs most of a second to open.
 _SMALLEST_SPLIT = 64 << 20
-_POOL = 6
+# What the server calls itself: a dedicated SQL pool; a warehouse of Fabric or a serverless SQL pool.
+_POOL, _FABRIC = 6, 11
 _CONTROL = re.compile(r"[\0-\x1f\x7f]")
 
 
@@ -120,6 +121,11 @@ class MssqlSink(
             raise ConfigError("a stored procedure gets all rows, or none: leave out --skip-rows")
         further(config.copy_command_options)
         with self.server.connect() as connection:
+            if self.server.edition(connection) == _FABRIC:
+                raise NotSupportedError(
+                    f"{self.server.where} is a warehouse of Fabric, or a serverless SQL pool, which cannot "
+                    "be written to: it has no tables for what is staged; write files to its lake instead"
+                )
             pool = self._is_pool(connection)
             if pool and config.stored_procedure:
                 raise NotSupportedError(
@@ -175,7 +181,7 @@ class MssqlSink(
             target_.declared(schema)
 
     def column_types(self) -> Mapping[str, pa.DataType]:
-        if not self.table:
+        if not self.table or self.config.stored_procedure:
             return {}
         with self.server.connect() as connection:
             parts = self._parts(Unit(""))
@@ -257,7 +263,7 @@ class MssqlSink(
             connection.limit(self.config.write_batch_timeout)
             try:
                 if staging.pool:
-                    pool_.commit(connection, staging, _staged(staging, receipts), self.config)
+                    pool_.commit(connection, staging, _staged(staging, receipts), self.config, rows=rows)
                 else:
                     commit(connection, staging, _staged(staging, receipts), self.config, rows=rows)
                 return
