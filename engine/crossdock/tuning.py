@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from time import perf_counter, process_time
 from typing import TYPE_CHECKING
@@ -9,6 +10,9 @@ from typing import TYPE_CHECKING
 from .crew import idle_time
 from .machine import cores, memory_room
 from .tuner import Decision, Sample, Tuner
+
+log = logging.getLogger(__name__)
+log.addHandler(logging.NullHandler())
 
 if TYPE_CHECKING:
     from .context import Context
@@ -33,7 +37,11 @@ class Tuning:
 
     def look(self, workers: Sequence[Worker]) -> int:
         """How many shall work from now on."""
-        return self._tuner.look(self._sample(workers))
+        told, tuner = len(self.decisions), self._tuner
+        size = tuner.look(self._sample(workers))
+        for each in tuner.decisions[told:]:
+            log.info("parallel copies: %d to %d, %s", each.before, each.after, each.why)
+        return size
 
     def _sample(self, workers: Sequence[Worker]) -> Sample:
         if self._looks % _MEMORY_EVERY == 0:

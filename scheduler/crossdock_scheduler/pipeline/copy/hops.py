@@ -99,5 +99,7 @@ def joined(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any
             found[name] = first[name]
     found["copyDuration"] = first["copyDuration"] + second["copyDuration"]
     found["throughput"] = round(found["dataRead"] / 1024 / max(found["copyDuration"], 1), 3)
-    found["executionDetails"] = [*first["executionDetails"], *second["executionDetails"]]
+    for name in ("executionDetails", "perfRecommendation"):
+        if both := [*first.get(name, ()), *second.get(name, ())]:
+            found[name] = both
     return found
