@@ -18,6 +18,8 @@ FEWEST = 5
 """Samples of a window: two sizes are compared by them, and by how they scatter."""
 NOISE = 0.06
 """Relative standard error at which a rate is known well enough."""
+PATIENCE = 3.0
+"""Seconds after which twice that will do, then three times."""
 LONGEST = 10.0
 """Seconds after which a window ends however its samples scatter."""
 MARGIN = 0.05
@@ -166,7 +168,8 @@ class Tuner:
         # What is much better or worse is known sooner.
         if base and abs(window.rate / base.rate - 1) > 3 * sqrt(noise**2 + base.noise**2):
             return True
-        return noise <= NOISE or window.seconds >= LONGEST
+        # Where it scatters much, what is known after a while has to do.
+        return noise <= NOISE * (1 + window.seconds / PATIENCE) or window.seconds >= LONGEST
 
     def _without_work(self, sample: Sample) -> None:
         """A moment of that says nothing; where it lasts, more workers than there is work for do not help."""
@@ -207,7 +210,8 @@ class Tuner:
         gain = window.rate / base.rate - 1
         if gain > max(MARGIN, sqrt(window.noise**2 + base.noise**2)):
             return True
-        return self.size < base.size and window.rate >= (1 - SAME) * max(self._best, base.rate)
+        as_good = window.rate >= (1 - SAME) * max(self._best, base.rate)
+        return self.size < base.size and as_good and window.noise <= 2 * NOISE
 
     def _choose(self, window: _Window) -> None:
         """What is tried next, from a size whose rate is known."""

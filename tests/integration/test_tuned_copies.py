@@ -27,38 +27,40 @@ def big(tmp_path: Path) -> Path:
 
 
 class Scripted(Crew):
-    """Four workers, then one, then six: each after so many of the blocks were taken."""
+    """Four workers until four work at once, one until one does for a while, then six."""
 
     def __init__(self, record: Record) -> None:
         super().__init__(4, 4, 4)
-        self._record = record
+        self._record, self.alone = record, 0
 
     @property
     def next_look(self) -> float:
         return 0.01
 
     def grow(self, workers: Sequence[Worker] = ()) -> int:
-        taken = self._record.count("taken")
-        self.size = 4 if taken < 30 else 1 if taken < 60 else 6
+        at_once = [int(event["at_once"]) for event in self._record.events("taken")]
+        if self.size == 4 and 4 in at_once:
+            self.size = 1
+        elif self.size == 1 and at_once[-5:] == [1] * 5:
+            self.size, self.alone = 6, len(at_once)
         return self.size
 
 
 def test_workers_leave_and_come_back(
     big: Path, tmp_path: Path, sink_record: Record, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crossdock.run.crew", lambda *_: Scripted(sink_record))
+    crew = Scripted(sink_record)
+    monkeypatch.setattr("crossdock.run.crew", lambda *_: crew)
     result = crossdock.copy(
-        big, f"limited://{tmp_path}/copy.bin", block_size=10_000,
+        big, f"limited://{tmp_path}/copy.bin", block_size=5_000,
         sink_options=sink_record.options | {"at_once": "100", "lasts": "0.02"},
     )  # fmt: skip
     assert (tmp_path / "copy.bin").read_bytes() == big.read_bytes()
     assert left_behind(tmp_path) == []
+    assert crew.alone, "the others never left"
     at_once = [int(event["at_once"]) for event in sink_record.events("taken")]
-    assert max(at_once[:30]) == 4
-    # Between the looks, a few more were taken by those who were about to leave.
-    assert set(at_once[45:58]) == {1}
-    assert max(at_once[90:]) == 6
-    assert result.parallel_copies == 6
+    assert max(at_once[: crew.alone - 5]) == 4
+    assert max(at_once[crew.alone :]) == result.parallel_copies == 6
 
 
 def copied(big: Path, tmp_path: Path, record: Record, parallel: Any) -> crossdock.CopyResult:
