@@ -24,6 +24,8 @@ LONGEST = 10.0
 """Seconds after which a window ends however its samples scatter."""
 MARGIN = 0.05
 """What more workers have to gain to be kept."""
+SURE = 1.5
+"""Standard errors by which two rates have to differ."""
 SAME = 0.02
 """So much slower is as fast, where fewer do it: they spare memory and connections."""
 COMES = (0.1, 3.0)
@@ -168,8 +170,9 @@ class Tuner:
         # What is much better or worse is known sooner.
         if base and abs(window.rate / base.rate - 1) > 3 * sqrt(noise**2 + base.noise**2):
             return True
-        # Where it scatters much, what is known after a while has to do.
-        return noise <= NOISE * (1 + window.seconds / PATIENCE) or window.seconds >= LONGEST
+        # At first, where it scatters much, what is known after a while has to do. Later there is time.
+        enough = NOISE * (1 + window.seconds / PATIENCE) if self.settled is None else NOISE / 2
+        return noise <= enough or window.seconds >= LONGEST
 
     def _without_work(self, sample: Sample) -> None:
         """A moment of that says nothing; where it lasts, more workers than there is work for do not help."""
@@ -208,7 +211,7 @@ class Tuner:
 
     def _is_better(self, window: _Window, base: _Base) -> bool:
         gain = window.rate / base.rate - 1
-        if gain > max(MARGIN, sqrt(window.noise**2 + base.noise**2)):
+        if gain > max(MARGIN, SURE * sqrt(window.noise**2 + base.noise**2)):
             return True
         as_good = window.rate >= (1 - SAME) * max(self._best, base.rate)
         return self.size < base.size and as_good and window.noise <= 2 * NOISE
