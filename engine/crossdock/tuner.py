@@ -64,8 +64,7 @@ class Sample:
 
 @record(slots=True)
 class Decision:
-    """At that time so many workers became so many, and why; ``rate`` (bytes a second) is what was "
-    "measured."""
+    """At that time so many workers became so many, and why; ``rate``, in bytes a second, was measured."""
 
     at: float
     before: int
