@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import socketserver
 import threading
 import time
@@ -13,12 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
+from servers.forwarding import listening
 from servers.service import service
 from test_service_runs import GROUP, factory_of, node_of
 from typer.testing import CliRunner
 
 from crossdock import ConfigError
 from crossdock_scheduler.commands.service import service as command
+from crossdock_scheduler.service.database import Database
+from crossdock_scheduler.service.database.tables import notices
 from crossdock_scheduler.service.operations.notifying import Notifier
 
 SECRET = "SECRET-OF-THE-HOOK"  # noqa: S105 - a canary
@@ -129,6 +134,45 @@ def test_a_node_that_comes_and_goes(tmp_path: Path) -> None:
     assert "http://127.0.0.1 was not told: 404" in log
     assert SECRET not in log
     assert len(dead.received) == 4
+
+
+def test_what_a_killed_service_did_not_tell_is_told_by_the_next(tmp_path: Path) -> None:
+    """The first one is killed while it waits for an answer; what it held is free when its time is over."""
+    asked, told, hook = threading.Event(), tmp_path / "told", Hook(200)
+
+    def silent(client: socket.socket) -> None:
+        asked.set()
+        client.recv(1 << 16)
+        gone.wait(60)
+
+    gone = threading.Event()
+    with listening(silent) as port:
+        told.write_text(f"http://127.0.0.1:{port}/\n")
+        with service(tmp_path, "--notify", str(told)) as first, first.sdk() as sdk:
+            factory = factory_of(sdk)
+            here = {"properties": {"type": "SelfHosted"}}
+            sdk.integration_runtimes.create_or_update(GROUP, factory, "here", here)
+            with node_of(first, sdk, factory, "first"):
+                assert asked.wait(60)
+                first.kill()
+        gone.set()
+    database = Database.embedded(tmp_path / "service")
+    with database.write() as connection:
+        held = sa.select(sa.func.count()).where(notices.c.held_until > time.time())
+        assert connection.execute(held).scalar_one() > 0
+        connection.execute(sa.update(notices).values(held_until=1.0))
+    with serving(hook) as port:
+        told.write_text(f"http://127.0.0.1:{port}/\n")
+        with service(tmp_path, "--notify", str(told), token=first.token):
+            wait(lambda: {(each["kind"], each["to"]) for each in hook.received} >= {("node", "Online")})
+            wait(lambda: count(database) == 0)
+    assert len({each["text"] for each in hook.received}) == len(hook.received)
+    database.close()
+
+
+def count(database: Database) -> int:
+    with database.read() as connection:
+        return connection.execute(sa.select(sa.func.count()).select_from(notices)).scalar_one()
 
 
 @pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")  # apprise asks for it

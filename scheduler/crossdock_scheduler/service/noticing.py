@@ -4,46 +4,55 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
+from functools import partial
 
 import anyio
 from anyio.to_thread import run_sync
 from sqlalchemy.exc import SQLAlchemyError
 
 from .context import Service
-from .runtimes.noticing import Change, changes, claim
+from .runtimes.noticing import Notice, note, take, told
 
 _EVERY = 1.0
+# Somebody who does not answer keeps nobody else waiting for long.
+_AT_ONCE = 4
 _LOG = logging.getLogger(__name__)
 
 
 async def noticing(service: Service) -> None:
-    """Of several replicas, one tells each change; that of one that dies in between is not told."""
-    started = time.time()
-    # Somebody who does not answer keeps nobody else waiting for long.
-    at_once = anyio.CapacityLimiter(4)
+    """Of several replicas, one tells each change; where it dies in between, another one."""
+    started, telling = time.time(), anyio.CapacityLimiter(_AT_ONCE)
+
+    async def tell(notice: Notice | None) -> None:
+        while notice is not None:
+            await run_sync(service.notifier.tell, notice.said, limiter=telling, abandon_on_cancel=True)
+            notice = await _asked(partial(_next, service, notice))
+
     async with anyio.create_task_group() as group:
         while True:
-            try:
-                found = await run_sync(_claimed, service, started)
-            except SQLAlchemyError as error:
-                _LOG.warning("states of nodes cannot be read: %s", type(error).__name__)
-                found = []
-            for each in found:
-                group.start_soon(_tell, service, each, at_once)
+            found = None
+            if telling.available_tokens:
+                found = await _asked(partial(_look, service, started))
+            if found is not None:
+                group.start_soon(tell, found)
             await anyio.sleep(_EVERY)
 
 
-async def _tell(service: Service, change: Change, at_once: anyio.CapacityLimiter) -> None:
-    await run_sync(
-        service.notifier.tell, change.text, change.as_json(), limiter=at_once, abandon_on_cancel=True
-    )
+async def _asked(what: Callable[[], Notice | None]) -> Notice | None:
+    """What cannot be told now is told when the database is there again."""
+    try:
+        return await run_sync(what)
+    except SQLAlchemyError as error:
+        _LOG.warning("states of nodes cannot be read: %s", type(error).__name__)
+        return None
 
 
-def _claimed(service: Service, started: float) -> list[Change]:
-    now = time.time()
-    with service.database.read() as connection:
-        found = changes(connection, now, started)
-    if not found:
-        return []
-    with service.database.write() as connection:
-        return [each for each in found if claim(connection, each)]
+def _look(service: Service, started: float) -> Notice | None:
+    note(service.database, time.time(), started)
+    return take(service.database, service.notifier.longest)
+
+
+def _next(service: Service, done: Notice) -> Notice | None:
+    told(service.database, done)
+    return take(service.database, service.notifier.longest)

@@ -150,6 +150,15 @@ nodes = sa.Table(
     sa.UniqueConstraint("runtime_id", "name_key", name="uq_nodes_name"),
 )
 
+# Changes of states that are to be told; ``held_until``: until then somebody tells it.
+notices = sa.Table(
+    "notices",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("said", sa.JSON, nullable=False),
+    sa.Column("held_until", sa.Float, nullable=False),
+)
+
 # The vault's private key, sealed to each node.
 vault_shares = sa.Table(
     "vault_shares",

@@ -11,7 +11,6 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from http.client import HTTPException
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,6 +23,7 @@ from crossdock import ConfigError, MissingDependencyError
 
 _LOG = logging.getLogger(__name__)
 _TRIES, _PAUSE, _TIMEOUT = 3, 1.0, 10.0
+_SLACK = 10.0
 _WEB = ("https", "http")
 
 
@@ -52,13 +52,18 @@ class Notifier:
             found.append(address)
         return cls(tuple(found))
 
-    def tell(self, text: str, said: Mapping[str, Any]) -> None:
+    @property
+    def longest(self) -> float:
+        """Seconds that ``tell`` takes at most, where nobody answers."""
+        tries = _TRIES * _TIMEOUT + _PAUSE * sum(range(_TRIES))
+        return _SLACK + tries * len(self.addresses)
+
+    def tell(self, said: Mapping[str, Any]) -> None:
         """Waits until all have been told, or have been tried often enough. Raises nothing."""
-        _LOG.log(logging.INFO if said.get("to") == "Online" else logging.WARNING, "%s", text)
-        body = {**said, "at": datetime.now(UTC).isoformat(timespec="seconds"), "text": text}
+        _LOG.log(logging.INFO if said["to"] == "Online" else logging.WARNING, "%s", said["text"])
         for address in self.addresses:
             try:
-                _told(address, body)
+                _told(address, said)
             except (OSError, HTTPException, ValueError) as error:
                 why = error.code if isinstance(error, HTTPError) else type(error).__name__
                 _LOG.warning("%s was not told: %s", _shown(address), why)
