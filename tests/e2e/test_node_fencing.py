@@ -1,9 +1,10 @@
-"""A node that was stopped goes on after another has done its job: each row is there once."""
+"""A node that was stopped, or cut off, comes back after another has done its jobs: each row is there once."""
 
 from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from servers.node import node, register
 from servers.postgres import Postgres
 from servers.service import service
 from servers.waiting import eventually
+from servers.wire import wire
 
+from crossdock_scheduler.node.presence import running
 from crossdock_scheduler.node.status import status_of
 
 GROUP, FACTORY, ROWS = "group", "factory", 500
@@ -105,6 +108,63 @@ def test_stopped_node_adds_nothing_when_it_goes_on(tmp_path: Path, postgres: Pos
             eventually(lambda: status_of(tmp_path / "a" / "node").as_json().get("jobs") == [])
     _check_once(postgres, name)
     assert postgres.run("SELECT 1 FROM pg_tables WHERE tablename LIKE '\\_crossdock\\_%'", name) == []
+
+
+@pytest.mark.timeout(300)
+def test_a_node_that_is_cut_off_adds_nothing(tmp_path: Path, postgres: Postgres, database: str) -> None:
+    """Its copies go on, and end before they commit; another node does them. It comes back and works."""
+    import psycopg
+
+    name = database.rpartition("/")[2]
+    for each in PIPELINES:
+        postgres.run(f"CREATE TABLE origin_{each} AS SELECT i FROM generate_series(1, {ROWS}) i", name)
+        postgres.run(f"CREATE TABLE target_{each} (i int)", name)
+    (tmp_path / "service").mkdir()
+    with (
+        service(tmp_path / "service", "--lease", "4") as server,
+        server.sdk() as sdk,
+        psycopg.connect(database) as lock,
+        wire(int(server.url.rpartition(":")[2])) as way,
+    ):
+        sdk.factories.create_or_update(GROUP, FACTORY, {})
+        runtime = {"properties": {"type": "SelfHosted"}}
+        sdk.integration_runtimes.create_or_update(GROUP, FACTORY, "here", runtime)
+        key = sdk.integration_runtimes.list_auth_keys(GROUP, FACTORY, "here").auth_key1
+        for each in "ab":
+            register(tmp_path / each, server, key, each)
+        identity = tmp_path / "a" / "node" / "node.json"
+        identity.write_text(identity.read_text().replace(server.url, f"https://localhost:{way.port}"))
+        define(sdk, postgres, name)
+        lock.execute(f"SELECT pg_advisory_xact_lock({LOCK})".encode())
+        lock.execute("LOCK TABLE origin_early IN ACCESS EXCLUSIVE MODE")
+        with node(tmp_path / "a") as first:
+            runs = [sdk.pipelines.create_run(GROUP, FACTORY, each).run_id for each in PIPELINES]
+            waits = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+            eventually(lambda: postgres.run(waits, name) == [(2,)])
+            way.cut()
+            cut = time.monotonic()
+            lock.rollback()
+            with node(tmp_path / "b") as second:
+                began = [f"job {each} begins" for each in jobs(tmp_path / "a")]
+                eventually(lambda: all(each in second.errors.read_text() for each in began))
+                print(f"others had its jobs {time.monotonic() - cut:.1f} s after it was cut off")
+                eventually(lambda: all(_ended(sdk, each) for each in runs))
+            assert [_ended(sdk, each) for each in runs] == ["Succeeded"] * 2
+            way.mend()
+            eventually(lambda: jobs(tmp_path / "a") == [] and not problem(tmp_path / "a"))
+            assert first.process.poll() is None
+            _check_once(postgres, name)
+    assert postgres.run("SELECT 1 FROM pg_tables WHERE tablename LIKE '\\_crossdock\\_%'", name) == []
+
+
+def jobs(home: Path) -> list[str]:
+    found = running(home / "node")
+    return found.jobs if found else []
+
+
+def problem(home: Path) -> str:
+    found = running(home / "node")
+    return found.problem if found else "it is gone"
 
 
 def _ended(sdk: Any, run_id: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -13,6 +14,7 @@ import pytest
 from servers.node import command, node, register
 from servers.service import ServiceProcess, service
 
+from crossdock_scheduler.node.presence import running
 from crossdock_scheduler.node.status import status_of
 
 GROUP = "group"
@@ -98,6 +100,20 @@ def test_restart_and_stop_from_outside(home: Path) -> None:
         assert (done.returncode, "no agent carries out" in done.stderr) == (2, True)
 
 
+def pauses(state: Path, count: int) -> list[float]:
+    """Seconds between so many heartbeats."""
+    tried: list[float] = []
+
+    def another() -> bool:
+        found = running(state)
+        if found and found.tried and found.tried not in tried:
+            tried.append(found.tried)
+        return len(tried) > count
+
+    eventually(another)
+    return [later - earlier for earlier, later in pairwise(tried)]
+
+
 def test_agent_starts_while_the_service_is_down(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -114,8 +130,10 @@ def test_agent_starts_while_the_service_is_down(
         # A new start would not help.
         assert command(tmp_path / "a", "health").returncode == 0
         port = first.url.rpartition(":")[2]
-        with service(state, "--port", port, token=first.token):
+        with service(state, "--port", port, "--lease", "2", token=first.token):
             eventually(lambda: told(tmp_path / "a")["state"] == "Online")
+            # Several beats within the lease that holds by now, whatever was said when it was registered.
+            assert min(pauses(tmp_path / "a" / "node", 4)) < 3
         assert found.process.poll() is None
 
 

@@ -136,6 +136,32 @@ def test_several_nodes_with_high_availability(
 
 
 @one_service
+def test_remote_access_lets_others_in(
+    control_plane: ServiceProcess, runtime: Runtime, tmp_path: Path
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    ca = ["--ca", str(control_plane.ca)]
+
+    def done(home: Path, *options: str) -> tuple[int, str]:
+        found = command(home, *options, key=runtime.key)
+        return found.returncode, found.stderr
+
+    # Said before it is a node; the key is replaced later on.
+    for options in (["disable-remote-access"], ["register", *ca, "--name", "first"], ["key"]):
+        assert done(first, *options)[0] == 0
+    code, said = done(second, "register", *ca, "--name", "second")
+    assert (code, "only one without high availability" in said) == (2, True)
+    assert done(first, "enable-remote-access", "8060")[0] == 0
+    assert done(second, "register", *ca, "--name", "second")[0] == 0
+    code, said = done(first, "disable-remote-access")
+    assert (code, "The runtime has other nodes: second" in said) == (2, True)
+    assert sorted(runtime.nodes()) == ["first", "second"]
+    assert done(second, "unregister")[0] == 0
+    assert done(first, "disable-remote-access")[0] == 0
+    assert runtime.client("third").register(runtime.key).status_code == 409
+
+
+@one_service
 @pytest.mark.parametrize(
     ("given", "said"),
     [

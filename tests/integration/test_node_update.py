@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,13 +18,15 @@ import anyio
 import pytest
 from servers.node import node
 from servers.service import ServiceProcess
-from test_service_runs import GROUP, factory_of
+from servers.web_endpoint import Answer, Received, web_endpoint
+from test_service_runs import GROUP, activity, ended, factory_of, pipeline
 from typer.testing import CliRunner
 
 import crossdock
 from crossdock import ConfigError
 from crossdock_scheduler.commands.dmgcmd import meant
 from crossdock_scheduler.commands.node import node as commands
+from crossdock_scheduler.node.presence import Said, running
 from crossdock_scheduler.node.registration import register
 from crossdock_scheduler.node.updates import Updates, set_updates, updates
 from crossdock_scheduler.service.runtimes.updating import is_time
@@ -114,6 +117,48 @@ def test_one_after_the_other_and_back_on_failure(
             ("bad begins", "bad ends"),
         }
         assert b"the package index is away" in bad.errors.read_bytes()
+
+
+@pytest.mark.parametrize("control_plane", ["sqlite"], indirect=True)
+def test_stopped_while_it_waits_for_its_jobs_it_is_not_updated(
+    control_plane: ServiceProcess, tmp_path: Path
+) -> None:
+    state, release = tmp_path / "home" / "node", threading.Event()
+    updated = tmp_path / "updated"
+
+    def later(_: Received) -> Answer:
+        release.wait(60)
+        return Answer(200, {"done": True})
+
+    with web_endpoint(tmp_path) as endpoint, control_plane.sdk() as sdk:
+        endpoint.answers["/later"] = later
+        factory = factory_of(sdk)
+        here = {"properties": {"type": "SelfHosted"}}
+        sdk.integration_runtimes.create_or_update(GROUP, factory, "here", here)
+        key = sdk.integration_runtimes.list_auth_keys(GROUP, factory, "here").auth_key1
+        anyio.run(register, state, key, "node", str(control_plane.ca))
+        set_updates(state, Updates(on=True, command=f"touch {updated}"))
+        via = {"referenceName": "here", "type": "IntegrationRuntimeReference"}
+        call = {"method": "GET", "url": f"{endpoint.url}/later", "connectVia": via}
+        pipeline(sdk, factory, "call", activity("WebActivity", "call", call))
+        path = os.pathsep.join((str(older(tmp_path)), os.environ.get("PYTHONPATH", "")))
+        with node(tmp_path / "home", PYTHONPATH=path, SSL_CERT_FILE=str(endpoint.ca)) as found:
+            run_id = sdk.pipelines.create_run(GROUP, factory, "call").run_id
+            wait(lambda: endpoint.received)
+            sdk.integration_runtimes.upgrade(GROUP, factory, "here")
+            wait(lambda: said(state).updating)
+            found.process.terminate()
+            wait(lambda: not said(state).updating)
+            release.set()
+            assert found.process.wait(60) == 0
+        assert ended(sdk, factory, run_id).status == "Succeeded"
+    assert not updated.exists()
+
+
+def said(state: Path) -> Said:
+    found = running(state)
+    assert found is not None
+    return found
 
 
 @pytest.mark.parametrize(

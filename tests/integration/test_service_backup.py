@@ -8,12 +8,13 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
 from servers.service import service
 from test_service_definitions import DATASET, path
-from test_service_runs import factory_of
+from test_service_runs import GROUP, activities, carry_out, copying, ended, factory_of, node_of
 
 from crossdock import ConfigError, DataError
 from crossdock_scheduler.service.operations.backup import back_up, restore
@@ -79,6 +80,43 @@ def test_service_at_work_is_backed_up_and_brought_back(tmp_path: Path) -> None:
         assert sdk.integration_runtimes.list_auth_keys("group", factory, "here").auth_key1 == key
 
 
+@pytest.mark.parametrize("go_on", [False, True])
+def test_what_has_been_done_since_the_backup_is_not_done_again(tmp_path: Path, *, go_on: bool) -> None:
+    """Rows that a run has added after the backup was made: the service that is brought back knows nothing of
+    it."""
+    home, file, (source, sink) = tmp_path / "home", tmp_path / "backup", (tmp_path / "in", tmp_path / "out")
+    for each in (home, source, sink):
+        each.mkdir()
+    (source / "a.txt").write_text("a")
+    with service(home) as first, first.sdk() as sdk:
+        factory = factory_of(sdk)
+        copying(sdk, factory, source, sink)
+        run_id = sdk.pipelines.create_run(GROUP, factory, "copy").run_id
+        with node_of(first, sdk, factory) as node:
+            (job,) = node.claim(wait=20)
+            assert command(home, "backup", str(file)).returncode == 0
+            assert carry_out(node, job).status_code == 200
+        assert ended(sdk, factory, run_id).status == "Succeeded"
+    (sink / "a.txt").unlink()  # it was taken away from there
+    done = command(home, "restore", str(file), "--force", *(["--go-on"] if go_on else []))
+    assert done.returncode == 0, done.stderr
+    assert ("runs that were in progress, 1, are cancelled" in done.stderr) is not go_on
+    with service(home, "--lease", "2", token=first.token) as second, second.sdk() as sdk:
+        if go_on:
+            node.http = second.client()
+            ends = time.monotonic() + 60
+            while not (again := node.claim(wait=1)):
+                node.beat()
+                assert time.monotonic() < ends
+            node.http.close()
+            assert (again[0]["id"], again[0]["epoch"]) == (job["id"], 2)
+        else:
+            assert ended(sdk, factory, run_id).status == "Cancelled"
+            (activity,) = activities(sdk, factory, run_id)
+            assert activity.status == "Cancelled"
+    assert list(sink.iterdir()) == []
+
+
 @pytest.fixture
 def state(tmp_path: Path) -> Path:
     """A state folder whose database has two blocks of the backup's."""
@@ -114,7 +152,7 @@ def test_whatever_is_altered_is_refused_whole(tmp_path: Path, state: Path) -> No
     file.write_bytes(whole)
     with pytest.raises(DataError, match="password"):
         restore(target, file, "another")
-    assert sorted(restore(target, file, PASSWORD)) == ["service.db", "service.key"]
+    assert sorted(restore(target, file, PASSWORD).names) == ["service.db", "service.key"]
     assert (target / "service.key").read_bytes() == (state / "service.key").read_bytes()
 
 

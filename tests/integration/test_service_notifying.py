@@ -141,9 +141,10 @@ def test_what_a_killed_service_did_not_tell_is_told_by_the_next(tmp_path: Path) 
     asked, told, hook = threading.Event(), tmp_path / "told", Hook(200)
 
     def silent(client: socket.socket) -> None:
-        asked.set()
-        client.recv(1 << 16)
-        gone.wait(60)
+        with client:
+            asked.set()
+            client.recv(1 << 16)
+            gone.wait(60)
 
     gone = threading.Event()
     with listening(silent) as port:

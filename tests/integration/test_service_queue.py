@@ -46,6 +46,13 @@ class Queue:
     database: Database
     runtime: int
 
+    @classmethod
+    def of(cls, database: Database) -> Queue:
+        with database.write() as connection:
+            factory = factories.put(connection, "s", "g", "factory", {})
+            runtime = resources.put(connection, factory, RUNTIME, "runtime", {"type": "SelfHosted"})
+        return cls(database, runtime.id)
+
     def node(self, limit: int = 10) -> str:
         found = str(uuid.uuid4())
         with self.database.write() as connection:
@@ -71,7 +78,7 @@ class Queue:
 
     def renew(self, node: str, *held: Held, now: float = NOW) -> tuple[set[str], set[str]]:
         with self.database.write() as connection:
-            return renew(connection, node, held, LEASE, now)
+            return renew(connection, {node: held}, LEASE, now)[node]
 
     def finish(self, node: str, claimed: Claimed, result: Any = None) -> None:
         with self.database.write() as connection:
@@ -84,7 +91,7 @@ class Queue:
 
     def sweep(self, now: float) -> int:
         with self.database.write() as connection:
-            return sum(sweep(connection, now))
+            return sum(sweep(connection, now, LEASE))
 
     def state(self, name: str) -> str:
         with self.database.read() as connection:
@@ -95,10 +102,7 @@ class Queue:
 
 @pytest.fixture
 def queue(opened: Database) -> Queue:
-    with opened.write() as connection:
-        factory = factories.put(connection, "s", "g", "factory", {})
-        runtime = resources.put(connection, factory, RUNTIME, "runtime", {"type": "SelfHosted"})
-    return Queue(opened, runtime.id)
+    return Queue.of(opened)
 
 
 def test_migrations_make_the_tables(opened: Database) -> None:

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from crossdock import ConfigError
 from crossdock_scheduler.commands.dmgcmd import ACTIONS, help_text, meant
 from crossdock_scheduler.commands.node import node
+from crossdock_scheduler.node.company import Company, company, keep_company
 from crossdock_scheduler.node.permitted import Permitted, permitted
 
 # The reference table of Microsoft's documentation.
@@ -62,10 +63,10 @@ NAMES = [
 ]
 
 
-def dmgcmd(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
+def dmgcmd(*arguments: str, home: Path, path: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "crossdock_scheduler.commands.dmgcmd", *arguments],
-        env={"CROSSDOCK_HOME": str(home), "PYTHONPATH": ":".join(sys.path)},
+        env={"CROSSDOCK_HOME": str(home), "PYTHONPATH": ":".join(sys.path), "PATH": path},
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
 
@@ -113,7 +114,10 @@ def test_secrets_are_in_no_argument() -> None:
         (["-nonsense"], "there is no action '-nonsense'"),
         (["-rn"], "-RegisterNewNode takes: KEY [NAME]"),
         (["-r", "more"], "-Restart takes: no arguments"),
-        (["-era", "8060"], "-EnableRemoteAccess does nothing here: "),
+        (["-ssa", "user"], "-SwitchServiceAccount does nothing here: "),
+        (["-era"], "-EnableRemoteAccess takes: PORT [THUMBPRINT]"),
+        (["-era", "0"], "PORT"),
+        (["-eesp"], "there is no program dtexec on this machine"),
         (["-t"], "no agent carries out the jobs"),
     ],
 )
@@ -135,6 +139,31 @@ def test_access_is_switched(tmp_path: Path) -> None:
     assert permitted(tmp_path / "node") == Permitted()
 
 
+def test_a_node_is_one_of_several_or_alone(tmp_path: Path) -> None:
+    """Scripts say it before they register."""
+    done = dmgcmd("-dra", home=tmp_path)
+    assert (done.returncode, company(tmp_path / "node")) == (0, Company(alone=True)), done.stderr
+    for name in ("-era", "-erac"):
+        keep_company(tmp_path / "node", Company(alone=True, expires=700))
+        done = dmgcmd(name, "8060", "thumbprint", home=tmp_path)
+        assert (done.returncode, company(tmp_path / "node")) == (0, Company(expires=700)), done.stderr
+        assert "no port is opened" in done.stderr
+        assert "the certificate is not used" in done.stderr
+
+
+def test_packages_of_ssis_are_switched(tmp_path: Path) -> None:
+    program = tmp_path / "bin" / "dtexec"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    for action, now in (("-eesp", program), ("-desp", None)):
+        done = dmgcmd(action, home=tmp_path, path=str(program.parent))
+        assert done.returncode == 0, done.stderr
+        assert permitted(tmp_path / "node").dtexec == (str(now) if now else None)
+        done = dmgcmd("-gesp", home=tmp_path)
+        assert (done.returncode, done.stdout) == (0, "true\n" if now else "false\n")
+
+
 def test_policy_is_shown_and_changed(tmp_path: Path) -> None:
     at = ["--state", str(tmp_path / "node")]
 
@@ -144,10 +173,10 @@ def test_policy_is_shown_and_changed(tmp_path: Path) -> None:
         found: dict[str, object] = json.loads(done.output)
         return found
 
-    assert said() == {"private": True, "networks": [], "roots": None}
+    assert said() == {"private": True, "networks": [], "roots": None, "dtexec": None}
     assert not (tmp_path / "node").exists()
     folders = [str(tmp_path / "a"), str(tmp_path / "b")]
-    changed = {"private": False, "networks": ["10.1.2.0/24", "fd00::1/128"], "roots": folders}
+    changed = {"private": False, "networks": ["10.1.2.0/24", "fd00::1/128"], "roots": folders, "dtexec": None}
     paths = ["--allow-path", str(tmp_path / "a"), "--allow-path", str(tmp_path / "b")]
     networks = ["--allow-network", "10.1.2.0/24", "--allow-network", "fd00::1"]
     assert said("--forbid-private", *paths, *networks) == changed
@@ -163,7 +192,8 @@ def test_policy_is_shown_and_changed(tmp_path: Path) -> None:
     "content",
     ["", "[]", "{}", '{"version": 2, "private": true, "roots": null}',
      '{"version": 1, "private": "no", "roots": null}', '{"version": 1, "private": true, "roots": [1]}',
-     '{"version": 1, "private": false, "roots": null, "networks": ["all"]}'],
+     '{"version": 1, "private": false, "roots": null, "networks": ["all"]}',
+     '{"version": 1, "private": false, "roots": null, "dtexec": 1}'],
 )  # fmt: skip
 def test_damaged_policy_permits_nothing(tmp_path: Path, content: str) -> None:
     (tmp_path / "policy.json").write_text(content)

@@ -45,16 +45,24 @@ def _backup(command: str) -> Callable[[Arguments], Meant]:
     return lambda given: (["node", command, given[0]], {"CROSSDOCK_BACKUP_PASSWORD": given[1]})
 
 
-_NODES = "nodes reach each other through the service alone and open no port; there is nothing to switch"
-_SSIS = "packages of SSIS are not run on a node yet"
+def _remote(given: Arguments) -> Meant:
+    return ["node", "enable-remote-access", *given], {}
+
+
 ACTIONS = (
     Action("-rn", "-RegisterNewNode", "KEY [NAME]", "register this node", (1, 2), _register),
-    Action("-era", "-EnableRemoteAccess", "PORT [THUMBPRINT]", "remote access", (1, 2), why_not=_NODES),
+    Action(
+        "-era", "-EnableRemoteAccess", "PORT [THUMBPRINT]", "let the runtime have other nodes; opens no port",
+        (1, 2), _remote,
+    ),
     Action(
         "-erac", "-EnableRemoteAccessInContainer", "PORT [THUMBPRINT]", "the same in a container", (1, 2),
-        why_not=_NODES,
+        _remote,
     ),
-    Action("-dra", "-DisableRemoteAccess", "", "no remote access", why_not=_NODES),
+    Action(
+        "-dra", "-DisableRemoteAccess", "", "refuse other nodes of the runtime",
+        means=_plain("disable-remote-access"),
+    ),
     Action("-k", "-Key", "KEY", "replace the key", (1, 1), _key),
     Action("-gbf", "-GenerateBackupFile", "FILE PASSWORD", "back this node up", (2, 2), _backup("backup")),
     Action("-ibf", "-ImportBackupFile", "FILE PASSWORD", "restore a backup", (2, 2), _backup("restore")),
@@ -85,9 +93,18 @@ ACTIONS = (
         "", "-EnableLocalFolderPathValidation", "", "forbid folders of this machine",
         means=_plain("policy", "--no-path"),
     ),
-    Action("-eesp", "-EnableExecuteSsisPackage", "", "run packages of SSIS", why_not=_SSIS),
-    Action("-desp", "-DisableExecuteSsisPackage", "", "run no packages of SSIS", why_not=_SSIS),
-    Action("-gesp", "-GetExecuteSsisPackage", "", "whether packages of SSIS are run", why_not=_SSIS),
+    Action(
+        "-eesp", "-EnableExecuteSsisPackage", "", "run packages of SSIS, by dtexec",
+        means=_plain("policy", "--ssis", "dtexec"),
+    ),
+    Action(
+        "-desp", "-DisableExecuteSsisPackage", "", "run no packages of SSIS",
+        means=_plain("policy", "--no-ssis"),
+    ),
+    Action(
+        "-gesp", "-GetExecuteSsisPackage", "", "whether packages of SSIS are run: true or false",
+        means=_plain("policy", "--get-ssis"),
+    ),
 )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from .node_life import health, key, restart, status, stop, unregister
 from .node_options import HERE, KeyArgument, StateOption, given_key, need, node_folder
 from .node_policy import policy
 from .node_proxy import proxy
+from .node_remote import disable_remote_access, enable_remote_access
 from .node_up import up
 from .node_update import update
 
@@ -54,9 +55,9 @@ def register(
         str, typer.Option(metavar="FILE", help="The CA of the service, where the system has it not.")
     ] = "",
     alone: Annotated[
-        bool,
-        typer.Option("--alone", help="Refuse, now and later, to be one of several nodes of the runtime."),
-    ] = False,
+        bool | None,
+        typer.Option("--alone/--shared", help="Whether the runtime may have no other node. Default: it may."),
+    ] = None,
     expires: Annotated[
         int | None,
         typer.Option(
@@ -75,12 +76,15 @@ def register(
     need()
     import anyio
 
+    from ..node.company import Company, company
     from ..node.registration import register as registered
 
     session = options.session_of(context)
     session.command = "node register"
-    asking = functools.partial(registered, alone=alone, expires=expires)
-    found: Identity = anyio.run(asking, node_folder(state), given_key(key), node_name or name, ca)
+    folder = node_folder(state)
+    before = company(folder)
+    wanted = Company(before.alone if alone is None else alone, expires or before.expires)
+    found: Identity = anyio.run(registered, folder, given_key(key), node_name or name, ca, wanted)
     session.say(
         f"{found.name} is a node of {found.runtime} in {found.factory}; start it with: crossdock node start"
     )
@@ -160,13 +164,15 @@ async def _work(
                     if number != signal.SIGHUP and asked_to_stop:
                         working.cancel()
                     again = number == signal.SIGHUP
+                    if not again:
+                        works.give_up_update()
                     asked_to_stop = asked_to_stop or not again
                     stop.set()
 
+        works = agent(Client(http, identity))
         # Said only when it can be told to stop: before, a signal ends the process where it is.
         await group.start(signals)
         session.say(f"{identity.name} works for {identity.runtime} in {identity.factory}")
-        works = agent(Client(http, identity))
         # Apart from who hears the signals: unheard, a third one ends the agent before it has ended its jobs.
         with working:
             await works.run(stop)
@@ -177,6 +183,6 @@ async def _work(
 
 for each in (
     up, status, health, stop, restart, key, unregister, backup, restore, policy, proxy, urls, doctor,
-    update,
+    update, enable_remote_access, disable_remote_access,
 ):  # fmt: skip
     node.command(rich_help_panel=HERE)(each)

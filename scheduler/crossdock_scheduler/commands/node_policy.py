@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
@@ -39,6 +40,14 @@ def policy(
     ] = None,
     any_path: Annotated[bool, typer.Option("--any-path", help="Any folder may be used.")] = False,
     no_path: Annotated[bool, typer.Option("--no-path", help="No folder may be used.")] = False,
+    ssis: Annotated[
+        str | None,
+        typer.Option(metavar="PROGRAM", help="Run packages of SSIS, with this program (dtexec)."),
+    ] = None,
+    no_ssis: Annotated[bool, typer.Option("--no-ssis", help="Run no packages of SSIS.")] = False,
+    get_ssis: Annotated[
+        bool, typer.Option("--get-ssis", help="Say only whether packages of SSIS are run: true or false.")
+    ] = False,
     output: options.OutputOption = Output.TEXT,
     state: StateOption = None,
 ) -> None:
@@ -50,6 +59,8 @@ def policy(
     session.command = "node policy"
     if bool(allow_path) + any_path + no_path > 1:
         raise ConfigError("--allow-path, --any-path and --no-path exclude each other")
+    if ssis is not None and no_ssis:
+        raise ConfigError("--ssis and --no-ssis exclude each other")
     folder = node_folder(state)
     before = found = permitted(folder)
     if private is not None:
@@ -60,8 +71,15 @@ def policy(
         found = replace(found, roots=tuple(str(each.absolute()) for each in allow_path))
     elif any_path or no_path:
         found = replace(found, roots=None if any_path else ())
+    if no_ssis:
+        found = replace(found, dtexec=None)
+    elif ssis is not None:
+        found = replace(found, dtexec=_program(ssis))
     if found != before:
         permit(folder, found)
+    if get_ssis:
+        session.show(str(found.dtexec is not None).lower())
+        return
     if session.json:
         session.show_json(found.as_json())
         return
@@ -69,7 +87,18 @@ def policy(
     private_ones = "allowed" if found.private else "forbidden"
     if not found.private and found.networks:
         private_ones += f", but for {', '.join(found.networks)}"
-    session.show(f"private addresses and this machine: {private_ones}\nfolders: {folders}")
+    packages = f"run by {found.dtexec}" if found.dtexec else "not run"
+    session.show(
+        f"private addresses and this machine: {private_ones}\nfolders: {folders}\n"
+        f"packages of SSIS: {packages}"
+    )
+
+
+def _program(name: str) -> str:
+    """Where it is now: a job's search path may be another one."""
+    if (found := shutil.which(name)) is None:
+        raise ConfigError(f"packages of SSIS cannot be run: there is no program {name} on this machine")
+    return str(Path(found).absolute())
 
 
 def _network(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import sys
 from collections.abc import Mapping
@@ -52,13 +51,14 @@ def up(context: typer.Context, *, state: StateOption = None) -> None:
 def _register(folder: Path, given: Mapping[str, str]) -> None:
     import anyio
 
+    from ..node.company import Company
     from ..node.registration import register
 
     key = given.get("AUTH_KEY") or _content(given, "AUTH_KEY_FILE")
     if not key:
         raise ConfigError("this is no node yet, and neither AUTH_KEY nor AUTH_KEY_FILE gives an auth key")
-    asking = functools.partial(register, alone=not _flag(given, "ENABLE_HA"), expires=_expires(given))
-    anyio.run(asking, folder, key, given.get("NODE_NAME", ""), given.get("CA_FILE", ""))
+    wanted = Company(not _flag(given, "ENABLE_HA"), _expires(given))
+    anyio.run(register, folder, key, given.get("NODE_NAME", ""), given.get("CA_FILE", ""), wanted)
 
 
 def _expires(given: Mapping[str, str]) -> int | None:

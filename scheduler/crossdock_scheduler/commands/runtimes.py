@@ -137,6 +137,7 @@ def status(remote: Remote, name: Name) -> None:
             "state": properties.get("state"),
             "version": own.get("version"),
             "auto-update": own.get("autoUpdate"),
+            "at most": f"{limit} nodes" if (limit := own.get("nodeLimit")) else None,
         }
         return Group(details(head), "", _nodes(own.get("nodes") or []))
 
@@ -174,6 +175,15 @@ def regenerate_key(
     path = remote.place.path(_WORD, name) + "/regenerateAuthKey"
     found = remote.api.post(path, {"keyName": which}, again=False)
     remote.show(found, lambda: found[which])
+
+
+@command(ir, "limit-nodes")
+def limit_nodes(
+    remote: Remote, name: Name, nodes: Annotated[int, typer.Argument(min=0, help="0: any number.")]
+) -> None:
+    """Set how many nodes a runtime may have. Those that it has stay."""
+    found = remote.api.patch(remote.place.path(_WORD, name), {"nodeLimit": nodes or None})
+    remote.show(found, lambda: f"{name} may have {nodes or 'any number of'} nodes")
 
 
 @command(ir, "reset-vault")

@@ -52,17 +52,30 @@ def restore(
     *,
     password_file: PasswordFile = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the state that is there.")] = False,
+    go_on: Annotated[
+        bool,
+        typer.Option("--go-on", help="Let runs and triggers go on: no service has run since the backup."),
+    ] = False,
     state: StateOption = None,
 ) -> None:
-    """Bring back the state of a service that is not running. A file that is not whole changes nothing."""
+    """Bring back the state of a service that is not running. A file that is not whole changes nothing.
+
+    Runs that were in progress are cancelled and triggers stopped: nobody knows what they have done since.
+    """
     session = options.session_of(context)
     session.command = "service restore"
     need_service()
     from ..service.operations.backup import restore as bring_back
 
     folder = folder_of(state)
-    names = bring_back(folder, file, _password(password_file), force=force)
-    session.say(f"{folder} has {', '.join(names)} again; start it with: crossdock service start")
+    found = bring_back(folder, file, _password(password_file), force=force, go_on=go_on)
+    if found.runs:
+        session.say(f"runs that were in progress, {found.runs}, are cancelled: look at what they have done")
+    if found.triggers:
+        session.say(
+            f"triggers that were started, {found.triggers}, are stopped: start those that shall go on"
+        )
+    session.say(f"{folder} has {', '.join(found.names)} again; start it with: crossdock service start")
 
 
 def _password(file: Path | None, *, twice: bool = False) -> str:

@@ -77,6 +77,11 @@ class Agent:
                 await self._say_goodbye()
             group.cancel_scope.cancel()
 
+    def give_up_update(self) -> None:
+        """It was told to stop while it waited for its jobs; an update that has begun is ended."""
+        self.said.updating = ""
+        self._keep()
+
     async def _draining_after(self, stop: anyio.Event, claims: anyio.CancelScope) -> None:
         await stop.wait()
         _LOG.info("stopping: %d jobs are waited for", len(self._jobs))
@@ -85,7 +90,7 @@ class Agent:
         claims.cancel()
 
     async def _beating(self, stop: anyio.Event) -> None:
-        meter = Meter()
+        meter, pause = Meter(), self.client.identity.heartbeat
         with anyio.move_on_after(_RELAY):
             await self._relay.tried.wait()
         while True:
@@ -110,6 +115,7 @@ class Agent:
             else:
                 self.said.heard, self.said.problem = time.time(), ""
                 self.said.limit = self._limit = answer.concurrent_jobs
+                pause = answer.heartbeat or pause
                 self._obey(answer, {each.id for each in holding}, asked)
                 if await self._in_step(answer):
                     continue
@@ -117,7 +123,7 @@ class Agent:
                 self.said.relay = relay.problem
                 self._hear_of_versions(answer, stop)
             self._keep()
-            with anyio.move_on_after(self.client.identity.heartbeat):
+            with anyio.move_on_after(pause):
                 await self._soon.wait()
 
     def _keep(self) -> None:

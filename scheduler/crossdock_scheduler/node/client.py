@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import httpx
@@ -29,13 +29,19 @@ class LeaseLostError(CrossdockError):
     """The job is another node's now, or nobody's: what was done counts for nothing."""
 
 
-@dataclass(frozen=True, slots=True)
+class ClockError(UnreachableError):
+    """The clocks of node and service are too far apart: until one is set, nothing is taken from the node."""
+
+
+@dataclass(slots=True)
 class Client:
     """Each method is one request. They raise AuthError where the service does not know the node any more,
     UnreachableError where it does not answer, or not sensibly: then it may be asked again."""
 
     http: httpx.AsyncClient
     identity: Identity
+    _token: str = field(default="", repr=False)
+    _until: float = 0.0
 
     async def heartbeat(self, beat: wire.Heartbeat) -> wire.Beaten:
         return await self._ask("heartbeat", beat, wire.Beaten)
@@ -59,6 +65,10 @@ class Client:
         """How interactive requests reach the runtime's nodes."""
         return await self._ask("authoring", None, wire.Authoring)
 
+    async def company(self, wanted: wire.Company) -> None:
+        """Raises ConfigError where there are other nodes, and it wants to be alone."""
+        await self._send("company", wanted)
+
     async def leave(self) -> None:
         """The node is none any more."""
         await self._send("leave", None)
@@ -71,8 +81,18 @@ class Client:
     async def _send(
         self, path: str, message: wire.Message | None, timeout: float = _TIMEOUT
     ) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {self.identity.token()}"}
-        return await post(self.http, f"{_BASE}/{path}", message, headers, timeout)
+        headers = {"Authorization": f"Bearer {self.token()}"}
+        try:
+            return await post(self.http, f"{_BASE}/{path}", message, headers, timeout)
+        except ClockError:
+            self._until = 0.0
+            raise
+
+    def token(self) -> str:
+        """What the node signs in with. Verifying one takes the service longer than a heartbeat."""
+        if self._until <= now():
+            self._token, self._until = self.identity.token(), now() + wire.TOKEN_SECONDS / 2
+        return self._token
 
 
 async def register(http: httpx.AsyncClient, asked: wire.Register) -> wire.Registered:
@@ -101,6 +121,8 @@ def _refused(answer: httpx.Response, url: str) -> CrossdockError:
     code, message = said
     if code == "LeaseLost":
         return LeaseLostError(message)
+    if code == wire.CLOCK:
+        return ClockError(f"the service at {url} takes nothing from this node: {message}")
     if answer.status_code == 401:
         return AuthError(message)
     if answer.status_code >= 500 or answer.status_code == 429:

@@ -91,7 +91,7 @@ def save(folder: Path, identity: Identity) -> None:
 
 def forget(folder: Path) -> None:
     """The keys go too: who registers next is another node."""
-    for name in (FILE, "vault.key", SIGNING, SEALING, "proxy.json", KEY_FILE):
+    for name in (FILE, "vault.key", SIGNING, SEALING, "proxy.json", "company.json", KEY_FILE):
         (folder / name).unlink(missing_ok=True)
 
 

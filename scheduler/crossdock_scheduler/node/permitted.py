@@ -22,11 +22,12 @@ _VERSION = 1
 @dataclass(frozen=True, slots=True)
 class Permitted:
     """``private``: this machine and private networks; ``networks``: which of them in any case; ``roots``:
-    folders, None for any."""
+    folders, None for any; ``dtexec``: the program that runs packages of SSIS, None where they are not run."""
 
     private: bool = True
     networks: tuple[str, ...] = ()
     roots: tuple[str, ...] | None = None
+    dtexec: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """As the fields of ``pipeline.Policy``."""
@@ -39,8 +40,8 @@ def permitted(folder: Path) -> Permitted:
     try:
         said = json.loads(path.read_text())
         version, private, roots = said["version"], said["private"], said["roots"]
-        networks = said.get("networks", [])
-        known = version == _VERSION and isinstance(private, bool)
+        networks, dtexec = said.get("networks", []), said.get("dtexec")
+        known = version == _VERSION and isinstance(private, bool) and isinstance(dtexec, str | None)
         if not known or not (roots is None or all(isinstance(each, str) for each in roots)):
             raise ValueError
         for each in networks:
@@ -52,7 +53,7 @@ def permitted(folder: Path) -> Permitted:
             f"the node's policy in {path} is not understood", hint="delete the file and set it with: "
             "crossdock node policy",
         ) from None  # fmt: skip
-    return Permitted(private, tuple(networks), None if roots is None else tuple(roots))
+    return Permitted(private, tuple(networks), None if roots is None else tuple(roots), dtexec)
 
 
 def permit(folder: Path, policy: Permitted) -> None:

@@ -12,6 +12,7 @@ from crossdock import ConfigError, CrossdockError
 from ..wire import node as wire
 from .client import connected
 from .client import register as ask
+from .company import Company, company, keep_company
 from .identity import Identity, Keys, public, save
 from .limits import default_jobs, most_jobs
 from .proxy import watched
@@ -21,15 +22,15 @@ _KEY = re.compile(r"IR@[0-9a-fA-F-]{36}@[^@]+@(?:ServiceEndpoint=)?([^@]+)@[A-Za
 
 
 async def register(
-    folder: Path, key: str, name: str = "", ca: str = "", *, alone: bool = False, expires: int | None = None
+    folder: Path, key: str, name: str = "", ca: str = "", wanted: Company | None = None
 ) -> Identity:
     """The node's identity, kept in ``folder``. Done again it is the same node.
 
-    ``alone``: the runtime shall have no other node. ``expires``: seconds offline after which it is none.
+    ``wanted`` is kept too; without it, what was kept before holds.
     Raises CrossdockError with Data Factory's own sentence before the true cause.
     """
     try:
-        return await _register(folder, key.strip(), name or _machine(), ca, alone=alone, expires=expires)
+        return await _register(folder, key.strip(), name or _machine(), ca, wanted or company(folder))
     except CrossdockError as error:
         why = error.message
         raise type(error)(
@@ -37,9 +38,7 @@ async def register(
         ) from error
 
 
-async def _register(
-    folder: Path, key: str, name: str, ca: str, *, alone: bool, expires: int | None
-) -> Identity:
+async def _register(folder: Path, key: str, name: str, ca: str, wanted: Company) -> Identity:
     found = _KEY.fullmatch(key)
     if found is None:
         raise ConfigError(
@@ -50,7 +49,8 @@ async def _register(
     asked = wire.Register(
         auth_key=key, name=name, machine=socket.gethostname(), version=crossdock.__version__,
         signing_key=public(keys.signing), sealing_key=public(keys.sealing), vault=made(keys),
-        concurrent_jobs=default_jobs(), most_jobs=most_jobs(), alone=alone, expires=expires,
+        concurrent_jobs=default_jobs(), most_jobs=most_jobs(), alone=wanted.alone,
+        expires=wanted.expires,
     )  # fmt: skip
     async with connected(url, ca, watched(folder)) as http:
         answer = await ask(http, asked)
@@ -59,6 +59,7 @@ async def _register(
         answer.node_id, name, url, answer.factory, answer.runtime, answer.guid, answer.heartbeat,
         answer.lease, known, keys.signing,
     )  # fmt: skip
+    keep_company(folder, wanted)
     save(folder, found_one)
     return found_one
 

@@ -83,7 +83,7 @@ class Relay:
         return connect(
             f"{identity.url.replace('https://', 'wss://', 1)}/crossdock/v1/nodes/relay",
             ssl=trusted(identity.ca), proxy=self.proxy().to(identity.url) or None,
-            additional_headers={"Authorization": f"Bearer {identity.token()}"},
+            additional_headers={"Authorization": f"Bearer {self.client.token()}"},
             open_timeout=_OPEN, ping_interval=_PING, ping_timeout=_PING, max_size=16 << 20, compression=None,
         )  # fmt: skip
 

@@ -13,13 +13,35 @@ from .context import Service
 from .queue import sweep
 
 _EVERY = 1.0
+_MOVED = 2.0
 _LOG = logging.getLogger(__name__)
 
 
+class _Clock:
+    """The time of day against one that nobody sets. A machine that was suspended has moved as well."""
+
+    def __init__(self) -> None:
+        self._apart = self._now()
+
+    def moved(self) -> float:
+        """By how many seconds since it was asked before; 0 for what clocks are corrected by all the time."""
+        before, self._apart = self._apart, self._now()
+        found = self._apart - before
+        return found if abs(found) > _MOVED else 0.0
+
+    def _now(self) -> float:
+        return time.time() - time.monotonic()
+
+
 async def sweeping(service: Service) -> None:
-    """Nodes that could not renew their leases, since nobody answered, get the time for it first."""
+    """Nodes that could not renew their leases, since nobody answered, get the time for it first; and so do
+    they when the clock was moved, by which leases are over or hold for ever."""
     await anyio.sleep(service.lease)
+    clock = _Clock()
     while True:
+        if moved := clock.moved():
+            _LOG.warning("the clock was moved by %+.0f seconds: nodes may renew their leases first", moved)
+            await anyio.sleep(service.lease)
         try:
             await run_sync(_once, service)
         except SQLAlchemyError as error:
@@ -31,7 +53,7 @@ async def sweeping(service: Service) -> None:
 
 def _once(service: Service) -> None:
     with service.database.write() as connection:
-        swept = sweep(connection, time.time())
+        swept = sweep(connection, time.time(), service.lease)
     metrics = service.metrics
     metrics.ended.labels("timedout").inc(swept.late)
     metrics.ended.labels("cancelled").inc(swept.cancelled)

@@ -14,6 +14,8 @@ PROTOCOL = 1
 AUDIENCE = "crossdock-service"
 ALGORITHM = "ES256"
 TOKEN_SECONDS = 600
+CLOCK = "ClockSkew"
+"""The code of what is refused for a token whose times do not hold: the node is known all the same."""
 EXPIRES_AT_LEAST = 600  # seconds, as AE_TIME of Microsoft's container
 
 NodeName = Annotated[str, Field(pattern=r"^[a-z0-9A-Z][a-z0-9A-Z_-]{0,149}$")]
@@ -116,7 +118,8 @@ class Beaten(Message):
     """The answer to a heartbeat: jobs that are not the node's any more, and jobs to cancel.
 
     ``vault`` is the runtime's version, ``vault_key`` its private key, sealed to this node if it is behind.
-    ``wanting`` are nodes to which this one can give it. ``lease``: for how many seconds jobs are the node's.
+    ``wanting`` are nodes to which this one can give it. ``lease``: for how many seconds jobs are the node's;
+    ``heartbeat``: how many to wait until the next one.
     ``latest`` is the service's own version; with ``update`` the node is to update itself to it now.
     ``vault_wanted``: the runtime's vault is lost, and the node may make the next one.
     """
@@ -128,6 +131,7 @@ class Beaten(Message):
     vault_key: str | None = None
     wanting: list[Share] = []
     lease: float | None = None
+    heartbeat: float | None = None
     latest: str = ""
     update: bool = False
     vault_wanted: bool = False
@@ -161,6 +165,12 @@ class Jobs(Message):
 
     jobs: list[Job]
     lease: float | None = None
+
+
+class Company(Message):
+    """``alone``: the runtime shall have no other node than the one that says so."""
+
+    alone: bool
 
 
 class Finish(Message):

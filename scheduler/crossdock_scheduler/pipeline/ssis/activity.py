@@ -25,7 +25,10 @@ _LOCATIONS = {name: name.lower() for name in ("File", "InlinePackage", "SSISDB")
 _LEVELS = {"None": "0", "Basic": "1", "Performance": "2", "Verbose": "3"}
 _SETS = ("projectParameters", "packageParameters", "projectConnectionManagers", "packageConnectionManagers")
 _UNUSED = ("executioncredential", "loglocation")
-_NEEDED = "needs before it runs: the program that runs packages, ssis.dtexec in the settings"
+_NEEDED = (
+    "needs before it runs: the program that runs packages, ssis.dtexec in the settings, or on a node "
+    "crossdock node policy --ssis PROGRAM"
+)
 _AS_US = "packages run as the user of this process"
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import jwt
 import sqlalchemy as sa
 
-from ...wire.node import ALGORITHM, AUDIENCE, TOKEN_SECONDS
+from ...wire.node import ALGORITHM, AUDIENCE, CLOCK, TOKEN_SECONDS
 from ..errors import ApiError
 from ..runtimes import nodes
 from ..runtimes.nodes import Node
@@ -55,9 +55,9 @@ def signed_in(connection: sa.Connection, token: str) -> Node:
             options={"require": ["exp", "iat", "aud"]},
         )  # fmt: skip
     except jwt.ExpiredSignatureError:
-        raise _refused("it has run out; is the node's clock right?") from None
+        raise _refused("it has run out; is the node's clock right?", CLOCK) from None
     except jwt.ImmatureSignatureError:
-        raise _refused("it begins in the future; is the node's clock right?") from None
+        raise _refused("it begins in the future; is the node's clock right?", CLOCK) from None
     except jwt.InvalidTokenError:
         raise _refused("its signature is not the node's") from None
     if claims["exp"] > time.time() + TOKEN_SECONDS + _LEEWAY:
@@ -72,9 +72,13 @@ def registered(connection: sa.Connection, node_id: str, *, locked: bool = False)
     """Raises ApiError where there is none. ``locked``: to be changed, or counted by, in this transaction."""
     node = nodes.by_id(connection, node_id, locked=locked)
     if node is None:
-        raise _refused("the node is not registered any more")
+        raise unregistered()
     return node
 
 
-def _refused(why: str) -> ApiError:
-    return ApiError(401, f"The node's token is refused: {why}.", headers=CHALLENGE)
+def unregistered() -> ApiError:
+    return _refused("the node is not registered any more")
+
+
+def _refused(why: str, code: str = "") -> ApiError:
+    return ApiError(401, f"The node's token is refused: {why}.", code, headers=CHALLENGE)

@@ -14,7 +14,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from crossdock import ConfigError
 
-from .together import Together
+from .together import A, Many, Together
 
 T = TypeVar("T")
 _KINDS = ("sqlite", "postgresql+psycopg")
@@ -74,14 +74,18 @@ class Database:
             with connection.begin():
                 yield connection
 
-    async def together(self, key: str, work: Callable[[sa.Connection], T], patience: float = 0.0) -> T:
+    async def together(self, key: str, work: Callable[[sa.Connection], T]) -> T:
         """As ``work`` in a ``write``, committed with others that wait for the database; of one event loop.
 
         ``work`` may be called twice, when it was undone. What it raises concerns nobody else. Those with a
-        greater ``key`` lock their rows later: nobody waits for each other. ``patience``: so many seconds it
-        may take, that more are committed at once.
+        greater ``key`` lock their rows later: nobody waits for each other.
         """
-        return await self._together.run(key, work, patience)
+        return await self._together.run(key, work)
+
+    async def alike(self, key: str, asked: A, many: Many[A, T], patience: float) -> T:
+        """As ``together``, for what ``many`` does with all that were asked at once: one result for each, or
+        the error of one that has changed nothing. ``patience``: so many seconds it may take."""
+        return await self._together.run_alike(key, asked, many, patience)
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -13,27 +14,22 @@ from anyio.to_thread import run_sync
 from sqlalchemy.exc import SQLAlchemyError
 
 T = TypeVar("T")
+A = TypeVar("A")
+# What does several pieces at once, with one result for each, or the error of one that has changed nothing.
+Many = Callable[[sa.Connection, Sequence[A]], Sequence[T | Exception]]
 # So many are committed at once: whoever comes first waits for the last of them.
 _MOST = 100
 
 
 class _Waiting(Generic[T]):
-    """One piece of work, and what became of it."""
+    """One piece of work, and what became of it. ``alike``: what does all pieces that are alike at once."""
 
-    def __init__(self, key: str, work: Callable[[sa.Connection], T]) -> None:
-        self.key, self.work = key, work
+    def __init__(self, key: str, work: Callable[[sa.Connection], T], alike: Any = None) -> None:
+        self.key, self.work, self.alike = key, work, alike
+        self.asked: Any = None
         self.done = False
         self.found: T | None = None
         self.error: Exception | None = None
-
-    def carry_out(self, connection: sa.Connection) -> None:
-        """Raises only what the database says."""
-        try:
-            self.found = self.work(connection)
-        except SQLAlchemyError:
-            raise
-        except Exception as error:  # noqa: BLE001 - it is raised where somebody waits for it
-            self.error = error
 
 
 class _Undone(Exception):
@@ -50,13 +46,28 @@ class Together:
         # A thread that is there whatever else threads are busy with.
         self._thread = CapacityLimiter(1)
 
-    async def run(self, key: str, work: Callable[[sa.Connection], T], patience: float = 0.0) -> T:
+    async def run(self, key: str, work: Callable[[sa.Connection], T]) -> T:
         """What ``work`` returns, once it is committed; it is undone, and raised, what it raises.
 
-        Rows of one ``key`` are locked before those of a greater one. For ``patience`` seconds others may take
-        it along.
+        Rows of one ``key`` are locked before those of a greater one.
         """
-        mine: _Waiting[T] = _Waiting(key, work)
+        return await self._ended(_Waiting(key, work))
+
+    async def run_alike(self, key: str, asked: A, many: Many[A, T], patience: float) -> T:
+        """As ``run``, for what ``many`` does at once, in the order of keys and before all others. For
+        ``patience`` seconds others may take it along."""
+
+        def alone(connection: sa.Connection) -> T:
+            (found,) = many(connection, [asked])
+            if isinstance(found, Exception):
+                raise found
+            return found
+
+        mine = _Waiting(key, alone, many)
+        mine.asked = asked
+        return await self._ended(mine, patience)
+
+    async def _ended(self, mine: _Waiting[T], patience: float = 0.0) -> T:
         self._waiting.append(mine)
         if patience:
             await sleep(patience)
@@ -83,10 +94,17 @@ class Together:
             each.done = True
 
     def _committed(self, batch: list[_Waiting[Any]]) -> bool:
+        alike: dict[Any, list[_Waiting[Any]]] = defaultdict(list)
+        for each in batch:
+            if each.alike is not None:
+                alike[each.alike].append(each)
         try:
             with self._begun() as connection:
+                for many, some in alike.items():
+                    _all_at_once(connection, many, some)
                 for each in batch:
-                    each.carry_out(connection)
+                    if each.alike is None:
+                        _carried_out(connection, each)
                 if any(each.error for each in batch):
                     raise _Undone
         except _Undone:
@@ -108,3 +126,21 @@ class Together:
                 each.error = error
                 # Where no transaction can be begun or ended, the others need not wait for that as well.
                 gone = None if at_work else error
+
+
+def _carried_out(connection: sa.Connection, each: _Waiting[Any]) -> None:
+    """Raises only what the database says."""
+    try:
+        each.found = each.work(connection)
+    except SQLAlchemyError:
+        raise
+    except Exception as error:  # noqa: BLE001 - it is raised where somebody waits for it
+        each.error = error
+
+
+def _all_at_once(connection: sa.Connection, many: Many[Any, Any], some: Sequence[_Waiting[Any]]) -> None:
+    for each, found in zip(some, many(connection, [each.asked for each in some]), strict=True):
+        if isinstance(found, Exception):
+            each.error = found
+        else:
+            each.found = found

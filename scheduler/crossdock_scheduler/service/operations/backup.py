@@ -7,13 +7,21 @@ import shutil
 import sqlite3
 import struct
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
+
+import sqlalchemy as sa
 
 from crossdock import ConfigError, DataError
 
+from ..database import Database
+from ..database.migrate import migrate
+from ..database.tables import jobs, pipeline_runs, triggers
+from ..runs.ending import cancelled
+from ..triggers.state import STARTED, STOPPED
 from . import archive
 
 DATABASE, SECRET = "service.db", "service.key"
@@ -52,9 +60,19 @@ def back_up(folder: Path, file: Path, password: str) -> int:
     return size
 
 
-def restore(folder: Path, file: Path, password: str, *, force: bool = False) -> list[str]:
-    """Bring back what ``back_up`` wrote; the names of the files. The service must not be running.
+class Restored(NamedTuple):
+    """The names of the files; how many runs are cancelled and triggers stopped."""
 
+    names: list[str]
+    runs: int
+    triggers: int
+
+
+def restore(folder: Path, file: Path, password: str, *, force: bool = False, go_on: bool = False) -> Restored:
+    """Bring back what ``back_up`` wrote. The service must not be running.
+
+    Unless they ``go_on``, runs that were in progress are cancelled and triggers stopped: nobody knows what
+    they have done since, and they would do it again.
     The whole file is read and checked before anything is changed. Raises DataError for one that is not whole,
     or another password, ConfigError for a folder with something in it unless ``force``.
     """
@@ -68,6 +86,7 @@ def restore(folder: Path, file: Path, password: str, *, force: bool = False) -> 
     with opened, _scratch(folder) as scratch:
         names = _unpack(opened, scratch, password)
         _check(scratch / DATABASE)
+        runs, triggers = (0, 0) if go_on else _let_rest(scratch / DATABASE)
         _alone(folder / DATABASE)
         # Its log belongs to the database that is replaced: played back into the new one it destroys it.
         for leftover in ("-wal", "-shm"):
@@ -78,7 +97,26 @@ def restore(folder: Path, file: Path, password: str, *, force: bool = False) -> 
         for name in names:
             (folder / name).parent.mkdir(exist_ok=True, mode=0o700)
             (scratch / name).replace(folder / name)
-    return names
+    return Restored(names, runs, triggers)
+
+
+def _let_rest(path: Path) -> tuple[int, int]:
+    """Cancel the runs in progress, and stop the triggers: how many."""
+    database, now = Database(f"sqlite:///{path}"), time.time()
+    try:
+        migrate(database)
+        with database.write() as connection:
+            going = pipeline_runs.c.ended.is_(None)
+            found = connection.execute(sa.select(pipeline_runs.c.group_id).where(going)).scalars().all()
+            for each in dict.fromkeys(found):
+                cancelled(connection, each)
+            waiting = sa.update(jobs).where(jobs.c.state == "queued")
+            connection.execute(waiting.values(state="cancelled", ended=now))
+            connection.execute(sa.update(jobs).where(jobs.c.state == "claimed").values(cancelling=True))
+            started = sa.update(triggers).where(triggers.c.state == STARTED)
+            return len(found), connection.execute(started.values(state=STOPPED, wake_at=None)).rowcount
+    finally:
+        database.close()
 
 
 @contextmanager

@@ -110,9 +110,10 @@ def claim(connection: sa.Connection, who: Claimer, want: int, lease: float, now:
     return [Claimed(row.id, row.epoch, row.work, until, row.deadline) for row in in_order]
 
 
-_MINE = (
-    sa.select(jobs.c.id, jobs.c.epoch, jobs.c.cancelling)
-    .where(jobs.c.id.in_(sa.bindparam("jobs", expanding=True)), jobs.c.node_id == _NODE, _IS_CLAIMED)
+_THESE = (
+    sa.select(jobs.c.id, jobs.c.epoch, jobs.c.cancelling, jobs.c.node_id)
+    .where(jobs.c.id.in_(sa.bindparam("jobs", expanding=True)), _IS_CLAIMED)
+    .order_by(jobs.c.id)
     .with_for_update()
 )
 _RENEW = sa.update(jobs).where(jobs.c.id.in_(sa.bindparam("jobs", expanding=True))).values(lease_until=_UNTIL)
@@ -120,20 +121,32 @@ _PROGRESS = sa.update(jobs).where(jobs.c.id == _ID).values(progress=sa.bindparam
 
 
 def renew(
-    connection: sa.Connection, node_id: str, held: Sequence[Held], lease: float, now: float
-) -> tuple[set[str], set[str]]:
-    """Keep jobs for another ``lease`` seconds; the ids of those lost, and of those to be cancelled."""
-    if not held:
-        return set(), set()
-    asked = {"jobs": [each.id for each in held], "node": node_id}
-    rows = {row.id: row for row in connection.execute(_MINE, asked)}
-    kept = [each for each in held if each.id in rows and rows[each.id].epoch == each.epoch]
+    connection: sa.Connection, holders: Mapping[str, Sequence[Held]], lease: float, now: float
+) -> Mapping[str, tuple[set[str], set[str]]]:
+    """Keep what nodes, by their ids, hold for another ``lease`` seconds: for each the ids of jobs that it has
+    lost, and of those to be cancelled."""
+    asked = [each.id for held in holders.values() for each in held]
+    if not asked:
+        return {node_id: (set(), set()) for node_id in holders}
+    rows = {row.id: row for row in connection.execute(_THESE, {"jobs": asked})}
+    kept = [
+        each
+        for node_id, held in holders.items()
+        for each in held
+        if (row := rows.get(each.id)) and (row.node_id, row.epoch) == (node_id, each.epoch)
+    ]
     if kept:
         connection.execute(_RENEW, {"jobs": [each.id for each in kept], "until": now + lease})
     if told := [{"job": each.id, "said": dict(each.progress)} for each in kept if each.progress is not None]:
         connection.execute(_PROGRESS, told)
-    lost = {each.id for each in held} - {each.id for each in kept}
-    return lost, {each.id for each in kept if rows[each.id].cancelling}
+    mine = {id(each) for each in kept}
+    return {
+        node_id: (
+            {each.id for each in held if id(each) not in mine},
+            {each.id for each in held if id(each) in mine and rows[each.id].cancelling},
+        )
+        for node_id, held in holders.items()
+    }
 
 
 _SAME = (jobs.c.id == _ID, jobs.c.node_id == _NODE, jobs.c.epoch == _EPOCH)

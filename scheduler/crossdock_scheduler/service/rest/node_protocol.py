@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
@@ -12,20 +11,19 @@ import anyio
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Request
 
-import crossdock
-
 from ...wire import node as wire
 from ..audit import Entry
 from ..auth.bearer import bearer
 from ..auth.nodes import registered, signed_in
+from ..beating import Beat, beaten
 from ..context import Service
 from ..definitions import keeping, resources
 from ..definitions.names import RUNTIME
 from ..definitions.resources import Resource
 from ..errors import ApiError
 from ..headers import address, request_id
-from ..queue import Claimed, Claimer, Held, Lost, claim, finish, renew
-from ..runtimes import nodes, runtimes, updating, vaults
+from ..queue import Claimed, Claimer, Held, Lost, claim, finish
+from ..runtimes import nodes, runtimes, vaults
 from ..runtimes.keys import guid_of
 from ..runtimes.nodes import Node
 from .node_route import NodeRoute, Sent
@@ -99,32 +97,8 @@ def _entry(request: Request, runtime: Resource, node_id: str, name: str, operati
 
 @often.post("/heartbeat")
 async def heartbeat(beat: wire.Heartbeat, sent: Sent) -> wire.Beaten:
-    now = time.time()
-    held = [Held(each.id, each.epoch, each.progress) for each in beat.holding]
-    looked_at = sent.service.looked_at
-
-    def beaten(connection: sa.Connection) -> wire.Beaten:
-        node = registered(connection, sent.node_id)
-        update = updating.concerns(node, beat.update, beat.version) and updating.turn(
-            connection, node, beat.update, now
-        )
-        nodes.heard(connection, node, beat, now)
-        lost, cancel = renew(connection, node.id, held, sent.service.lease, now)
-        version = node.row.vault_version
-        key = vaults.key_for(connection, node, version) if beat.vault != version else None
-        wanting: Sequence[wire.Share] = ()
-        # Of many nodes not each need look for those that are new.
-        if beat.vault == version and now - looked_at.get(sent.runtime_id, 0.0) > _LOOK_AGAIN:
-            looked_at[sent.runtime_id] = now
-            wanting = vaults.wanting(connection, node, version)
-        return wire.Beaten(
-            lost=sorted(lost), cancel=sorted(cancel), concurrent_jobs=node.row.concurrent_jobs,
-            vault=version, vault_key=key, wanting=list(wanting), lease=sent.service.lease,
-            latest=crossdock.__version__, update=update,
-            vault_wanted=node.row.vault_key is None,
-        )  # fmt: skip
-
-    return await sent.service.database.together(sent.node_id, beaten, _PATIENCE)
+    said = Beat(sent.service, sent.node_id, sent.runtime_id, beat, time.time())
+    return await sent.service.database.alike(sent.node_id, said, beaten, _PATIENCE)
 
 
 @router.post("/vault/new")
@@ -206,6 +180,17 @@ async def finish_job(said: wire.Finish, sent: Sent, job_id: str) -> None:
     if took is not None:
         sent.service.metrics.job_ended(said.outcome, took)
     sent.service.changed.ring_here(job_id)
+
+
+@router.post("/company")
+def choose_company(wanted: wire.Company, asking: Signed, request: Request) -> None:
+    """Whether the runtime may have other nodes."""
+    service, node = asking.service, asking.node
+    with service.database.write() as connection:
+        runtime = resources.by_id(connection, RUNTIME, node.row.runtime_id)
+        nodes.be_alone(connection, node, alone=wanted.alone)
+        said = "ALONE" if wanted.alone else "SHARED"
+        service.audit.append(connection, _entry(request, runtime, node.id, node.name, said))
 
 
 @router.post("/leave")

@@ -30,6 +30,7 @@ from .sharing import KeepingRuntimes, status_of
 ONE = f"{FACTORY}/{RUNTIME.segment}/{{name}}"
 NODE = ONE + "/nodes/{node}"
 _KEYS = {"authkey1": "key1", "authkey2": "key2"}
+_MOST_NODES = 10_000
 _DURATION = re.compile(r"P(?=.)(?:\d+D)?(?:T(?=\d)(?:\d+H)?(?:\d+M)?(?:\d+S)?)?")
 
 router = signed_in_router("IntegrationRuntimes")
@@ -77,6 +78,12 @@ def patch(name: str, body: Body, call: Contributor) -> dict[str, Any]:
         if not _DURATION.fullmatch(values["update_delay"]):
             raise ApiError(
                 400, "updateDelayOffset must be a duration, such as PT3H.", target="updateDelayOffset"
+            )
+    if "nodeLimit" in body:
+        values["node_limit"] = limit = body["nodeLimit"]
+        if limit is not None and (type(limit) is not int or not 1 <= limit <= _MOST_NODES):
+            raise ApiError(
+                400, f"nodeLimit must be from 1 to {_MOST_NODES}, or null for none.", target="nodeLimit"
             )
     with _runtime(call, name) as (connection, runtime):
         if values:

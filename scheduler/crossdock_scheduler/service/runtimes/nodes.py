@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -41,9 +42,9 @@ class Node:
         return str(self.row.name)
 
     def is_alive(self, now: float) -> bool:
-        return (
-            self.row.seen_at is not None and now - self.row.seen_at <= SILENCE and self.row.stopped_at is None
-        )
+        """A heartbeat that is yet to come is from before the clock was set back."""
+        seen = self.row.seen_at
+        return seen is not None and abs(now - seen) <= SILENCE and self.row.stopped_at is None
 
     def is_expired(self, now: float) -> bool:
         """Whether it has been silent for longer than it wanted to stay a node."""
@@ -126,6 +127,7 @@ def register(
 
     Raises ApiError where a live node has the name, or the runtime has as many nodes as it may.
     """
+    _lock(connection, runtime.id)
     _drop_expired(connection, runtime, asked, now)
     found = look(connection, runtime, asked.name)
     values: dict[str, Any] = {
@@ -153,6 +155,12 @@ def register(
     values |= {"signing_key": asked.signing_key, "registered": datetime.now(UTC)}
     connection.execute(sa.insert(nodes).values(values))
     return made
+
+
+def _lock(connection: sa.Connection, runtime_id: int) -> None:
+    """Who counts nodes does so alone: two at once would both find room."""
+    query = sa.select(runtimes.c.guid).where(runtimes.c.resource_id == runtime_id).with_for_update()
+    connection.execute(query)
 
 
 def _refuse_more(runtime: Runtime, others: Sequence[Node], asked: Register) -> None:
@@ -185,10 +193,23 @@ _ALL = sa.select(nodes, runtimes.c.vault_version, runtimes.c.vault_key).join(
 # Made once: every request of a node asks it.
 _BY_ID = _ALL.where(nodes.c.id == sa.bindparam("node"))
 _LOCKED = _BY_ID.with_for_update(of=nodes)
+# In the order of ids, for others lock them as well.
+_THESE = (
+    _ALL.where(nodes.c.id.in_(sa.bindparam("nodes", expanding=True)))
+    .order_by(nodes.c.id)
+    .with_for_update(of=nodes, key_share=True)
+)
 _HEARD = (
     sa.update(nodes)
     .where(nodes.c.id == sa.bindparam("node"))
     .values({each: sa.bindparam(f"new_{each.name}", type_=each.type) for each in _SAID_BY_NODES})
+)
+# One statement for all: each one of its own takes PostgreSQL longer than what it does.
+_HEARD_AT_ONCE = sa.text(
+    "UPDATE nodes SET said = new.said::json, seen_at = new.seen_at, version = new.version, "
+    "stopped_at = new.stopped_at FROM unnest(CAST(:ids AS text[]), CAST(:said AS text[]), "
+    "CAST(:seen AS float8[]), CAST(:versions AS text[]), CAST(:stopped AS float8[])) "
+    "AS new(id, said, seen_at, version, stopped_at) WHERE nodes.id = new.id"
 )
 
 
@@ -241,11 +262,35 @@ def running(connection: sa.Connection, runtime: Runtime) -> Mapping[str, int]:
     return {row[0]: row[1] for row in connection.execute(query)}
 
 
-def heard(connection: sa.Connection, node: Node, beat: Heartbeat, now: float) -> None:
-    said = beat.model_dump(include={"state", "load", "capabilities", "vault", "update"})
-    stopped = now if beat.state == "stopping" else None
-    values = {"new_said": said, "new_seen_at": now, "new_version": beat.version, "new_stopped_at": stopped}
-    connection.execute(_HEARD, {"node": node.id, **values})
+def by_ids(connection: sa.Connection, ids: Sequence[str]) -> Mapping[str, Node]:
+    """Those that there are, locked."""
+    rows = connection.execute(_THESE, {"nodes": ids})
+    return {found.id: found for row in rows if (found := _of(row))}
+
+
+def heard(connection: sa.Connection, beats: Mapping[str, tuple[Heartbeat, float]]) -> None:
+    """Keep what nodes, by their ids, have said, and when."""
+    rows = [
+        {
+            "node": node_id,
+            "new_said": beat.model_dump(include={"state", "load", "capabilities", "vault", "update"}),
+            "new_seen_at": now,
+            "new_version": beat.version,
+            "new_stopped_at": now if beat.state == "stopping" else None,
+        }
+        for node_id, (beat, now) in beats.items()
+    ]
+    if connection.dialect.name == "sqlite":
+        connection.execute(_HEARD, rows)
+        return
+    lists = {
+        "ids": [each["node"] for each in rows],
+        "said": [json.dumps(each["new_said"]) for each in rows],
+        "seen": [each["new_seen_at"] for each in rows],
+        "versions": [each["new_version"] for each in rows],
+        "stopped": [each["new_stopped_at"] for each in rows],
+    }
+    connection.execute(_HEARD_AT_ONCE, lists)
 
 
 def change(connection: sa.Connection, node: Node, concurrent_jobs: int) -> None:
@@ -255,6 +300,18 @@ def change(connection: sa.Connection, node: Node, concurrent_jobs: int) -> None:
             400, f"concurrentJobsLimit must be from 1 to {node.row.most_jobs}.", target="concurrentJobsLimit"
         )
     connection.execute(sa.update(nodes).where(nodes.c.id == node.id).values(concurrent_jobs=concurrent_jobs))
+
+
+def be_alone(connection: sa.Connection, node: Node, *, alone: bool) -> None:
+    """Refuse other nodes from now on, or take them. Raises ApiError where there are others already."""
+    runtime_id = node.row.runtime_id
+    _lock(connection, runtime_id)
+    others = sa.select(nodes.c.name).where(nodes.c.runtime_id == runtime_id, nodes.c.id != node.id)
+    if alone and (names := connection.execute(others.order_by(nodes.c.name)).scalars().all()):
+        raise ApiError(
+            409, f"The runtime has other nodes: {', '.join(names)}; delete them before.", "NodeLimitReached"
+        )
+    connection.execute(sa.update(nodes).where(nodes.c.id == node.id).values(alone=alone))
 
 
 def delete(connection: sa.Connection, node: Node) -> None:

@@ -59,6 +59,7 @@ def as_json(runtime: Runtime, found: Sequence[Node], endpoint: str, now: float) 
                 "autoUpdate": "On" if runtime.auto_update else "Off",
                 "versionStatus": "UpToDate" if most in (None, crossdock.__version__) else "UpdateAvailable",
                 "links": [],
+                "nodeLimit": runtime.node_limit,
                 "latestVersion": crossdock.__version__,
                 "pushedVersion": crossdock.__version__,
                 "selfContainedInteractiveAuthoringEnabled": is_self_contained(runtime.resource.properties),
