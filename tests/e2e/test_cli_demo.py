@@ -49,7 +49,7 @@ def test_demo(tmp_path: Path) -> None:
     assert 2 * int(redone[1]) >= int(redone[2]) > 1
     killed = re.search(r"(first|second) had the copy, and ([\d.]+) MB of it at the stage", done.stdout)
     assert killed
-    assert f"{'second' if killed[1] == 'first' else 'first'} has ended it" in done.stdout
+    assert f"{'second' if killed[1] == 'first' else 'first'} began it" in done.stdout
     once = folder / "parquet-by-service" / "staged" / "flights.parquet"
     assert differences(folder / "csv" / "flights.csv", once) == (COUNTS["flights"], 0, 0)
     assert not [each for each in (folder / "stage").rglob("*") if each.is_file()]

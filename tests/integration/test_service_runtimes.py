@@ -195,3 +195,34 @@ def test_waiting_for_a_job_that_does_not_come(sdk: Any, factory: str, node: Node
     assert time.monotonic() - begun >= 1.5
     answer = node.post(f"jobs/{uuid.uuid4()}/finish", epoch=1, outcome="succeeded")
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "LeaseLost")
+
+
+def test_a_node_has_nothing_of_another_runtime(
+    control_plane: ServiceProcess, sdk: Any, factory: str, node: NodeClient
+) -> None:
+    """Neither its jobs nor the key of its vault, though it knows their ids."""
+    sdk.integration_runtimes.create_or_update(GROUP, factory, "other", RUNTIME)
+    other = NodeClient(node.http, "node")
+    node.register(key_of(sdk, factory))
+    keys = sdk.integration_runtimes.list_auth_keys(GROUP, factory, "other")
+    other.register(keys.auth_key1)
+    newcomer = NodeClient(node.http, "new")
+    newcomer.register(key_of(sdk, factory))
+    for each in (node, other, newcomer):
+        assert each.beat(vault=0 if each is newcomer else 1).status_code == 200
+    given = {"version": 1, "shares": [{"node_id": newcomer.node_id, "key": "of another"}]}
+    assert other.post("vault", **given).status_code == 200  # it is passed over
+    assert newcomer.beat(vault=0).json()["vault_key"] is None
+    assert other.beat(holding=[{"id": str(uuid.uuid4()), "epoch": 1}]).json()["lost"] != []
+    assert node.post("vault", **{**given, "shares": [{**given["shares"][0], "key": "k"}]}).status_code == 200
+    assert newcomer.beat(vault=0).json()["vault_key"] == "k"
+    pipeline = {"activities": [{"name": "w", "type": "WebActivity", "typeProperties": {
+        "method": "GET", "url": "https://127.0.0.1:1/", "connectVia": {
+            "referenceName": "runtime", "type": "IntegrationRuntimeReference"}}}]}  # fmt: skip
+    sdk.pipelines.create_or_update(GROUP, factory, "p", {"properties": pipeline})
+    sdk.pipelines.create_run(GROUP, factory, "p")
+    (job,) = node.claim(wait=30)
+    assert other.claim() == []
+    said = {"epoch": job["epoch"], "outcome": "succeeded", "result": {"output": {}}}
+    assert other.post(f"jobs/{job['id']}/finish", **said).status_code == 409
+    assert node.post(f"jobs/{job['id']}/finish", **said).status_code == 200

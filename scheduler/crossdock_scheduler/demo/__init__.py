@@ -79,11 +79,12 @@ def demo(csv: Path) -> None:
         title("The node that carries out a staged copy is killed; the other one ends the copy")
         largest = max(files, key=lambda each: each.stat().st_size)
         run_id = _run(client, STAGED, table=largest.stem)
-        job, other = _kill_half_way(agents, stage, min(_CAUGHT, largest.stat().st_size // 20))
+        job, other, killed = _kill_half_way(agents, stage, min(_CAUGHT, largest.stat().st_size // 20))
         command("pipeline", "show", run_id, "--follow", environment=own)
         if f"job {job} has ended: succeeded" not in other.log:
             raise VerificationError(f"{other.name} has not ended the copy: {other.log}")
-        say(f"{other.name} has ended it.")
+        later = other.said_at(f"job {job} begins") - killed
+        say(f"{other.name} began it {later:.1f} seconds later, and has ended it.")
         _check_once(stage, largest, parquet / "staged" / f"{largest.stem}.parquet")
 
 
@@ -112,9 +113,9 @@ def _compare(client: Any, run_id: str, parquet: Path) -> None:
     say(f"The outputs of the {len(said)} copies say the same.")
 
 
-def _kill_half_way(agents: Sequence[Agent], stage: Path, enough: int) -> tuple[str, Agent]:
-    """End the node that has the copy, without warning, when so many bytes are staged: the job, and who is
-    left to do it."""
+def _kill_half_way(agents: Sequence[Agent], stage: Path, enough: int) -> tuple[str, Agent, float]:
+    """End the node that has the copy, without warning, when so many bytes are staged: the job, who is left to
+    do it, and when that was."""
     until, had = time.monotonic() + _WAIT, False
     while (staged := _bytes_in(stage)) < max(enough, 1):
         has = any(each.jobs for each in agents)
@@ -126,7 +127,7 @@ def _kill_half_way(agents: Sequence[Agent], stage: Path, enough: int) -> tuple[s
         if jobs := each.jobs:
             each.kill()
             say(f"{each.name} had the copy, and {staged / 1e6:.1f} MB of it at the stage.")
-            return jobs[0], other
+            return jobs[0], other, time.time()
     raise InternalError("the staged copy ended before it could be killed")
 
 

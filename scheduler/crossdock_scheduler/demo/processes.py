@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import psutil
@@ -40,6 +41,11 @@ class Agent:
     @property
     def log(self) -> str:
         return (self.home / "log").read_text()
+
+    def said_at(self, text: str) -> float:
+        """When it was logged, in seconds since 1970."""
+        line = next(each for each in self.log.splitlines() if text in each)
+        return datetime.strptime(line[:23], "%Y-%m-%d %H:%M:%S,%f").astimezone().timestamp()
 
     def kill(self) -> None:
         """As if its machine lost power: the processes of its jobs end with it."""
