@@ -10,9 +10,11 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 import sqlalchemy as sa
 import yaml
@@ -21,6 +23,9 @@ from servers.node_client import NodeClient
 from servers.service import ServiceProcess
 from test_service_runs import GROUP, factory_of
 
+from crossdock import ConfigError
+from crossdock_scheduler.node.company import Company, be_alone, company
+from crossdock_scheduler.node.registration import register
 from crossdock_scheduler.service.database import Database
 from crossdock_scheduler.service.database.tables import nodes
 
@@ -139,25 +144,28 @@ def test_several_nodes_with_high_availability(
 def test_remote_access_lets_others_in(
     control_plane: ServiceProcess, runtime: Runtime, tmp_path: Path
 ) -> None:
-    first, second = tmp_path / "first", tmp_path / "second"
-    ca = ["--ca", str(control_plane.ca)]
+    first, second, ca = tmp_path / "first", tmp_path / "second", str(control_plane.ca)
 
-    def done(home: Path, *options: str) -> tuple[int, str]:
-        found = command(home, *options, key=runtime.key)
-        return found.returncode, found.stderr
+    def join(state: Path) -> None:
+        anyio.run(register, state, runtime.key, state.name, ca)
 
-    # Said before it is a node; the key is replaced later on.
-    for options in (["disable-remote-access"], ["register", *ca, "--name", "first"], ["key"]):
-        assert done(first, *options)[0] == 0
-    code, said = done(second, "register", *ca, "--name", "second")
-    assert (code, "only one without high availability" in said) == (2, True)
-    assert done(first, "enable-remote-access", "8060")[0] == 0
-    assert done(second, "register", *ca, "--name", "second")[0] == 0
-    code, said = done(first, "disable-remote-access")
-    assert (code, "The runtime has other nodes: second" in said) == (2, True)
+    def switch(state: Path, *, alone: bool) -> bool:
+        return anyio.run(partial(be_alone, state, alone=alone))
+
+    assert not switch(first, alone=True)  # said before it is a node
+    join(first)
+    join(first)  # as when the key is replaced
+    with pytest.raises(ConfigError, match="only one without high availability"):
+        join(second)
+    assert switch(first, alone=False)
+    join(second)
+    with pytest.raises(ConfigError, match="The runtime has other nodes: second"):
+        switch(first, alone=True)
+    assert company(first) == Company(alone=False)
     assert sorted(runtime.nodes()) == ["first", "second"]
-    assert done(second, "unregister")[0] == 0
-    assert done(first, "disable-remote-access")[0] == 0
+    with control_plane.sdk() as sdk:
+        sdk.integration_runtime_nodes.delete(GROUP, runtime.factory, "here", "second")
+    assert switch(first, alone=True)
     assert runtime.client("third").register(runtime.key).status_code == 409
 
 
