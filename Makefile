@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PYTHON ?=
 
-.PHONY: demo test lint bench bench-micro format lock clean
+.PHONY: demo test lint docs bench bench-micro format lock clean
 
 demo: $(INSTALLED)
 	$(BIN)/crossdock demo
@@ -19,6 +19,11 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	PYTHONPATH=.ci $(BIN)/lint-imports
+
+# The site, into build/site; what is written in it is generated (python docs/generate.py), and a test says when it lags.
+docs: $(INSTALLED)
+	$(BIN)/zensical build --strict
+	rm -f build/site/*.py build/site/*.toml
 
 # Against the peers, side by side: make bench SCENARIOS="csv_to_parquet bytes"
 bench: $(VENV)/.bench
@@ -39,10 +44,10 @@ lock: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet 'uv>=0.5'
 	$(COMPILE) --output-file constraints-build.txt --group build
 	$(COMPILE) --output-file constraints.txt --constraint constraints-build.txt \
-		--extra all --extra demo --group test --group lint pyproject.toml
+		--extra all --extra demo --group test --group lint --group docs pyproject.toml
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) .cache build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 # pip checks the hash of everything that it downloads. First what builds, for one dependency and then
 # ourselves: in an isolated build pip would fetch it anew, unpinned.

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from crossdock import hookimpl
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import typer
 
-    from crossdock import ConnectorSpec
+    from crossdock import Check, ConnectorSpec
 
 
 @hookimpl
@@ -47,3 +49,10 @@ def crossdock_commands(app: typer.Typer) -> None:
     from .demo import add_command
 
     add_command(app)
+
+
+@hookimpl
+def crossdock_checks() -> Iterator[Check]:
+    from .sql.odbc_checks import checks
+
+    return checks()

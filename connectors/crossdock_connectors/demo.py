@@ -43,7 +43,7 @@ TABLES = ("airlines", "airports", "planes", "weather", "flights")
 
 
 def add_command(app: typer.Typer) -> None:
-    app.command("demo")(demo)
+    app.command("demo", rich_help_panel="Help and set-up")(demo)
 
 
 def demo(

@@ -144,6 +144,7 @@ _SPI = (
     "ByteSink",
     "Cancellable",
     "Capabilities",
+    "Check",
     "ConnectorConfig",
     "ConnectorSpec",
     "Copier",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Collection, Mapping
 from contextlib import closing, suppress
@@ -70,12 +71,14 @@ def copy(
     that are ``missing`` by now, ``forbidden`` or ``inconsistent`` (``none``: they end the copy). ``log``: a
     folder of a store, where CSV files say what was left out (``log_level="info"``: and what was copied), at
     once with ``log_reliable``.
-    ``progress`` is called about ten times a second from another thread. ``home`` is where
+    ``progress`` is called about ten times a second from another thread; without it a notebook shows the
+    run below its cell. ``home`` is where
     journals are kept (default: ``$CROSSDOCK_HOME``). Setting ``cancel`` interrupts the run.
     Raises CrossdockError; when its ``resumable`` is true, ``resume(error.run_id)`` goes on.
     """
     from .resolve import resolve
 
+    progress = progress or _in_notebook()
     given = {"source": snake_case(source_options), "sink": snake_case(sink_options)}
     know(str(source), str(sink), given)
     given["stage"] = snake_case(stage_options)
@@ -198,6 +201,7 @@ def resume(
     Raises AuthError when one is missing, NotFoundError, ConfigError (it is running, it has succeeded),
     and what ``copy`` raises.
     """
+    progress = progress or _in_notebook()
     again = given_again(
         {"source": source, "sink": sink, "stage": stage, "log": log},
         {"source": source_options, "sink": sink_options, "stage": stage_options, "log": log_options},
@@ -215,6 +219,15 @@ def resume(
         request, resolved = recall(journal, again)
         journal.set(state="running", error="", resumable=True)
         return _execute(run_id, request, resolved, journal, progress, resumed=True, cancel=cancel)
+
+
+def _in_notebook() -> Progress | None:
+    """What shows a run that nobody else does."""
+    if "ipykernel" not in sys.modules:
+        return None
+    from .notebook import progress
+
+    return progress()
 
 
 def _execute(

@@ -20,6 +20,8 @@ from .spi.spec import ConnectorSpec, Kind
 if TYPE_CHECKING:
     import typer
 
+    from .spi.check import Check
+
 GROUP = "crossdock"
 _SHARED = frozenset({"https", "http"})
 hookspec = pluggy.HookspecMarker(GROUP)
@@ -36,6 +38,10 @@ class Hooks:
     @hookspec
     def crossdock_commands(self, app: typer.Typer) -> None:
         """Add commands to the ``crossdock`` command line."""
+
+    @hookspec
+    def crossdock_checks(self) -> Iterable[Check]:  # type: ignore[empty-body]
+        """Check what this plugin needs of the machine, for ``crossdock doctor``. Drivers may be imported."""
 
 
 @record(slots=True)

@@ -121,6 +121,12 @@ class CopyResult:
         """0 done; 3 done with rows or files skipped."""
         return 3 if self.files_skipped or self.rows_skipped else 0
 
+    def _repr_html_(self) -> str:
+        """The summary as a table, for notebooks."""
+        from .notebook import as_html
+
+        return as_html(self)
+
     def output(self) -> dict[str, Any]:
         """The result under the names of Data Factory's copy activity output, and our own additions.
 

@@ -1,4 +1,4 @@
-"""``examples/arrowdir`` is a plugin that works, and ``docs/authors/write-a-connector.md`` shows its code."""
+"""The plugins in ``examples`` work, and ``docs/authors/write-a-connector.md`` shows the code of one."""
 
 from __future__ import annotations
 
@@ -22,11 +22,15 @@ _DOC = _ROOT / "docs" / "authors" / "write-a-connector.md"
 
 @pytest.fixture
 def installed(tmp_path: Path) -> Path:
-    """The example away from this repository, with the metadata that an installer would write."""
-    place = tmp_path / "site"
-    shutil.copytree(_EXAMPLE, place, ignore=shutil.ignore_patterns("__pycache__"))
+    return _install(_EXAMPLE, tmp_path)
+
+
+def _install(example: Path, folder: Path) -> Path:
+    """An example away from this repository, with the metadata that an installer would write."""
+    place = folder / "site"
+    shutil.copytree(example, place, ignore=shutil.ignore_patterns("__pycache__"))
     project = tomllib.loads((place / "pyproject.toml").read_text())["project"]
-    info = place / f"crossdock_arrowdir-{project['version']}.dist-info"
+    info = place / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(
         f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
@@ -53,6 +57,15 @@ def test_example_passes_the_kit(installed: Path) -> None:
     done = _run(installed, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "tests")
     assert done.returncode == 0, done.stdout[-3000:]
     assert int(re.findall(r"(\d+) passed", done.stdout)[-1]) > 140
+
+
+def test_the_store_passes_the_kit(tmp_path: Path) -> None:
+    """Against moto's S3, whose libraries have warnings of their own."""
+    place = _install(_ROOT / "examples" / "crossdock-obstore", tmp_path)
+    done = _run(place, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests")
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert int(re.findall(r"(\d+) passed", done.stdout)[-1]) > 110
+    assert len((place / "crossdock_obstore.py").read_text().splitlines()) < 300
 
 
 def test_example_is_found_by_its_entry_point(installed: Path) -> None:

@@ -96,10 +96,10 @@ def test_version_is_also_an_option_among_others(environment: dict[str, str]) -> 
     assert crossdock(environment, "-v", "--version").stdout == crossdock(environment, "--version").stdout
 
 
-def test_without_a_command_it_shows_its_help(environment: dict[str, str]) -> None:
+def test_without_a_command_it_shows_what_to_try(environment: dict[str, str]) -> None:
     done = crossdock(environment)
     assert (done.returncode, done.stderr) == (0, "")
-    for command in ("copy", "connectors", "runs", "demo"):
+    for command in ("copy", "connectors", "preview", "doctor"):
         assert f" {command} " in done.stdout
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import runpy
 import shlex
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from xml.etree import ElementTree
 import pytest
 import typer
 
-from crossdock.cli import app
+from crossdock.cli import advice, app
 from crossdock.plugins import registry
 
 ROOT = Path(__file__).parents[2]
@@ -61,7 +62,12 @@ def test_reference_has_every_option_and_error() -> None:
     text = (DOCS / "reference" / "command-line.md").read_text() + (
         DOCS / "reference" / "errors.md"
     ).read_text()
-    for expected in ("--bandwidth RATE", "| `AlreadyExists` |", "crossdock runs resume ID", "| 130 |"):
+    for expected in (
+        "--bandwidth RATE",
+        "| [`AlreadyExists`](#alreadyexists) |",
+        "crossdock runs resume ID",
+        "| 130 |",
+    ):
         assert expected in text
 
 
@@ -82,9 +88,30 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors(target), link
 
 
+def test_every_page_is_in_the_site() -> None:
+    """In its navigation; those of decisions are in their list."""
+    site = tomllib.loads((ROOT / "zensical.toml").read_text())["project"]
+    named = set(re.findall(r"'([\w/-]+\.md)'", str(site["nav"])))
+    there = {str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md") if page.parent.name != "adr"}
+    assert named == there | {"adr/README.md"}
+    decisions = {page.name for page in (DOCS / "adr").glob("0*.md")}
+    assert decisions == set(LINK.findall((DOCS / "adr" / "README.md").read_text()))
+
+
+def test_every_error_is_explained() -> None:
+    assert {kind.code for kind in advice.known()} | {"Usage"} == set(advice.ADVICE)
+
+
+def test_every_public_name_has_a_place_in_the_reference() -> None:
+    assert GENERATOR["python_api"].undocumented() == []
+
+
 def commands(page: Path) -> Iterator[list[str]]:
     """Every ``crossdock`` command of a page, taken apart as a shell does."""
-    for line in "\n".join(SHELL.findall(page.read_text())).splitlines():
+    text = page.read_text()
+    # Pages that set others' commands beside ours have them in tables.
+    inline = re.findall(r"`(crossdock [a-z][^`]*)`", text) if page.parent.name == "coming-from" else []
+    for line in [*"\n".join(SHELL.findall(text)).splitlines(), *inline]:
         text = line.removeprefix("$ ")
         if text.startswith("crossdock "):
             yield shlex.split(re.split(r" (?:\|\||2?>|&&) ", text)[0], comments=True)[1:]

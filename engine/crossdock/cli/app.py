@@ -21,7 +21,16 @@ _OWN = {
     "stage": "stage",
     "runs": "runs",
     "bench": "bench",
+    "doctor": "doctor",
+    "errors": "explain",
 }
+# What is there before anything is: a file is made, and each line uses what the one before has left.
+EXAMPLES = (
+    (r"printf 'id,name\n1,Ada\n2,Grace\n' > people.csv", "a file to begin with"),
+    ("crossdock copy people.csv people.parquet --verify", "into another format, read back and compared"),
+    ("crossdock preview people.parquet", "the first rows"),
+    ("crossdock copy people.parquet names.jsonl --map 'name=person'", "chosen columns, by other names"),
+)
 
 
 def call(arguments: list[str], session: Session) -> int:
@@ -42,8 +51,10 @@ def build(arguments: Sequence[str] = ()) -> typer.Typer:
     app = typer.Typer(context_settings={"help_option_names": ["-h", "--help"]})
     app.callback(invoke_without_command=True)(root)
     called = arguments[0] if arguments else ""
-    # ``connectors`` names plugins whose commands do not fit in.
-    alone = called in _OWN and called != "connectors" and not {"-v", "--verbose"} & set(arguments)
+    # These two name plugins whose commands do not fit in.
+    alone = (
+        called in _OWN and called not in ("connectors", "doctor") and not {"-v", "--verbose"} & set(arguments)
+    )
     for name in (_OWN[called],) if alone else dict.fromkeys(_OWN.values()):
         import_module(f"{__package__}.{name}").add_command(app)
     if not alone:
@@ -66,7 +77,23 @@ def root(
 ) -> None:
     """Move tables and files between files, databases and clouds: fast, resumable, verified."""
     if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        options.session_of(context).show(_welcome())
+
+
+def _welcome() -> str:
+    widest = max(len(line) for line, _ in EXAMPLES)
+    shown = (f"  {line:<{widest}}   {what}" for line, what in EXAMPLES)
+    return "\n".join(
+        [
+            f"crossdock {__version__}: moves tables and files, fast, resumable, verified\n",
+            "To try, as it stands:\n",
+            *shown,
+            "",
+            "crossdock --help        all commands",
+            "crossdock connectors    what can be read and written",
+            "crossdock doctor        whether this machine has what they need",
+        ]
+    )
 
 
 def _add_plugin_commands(app: typer.Typer) -> None:

@@ -29,7 +29,7 @@ bench_app = typer.Typer(help="Measure a copy under several settings.")
 
 
 def add_command(app: typer.Typer) -> None:
-    app.add_typer(bench_app, name="bench")
+    app.add_typer(bench_app, name="bench", rich_help_panel=options.COPYING)
 
 
 @bench_app.callback()

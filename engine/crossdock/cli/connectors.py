@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def add_command(app: typer.Typer) -> None:
-    app.command("connectors")(connectors)
+    app.command("connectors", rich_help_panel=options.HELP)(connectors)
 
 
 def _names(incomplete: str) -> list[tuple[str, str]]:

@@ -26,7 +26,12 @@ _NOTES = (
 
 def add_command(app: typer.Typer) -> None:
     # Extra arguments are let in so that a pattern which the shell expanded gets an answer that helps.
-    app.command("copy", context_settings={"allow_extra_args": True}, epilog=_NOTES)(copy)
+    app.command(
+        "copy",
+        context_settings={"allow_extra_args": True},
+        epilog=_NOTES,
+        rich_help_panel=options.COPYING,
+    )(copy)
 
 
 def copy(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import suppress
 from typing import Any
 
@@ -20,6 +21,7 @@ def report(error: BaseException, session: Session) -> int:
         _tell_detail(error, session)
     if isinstance(error, CrossdockError):
         session.say(str(error))
+        _point(error.code, session)
         code, answer = error.exit_code, _answer(error, session)
     elif hasattr(error, "format_message"):  # what typer raises, under whichever class its version has
         # Newer versions of typer let pydantic's prefix through.
@@ -37,6 +39,18 @@ def report(error: BaseException, session: Session) -> int:
     if isinstance(error, CrossdockError) and error.resumable:
         session.tell(f"resume with: crossdock runs resume {error.run_id}")
     return code
+
+
+def _point(code: str, session: Session) -> None:
+    """To where the code is explained; a log of sentences stays one."""
+    if sys.stderr.isatty() and code != CancelledError.code:
+        session.tell(f"more: {_page(code)}", style="dim")
+
+
+def _page(code: str) -> str:
+    from .advice import page  # late: a copy that succeeds does not pay for it
+
+    return page(code)
 
 
 def _tell_detail(error: BaseException, session: Session) -> None:
@@ -58,7 +72,12 @@ def _answer(error: CrossdockError, session: Session) -> dict[str, Any]:
     if isinstance(error, CancelledError):
         answer["status"] = "Cancelled"
     answer["runId"] = error.run_id
-    answer["crossdock"] = {"side": error.side, "hint": error.hint, "resumable": error.resumable}
+    answer["crossdock"] = {
+        "side": error.side,
+        "hint": error.hint,
+        "resumable": error.resumable,
+        "help": _page(error.code),
+    }
     return answer
 
 

@@ -19,9 +19,9 @@ Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="A path or a URL
 
 
 def add_command(app: typer.Typer) -> None:
-    app.command("test-connection")(test_connection)
+    app.command("test-connection", rich_help_panel=options.LOOKING)(test_connection)
     for command in (browse, schema, preview):
-        app.command()(command)
+        app.command(rich_help_panel=options.LOOKING)(command)
 
 
 def _begin(

@@ -13,6 +13,8 @@ from .session import Output, Session
 
 ENDS, LIMITS, SAFETY, STAGE = "Source and sink", "Speed and limits", "Safety", "Staged copy"
 SKIPPING = "What does not fit"
+# Groups of commands in the help.
+COPYING, LOOKING, HELP = "Copy", "Look first", "Help and set-up"
 
 
 def session_of(context: typer.Context) -> Session:

@@ -33,7 +33,7 @@ runs_app = typer.Typer(help="List, show, resume or forget runs.")
 
 
 def add_command(app: typer.Typer) -> None:
-    app.add_typer(runs_app, name="runs")
+    app.add_typer(runs_app, name="runs", rich_help_panel=options.COPYING)
 
 
 @runs_app.callback(invoke_without_command=True)

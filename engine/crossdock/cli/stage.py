@@ -20,7 +20,7 @@ Stage = Annotated[str, typer.Argument(metavar="STAGE", help="A folder of a store
 
 
 def add_command(app: typer.Typer) -> None:
-    app.add_typer(stage_app, name="stage")
+    app.add_typer(stage_app, name="stage", rich_help_panel=options.COPYING)
 
 
 @stage_app.callback()

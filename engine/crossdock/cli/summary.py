@@ -91,25 +91,26 @@ def panel(result: CopyResult) -> RenderableType:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", justify="right", no_wrap=True)
     grid.add_column(overflow="fold")
-    for label, value in _rows(result):
+    for label, value in rows(result):
         grid.add_row(Text(label), Text(one_line(value)))
     return Group(head, grid)
 
 
-def _rows(result: CopyResult) -> list[tuple[str, str]]:
+def rows(result: CopyResult) -> list[tuple[str, str]]:
+    """The lines of the summary: what each is about, and what is said."""
     if result.status == "Planned":
-        rows = [("would copy", moved(result)), *_planned(result)]
+        found = [("would copy", moved(result)), *_planned(result)]
     else:
-        rows = [
+        found = [
             ("copied", moved(result)),
             ("in", f"{figures.duration(result.duration)}  ({speed(result)})"),
             ("parallel", _parallel(result)),
             *_extras(result).items(),
         ]
-    rows += [("tip", tip["Tip"]) for tip in result.tips()]
-    rows += [("note", note) for note in result.notes]
-    rows += [("skipped", name) for name in _listed(result.skipped)]
-    return [*rows, ("run", result.run_id)]
+    found += [("tip", tip["Tip"]) for tip in result.tips()]
+    found += [("note", note) for note in result.notes]
+    found += [("skipped", name) for name in _listed(result.skipped)]
+    return [*found, ("run", result.run_id)]
 
 
 def _planned(result: CopyResult) -> list[tuple[str, str]]:

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         adf_connection_string,
         adf_leftovers,
     )
+    from .check import Check
     from .config import ConnectorConfig
     from .script import Parameter, ParameterType, Scriptable, ScriptResult, gathered
 
@@ -71,6 +72,7 @@ __all__ = [
     "ByteSink",
     "Cancellable",
     "Capabilities",
+    "Check",
     "ConnectorConfig",
     "ConnectorSpec",
     "Copier",
@@ -122,7 +124,7 @@ __all__ = [
     "gathered",
 ]
 
-_LATER = {"ConnectorConfig": "config"} | dict.fromkeys(
+_LATER = {"Check": "check", "ConnectorConfig": "config"} | dict.fromkeys(
     ("Parameter", "ParameterType", "ScriptResult", "Scriptable", "gathered"), "script"
 )
 

@@ -16,16 +16,23 @@ from .runtimes import ir
 from .service import service
 from .validate import validate
 
+HERE = "Pipelines of Data Factory, on this machine"
+OPERATING = "A service, and nodes"
+ASKING = "Ask a service"
+
 
 def add_commands(app: typer.Typer) -> None:
-    app.command()(validate)
-    app.command()(run)
-    app.add_typer(pipeline_runs, name="pipeline-runs")
-    app.add_typer(node, name="node")
-    app.add_typer(service, name="service")
-    app.command()(login)
-    app.add_typer(context_group, name="context")
-    app.add_typer(factory, name="factory")
-    app.add_typer(ir, name="ir")
-    app.add_typer(pipeline, name="pipeline")
-    app.add_typer(credential, name="credential")
+    app.command(rich_help_panel=HERE)(validate)
+    app.command(rich_help_panel=HERE)(run)
+    app.add_typer(pipeline_runs, name="pipeline-runs", rich_help_panel=HERE)
+    app.add_typer(node, name="node", rich_help_panel=OPERATING)
+    app.add_typer(service, name="service", rich_help_panel=OPERATING)
+    app.command(rich_help_panel=ASKING)(login)
+    for group, name in (
+        (context_group, "context"),
+        (factory, "factory"),
+        (ir, "ir"),
+        (pipeline, "pipeline"),
+        (credential, "credential"),
+    ):
+        app.add_typer(group, name=name, rich_help_panel=ASKING)

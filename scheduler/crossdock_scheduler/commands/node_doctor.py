@@ -10,15 +10,15 @@ from urllib.parse import urlsplit
 
 import typer
 
-from crossdock import CrossdockError, NotFoundError
+from crossdock import Check, CrossdockError, NotFoundError
 from crossdock.cli import options
+from crossdock.cli.doctor import tell
 from crossdock.cli.session import Output
 
 from .definition_options import need_parser
 from .node_options import StateOption, need, node_folder
 
 if TYPE_CHECKING:
-    from ..node.checks import Check
     from ..pipeline.reached import Reached
 
 DefinitionsArgument = Annotated[
@@ -72,24 +72,12 @@ def doctor(
     need()
     session = options.session_of(context)
     session.command = "node doctor"
-    found = list(_checks(node_folder(state), definitions, url, ca))
-    failed = any(each.state == "failed" for each in found)
-    if session.json:
-        session.show_json({"ok": not failed, "checks": [asdict(each) for each in found]})
-    else:
-        session.show("\n".join(_line(each) for each in found))
-    if failed:
-        raise typer.Exit(1)
-
-
-def _line(check: Check) -> str:
-    advice = f"\n{'':9}{check.advice}" if check.advice else ""
-    return f"{check.state:<8} {check.name}: {check.message}{advice}"
+    tell(session, _checks(node_folder(state), definitions, url, ca))
 
 
 def _checks(folder: Path, definitions: Path | None, url: str, ca: str) -> Iterator[Check]:
     from ..node import checks_reaching as reaching
-    from ..node.checks import Check, held, machine
+    from ..node.checks import held, machine
     from ..node.identity import load
     from ..node.permitted import permitted
     from ..node.proxy import proxy_of

@@ -7,14 +7,12 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import anyio
 import psutil
 
-from crossdock import ConfigError
+from crossdock import Check, ConfigError
 
 from ..pipeline.policy import Policy
 from .permitted import Permitted
@@ -23,16 +21,6 @@ _CORES, _MEMORY, _DISK = 4, 8 << 30, 80 << 30
 _LEAST_MEMORY, _LEAST_DISK = 1 << 30, 1 << 30
 _SLEEPS = ("suspend", "hibernate", "hybrid-sleep", "suspend-then-hibernate")
 _LOGIND = ("/usr/lib/systemd/logind.conf", "/etc/systemd/logind.conf")
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """``advice``: what to do where it is not ok."""
-
-    name: str
-    state: Literal["ok", "warning", "failed"]
-    message: str
-    advice: str = ""
 
 
 def machine(folder: Path) -> Iterator[Check]:

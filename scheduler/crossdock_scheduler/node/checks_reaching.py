@@ -17,7 +17,8 @@ from urllib.parse import unquote, urlsplit
 
 from cryptography import x509
 
-from .checks import Check
+from crossdock import Check
+
 from .proxy import Proxy
 
 _TIMEOUT = 10.0
