@@ -35,12 +35,12 @@ Result = TypeVar("Result")
 class Context:
     """One run in one process.
 
-    ``parallel`` workers carry it, up to ``most_parallel`` where that helps (``crew``).
-    ``mapping`` is that of the request as the sink needs it.
-    ``handles`` are the units begun here and not finished. ``asking`` counts the retries of all calls
-    outside of workers. ``attributes`` says what a unit's object gets beside its bytes, ``folders`` which
-    folders are made when all files are there. ``notes`` are for the report. ``taken_over``: somebody else may
-    have committed units. ``kept``: what the sink knows of commits stays there until ``settle``.
+    ``parallel`` workers carry it, up to ``most_parallel`` where that helps (``crew``). ``mapping`` is that of
+    the request as the sink needs it. ``handles`` are the units begun here and not finished. ``asking`` counts
+    the retries of all calls outside of workers. ``attributes`` says what a unit's object gets beside its
+    bytes, ``folders`` which folders are made when all files are there. ``notes`` are for the report.
+    ``writers``: as many of one unit as the sink takes at once. ``taken_over``: somebody else may have
+    committed units. ``kept``: what the sink knows of commits stays there until ``settle``.
     """
 
     run_id: str
@@ -56,6 +56,7 @@ class Context:
     most_parallel: int
     cancel: threading.Event
     handles: dict[int, bytes] = field(default_factory=dict)
+    writers: int = 0
     asking: Worker = field(default_factory=lambda: Worker("away"))
     attributes: Callable[[Unit], ObjectAttributes] | None = None
     folders: CopiedFolders | None = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from time import perf_counter, process_time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .context import Context
 from .dispatch import SMALL
@@ -121,3 +121,17 @@ def crew(context: Context, units: int, size: int | None, counts: Counts) -> Crew
         return Tuned(context, counts)
     usual, context.parallel = context.parallel, context.most_parallel
     return Crew(_FIRST, usual, context.parallel)
+
+
+def told(decisions: Sequence[Decision], began: float) -> list[dict[str, Any]]:
+    """Decisions as JSON; ``at`` is in seconds since then (``perf_counter``)."""
+    return [
+        {
+            "at": round(each.at - began, 3),
+            "from": each.before,
+            "to": each.after,
+            "why": each.why,
+            "bytesPerSecond": round(each.rate),
+        }
+        for each in decisions
+    ]

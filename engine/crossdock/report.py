@@ -96,6 +96,7 @@ class CopyResult:
     rows_skipped: int = 0
     parallel_copies: int = 1
     parallel_asked: int = 0
+    writers: int = 0
     bulk_load: bool = False
     peak_memory: int = 0
     splits_done: int = 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from . import forking
 from .context import KEPT_SCHEMAS, Context, may_be_skipped
 from .credentials import public_url
-from .crew import Crew, crew
+from .crew import Crew, crew, told
 from .dispatch import Dispatcher
 from .errors import (
     AccessDeniedError,
@@ -42,6 +41,7 @@ from .spi.data import Target, UnitPage
 from .takeover import committed_before, is_unproved, with_vanished
 from .team import Team
 from .units import Counts
+from .usage import cpu_seconds, peak_memory
 from .verify import described
 from .watching import Progress, cancellable, observed
 
@@ -68,7 +68,7 @@ class Run:
         journal: Journal,
         cancel: threading.Event,
     ) -> None:
-        self.started, self._clock, self._cpu = datetime.now(UTC), time.perf_counter(), _cpu()
+        self.started, self._clock, self._cpu = datetime.now(UTC), time.perf_counter(), cpu_seconds()
         self.phase: Phase = "planning"
         self.workers: list[Worker] = []
         self.counts = Counts()
@@ -316,17 +316,6 @@ class Run:
             waiting,
         )
 
-    def _decided(self) -> Iterator[dict[str, Any]]:
-        """How the number of workers was changed; ``at`` is in seconds since the run began."""
-        for each in (*self._decisions, *(self._crew.decisions if self._crew else ())):
-            yield {
-                "at": round(each.at - self._clock, 3),
-                "from": each.before,
-                "to": each.after,
-                "why": each.why,
-                "bytesPerSecond": round(each.rate),
-            }
-
     def _result(self, status: str) -> CopyResult:
         context, totals = self.context, self.context.journal.totals()
         tabular = context.resolved.payload == "tabular"
@@ -350,7 +339,7 @@ class Run:
             planning=self._planning,
             copying=self._copying,
             first_byte=round(min(firsts) - self._clock - self._planning, 3) if firsts else None,
-            cpu=round(_cpu() - self._cpu, 3),
+            cpu=round(cpu_seconds() - self._cpu, 3),
             cores=_cores() if self.elapsed >= WORTH_A_TIP else 0.0,
             bytes_read=totals.bytes_read,
             bytes_written=totals.bytes,
@@ -363,9 +352,10 @@ class Run:
             log=log_path(context.resolved.log),
             parallel_copies=most_busy,
             parallel_asked=context.request.parallel_copies or 0,
+            writers=context.writers,
             bulk_load=context.sink_spec.capabilities.bulk_load is not None,
             bytes_skipped=self._skipped_bytes,
-            peak_memory=_peak_memory(),
+            peak_memory=peak_memory(),
             splits_done=totals.splits_done,
             splits_skipped=self._skipped_splits,
             retries=sum(worker.retries for worker in everyone),
@@ -375,7 +365,7 @@ class Run:
             verified=proved if asked else None,
             verification=described(context, totals.rows) if proved else {},
             seconds=seconds,
-            tuning=list(self._decided()),
+            tuning=told([*self._decisions, *(self._crew.decisions if self._crew else ())], self._clock),
             timeline=self._timeline.points if self._timeline else [],
             notes=list(dict.fromkeys(_notes(context, most_busy))),
             skipped=context.journal.skipped(),
@@ -409,19 +399,3 @@ def _cores() -> float:
     from .machine import cores  # late: only a longer copy is told about
 
     return cores()
-
-
-def _cpu() -> float:
-    """CPU seconds of this process and of children that have ended."""
-    spent = os.times()
-    return spent.user + spent.system + spent.children_user + spent.children_system
-
-
-def _peak_memory() -> int:
-    """Peak resident memory of this process in bytes; 0 where the system does not tell."""
-    try:
-        import resource
-    except ImportError:
-        return 0
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if os.uname().sysname == "Darwin" else peak * 1024

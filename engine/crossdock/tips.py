@@ -124,12 +124,24 @@ def _one_split(facts: Facts) -> str | None:
 
 def _skewed(facts: Facts) -> str | None:
     share, result = facts.percent["waitingForWork"], facts.result
-    if share < 30 or result.splits_done < 2:
+    if share < 30 or result.splits_done < 2 or _one_writer(facts):
         return None
     return (
         f"Workers had nothing to do for {share:.0f} % of the time: a few of the {result.splits_done:,} "
         "splits took longer than the others, or there were fewer than workers. Cut by a column whose values "
         "are spread more evenly (partition_column), or give the data as more files of the same size."
+    )
+
+
+def _one_writer(facts: Facts) -> str | None:
+    share, result = facts.percent["waitingForWork"], facts.result
+    units = max(facts.files, 1) if not facts.table_sink else 1
+    if share < 30 or not 0 < result.writers * units < min(result.parallel_copies, result.splits_done):
+        return None
+    return (
+        f"{result.sink.connector} takes {result.writers} at a time of those who write, so workers waited for "
+        f"{share:.0f} % of the time. Fewer parallel copies are as fast; a folder of files, or a database "
+        "with several connections, takes more."
     )
 
 
@@ -240,6 +252,7 @@ RULES: dict[str, Rule] = {
     "TimeToFirstByte": _first_byte,
     "Listing": _listing,
     "OneSplit": _one_split,
+    "OneWriter": _one_writer,
     "SkewedSplits": _skewed,
     "ManySmallFiles": _small_files,
     "Transforming": _transforming,

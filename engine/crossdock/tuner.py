@@ -64,7 +64,9 @@ class Sample:
 
 @record(slots=True)
 class Decision:
-    """At that time so many workers became so many, and why; ``rate``, in bytes a second, was measured."""
+    """At that time so many workers became so many, and why; ``rate`` (bytes a second) was measured before, 0
+    where nothing was yet.
+    """
 
     at: float
     before: int
@@ -126,7 +128,7 @@ class Tuner:
         self._seen = 0  # refused calls, until the last sample
         self._base: _Base | None = None
         self._tried: set[int] = set()
-        self._step, self._best = 2.0, 0.0
+        self._step, self._best, self._rate = 2.0, 0.0, 0.0
         self._ceiling, self._clean = most, 0
         self._hold, self._due = HOLD[0], inf
         self._held, self._drifted, self._starved = 0.0, 0, 0.0
@@ -188,7 +190,7 @@ class Tuner:
         self._window = _Window(window.last)
         if window.rate <= 0:
             return
-        self._clean = max(self._clean, self.size)
+        self._clean, self._rate = max(self._clean, self.size), window.rate
         base = self._base
         if base is None:
             if self._due < inf and not self._again(window):
@@ -307,7 +309,7 @@ class Tuner:
     def _back_off(self, sample: Sample, size: int, why: str) -> None:
         self._base, self._due = None, inf
         rate = self._window.rate if self._window is not None else 0.0
-        self._resize(sample, size, why, rate)
+        self._resize(sample, size, why, rate or self._rate)
 
     def _resize(self, sample: Sample, size: int, why: str, rate: float) -> None:
         if size != self.size:

@@ -69,6 +69,7 @@ class Units:
                     self._skip(row, error)
                     continue
                 tasks.append(task)
+                self.context.writers = max(self.context.writers, task.begun.max_writers)
                 if splits is not None:
                     fresh.append((row.seq, task.begun, splits))
         finally:

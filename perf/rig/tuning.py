@@ -193,10 +193,7 @@ def one(order: dict[str, Any]) -> None:
             sink_options=order["sink_options"], cancel=cancel, progress=progress,
             parallel_copies=setting if setting == "auto" else int(setting), **order["more"],
         )  # fmt: skip
-        seen, parallel = (
-            {"elapsed": result.duration, "bytes": result.bytes_read or result.bytes_written},
-            result.parallel_copies,
-        )
+        parallel = result.parallel_copies
         tuning = result.output()["crossdock"].get("tuning", [])
     except crossdock.CancelledError:
         pass

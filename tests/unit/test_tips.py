@@ -61,6 +61,10 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "TimeToFirstByte": (spent(first=40), spent(first=10)),
     "Listing": ({"planning": 5.0, "copying": 4.9}, {"planning": 1.0, "copying": 8.9}),
     "OneSplit": ({"splits_done": 1}, {"splits_done": 1, "bytes_read": 1 << 20}),
+    "OneWriter": (
+        spent(queue=50) | {"sink": TABLE, "writers": 1},
+        spent(queue=50) | {"sink": TABLE, "writers": 16},
+    ),
     "SkewedSplits": (spent(queue=50), spent(queue=10)),
     "ManySmallFiles": (
         {"payload": "binary", "source": BYTES, "sink": BYTES, "files_read": 5000, "bytes_read": 5000 << 10},

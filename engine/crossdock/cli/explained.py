@@ -70,10 +70,13 @@ def tuning(run: RunInfo) -> list[str]:
     """The decisions of the tuner, a line each."""
     steps = (run.output or {}).get("crossdock", {}).get("tuning", ())
     return [
-        f"{step['at']:.1f} s  {step['from']} → {step['to']}  {step['why']}"
-        f"  ({figures.megabytes_per_second(step['bytesPerSecond'])} before)"
-        for step in steps
+        f"{step['at']:.1f} s  {step['from']} → {step['to']}  {step['why']}{_measured(step)}" for step in steps
     ]
+
+
+def _measured(step: dict[str, Any]) -> str:
+    rate = step["bytesPerSecond"]
+    return f"  ({figures.megabytes_per_second(rate)} before)" if rate else ""
 
 
 def tips(run: RunInfo) -> list[tuple[str, str]]:
