@@ -59,6 +59,8 @@ def open_run(
             _agree_on_encoding(source, sink)
             mapping = mapping and mapping.settled(resolved.sink.takes)
             mapping = mapping if _has_types(sink) else for_texts(mapping)
+            if targets := resolved.sink.targets:
+                mapping = replace(mapping or ColumnMapping(), targets=tuple(targets.items()))
         if request.verify and not (isinstance(sink, ReadBack) and sink_spec.capabilities.read_back != "no"):
             raise NotSupportedError(f"--verify: what was written to {sink_spec.name} cannot be read back")
         attributes = _attributes(source, sink, resolved)

@@ -109,7 +109,8 @@ class SinkEnd:
     ``digest``: receipts of files of a format have digests of what was written.
     ``stage``: the folder is a stage, and gets a manifest. ``proved_later``: who reads it next proves it.
     ``loads``: the sink fetches staged files by itself.
-    ``takes``: types of the table's columns, of those that the mapping leaves open.
+    ``takes``: types of the table's columns, of those that the mapping leaves open; ``targets``: those of all
+    columns, by their names in lower case, where rows are added to a table.
     """
 
     connector: str
@@ -127,6 +128,7 @@ class SinkEnd:
     proved_later: bool = False
     loads: bool = False
     takes: dict[str, str] = field(default_factory=dict)
+    targets: dict[str, str] = field(default_factory=dict)
     settings: StoreWriteSettings = WRITE_DEFAULTS
 
 

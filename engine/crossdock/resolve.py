@@ -84,46 +84,45 @@ def resolve(request: CopyRequest, cancel: threading.Event | None = None, *, stag
 
 
 def _typed(resolved: Resolved, request: CopyRequest, cancel: threading.Event) -> Resolved:
-    """A format of texts leaves columns that are converted as they are; where rows may be left out, the others
-    get the types of the table that they go into. So do those that are mapped to no more than a family.
+    """What rows that are added to a table become there. A format of texts reads its columns as the table has
+    them, but for those that are converted, which it leaves as they are.
     """
     if resolved.payload != "tabular":
         return resolved
-    unsettled = request.map.unsettled if request.map else {}
-    skipping = request.skip_rows and bool(resolved.source.format)
-    types = _types_of_sink(resolved, request, cancel) if skipping or unsettled else {}
-    if takes := _taken(unsettled, types):
-        resolved = replace(resolved, sink=replace(resolved.sink, takes=takes))
+    types = {name.lower(): kind for name, kind in _types_of_sink(resolved, request, cancel).items()}
+    if types:
+        from .type_names import name_of
+
+        targets = {name: text for name, kind in types.items() if (text := name_of(kind))}
+        takes = _taken(request.map.unsettled if request.map else {}, targets)
+        resolved = replace(resolved, sink=replace(resolved.sink, takes=takes, targets=targets))
     converted = request.map.converted if request.map else ()
-    types = types if skipping else {}
     if not resolved.source.format or not (types or converted):
         return resolved
     import pyarrow as pa
 
     from .files.tabular import packed
 
+    if not request.skip_rows:
+        # Moments come as the file has them, with all their digits.
+        types = {name: kind for name, kind in types.items() if not pa.types.is_temporal(kind)}
     columns = request.map.names if request.map and request.map.columns else {name: name for name in types}
-    wanted = {old: types[new] for old, new in columns.items() if new in types}
+    wanted = {old: types[new.lower()] for old, new in columns.items() if new.lower() in types}
     schema = pa.schema([*wanted.items(), *((name, pa.string()) for name in converted)])
     return replace(resolved, source=replace(resolved.source, wanted=packed(schema)))
 
 
-def _taken(unsettled: Mapping[str, str], types: Mapping[str, pa.DataType]) -> dict[str, str]:
+def _taken(unsettled: Mapping[str, str], targets: Mapping[str, str]) -> dict[str, str]:
     """The types of these columns of the table, by name: decimals and floats, and dates for moments."""
-    if not (unsettled and types):
-        return {}
-    from .type_names import name_of
-
-    folded = {name.lower(): name_of(kind) for name, kind in types.items()}
     families = {"decimal": ("decimal", "float"), "timestamp": ("date",)}
-    found = {name: (folded.get(name.lower(), ""), families[kind]) for name, kind in unsettled.items()}
+    found = {name: (targets.get(name.lower(), ""), families[kind]) for name, kind in unsettled.items()}
     return {name: kind for name, (kind, family) in found.items() if kind.startswith(family)}
 
 
 def _types_of_sink(
     resolved: Resolved, request: CopyRequest, cancel: threading.Event
 ) -> Mapping[str, pa.DataType]:
-    """What texts become in the table that is there."""
+    """What the columns of the table take to which rows are added."""
 
     def attempt(number: int) -> Mapping[str, pa.DataType]:
         with blaming(resolved.sink.connector, "sink"), closing(open_sink(resolved)) as sink:

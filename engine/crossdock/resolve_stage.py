@@ -100,7 +100,9 @@ def resolve_hops(
     staged = stage.as_sink(direct.source, ending, proved_later=True)
     sink = replace(direct.sink, loads=stage.loads, digest=False)
     return (
-        Hop(first, replace(direct, sink=replace(staged, takes=direct.sink.takes))),
+        Hop(
+            first, replace(direct, sink=replace(staged, takes=direct.sink.takes, targets=direct.sink.targets))
+        ),
         Hop(second, replace(direct, source=SourceEnd(**stage.common(), stage="hop"), sink=sink)),
     )
 

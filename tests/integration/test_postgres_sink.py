@@ -198,7 +198,8 @@ class TestInto:
         options = {} if column == "smallint" else {"types": "v:string"}
         with pytest.raises(crossdock.DataError) as caught:
             crossdock.copy(tmp_path / "a.csv", f"{database}#t", mode="append", source_options=options)
-        assert caught.value.side == "sink"
+        # Numbers are read as the column has them; of others the server sees that they do not fit.
+        assert caught.value.side == ("source" if column.startswith(("smallint", "numeric")) else "sink")
         assert stored(database, "t") == []
         assert tables(database) == ["t"]
 
@@ -226,7 +227,7 @@ class TestInto:
         assert not there or sql(database, "SELECT DISTINCT more FROM t WHERE id >= 0") == [(7,)]
 
     def test_at_least_once_refuses_what_needs_a_transaction(self, database: str) -> None:
-        sql(database, "CREATE TABLE t (id int, word text, value float8)")
+        sql(database, "CREATE TABLE t (id int, word uuid, value float8)")
         for mode, more, kind in (
             ("overwrite", {}, crossdock.ConfigError),
             ("append", {"pre_copy_script": "DELETE FROM t"}, crossdock.ConfigError),

@@ -180,6 +180,24 @@ class TestCompile:
         assert mapped.names == ["x"]
 
 
+def of_two(kind: pa.DataType) -> pa.DataType:
+    return pa.list_(kind, 2)
+
+
+def test_items_of_lists_of_one_length() -> None:
+    """Where a list is null its items are there all the same, and count for nothing."""
+    lists = [[{"y": None}, {"y": "a"}], None, [{"y": "b"}, {"y": "c"}], None, [{"y": None}, {"y": None}]]
+    values = pa.array(lists, of_two(pa.struct([("y", pa.string())])))
+    for path, wanted in {
+        "[*].y": ["a", None, "b", None, None],
+        "[1].y": ["a", None, "c", None, None],
+    }.items():
+        found = follow(values.type, parse_path(path)[1])
+        assert found is not None
+        for start in range(5):
+            assert taken(values.slice(start), found[1]).to_pylist() == wanted[start:], path
+
+
 @pytest.mark.parametrize("kind", [pa.list_, pa.large_list])
 def test_the_first_item_that_has_it(kind: Callable[[pa.DataType], pa.DataType]) -> None:
     item = pa.struct([("x", pa.int64()), ("y", pa.string())])

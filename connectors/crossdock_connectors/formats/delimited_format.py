@@ -73,7 +73,8 @@ class DelimitedFormat(FileFormat):
             self._note_nulls(of, layout, [each for each in marked if each.column not in self._types])
         else:
             schema = pa.schema([(name, pa.string()) for name in layout.names])
-        wanted = {name: kind for name, kind in self.wanted.items() if name in layout.names}
+        given = {name.lower(): kind for name, kind in self.wanted.items()} | dict(self.wanted)
+        wanted = {name: kind for name in layout.names if (kind := given.get(name) or given.get(name.lower()))}
         return apply_types(schema, wanted | self._types, info.path)
 
     def _note_nulls(self, of: DelimitedFile, layout: Layout, marked: Sequence[Marked]) -> None:

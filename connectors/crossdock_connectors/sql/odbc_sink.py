@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -26,6 +26,7 @@ from crossdock import (
     Source,
     Split,
     Target,
+    TypedSink,
     Unit,
     WriteMode,
 )
@@ -38,7 +39,7 @@ from .odbc_connection import Connection, Database
 from .odbc_drivers import is_freetds
 from .odbc_readback import StagedSource
 from .odbc_staging import Into, Loaded, Staging
-from .odbc_types import GUID, check_names, keeps, only_ascii, stored
+from .odbc_types import GUID, check_names, keeps, only_ascii, stored, text_as
 from .odbc_writer import PENDING, OdbcWriter
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ _CONTROL = re.compile(r"[\0-\x1f\x7f]")
 
 
 @dataclass
-class OdbcSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], Remembering, Cancellable):
+class OdbcSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], Remembering, TypedSink, Cancellable):
     """One table per unit, or ``table`` for all."""
 
     database: Database
@@ -201,6 +202,14 @@ class OdbcSink(Sink["pa.RecordBatch"], ReadBack["pa.RecordBatch"], Remembering, 
             filled = "" if self.config.keep_nulls else column.default
             found.append(Into(column.name, cast, only_ascii(column, dialect), filled))
         return found
+
+    def column_types(self) -> Mapping[str, pa.DataType]:
+        if not self.table:
+            return {}
+        name = self._name(Unit(""))
+        with self.database.connect() as connection:
+            columns = catalog.columns(connection, name) if catalog.exists(connection, name) else []
+        return {each.name: kind for each in columns if (kind := text_as(each)) is not None}
 
     def begin(self, unit: Unit, target: Target, run_id: str) -> Begun:
         name, schema, traits = self._name(unit), _schema(target), self.database.traits

@@ -177,6 +177,22 @@ def _base(column: Column) -> str:
     return column.type.lower().removesuffix(" identity").removesuffix("()")
 
 
+def text_as(column: Column) -> pa.DataType | None:
+    """What a text is read as on its way into a column; None where there is no such thing."""
+    import pyarrow as pa
+
+    integers = {5: pa.int16(), 4: pa.int32(), -5: pa.int64()}
+    if column.code in _NUMERICS and 0 <= column.digits <= column.size <= 38 and column.size:
+        return pa.decimal128(column.size, column.digits)
+    if column.code in (93, 11):
+        return None if _ZONED.search(column.type) else pa.timestamp("us")
+    if column.code in (*_TEXTS, GUID):
+        return pa.string()
+    others = {6: pa.float64(), 8: pa.float64(), _REAL: pa.float32(), 91: pa.date32(), 9: pa.date32(),
+              -7: pa.bool_(), 92: pa.time64("us"), 10: pa.time64("us"), -154: pa.time64("us")}  # fmt: skip
+    return (integers | others).get(column.code)
+
+
 def keeps(kind: pa.DataType, column: Column, known: Known) -> bool:  # noqa: PLR0911 - a table of cases
     """Whether values of a kind stay what they are in a column; those that do not fit in are refused by it."""
     import pyarrow as pa

@@ -22,6 +22,8 @@ _MOST_COLUMNS = 1600
 _INTS = {"smallint": 0, "integer": 1, "bigint": 2}
 _TYPES = {"int2": "smallint", "int4": "integer", "int8": "bigint", "float4": "real",
           "float8": "double precision", "bool": "boolean", "timestamptz": "timestamptz"}  # fmt: skip
+_MOST_DIGITS = 38
+_MOMENTS = ("date", "time", "interval")
 _TEXTS = ("text", "varchar", "bpchar")
 _SYSTEM = ("ctid", "xmin", "xmax", "cmin", "cmax", "tableoid")
 _NUMERIC = re.compile(r"numeric\((\d+),(\d+)\)")
@@ -169,11 +171,20 @@ def check_loadable(names: Sequence[str], types: Sequence[str], target: Sequence[
 
 
 def text_as(column: TargetColumn) -> pa.DataType | None:
-    """What a text is read as on its way into the column: a number, else the text, which the server reads."""
+    """What a text is read as on its way into the column: a number, else the text, which the server reads.
+
+    None for moments, which are faster as what they are in the file, and the server reads their texts too.
+    """
     import pyarrow as pa
 
     numbers = {"int2": pa.int16(), "int4": pa.int32(), "int8": pa.int64(), "float8": pa.float64()}
-    return None if column.base == "bytea" else numbers.get(column.base, pa.string())
+    if column.base == "bytea" or column.base.startswith(_MOMENTS):
+        return None
+    if column.base == "numeric" and column.modifier >= 4:
+        precision, scale = (column.modifier - 4) >> 16, _scale(column.modifier)
+        if 0 <= scale <= precision <= _MOST_DIGITS:
+            return pa.decimal128(precision, scale)
+    return numbers.get(column.base, pa.string())
 
 
 def _assigned(table: str, name: str, ours: str, column: TargetColumn) -> str:

@@ -174,6 +174,8 @@ class PostgresSink(
                 )
 
     def column_types(self) -> Mapping[str, pa.DataType]:
+        if self.how.procedure is not None:
+            return {}
         with self.database.connect() as connection:
             found = find(connection, self._in(connection), self.table)
             columns = columns_of(connection, found) if found else []

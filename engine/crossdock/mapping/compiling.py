@@ -10,9 +10,10 @@ from typing import TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..conversion.fitting import fits
 from ..conversion.matrix import Convert, Converter, Wanted
 from ..errors import ConfigError, DataError, SchemaMismatchError
-from ..json_text import is_list, list_offsets
+from ..json_text import is_list, list_parents
 from .model import COPY_OF, FILE_PATH, Apply, ColumnMapping, MappedColumn
 from .nesting import Nesting
 from .path_text import parse_path
@@ -58,13 +59,14 @@ class _Compiler:
         self._inputs += self._added()
         self._names = [each.field.name for each in self._inputs]
         self._list: tuple[pa.DataType, Read, Sequence[Take]] | None = None
+        self._targets = dict(mapping.targets)
 
     def compiled(self) -> tuple[pa.Schema, Apply | None]:
         mapping = self._mapping
         if mapping.unfold:
             self._list = self._unfolded(mapping.unfold)
         columns = mapping.columns or tuple(
-            MappedColumn((name,), ordinal=at) for at, name in enumerate(self._names, 1)
+            MappedColumn((name,), name, at) for at, name in enumerate(self._names, 1)
         )
         outputs = [self._converted(self._output(each)) for each in columns]
         same = len(outputs) == len(self._schema) and not mapping.columns and not mapping.unfold
@@ -169,6 +171,8 @@ class _Compiler:
             steps.append((last, _TEXT))
         if nested and steps and not pa.types.is_string(steps[0][1].kind):
             raise SchemaMismatchError(f"{where} is nested ({kind}), so it is not converted to {steps[0][1]}")
+        if not steps and (wanted := self._target(column, kind)) is not None:
+            steps.append((last, wanted))
         made: list[Convert] = []
         for converter, wanted in steps:
             kind, convert = converter.to(kind, wanted)
@@ -177,6 +181,12 @@ class _Compiler:
             kind, convert = last.to(kind, _TEXT)
             made += [convert] if convert else []
         return replace(output, field=output.field.with_type(kind), convert=_chained(made))
+
+    def _target(self, column: MappedColumn, kind: pa.DataType) -> Wanted | None:
+        """What values of ``kind`` become in the table's column; None: what they are."""
+        name = self._targets.get(column.sink[0].lower(), "") if len(column.sink) == 1 else ""
+        wanted = Wanted.named(name, name) if name else None
+        return wanted if wanted is not None and fits(kind, wanted.kind) else None
 
 
 def _chained(steps: Sequence[Convert]) -> Convert | None:
@@ -268,9 +278,7 @@ class _Mapper:
             return None, None
         _, read, taking = self._unfold
         lists = taken(read(batch), taking)
-        starts = list_offsets(lists)
-        items = lists.flatten()
-        return items, pc.list_parent_indices(pa.ListArray.from_arrays(starts, pa.nulls(len(items))))
+        return lists.flatten(), list_parents(lists)
 
     @staticmethod
     def _read(output: _Output, batch: pa.RecordBatch, items: Array | None, parents: Array | None) -> Array:

@@ -52,7 +52,8 @@ class ColumnMapping:
     ``unfold`` is the path of a list: each of its items becomes a row, and paths that do not begin with ``$``
     lead into the item. ``nested_as_text``: what is nested becomes JSON. ``as_text``: for a sink of texts, for
     which the settings' formats say how they are written. ``added``: names of columns that the
-    source gets behind its own, and their values: a text, ``$$FILEPATH`` or ``$$COLUMN:name``.
+    source gets behind its own, and their values: a text, ``$$FILEPATH`` or ``$$COLUMN:name``. ``targets``:
+    types of the table's columns by their names in lower case; values become those where they fit.
     """
 
     columns: tuple[MappedColumn, ...] = ()
@@ -61,6 +62,7 @@ class ColumnMapping:
     as_text: bool = False
     conversion: ConversionSettings = AS_IT_IS
     added: tuple[tuple[str, str], ...] = ()
+    targets: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         _refuse_doubles([name for name, _ in self.added], "--add-column", "added")
@@ -115,6 +117,7 @@ class ColumnMapping:
                 "columns": tuple(columns),
                 "conversion": ConversionSettings(**facts["conversion"]),
                 "added": tuple((name, value) for name, value in facts["added"]),
+                "targets": tuple((name, kind) for name, kind in facts["targets"]),
             }
         )
 

@@ -80,7 +80,7 @@ class FileFormat(ABC):
     """Set by the engine where rows that do not fit are left out: no sample may end in an error for one."""
 
     wanted: Mapping[str, pa.DataType] = MappingProxyType({})
-    """Set by the engine with ``skips_rows``: what the sink takes, by column (``TypedSink``)."""
+    """Set by the engine: what the table takes that rows are added to, by column (``TypedSink``)."""
 
     beside: Callable[[str], bytes] | None = None
     """Set by the engine where files are read: the content of another file of the store, by its path.

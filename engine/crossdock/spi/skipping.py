@@ -57,13 +57,16 @@ class SkippingSink(ABC):
 class TypedSink(ABC):
     """Ability of a sink that is one table: it knows what its columns take.
 
-    Where rows may be left out, a format of texts reads its columns as that: one bad value in a sample would
-    else make a text of a number.
+    Where rows are added to the table, a format of texts reads its columns as that, and numbers, dates and
+    texts of other sources are converted where they stay what they are.
     """
 
     @abstractmethod
     def column_types(self) -> Mapping[str, pa.DataType]:
-        """What a text has to be for each column of the table, of those of which that is known."""
+        """What a text has to be for each column of the table, of those of which that is known.
+
+        ``string`` where the table itself makes something of a text.
+        """
 
 
 def fitted(
