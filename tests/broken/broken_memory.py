@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 import crossdock_arrowdir as good
-import pytest
+from arrow_place import OnArrowDir
 
 from crossdock import Location, Receipt, Remembering, Split, Unit
 from crossdock.contract.table_memory import MemoryChecks
@@ -63,20 +63,13 @@ class RememberingSink(good.ArrowDirSink, Remembering):
                 path.unlink()
 
 
-class Wrong(MemoryChecks):
+class Wrong(OnArrowDir, MemoryChecks):
     """The checks on a wrong sink; not collected itself, since it has no spec."""
 
     __test__ = False
     spec = good.SPEC
     caught_by: ClassVar[frozenset[str]]
     also: ClassVar[frozenset[str]] = frozenset()
-
-    @pytest.fixture
-    def url(self, tmp_path: Path) -> str:
-        return f"arrowdir://{tmp_path / 'data'}"
-
-    def inventory(self, url: str) -> Collection[str]:
-        return sorted(path.name for path in Path(url.removeprefix("arrowdir://")).glob("[!.]*"))
 
 
 def open_remembering(config: Any, location: Location) -> RememberingSink:

@@ -18,6 +18,7 @@ from adbc_driver_manager import (
     OperationalError,
     ProgrammingError,
 )
+from arrow_place import OnArrowDir
 
 from crossdock import Location, Parameter, ScriptResult
 from crossdock.contract.table_scripts import ScriptChecks
@@ -94,12 +95,8 @@ def open_pretending(config: Any, location: Location) -> PretendingSource:
     return PretendingSource(crossdock_arrowdir.Folder(location.path))
 
 
-class TestRunsScriptsThatNobodyAsksFor(Wrong):
+class TestRunsScriptsThatNobodyAsksFor(OnArrowDir, Wrong):
     __test__ = True
-
-    @pytest.fixture
-    def url(self, tmp_path: Path) -> str:
-        return f"arrowdir://{tmp_path / 'data'}"
 
     spec = replace(crossdock_arrowdir.SPEC, open_source=open_pretending)
     driver_errors = (pa.ArrowInvalid("no Arrow file"),)

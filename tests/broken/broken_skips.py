@@ -19,6 +19,7 @@ from adbc_driver_manager import (
     OperationalError,
     ProgrammingError,
 )
+from arrow_place import OnArrowDir
 
 from crossdock import Location, Receipt, RowSkips, SkippingSource, Split
 from crossdock.contract.table_skips import LeftOutChecks
@@ -45,17 +46,13 @@ class Wrong(LeftOutChecks):
         return f"sqlite:///{tmp_path / 'tables.db'}"
 
 
-class WrongFolder(Wrong):
+class WrongFolder(OnArrowDir, Wrong):
     """The same on ``arrowdir``, which leaves nothing out. Not collected itself."""
 
     __test__ = False
     spec = crossdock_arrowdir.SPEC
     also = frozenset()
     driver_errors = (pa.ArrowInvalid("no Arrow file"),)
-
-    @pytest.fixture
-    def url(self, tmp_path: Path) -> str:
-        return f"arrowdir://{tmp_path / 'data'}"
 
 
 def opened(config: Any, location: Location, kind: type[SqliteSink]) -> SqliteSink:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 import crossdock_arrowdir as good
 import pyarrow as pa
-import pytest
+from arrow_place import OnArrowDir
 
 from crossdock import (
     Begun,
@@ -35,20 +35,13 @@ from crossdock.contract import TableContract
 Receipts = Sequence[tuple[Split, Receipt]]
 
 
-class Wrong(TableContract):
+class Wrong(OnArrowDir, TableContract):
     """The kit on a broken table; not collected itself, since it has no spec."""
 
     __test__ = False
     spec = good.SPEC
     caught_by: ClassVar[frozenset[str]]
     also: ClassVar[frozenset[str]] = frozenset()
-
-    @pytest.fixture
-    def url(self, tmp_path: Path) -> str:
-        return f"arrowdir://{tmp_path / 'data'}"
-
-    def inventory(self, url: str) -> Collection[str]:
-        return sorted(path.name for path in Path(url.removeprefix("arrowdir://")).glob("*"))
 
     def damage(self, url: str, name: str) -> bool:
         for part in Path(url.removeprefix("arrowdir://")).glob(f"{name}@*.arrow"):

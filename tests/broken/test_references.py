@@ -10,6 +10,7 @@ import broken_loaders
 import broken_memory
 import folder_store
 import pytest
+from arrow_place import OnArrowDir
 
 from crossdock.contract import FormatContract, StoreContract, TableContract
 
@@ -30,21 +31,13 @@ class TestArrowFile(FormatContract):
     spec = arrow_file.SPEC
 
 
-class TestLoadingTable(TableContract):
+class TestLoadingTable(OnArrowDir, TableContract):
     """``arrowdir`` with the ability to load staged files by itself."""
 
     spec = broken_loaders.LOADING
 
-    @pytest.fixture
-    def url(self, tmp_path: Path) -> str:
-        return f"arrowdir://{tmp_path / 'data'}"
 
-
-class TestRememberingTable(TableContract):
+class TestRememberingTable(OnArrowDir, TableContract):
     """``arrowdir`` that knows what a run has committed."""
 
     spec = broken_memory.REMEMBERING
-
-    @pytest.fixture
-    def url(self, tmp_path: Path) -> str:
-        return f"arrowdir://{tmp_path / 'data'}"

@@ -135,6 +135,13 @@ class TestScript:
             sink.check(Unit("t"), Target(WriteMode.APPEND, rows((1, "a")).schema))
         assert sql(database, "SELECT * FROM t") == []
 
+    def test_what_a_statement_defines_a_later_one_has(self, database: str) -> None:
+        """Nobody can look at the later one alone."""
+        sql(database, "CREATE TABLE t (id bigint, w text)")
+        script = "CREATE TEMP TABLE o (id int); INSERT INTO o VALUES (7); INSERT INTO t SELECT id FROM o"
+        append(database, rows((1, "a")), pre_copy_script=script)
+        assert sql(database, "SELECT id FROM t ORDER BY id") == [(1,), (7,)]
+
     def test_what_fails_takes_it_back(self, database: str) -> None:
         sql(database, "CREATE TABLE t (id bigint CHECK (id < 5), w text)", "INSERT INTO t VALUES (-1, 'old')")
         with pytest.raises(crossdock.DataError):

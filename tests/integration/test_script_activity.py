@@ -15,6 +15,7 @@ from tests.servers.postgres import Postgres
 from tests.servers.sql_server import SqlServer
 from tests.servers.tds import PASSWORD
 
+import crossdock
 from crossdock import (
     CancelledError,
     ConfigError,
@@ -83,7 +84,7 @@ def test_queries_and_changes(one: OneActivity, database: Postgres) -> None:
     assert kept(database) == [(1, "a"), (2, "o'hara; DROP TABLE w"), (9, "new")]
 
 
-def test_a_script_in_a_file(one: OneActivity, database: Postgres) -> None:
+def test_a_script_in_a_file(one: OneActivity, database: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
     one.write("sql/clean.sql", "\ufeffDELETE FROM w WHERE id = @id; SELECT count(*) AS n FROM w")
     reference = {
         "path": "sql/clean.sql", **linked("files"),
@@ -96,6 +97,14 @@ def test_a_script_in_a_file(one: OneActivity, database: Postgres) -> None:
     assert one.said("Script", both, **linked("postgres")) == [
         ("error", "scriptReference: there are scripts too; leave out one of them")
     ]
+    with one.write("sql/huge.sql").open("r+b") as huge:
+        huge.truncate(17 << 20)
+    reference["path"] = "sql/huge.sql"
+    with monkeypatch.context() as patch:
+        patch.setattr(crossdock, "copy", lambda *_, **__: pytest.fail("it is fetched before"))
+        with pytest.raises(ConfigError, match="has more than 16 MiB"):
+            one.run("Script", {"scriptReference": reference}, **linked("postgres"))
+    assert kept(database) == [(2, "b"), (3, None)]
     reference["path"] = "sql/none.sql"
     with pytest.raises(NotFoundError):
         one.run("Script", {"scriptReference": reference}, **linked("postgres"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 
-from . import ebcdic  # noqa: F401 - more codecs
+from . import ebcdic  # noqa: F401 - registers more codecs
 
 # Where .NET and Data Factory mean another one by a name than Python, or have a name of their own.
 _NET = {

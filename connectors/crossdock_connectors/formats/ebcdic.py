@@ -12,7 +12,7 @@ from typing import Any
 
 _OTHERS = {
     "cp870": "44ţ 46ă 47č 49ć 4a[ 4f! 52ę 54ů 57ľ 58ĺ 5a] 5f^ 64˝ 66Ă 67Č 69Ć 6a| 70ˇ 72Ę 74Ů 77Ľ 78Ĺ "
-    "80˘ 8aś 8bň 8cđ 8eř 8fş 9ał 9bń 9cš 9e˛ 9f¤ a0ą aaŚ abŇ acĐ aeŘ afŞ b0· b1Ą b2ż b3Ţ b4Ż "  # noqa: RUF001
+    "80˘ 8aś 8bň 8cđ 8eř 8fş 9ał 9bń 9cš 9e˛ 9f¤ a0ą aaŚ abŇ acĐ aeŘ afŞ b0· b1Ą b2ż b3Ţ b4Ż "  # noqa: RUF001 - an accent
     "b6ž b7ź b8Ž b9Ź baŁ bbŃ bcŠ cdŕ cfő daĚ dbű ddť dfě eaď edŔ efŐ faĎ fbŰ fdŤ",
     "cp1141": "43{ 4aÄ 4f! 59~ 5aÜ 5f^ 63[ 6aö 7c§ a1ß b0¢ b5@ ba¬ bb| c0ä cc¦ d0ü dc} e0Ö ec\\ fc]",
     "cp1142": "47} 4a# 4f! 5a€ 5bÅ 5f^ 67$ 6aø 70¦ 7bÆ 7cØ 80@ 9c{ 9e[ 9f] a1ü b0¢ ba¬ bb| c0æ d0å dc~",
@@ -25,7 +25,7 @@ _OTHERS = {
     "cp1147": "44@ 48\\ 4a° 4f! 51{ 54} 5a§ 5f^ 6aù 79µ 7b£ 7cà 90[ a0` a1¨ b0¢ b1# b5] ba¬ bb| bd~ c0é "
     "d0è dd¦ e0ç",
     "cp1148": "4a[ 4f! 5a] 5f^ b0¢ ba¬ bb|",
-    "cp1149": "4aÞ 4f! 5aÆ 5fÖ 79ð 7cÐ 8c` 8e{ 9c} 9e] a1ö ac@ ae[ b0¢ ba¬ bb| be\\ c0þ cc~ d0æ e0´ ec^",  # noqa: RUF001
+    "cp1149": "4aÞ 4f! 5aÆ 5fÖ 79ð 7cÐ 8c` 8e{ 9c} 9e] a1ö ac@ ae[ b0¢ ba¬ bb| be\\ c0þ cc~ d0æ e0´ ec^",  # noqa: RUF001 - an accent
 }
 
 

@@ -44,7 +44,7 @@ def _asked(asked: socket.socket, address: object, name: bytes, wait: float) -> b
     """The answer; empty where none has come."""
     until = monotonic() + wait
     try:
-        asked.connect(address)  # type: ignore[arg-type]
+        asked.connect(address)  # type: ignore[arg-type] # of its family, as found
         asked.send(_ASK + name + b"\0")
         while (left := until - monotonic()) > 0:
             asked.settimeout(left)

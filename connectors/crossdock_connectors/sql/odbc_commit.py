@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from crossdock import AlreadyExistsError, CrossdockError, DataError, NotFoundError, WriteMode
@@ -104,11 +105,12 @@ def run_script(connection: Connection, script: str) -> None:
 
 
 def check_script(connection: Connection, script: str) -> None:
-    """Before any data, as far as the database can look at a statement that it does not run."""
+    """Before any data, as far as the database can look at a statement that it does not run: up to the first
+    that may define what a later one needs.
+    """
     dry = connection.traits.known.dry
-    for statement in statements(script) if dry else ():
-        if _CHANGING.match(statement):
-            connection.run(dry.format(statement))
+    for statement in takewhile(_CHANGING.match, statements(script) if dry else ()):
+        connection.run(dry.format(statement))
 
 
 def _note(connection: Connection, staging: Staging, fact: int) -> None:

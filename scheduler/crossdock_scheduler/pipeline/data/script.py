@@ -137,14 +137,16 @@ class ScriptActivity(DataActivity[Scripts]):
 
 def _fetched(file: End, cancel: threading.Event) -> str:
     """The text of a script that is in a store."""
+    address = file.address.rstrip("/")
+    size = crossdock.stat(address, source_options=file.given(), cancel=cancel).facts.size
+    if (size or 0) > _LARGEST:
+        raise ConfigError(f"the script {address} has more than {_LARGEST >> 20} MiB")
     with tempfile.TemporaryDirectory() as local:
-        into, address = Path(local, "script.sql"), file.address.rstrip("/")
+        into = Path(local, "script.sql")
         crossdock.copy(
             address, into, source_format="binary", sink_format="binary", source_options=file.given(),
             mode="overwrite", cancel=cancel,
         )  # fmt: skip
-        if into.stat().st_size > _LARGEST:
-            raise ConfigError(f"the script {address} has more than {_LARGEST >> 20} MiB")
         try:
             return into.read_text(encoding="utf-8-sig")
         except UnicodeDecodeError:
