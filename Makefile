@@ -25,12 +25,12 @@ docs: $(INSTALLED)
 	$(BIN)/zensical build --strict
 	rm -f build/site/*.py build/site/*.toml
 
-# Against the peers, side by side: make bench SCENARIOS="csv_to_parquet bytes"
+# Against the peers, side by side: ten minutes, kept in perf/results; make bench SCENARIOS="csv_to_parquet bytes"
 bench: $(VENV)/.bench
 	$(BIN)/python -m perf $(SCENARIOS)
 
 bench-micro: $(VENV)/.bench
-	$(BIN)/python -m pytest perf/micro --benchmark-only -o python_files='bench_*.py'
+	$(BIN)/python -m perf.micro $(MICRO)
 
 format: $(INSTALLED)
 	$(BIN)/ruff format

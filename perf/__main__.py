@@ -1,5 +1,7 @@
 """``python -m perf [SCENARIO ...]``: run scenarios against their peers and print tables.
 
+Without names: the ten-minute selection (``selected = true``), whose figures are kept in ``results/``.
+
 The commands of a scenario run in turn (A B C B C A ...), each as a process of its own, so that a
 machine whose speed drifts drifts for all. Figures are medians; CPU and memory are those of the whole
 process and its children.
@@ -10,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import shlex
 import shutil
 import subprocess
@@ -19,23 +20,27 @@ import tempfile
 import tomllib
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from . import results
 from .measure import ROOT, Sample, measure
 from .rig import blob, mssql, sql
 from .rig.data import DATA, prepare
-from .tables import Samples, table
 
 HERE = Path(__file__).parent
+Samples = dict[tuple[str, str], list[Sample]]
+"""By the name of the command and the column."""
+
 RIGS = {"blob": blob.served, "sql": sql.served, "mssql": mssql.served}
 
 
-def run(scenario: dict[str, Any], runs: int, values: Mapping[str, str]) -> Samples:
+def run(
+    scenario: dict[str, Any], runs: int, values: Mapping[str, str], left_out: dict[tuple[str, str], str]
+) -> Samples:
     """All commands of a scenario, interleaved, after one warm-up round that is not counted.
 
-    A command that fails is left out from then on, with its reason on stderr.
+    A command that fails is left out from then on, with its reason in ``left_out``.
     """
     if "data" in scenario:
         prepare(scenario["data"], values)
@@ -53,6 +58,8 @@ def run(scenario: dict[str, Any], runs: int, values: Mapping[str, str]) -> Sampl
                     sample = _once(template, given, environment)
                 except RuntimeError as error:
                     print(f"  {name}: left out: {error}", file=sys.stderr)
+                    left_out[key] = str(error)
+                    samples.pop(key, None)
                     del left[key]
                     continue
                 if number >= warm_up:
@@ -99,30 +106,55 @@ def _once(template: str, values: Mapping[str, str], environment: Mapping[str, st
 
 
 def main() -> None:
-    known = sorted(path.stem for path in (HERE / "scenarios").glob("*.toml"))
+    known = {path.stem: path for path in sorted((HERE / "scenarios").glob("*.toml"))}
     parser = argparse.ArgumentParser(prog="python -m perf", description=__doc__)
-    parser.add_argument("scenario", nargs="*", choices=[*known, []], default=[])
+    parser.add_argument("scenario", nargs="*", choices=[*known, "all", []], default=[])
     parser.add_argument("--runs", type=int, default=0, help="counted runs of each command (default: 5)")
-    parser.add_argument("--mib", type=int, default=4096, help="size of the large blob (default: 4096)")
+    parser.add_argument("--mib", type=int, default=1024, help="size of the large file (default: 1024)")
     parser.add_argument("--json", type=Path, help="also write every sample to this file")
+    parser.add_argument("--keep", action="store_true", help="keep the figures in results/, as without names")
     arguments = parser.parse_args()
-    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}\n")
     values = {"mib": str(arguments.mib)}
-    everything = {}
-    for name in arguments.scenario or known:
-        scenario = tomllib.loads(
-            (HERE / "scenarios" / f"{name}.toml").read_text().replace("%MIB%", values["mib"])
-        )
+    every = {
+        name: tomllib.loads(path.read_text().replace("%MIB%", values["mib"])) for name, path in known.items()
+    }
+    named = [*known] if "all" in arguments.scenario else arguments.scenario
+    chosen = named or [name for name, scenario in every.items() if scenario.get("selected")]
+    kept: dict[str, Any] = {}
+    for name in chosen:
+        scenario = every[name]
+        if not named:
+            scenario["commands"] = {
+                key: command
+                for key, command in scenario["commands"].items()
+                if key not in scenario.get("slow", [])
+            }
         if scenario.get("prints"):
             tables(scenario)
             continue
-        samples = run(scenario, arguments.runs or scenario.get("runs", 5), values)
-        everything[name] = {
-            " ".join(filter(None, key)): [asdict(s) for s in taken] for key, taken in samples.items()
-        }
-        print(table(scenario, samples))
+        found = _figures(name, scenario, arguments.runs or scenario.get("runs", 5), values)
+        if arguments.keep or not named:
+            results.keep(results.machine(), found)  # at once: a later one may be interrupted
+        kept |= found
+    if kept and (arguments.keep or not named):
+        results.draw(results.machine())
     if arguments.json:
-        arguments.json.write_text(json.dumps(everything, indent=1))
+        arguments.json.write_text(json.dumps(kept, indent=1))
+
+
+def _figures(name: str, scenario: dict[str, Any], runs: int, values: Mapping[str, str]) -> dict[str, Any]:
+    """One scenario is run, and its tables printed; those to be kept, one a column."""
+    left_out: dict[tuple[str, str], str] = {}
+    busy = results.load()
+    samples = run(scenario, runs, values, left_out)
+    found = {}
+    for column in scenario.get("columns", {"": ""}):
+        taken = {key: each for (key, of), each in samples.items() if of == column}
+        out = {key: why for (key, of), why in left_out.items() if of == column}
+        kept = results.entry(scenario, column, taken, out, busy)
+        found[f"{name}-{column}" if column else name] = kept
+        print(results.table(kept))
+    return found
 
 
 if __name__ == "__main__":

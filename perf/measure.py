@@ -6,12 +6,13 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from crossdock.bench.usage import descendants, resident
+
 ROOT = Path(__file__).resolve().parent.parent
-_PAGE = os.sysconf("SC_PAGE_SIZE")
 _EVERY = 0.1
 
 
@@ -40,7 +41,7 @@ def measure(command: list[str], folder: Path, environment: Mapping[str, str]) ->
         if child.returncode:
             errors.seek(0)
             lines = errors.read().decode(errors="replace").strip().splitlines() or ["it said nothing"]
-            raise RuntimeError(f"{command[0]} exited with {child.returncode}: {lines[-1]}")
+            raise RuntimeError(f"{Path(command[0]).name} exited with {child.returncode}: {lines[-1]}")
     return Sample(wall, usage.ru_utime + usage.ru_stime, max(usage.ru_maxrss / 1024, peak))
 
 
@@ -56,30 +57,10 @@ class _Together:
         while not self._ended.wait(_EVERY):
             processes = list(descendants(self._root))
             if len(processes) > 1:
-                self._peak = max(self._peak, sum(map(_resident, processes)))
+                self._peak = max(self._peak, sum(map(resident, processes)) / (1 << 20))
 
     def ended(self) -> float:
         """The peak in MiB; 0 where there was one process only, whose own figure is exact."""
         self._ended.set()
         self._thread.join()
         return self._peak
-
-
-def descendants(root: int) -> Iterator[int]:
-    """The process and all below it; nothing where the system does not tell."""
-    waiting = [root]
-    while waiting:
-        process = waiting.pop()
-        yield process
-        for task in Path(f"/proc/{process}/task").glob("*/children"):
-            try:
-                waiting += map(int, task.read_text().split())
-            except OSError:
-                continue
-
-
-def _resident(process: int) -> float:
-    try:
-        return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * _PAGE / (1 << 20)
-    except (OSError, IndexError):
-        return 0.0

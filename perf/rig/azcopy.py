@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 VERSION = "10.32.2"
@@ -16,7 +17,7 @@ def installed() -> Path:
     folder = cache / "crossdock-perf" / f"azcopy-{VERSION}"
     program = folder / "node_modules/@azure-tools/azcopy-linux/dist/bin/azcopy_linux_amd64"
     if not program.exists():
-        npm = shutil.which("npm")
+        npm = shutil.which("npm", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
         if npm is None:
             raise RuntimeError("AzCopy comes by npm, which is missing here: apt-get install npm")
         folder.mkdir(parents=True, exist_ok=True)

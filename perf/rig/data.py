@@ -25,10 +25,10 @@ def lineitem(scale: int = 1) -> None:
     (DATA / "making.duckdb").unlink()
 
 
-def small_files(count: int = 100_000, size: int = 1024) -> None:
+def small_files(count: int = 100_000, size: int = 1024, name: str = "small") -> None:
     """``small/``: many files of random bytes, 1,000 to a folder."""
     for start in range(0, count, 1000):
-        folder = DATA / "small" / f"{start // 1000:03d}"
+        folder = DATA / name / f"{start // 1000:03d}"
         folder.mkdir(parents=True, exist_ok=True)
         for number in range(start, min(start + 1000, count)):
             (folder / f"{number:06d}.bin").write_bytes(os.urandom(size))
@@ -42,11 +42,41 @@ def small_blobs(count: int = 3000, size: int = 10 << 10) -> None:
         (folder / f"{number:08d}").write_bytes(os.urandom(size))
 
 
+def files(count: int = 10_000, size: int = 10 << 10) -> None:
+    """``files/``: files of random bytes, 1,000 to a folder."""
+    small_files(count, size, "files")
+
+
+def wide(rows: int = 50_000) -> None:
+    """``wide.csv``: 300 columns, a third each of integers, floats and short texts."""
+    columns = [
+        f"(i * {7 + n}) % 1000003 AS i{n}, i / {3.0 + n} AS f{n}, 'v' || (i * {n + 1} % 997) AS t{n}"
+        for n in range(100)
+    ]
+    _csv("wide", f"SELECT {', '.join(columns)} FROM range({rows}) r(i)")
+
+
+def long_strings(rows: int = 20_000) -> None:
+    """``long.csv``: a number, and a text of 10,240 characters that has spaces, quotes and commas."""
+    text = "left(repeat(md5(i::text) || ' \"x\", ', 270), 10240)"
+    _csv("long", f"SELECT i AS n, {text} AS t FROM range({rows}) r(i)")
+
+
+def _csv(name: str, query: str) -> None:
+    import duckdb
+
+    duckdb.execute(f"COPY ({query}) TO '{DATA / name}.part' (FORMAT CSV, HEADER)")
+    (DATA / f"{name}.part").rename(DATA / f"{name}.csv")
+
+
 MAKERS: dict[str, tuple[str, Callable[[], None]]] = {
     "lineitem": ("lineitem.parquet", lineitem),
     "lineitem10": ("lineitem10.parquet", lambda: lineitem(10)),
     "small": ("small/099/099999.bin", small_files),
     "blobs": ("blobs/00002999", small_blobs),
+    "files": ("files/009/009999.bin", files),
+    "wide": ("wide.csv", wide),
+    "long": ("long.csv", long_strings),
 }
 
 

@@ -33,12 +33,19 @@ def served(values: Mapping[str, str]) -> Iterator[tuple[Mapping[str, str], Mappi
         server.run(f"CREATE TABLE rows ({_COLUMNS})")
         server.run(f"INSERT INTO rows {_MADE}")
         server.run("ANALYZE rows")
+        # Nine tenths of the rows have keys in the first hundredth of their range.
+        server.run(
+            "CREATE TABLE skewed AS SELECT i, CASE WHEN i % 10 = 0 THEN i * 100::bigint ELSE i END AS b, "
+            "f, v, t, d FROM rows"
+        )
+        server.run("ALTER TABLE skewed ADD PRIMARY KEY (b, i)")
+        server.run("ANALYZE skewed")
         DATA.mkdir(exist_ok=True)
         bare_read(server.url(), str(DATA / "rows.parquet"))
         yield {**values, "url": server.url()}, {}
 
 
-def bare_read(url: str, file: str) -> None:
+def bare_read(url: str, file: str, table: str = "rows") -> None:
     """One ADBC stream into one Parquet writer; numerics come as texts and are cast."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -49,7 +56,7 @@ def bare_read(url: str, file: str) -> None:
          ("t", pa.timestamp("us")), ("d", pa.decimal128(18, 4))]
     )  # fmt: skip
     with dbapi.connect(url) as connection, connection.cursor() as cursor:
-        cursor.execute("SELECT * FROM rows")
+        cursor.execute(f"SELECT * FROM {table}")
         with cursor.fetch_record_batch() as reader, pq.ParquetWriter(file, schema) as writer:
             for batch in reader:
                 arrays = [
@@ -90,6 +97,17 @@ def connectorx_read(url: str, file: str) -> None:
     pq.write_table(table, file)
 
 
+def connectorx_skewed(url: str, file: str) -> None:
+    """ConnectorX with four equal ranges of a key whose rows are mostly in one of them."""
+    import connectorx
+    import pyarrow.parquet as pq
+
+    table = connectorx.read_sql(
+        url, "SELECT * FROM skewed", return_type="arrow", partition_on="b", partition_num=4
+    )
+    pq.write_table(table, file)
+
+
 def connectorx_one(url: str, file: str) -> None:
     """ConnectorX with one connection."""
     import connectorx
@@ -98,11 +116,65 @@ def connectorx_one(url: str, file: str) -> None:
     pq.write_table(connectorx.read_sql(url, "SELECT * FROM rows", return_type="arrow"), file)
 
 
+def pandas_rows(url: str, file: str) -> None:
+    """pandas with pyodbc, as most notebooks do it."""
+    import warnings
+
+    import pandas as pd
+    import pyodbc
+
+    warnings.simplefilter("ignore")  # pandas would rather have SQLAlchemy
+    with pyodbc.connect(_odbc(url)) as connection:
+        pd.read_sql("SELECT * FROM rows", connection).to_parquet(file)
+
+
+def arrow_odbc_read(url: str, file: str) -> None:
+    """arrow-odbc's reader into one Parquet writer."""
+    import pyarrow.parquet as pq
+    from arrow_odbc import read_arrow_batches_from_odbc
+
+    reader = read_arrow_batches_from_odbc("SELECT * FROM rows", _odbc(url), batch_size=65_536)
+    with pq.ParquetWriter(file, reader.schema) as writer:
+        for batch in reader:
+            writer.write_batch(batch)
+
+
+def _odbc(url: str) -> str:
+    """The connection string for Debian's psqlODBC."""
+    from urllib.parse import parse_qs, unquote, urlsplit
+
+    parts = urlsplit(url)
+    query = parse_qs(parts.query)
+    host = parts.hostname or query.get("host", ["localhost"])[0]
+    port = parts.port or query.get("port", ["5432"])[0]
+    return (
+        f"Driver={{PostgreSQL Unicode}};Server={host};Port={port};Database={parts.path.strip('/')};"
+        f"UID={unquote(parts.username or '')};PWD={unquote(parts.password or '')}"
+    )
+
+
+def dlt_read(url: str, file: str) -> None:
+    """dlt's own source for databases with its fastest backend, into Parquet files."""
+    from dlt.sources.sql_database import sql_table
+
+    from ..peers import dlt_pipeline
+
+    pipeline = dlt_pipeline(file)
+    address = url.replace("postgresql://", "postgresql+psycopg://")
+    table = sql_table(credentials=address, table="rows", backend="connectorx", chunk_size=65_536)
+    pipeline.run(table, loader_file_format="parquet")
+
+
 PEERS: dict[str, Callable[[str, str], None]] = {
     "bare-read": bare_read,
+    "bare-skewed": lambda url, file: bare_read(url, file, "skewed"),
     "bare-write": bare_write,
     "connectorx": connectorx_read,
     "connectorx-one": connectorx_one,
+    "pandas": pandas_rows,
+    "arrow-odbc": arrow_odbc_read,
+    "dlt": dlt_read,
+    "connectorx-skewed": connectorx_skewed,
 }
 
 if __name__ == "__main__":

@@ -92,6 +92,8 @@ def test_low_memory_and_a_busy_processor_are_called_by_their_names() -> None:
     found = advice(1e9, 1e9, cpu=0.95, machine=1.0, free=0.2)
     assert "processor usage is high: add a node" in found.how
     assert found.limit == "CPU-bound"
+    assert not found.remarks
+    assert "others use the processor" in advice(1e9, 1e9, cpu=0.1, machine=1.0).remarks[0]
 
 
 def test_lists_of_values() -> None:

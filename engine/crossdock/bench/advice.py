@@ -156,6 +156,9 @@ def _remarks(found: Findings, confidence: float) -> list[str]:
             f"the runs differ so much that {1 - confidence:.0%} of resampled rounds say something else: take "
             "more --runs, a larger source or a machine with less to do"
         )
+    usage = Usage.of(found.chosen.samples)
+    if usage.busy >= _BUSY and usage.cpu < _BUSY / 2:
+        remarks.append("others use the processor: measure when the machine has less to do")
     if median(each.seconds for each in found.chosen.samples) < 1:
         remarks.append("the copies take less than a second each: a larger source says more")
     return remarks

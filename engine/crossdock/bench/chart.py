@@ -70,6 +70,7 @@ def _figure(found: Findings) -> Figure:
         waiting.set_xlabel(" and ".join(WORDS[each] for each in series.dimensions))
         for each in (speed, machine, waiting):
             each.set_xticks(range(len(names)), names)
+            each.set_xlim(-0.5, len(names) - 0.5)
             each.spines[["top", "right"]].set_visible(False)
     source, sink = (public_url(each) for each in (found.copy.source, found.copy.sink))
     figure.suptitle(f"{source} → {sink}".replace("$", r"\$"), fontsize=9)
@@ -109,7 +110,7 @@ def _machine(axes: Any, series: Series) -> None:
     axes.set_ylabel("% of all cores")
     memory = axes.twinx()
     memory.plot(places, [usage.memory / 1e6 for usage in usages], "-s", color="#b279a2", label="memory")
-    memory.set_ylim(bottom=0)
+    memory.set_ylim(0, 1.2 * max(usage.memory for usage in usages) / 1e6)
     memory.set_ylabel("MB")
     handles, labels = (a + b for a, b in zip(
         axes.get_legend_handles_labels(), memory.get_legend_handles_labels(), strict=True

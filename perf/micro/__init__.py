@@ -1,0 +1,1 @@
+"""What single steps cost, by pytest-benchmark."""
