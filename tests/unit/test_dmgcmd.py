@@ -173,10 +173,11 @@ def test_policy_is_shown_and_changed(tmp_path: Path) -> None:
         found: dict[str, object] = json.loads(done.output)
         return found
 
-    assert said() == {"private": True, "networks": [], "roots": None, "dtexec": None}
+    unlimited = dict.fromkeys(("dtexec", "memory", "cores"))
+    assert said() == {"private": True, "networks": [], "roots": None, **unlimited}
     assert not (tmp_path / "node").exists()
     folders = [str(tmp_path / "a"), str(tmp_path / "b")]
-    changed = {"private": False, "networks": ["10.1.2.0/24", "fd00::1/128"], "roots": folders, "dtexec": None}
+    changed = {"private": False, "networks": ["10.1.2.0/24", "fd00::1/128"], "roots": folders, **unlimited}
     paths = ["--allow-path", str(tmp_path / "a"), "--allow-path", str(tmp_path / "b")]
     networks = ["--allow-network", "10.1.2.0/24", "--allow-network", "fd00::1"]
     assert said("--forbid-private", *paths, *networks) == changed
@@ -184,6 +185,10 @@ def test_policy_is_shown_and_changed(tmp_path: Path) -> None:
     done = CliRunner().invoke(node, ["policy", *at, "--any-path", "--no-path"])
     assert isinstance(done.exception, ConfigError)
     assert said("--allow-network", "")["networks"] == []
+    assert said("--job-memory", "512", "--job-cores", "2") | {"memory": 512 << 20, "cores": 2} == said()
+    done = CliRunner().invoke(node, ["policy", *at, "--job-memory", "10"])
+    assert isinstance(done.exception, ConfigError)
+    assert said("--job-memory", "0", "--job-cores", "0")["memory"] is None
     done = CliRunner().invoke(node, ["policy", *at, "--allow-network", "10.1.2.3/24"])
     assert isinstance(done.exception, ConfigError)
 
@@ -193,7 +198,8 @@ def test_policy_is_shown_and_changed(tmp_path: Path) -> None:
     ["", "[]", "{}", '{"version": 2, "private": true, "roots": null}',
      '{"version": 1, "private": "no", "roots": null}', '{"version": 1, "private": true, "roots": [1]}',
      '{"version": 1, "private": false, "roots": null, "networks": ["all"]}',
-     '{"version": 1, "private": false, "roots": null, "dtexec": 1}'],
+     '{"version": 1, "private": false, "roots": null, "dtexec": 1}',
+     '{"version": 1, "private": false, "roots": null, "memory": "all"}'],
 )  # fmt: skip
 def test_damaged_policy_permits_nothing(tmp_path: Path, content: str) -> None:
     (tmp_path / "policy.json").write_text(content)

@@ -22,6 +22,7 @@ from crossdock import AccessDeniedError
 from .. import telemetry
 from ..pipeline.policy import Policy
 from ..wire import node as wire
+from .caps import divided
 from .proxy import Proxy
 
 if TYPE_CHECKING:
@@ -83,7 +84,9 @@ class RunningJob:
     async def _held(
         self, work: Mapping[str, Any], policy: Mapping[str, Any], tell: Tell, proxy: Proxy
     ) -> None:
-        told: dict[str, Any] = {"work": work, "policy": dict(policy), "environment": proxy.variables()}
+        policy, caps = divided(policy)
+        told: dict[str, Any] = {"work": work, "policy": policy, "environment": proxy.variables()}
+        told["caps"] = caps
         told["epoch"] = self.job.epoch
         if policy.get("private", True):
             await self._run(told, tell, None)

@@ -13,6 +13,7 @@ from typing import Any
 
 from crossdock import ConfigError
 
+from .caps import NAMES
 from .keeping import write
 
 _FILE = "policy.json"
@@ -22,15 +23,18 @@ _VERSION = 1
 @dataclass(frozen=True, slots=True)
 class Permitted:
     """``private``: this machine and private networks; ``networks``: which of them in any case; ``roots``:
-    folders, None for any; ``dtexec``: the program that runs packages of SSIS, None where they are not run."""
+    folders, None for any; ``dtexec``: the program that runs packages of SSIS, None where they are not run.
+    ``memory`` and ``cores``: what each process of a job may have, None for no limit."""
 
     private: bool = True
     networks: tuple[str, ...] = ()
     roots: tuple[str, ...] | None = None
     dtexec: str | None = None
+    memory: int | None = None
+    cores: int | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """As the fields of ``pipeline.Policy``."""
+        """As the fields of ``pipeline.Policy``, and the arguments of ``caps.cap``."""
         return asdict(self)
 
 
@@ -44,6 +48,9 @@ def permitted(folder: Path) -> Permitted:
         known = version == _VERSION and isinstance(private, bool) and isinstance(dtexec, str | None)
         if not known or not (roots is None or all(isinstance(each, str) for each in roots)):
             raise ValueError
+        caps = tuple(said.get(name) for name in NAMES)
+        if not all(each is None or (type(each) is int and each > 0) for each in caps):
+            raise ValueError
         for each in networks:
             ip_network(each)
     except FileNotFoundError:
@@ -53,7 +60,7 @@ def permitted(folder: Path) -> Permitted:
             f"the node's policy in {path} is not understood", hint="delete the file and set it with: "
             "crossdock node policy",
         ) from None  # fmt: skip
-    return Permitted(private, tuple(networks), None if roots is None else tuple(roots), dtexec)
+    return Permitted(private, tuple(networks), None if roots is None else tuple(roots), dtexec, *caps)
 
 
 def permit(folder: Path, policy: Permitted) -> None:

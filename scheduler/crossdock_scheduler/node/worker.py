@@ -28,6 +28,7 @@ from ..pipeline.looking import looked
 from ..pipeline.policy import Policy
 from ..pipeline.run.failure import ActivityFailed, problem_of
 from ..pipeline.run.shipping import unpacked
+from .caps import cap
 from .lease import Lease
 from .proxy import put
 
@@ -55,6 +56,7 @@ def main() -> None:
 
     heard = _lines()
     work = json.loads(next(heard))
+    cap(**work["caps"])
     seconds, confirmed = work["lease"]
     put(work["environment"])
     lease = Lease(seconds, confirmed, lambda: say({"confirm": True}))
