@@ -146,7 +146,8 @@ def start(  # noqa: PLR0917 - all but the first three are those of ``copy``
 async def acopy(source: str | Path, sink: str | Path, **options: Any) -> CopyResult:
     """``copy`` for async code: runs in a worker thread and takes the same options.
 
-    Cancelling the task interrupts the run and waits until it has stopped; it can then be resumed.
+    Cancelling the task interrupts the run and waits until it has stopped; it can then be resumed. Raises
+    what ``copy`` raises.
     """
     import anyio
 

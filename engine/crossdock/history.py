@@ -32,7 +32,10 @@ def named(given: str | None) -> str:
 
 
 def state_folder() -> Path:
-    """Where crossdock keeps its state: ``$CROSSDOCK_HOME``, else ``crossdock`` in the user's state folder."""
+    """Where crossdock keeps its state: ``$CROSSDOCK_HOME``, else ``crossdock`` in the user's state folder.
+
+    Raises nothing, and makes nothing.
+    """
     if given := os.environ.get("CROSSDOCK_HOME"):
         return Path(given)
     state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"

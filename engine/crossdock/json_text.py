@@ -23,12 +23,16 @@ def json_text(column: pa.Array) -> pa.StringArray:
 
 
 def is_list(kind: pa.DataType) -> bool:
+    """Whether values of that type are lists, of whichever layout. Raises nothing."""
     types = pa.types
     return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
 
 
 def list_offsets(column: pa.Array) -> pa.Array:
-    """Where the items of each list start in ``column.flatten()``; a null has none."""
+    """Where the items of each list start in ``column.flatten()``; a null has none.
+
+    For a column of n lists n + 1 int32, the last of them how many items there are. Raises nothing.
+    """
     offsets = np.zeros(len(column) + 1, np.int32)
     np.cumsum(_lengths(column), out=offsets[1:])
     return pa.array(offsets)

@@ -54,6 +54,7 @@ def json_rows(batch: pa.RecordBatch | pa.Table) -> Iterator[dict[str, Any]]:
 
     Moments and dates are ISO texts that end in ``Z``, without zeros at the end of a fraction; bytes are
     base64. Decimals are numbers, or texts where a double would lose digits. The rest is as with ``plain``.
+    Raises nothing: what has no form in JSON is text.
     """
     columns = [[json_value(value) for value in column] for column in batch.columns]
     for row in zip(*columns, strict=True):
@@ -61,7 +62,7 @@ def json_rows(batch: pa.RecordBatch | pa.Table) -> Iterator[dict[str, Any]]:
 
 
 def json_value(value: pa.Scalar) -> Any:
-    """One value as ``json_rows`` has it."""
+    """One value as ``json_rows`` has it. Raises nothing."""
     import pyarrow as pa
     import pyarrow.types as t
 

@@ -252,7 +252,10 @@ def _theirs(point: EntryPoint) -> tuple[bool, str]:
 
 @cache
 def registry() -> Registry:
-    """All installed connectors, loaded once. Built-in ones come through the same entry points."""
+    """All installed connectors, loaded once. Built-in ones come through the same entry points.
+
+    Raises nothing: a plugin that fails to load is among the ``faults``, with the reason.
+    """
     found = Registry()
     for point in sorted(entry_points(GROUP), key=_theirs):
         try:

@@ -173,7 +173,10 @@ def _forms(secret: str) -> Iterator[str]:
 
 
 def redacted(text: str) -> str:
-    """``text`` without the secrets that this process knows, and without those of addresses in it."""
+    """``text`` without the secrets that this process knows, and without those of addresses in it.
+
+    In place of each is ``***``. Raises nothing.
+    """
     if _known.pattern is not None:
         text = _known.pattern.sub(MARK, text)
     if "://" in text:

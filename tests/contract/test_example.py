@@ -48,7 +48,7 @@ def _run(place: Path, *program: str) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "PYTHONPATH": str(place), "PYTEST_ADDOPTS": ""},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=250,
         check=False,
     )
 
@@ -59,6 +59,7 @@ def test_example_passes_the_kit(installed: Path) -> None:
     assert int(re.findall(r"(\d+) passed", done.stdout)[-1]) > 140
 
 
+@pytest.mark.timeout(300)
 def test_the_store_passes_the_kit(tmp_path: Path) -> None:
     """Against moto's S3, whose libraries have warnings of their own."""
     place = _install(_ROOT / "examples" / "crossdock-obstore", tmp_path)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import fields, is_dataclass
+from typing import Literal, get_origin
 
 import pytest
 
 import crossdock
-from crossdock import errors, spi
+from crossdock import contract, errors, spi
 
 # Base dependencies that cost time to import, and the vendor libraries of every connector.
 HEAVY = [
@@ -57,6 +59,45 @@ def test_every_error_is_public() -> None:
     ]
     assert sorted(crossdock._ERRORS) == sorted(own)
     assert set(own) <= set(crossdock.__all__)
+
+
+def _public() -> Iterator[tuple[str, object]]:
+    """What is public by its name, and the methods that each public class has itself."""
+    for home in (crossdock, spi, contract):
+        for name in home.__all__:
+            thing = getattr(home, name)
+            if isinstance(thing, str) or inspect.ismodule(thing) or get_origin(thing) is Literal:
+                continue
+            yield name, thing
+            # The checks of the kit are called like what they check.
+            if inspect.isclass(thing) and home is not contract:
+                yield from (
+                    (f"{name}.{each}", of) for each, of in _methods(thing) if not each.startswith("_")
+                )
+
+
+def _methods(thing: type) -> Iterator[tuple[str, object]]:
+    settings = {each.name for each in fields(thing)} if is_dataclass(thing) else set()
+    for name, raw in dict(vars(thing)).items():
+        member = raw.fget if isinstance(raw, property) else getattr(raw, "__func__", raw)
+        if inspect.isfunction(member) and name not in settings:
+            yield name, getattr(thing, name)
+
+
+def test_every_public_name_is_described() -> None:
+    """A method may leave that to the one that it implements."""
+    bare = [name for name, thing in _public() if not (inspect.getdoc(thing) or "").strip()]
+    assert bare == []
+    inherited = [
+        name for name, thing in _public() if inspect.isclass(thing) and not vars(thing).get("__doc__")
+    ]
+    assert inherited == [], "a class says itself what it is"
+
+
+def test_every_public_function_says_what_it_raises() -> None:
+    functions = [(name, thing) for name, thing in _public() if inspect.isfunction(thing) and "." not in name]
+    assert len(functions) > 30
+    assert [name for name, thing in functions if "raise" not in (inspect.getdoc(thing) or "").lower()] == []
 
 
 def test_public_names_are_the_originals() -> None:

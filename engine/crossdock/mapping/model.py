@@ -110,6 +110,7 @@ class ColumnMapping:
 
     @classmethod
     def load(cls, facts: dict[str, Any]) -> ColumnMapping:
+        """The mapping that was kept as those facts. Raises TypeError or KeyError for others."""
         columns = (MappedColumn(**each | {"sink": tuple(each["sink"])}) for each in facts["columns"])
         return cls(
             **facts

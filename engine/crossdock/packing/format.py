@@ -33,7 +33,9 @@ _WHOLE = PlanHint(parallel=1, max_splits=1)
 def packed_format(inner: FileFormat, codec: str, level: str = "Optimal") -> FileFormat:
     """``inner`` in files that ``codec`` compresses: each is read from its start to its end by one worker.
 
-    Of an archive all files are read, one after another; one that is written has one file.
+    Of an archive all files are read, one after another; one that is written has one file. ``codec`` is one of
+    Data Factory's names, ``none`` gives ``inner`` itself. Reading raises DataError for a file that is not
+    compressed so, or damaged.
     """
     return inner if codec == "none" else PackedFormat(inner, codec, level)
 

@@ -83,6 +83,7 @@ class AdfProperties(Mapping[str, Any]):
         return f"{self.path}.{self._values.get(name.lower(), (name,))[0]}" if name else self.path
 
     def text(self, name: str, default: str = "") -> str:
+        """The value as text, as Data Factory writes it. What has none is remarked and is the default."""
         value = self.get(name)
         if value is None:
             return default
@@ -96,6 +97,7 @@ class AdfProperties(Mapping[str, Any]):
         return default
 
     def flag(self, name: str, default: bool | None = None) -> bool | None:
+        """True or false, also as text; the default where it is missing, computed, or remarked as neither."""
         value = self.get(name)
         if value is None or isinstance(value, AdfComputed):
             return default
@@ -107,6 +109,7 @@ class AdfProperties(Mapping[str, Any]):
         return default
 
     def whole(self, name: str) -> int | None:
+        """A whole number, also as text; None where it is missing, computed, or remarked as none."""
         value = self.get(name)
         if value is None or isinstance(value, AdfComputed):
             return None
@@ -223,8 +226,8 @@ def _secret_of(value: AdfProperties, name: str) -> SecretStr | AdfSecret:
 def adf_connection_string(linked_service: AdfProperties) -> tuple[dict[str, str], AdfSecret | None]:
     """The parts of the ``connectionString`` by lower-case name, or what stands for all of it.
 
-    Neither where it is computed. ``driver=`` is refused: a definition does not choose the code that this
-    machine loads.
+    Neither where it is computed. ``driver=`` is refused, by a remark: a definition does not choose the code
+    that this machine loads. Raises nothing.
     """
     name = "connectionString"
     found = linked_service.secret(name)
@@ -249,7 +252,11 @@ def adf_connection_string(linked_service: AdfProperties) -> tuple[dict[str, str]
 def adf_leftovers(
     linked_service: AdfProperties, parts: Mapping[str, str], known: Set[str] = frozenset()
 ) -> None:
-    """Report parts of the ``connectionString`` that mean nothing here, by name where it looks like one."""
+    """Remark on parts of the ``connectionString`` that mean nothing here, by name where it looks like one.
+
+    ``parts`` are those of ``adf_connection_string``, ``known`` the names that the connector reads. Raises
+    nothing.
+    """
     names = sorted(parts.keys() - known)
     if names:
         shown = ", ".join(name if re.fullmatch(r"[a-z][a-z ]{1,30}", name) else "..." for name in names)
@@ -274,6 +281,7 @@ class AdfEnd:
 
     @property
     def is_sink(self) -> bool:
+        """Whether it is the end that is written."""
         return self.side != "source"
 
 

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 class ByteSink(Protocol):
     """What a format writes to: a sequential stream. Takes any buffer, keeps none."""
 
-    def write(self, data: bytes | memoryview | pa.Buffer, /) -> int: ...
+    def write(self, data: bytes | memoryview | pa.Buffer, /) -> int:
+        """Take all of ``data``; returns how many bytes that were. Raises what the store raises."""
+        ...
 
 
 @record(slots=True)
@@ -51,7 +53,8 @@ class FormatWriter(ABC):
     """Writes one part: the rows in the order in which they come."""
 
     @abstractmethod
-    def write(self, batch: pa.RecordBatch) -> None: ...
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Write the rows behind those before. Raises DataError for a value that the format cannot hold."""
 
     @abstractmethod
     def finish(self) -> bytes:
