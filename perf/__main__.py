@@ -11,12 +11,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shlex
-import shutil
 import subprocess
 import sys
-import tempfile
 import tomllib
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -24,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from . import results
-from .measure import ROOT, Sample, measure
+from .measure import ROOT, Sample, once
 from .rig import blob, mssql, sql
-from .rig.data import DATA, prepare
+from .rig.data import prepare
 
 HERE = Path(__file__).parent
 Samples = dict[tuple[str, str], list[Sample]]
@@ -55,7 +52,7 @@ def run(
             for key, template in [*list(left.items())[turn:], *list(left.items())[:turn]]:
                 name = " ".join(filter(None, key))
                 try:
-                    sample = _once(template, given, environment)
+                    sample = once(template, given, environment)
                 except RuntimeError as error:
                     print(f"  {name}: left out: {error}", file=sys.stderr)
                     left_out[key] = str(error)
@@ -88,21 +85,6 @@ def tables(scenario: dict[str, Any]) -> None:
         print(f"{name}:\n", flush=True)
         subprocess.run(command, cwd=ROOT, check=True)
         print()
-
-
-def _once(template: str, values: Mapping[str, str], environment: Mapping[str, str]) -> Sample:
-    folder = Path(tempfile.mkdtemp(dir=DATA, prefix="out-"))
-    try:
-        command = shlex.split(
-            template.format(data=DATA, out=folder, python=shlex.quote(sys.executable), **values)
-        )
-        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        program = shutil.which(command[0], path=path)
-        if program is None:
-            raise RuntimeError(f"there is no program {command[0]}")
-        return measure([program, *command[1:]], folder, environment)
-    finally:
-        shutil.rmtree(folder)
 
 
 def main() -> None:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
 import subprocess
+import sys
+import tempfile
 import threading
 import time
 from collections.abc import Mapping
@@ -11,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crossdock.bench.usage import descendants, resident
+
+from .rig.data import DATA
 
 ROOT = Path(__file__).resolve().parent.parent
 _EVERY = 0.1
@@ -23,6 +29,22 @@ class Sample:
     wall: float
     cpu: float
     peak: float
+
+
+def once(template: str, values: Mapping[str, str], environment: Mapping[str, str]) -> Sample:
+    """Run one command of a scenario, in a folder of its own below the data, which is removed after it."""
+    folder = Path(tempfile.mkdtemp(dir=DATA, prefix="out-"))
+    try:
+        command = shlex.split(
+            template.format(data=DATA, out=folder, python=shlex.quote(sys.executable), **values)
+        )
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        program = shutil.which(command[0], path=path)
+        if program is None:
+            raise RuntimeError(f"there is no program {command[0]}")
+        return measure([program, *command[1:]], folder, environment)
+    finally:
+        shutil.rmtree(folder)
 
 
 def measure(command: list[str], folder: Path, environment: Mapping[str, str]) -> Sample:

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
-import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
-from .measure import Sample, measure
+from .measure import Sample, once
 from .results import load, machine
 from .rig.data import DATA, prepare
 
@@ -31,15 +28,7 @@ def taken(commands: dict[str, str], runs: int) -> dict[str, list[Sample]]:
     found: dict[str, list[Sample]] = {name: [] for name in commands}
     for turn in range(runs + 1):
         for name, template in commands.items():
-            folder = Path(tempfile.mkdtemp(dir=DATA, prefix="out-"))
-            try:
-                text = template.format(data=DATA, out=folder, python=shlex.quote(sys.executable))
-                command = shlex.split(text)
-                path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-                command[0] = shutil.which(command[0], path=path) or command[0]
-                sample = measure(command, folder, {"PATH": path})
-            finally:
-                shutil.rmtree(folder)
+            sample = once(template, {}, {})
             if turn:
                 found[name].append(sample)
             print(f"  {name}: {sample.wall:.2f} s, {sample.cpu:.2f} CPU s", file=sys.stderr)

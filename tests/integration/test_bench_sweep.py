@@ -201,6 +201,14 @@ def until(holds: Callable[[], bool]) -> bool:
     return True
 
 
+def test_what_holds_a_copy_back_is_found(folder: Path) -> None:
+    (folder / "big").write_bytes(os.urandom(2 << 20))
+    found = measured("big", "out", Tried((1,)), bandwidth="4MB/s")
+    advice = advise(found)
+    assert (advice.limit, advice.next) == ("throttled", "neither")
+    assert found.chosen.rate < 5e6
+
+
 def test_secrets_are_on_no_command_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[list[str]] = []
     begin = subprocess.Popen

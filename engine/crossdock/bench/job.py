@@ -30,8 +30,9 @@ def main() -> None:
 
 def _copy(asked: dict[str, Any]) -> dict[str, Any]:
     from .. import api
+    from ..usage import cpu_seconds
 
-    before = _cpu()
+    before = cpu_seconds()
     result = api.copy(
         asked["source"], asked["sink"], **asked["options"], run_id=asked["run_id"], home=Path(asked["home"])
     )
@@ -39,15 +40,8 @@ def _copy(asked: dict[str, Any]) -> dict[str, Any]:
         "report": result.output(),
         "started": result.started.timestamp(),
         "seconds": result.duration,
-        "cpu": _cpu() - before,
+        "cpu": cpu_seconds() - before,
     }
-
-
-def _cpu() -> float:
-    """Seconds of this process, and of those that it has started and waited for."""
-    import os
-
-    return sum(os.times()[:4])
 
 
 def _failed(error: Any) -> dict[str, Any]:
