@@ -70,7 +70,9 @@ def timed(work: Callable[[range], None], count: int) -> tuple[float, float]:
     return time.perf_counter() - wall, time.process_time() - cpu
 
 
-def main(kind: str, url: str, ca: str, amount: int, file: str = "") -> None:
+def main(
+    kind: str, url: str, ca: str, amount: int, file: str = "", *, opened: Callable[..., ObjectStore] = opened
+) -> None:
     store = opened(url, ca, "upload" if kind in ("up", "small") else "files")
     if kind == "small":
         wall, cpu = timed(_small(store), amount)
