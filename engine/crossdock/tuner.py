@@ -10,7 +10,7 @@ becomes scarce, are answered at once.
 
 from __future__ import annotations
 
-from math import inf, sqrt
+from math import ceil, inf, sqrt
 
 from .spi.record import record
 
@@ -245,10 +245,10 @@ class Tuner:
         return middle if middle - self.size > MARGIN * self.size else self.size
 
     def _fewer(self, window: _Window) -> int:
-        fewer = max(1, int(self.size / self._step))
+        fewer = min(self.size - 1, ceil(self.size / self._step))
         used = (window.last.used - window.first.used) / max(window.seconds, 1e-9)
         # One worker hardly keeps more than one core busy.
-        return fewer if fewer >= used - 0.25 else self.size
+        return fewer if fewer >= max(1.0, used - 0.25) else self.size
 
     def _is_busy(self, window: _Window) -> bool:
         """Whether the cores that there are have no time left, much of it for this process."""
