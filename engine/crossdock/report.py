@@ -9,7 +9,7 @@ from typing import Any, Literal
 from .breakdown import breakdown
 from .spi.record import record
 
-WORTH_A_TIP = 5.0
+WORTH_A_TIP = 10.0
 Phase = Literal["planning", "copying", "done"]
 Payload = Literal["binary", "tabular"]
 
