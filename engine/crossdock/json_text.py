@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -33,18 +32,10 @@ def list_offsets(column: pa.Array) -> pa.Array:
 
     For a column of n lists n + 1 int32, the last of them how many items there are. Raises nothing.
     """
+    lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
     offsets = np.zeros(len(column) + 1, np.int32)
-    np.cumsum(_lengths(column), out=offsets[1:])
+    np.cumsum(lengths, out=offsets[1:])
     return pa.array(offsets)
-
-
-def list_parents(column: pa.Array) -> pa.Array:
-    """The place of the list of each item of ``column.flatten()``."""
-    return pa.array(np.repeat(np.arange(len(column)), _lengths(column)))
-
-
-def _lengths(column: pa.Array) -> Any:
-    return pc.if_else(column.is_valid(), pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
 
 
 def json_lines(batch: pa.RecordBatch, non_finite: str) -> pa.Buffer:

@@ -183,6 +183,21 @@ def test_what_the_second_holder_has_carried_is_not_carried_again(
     assert left_in(table) == []
 
 
+def test_staging_that_another_has_replaced_is_not_taken_for_its_own(
+    tmp_path: Path, carried: Callable[..., CopyResult], table: str
+) -> None:
+    """The first holder comes back after a second one, which has staged more rows and has not committed."""
+    source = files(tmp_path / "source")
+    with pytest.raises(CancelledError):
+        carried("a", 1, source, table, mode="append", fence=until(1))
+    (source / "3.csv").write_text("id\n" + "".join(f"{number}\n" for number in range(301, 401)))
+    with pytest.raises(CancelledError):
+        carried("b", 2, source, table, mode="append", fence=until(2))
+    with fenced(nothing, 3):
+        crossdock.resume(RUN, home=tmp_path / "a")
+    assert ids(table) == sorted(map(str, range(1, 401)))
+
+
 @pytest.mark.parametrize("mode", ["error", "overwrite"])
 def test_rows_of_files_that_are_there_are_counted(
     tmp_path: Path, carried: Callable[..., CopyResult], mode: str

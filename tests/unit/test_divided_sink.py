@@ -87,7 +87,7 @@ def test_a_commit_that_broke_off_is_ended_by_another_process(tmp_path: Path, at:
     assert files(tmp_path) == ALL
 
 
-class Late(FileStore):
+class Late(Breaking):
     """Somebody else writes the last file while the others become visible."""
 
     def commit(self, upload: bytes, blocks: Sequence[Block]) -> None:
@@ -98,8 +98,8 @@ class Late(FileStore):
 @pytest.mark.parametrize("when", ["before", "meanwhile", "after it broke off"])
 def test_a_file_of_somebody_else_keeps_all_of_ours_away(tmp_path: Path, when: str) -> None:
     """With mode error a table is there as a whole, or not at all."""
-    stores = {"before": FileStore, "meanwhile": Late, "after it broke off": lambda root: Breaking(root, 2)}
-    sink = sink_on(stores[when](str(tmp_path)))
+    store = Late(str(tmp_path)) if when == "meanwhile" else Breaking(str(tmp_path), 2)
+    sink = sink_on(store)
     handle = sink.begin(UNIT, Target(WriteMode.ERROR, BATCH.schema), "run").handle
     receipt = carried(sink, handle, 1001)
     if when == "after it broke off":
@@ -110,6 +110,7 @@ def test_a_file_of_somebody_else_keeps_all_of_ours_away(tmp_path: Path, when: st
         (tmp_path / "t_00002.jsonl").write_text("theirs\n")
     with pytest.raises(AlreadyExistsError, match=r"t_00002\.jsonl"):
         sink.commit(handle, [(SPLIT, receipt)])
+    assert store.commits == {"before": 0, "meanwhile": 3, "after it broke off": 2}[when]
     sink.cleanup(handle)
     assert files(tmp_path) == {"t_00002.jsonl": 1}
     assert (tmp_path / "t_00002.jsonl").read_text() == "theirs\n"

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from ..conversion.fitting import fits
 from ..conversion.matrix import Convert, Converter, Wanted
 from ..errors import ConfigError, DataError, SchemaMismatchError
-from ..json_text import is_list, list_parents
+from ..json_text import is_list, list_offsets
 from .model import COPY_OF, FILE_PATH, Apply, ColumnMapping, MappedColumn
 from .nesting import Nesting
 from .path_text import parse_path
@@ -278,7 +278,9 @@ class _Mapper:
             return None, None
         _, read, taking = self._unfold
         lists = taken(read(batch), taking)
-        return lists.flatten(), list_parents(lists)
+        starts = list_offsets(lists)
+        items = lists.flatten()
+        return items, pc.list_parent_indices(pa.ListArray.from_arrays(starts, pa.nulls(len(items))))
 
     @staticmethod
     def _read(output: _Output, batch: pa.RecordBatch, items: Array | None, parents: Array | None) -> Array:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..json_text import is_list, list_offsets, list_parents
+from ..json_text import is_list, list_offsets
 from .path_text import ANY, Step
 
 Array: TypeAlias = pa.Array
@@ -50,7 +50,7 @@ def _key(name: str) -> Take:
 def _item(index: int) -> Take:
     def take(values: Array) -> Array:
         starts = list_offsets(values)[:-1]
-        there = pc.and_(values.is_valid(), pc.greater(pc.list_value_length(values), index))
+        there = pc.greater(pc.list_value_length(values), index)
         return values.flatten().take(pc.if_else(there, pc.add(starts, index), None))
 
     return take
@@ -61,7 +61,7 @@ def _any(taking: Sequence[Take]) -> Take:
         found = taken(values.flatten(), taking)
         there = pc.is_valid(found)
         rows = pa.table({
-            "row": list_parents(values).filter(there), "at": pc.indices_nonzero(there),
+            "row": pc.list_parent_indices(values).filter(there), "at": pc.indices_nonzero(there),
         })  # fmt: skip
         first = rows.group_by("row", use_threads=False).aggregate([("at", "min")]).sort_by("row")
         all_rows = pc.subtract(pc.cumulative_sum(pa.repeat(1, len(values))), 1)
