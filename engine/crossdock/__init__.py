@@ -195,6 +195,8 @@ _SPI = (
     "fitted",
     "gathered",
 )
+# Names that go: by each, the first version that warns and the public name to use in its place.
+_DEPRECATED: dict[str, tuple[str, str]] = {}
 _HOME = _ENGINE | dict.fromkeys(_ERRORS, "errors") | dict.fromkeys(_SPI, "spi")
 
 
@@ -205,6 +207,12 @@ if not TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     if name in ("errors", "spi"):
         return import_module(f"{__name__}.{name}")
+    if name in _DEPRECATED:
+        from .versions import Deprecated
+
+        since, use = _DEPRECATED[name]
+        Deprecated(since, f"crossdock.{use}").warn(f"crossdock.{name}")
+        return getattr(import_module(__name__), use)
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

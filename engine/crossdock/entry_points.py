@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator
-from functools import reduce
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial, reduce
 from importlib import import_module
 from importlib.machinery import PathFinder
 from typing import Any, NamedTuple
@@ -23,15 +23,23 @@ _ENTRY = re.compile(
 )
 
 _MODULE = re.compile(r"[\w.]+")
+# One that holds in any case: no extra, no marker.
+_NEEDS = re.compile(
+    rf"Requires-Dist:\s*{__package__}(?![\w.-])\s*(?:\[[^]]*\])?\s*\(?([^;)]*)\)?\s*", re.IGNORECASE
+)
 
 
 class EntryPoint(NamedTuple):
-    """``name`` of the distribution ``dist`` (normalised), standing for a module or an attribute of one."""
+    """``name`` of the distribution ``dist`` (normalised), standing for a module or an attribute of one.
+
+    ``range``: the versions of crossdock that the distribution says it needs.
+    """
 
     dist: str
     name: str
     module: str
     attribute: str
+    range: str = ""
 
     def load(self) -> Any:
         """Import it; raises whatever the module raises, AttributeError where it has no such attribute.
@@ -46,11 +54,14 @@ class EntryPoint(NamedTuple):
 def entry_points(group: str) -> list[EntryPoint]:
     """The group's entry points; of distributions with the same name, those of the first on ``sys.path``."""
     texts = _of_folders() if _only_folders() else _of_anything()
-    first: dict[str, str] = {}
-    for dist, text in texts:
-        first.setdefault(re.sub(r"[-_.]+", "-", dist).lower(), text)
+    first: dict[str, tuple[str, Callable[[], str]]] = {}
+    for dist, text, metadata in texts:
+        first.setdefault(re.sub(r"[-_.]+", "-", dist).lower(), (text, metadata))
     return [
-        point for dist, text in first.items() if f"[{group}]" in text for point in _read(dist, text, group)
+        point
+        for dist, (text, metadata) in first.items()
+        if f"[{group}]" in text
+        for point in _read(dist, text, group, "" if dist == __package__ else _range(metadata()))
     ]
 
 
@@ -64,7 +75,7 @@ def _only_folders() -> bool:
     )
 
 
-def _of_folders() -> Iterator[tuple[str, str]]:
+def _of_folders() -> Iterator[tuple[str, str, Callable[[], str]]]:
     for folder in sys.path:
         try:
             names = os.listdir(folder or ".")
@@ -73,7 +84,11 @@ def _of_folders() -> Iterator[tuple[str, str]]:
         for name in names:
             stem, dot, suffix = name.rpartition(".")
             if dot + suffix.lower() in _INFO:
-                yield stem.partition("-")[0], _text(os.path.join(folder, name, "entry_points.txt"))
+                place = os.path.join(folder, name)
+                said = partial(
+                    _text, os.path.join(place, "METADATA" if suffix == "dist-info" else "PKG-INFO")
+                )
+                yield stem.partition("-")[0], _text(os.path.join(place, "entry_points.txt")), said
 
 
 def _text(path: str) -> str:
@@ -84,21 +99,29 @@ def _text(path: str) -> str:
         return ""
 
 
-def _of_anything() -> Iterator[tuple[str, str]]:
+def _of_anything() -> Iterator[tuple[str, str, Callable[[], str]]]:
     from importlib.metadata import distributions
 
     for found in distributions():
-        yield found.metadata["Name"] or "", found.read_text("entry_points.txt") or ""
+        said = partial(str, found.read_text("METADATA") or found.read_text("PKG-INFO") or "")
+        yield found.metadata["Name"] or "", found.read_text("entry_points.txt") or "", said
 
 
-def _read(dist: str, text: str, group: str) -> Iterator[EntryPoint]:
+def _range(metadata: str) -> str:
+    """What a distribution's metadata say of the versions of crossdock; "" where they leave it open."""
+    fields = metadata.partition("\n\n")[0].splitlines()
+    found = [match[1].replace(" ", "") for line in fields if (match := _NEEDS.fullmatch(line))]
+    return ",".join(filter(None, found))
+
+
+def _read(dist: str, text: str, group: str, needs: str) -> Iterator[EntryPoint]:
     for line in _section(text.splitlines(), group):
         if match := _ENTRY.fullmatch(line):
-            yield EntryPoint(dist, match["name"], match["module"], match["attribute"] or "")
+            yield EntryPoint(dist, match["name"], match["module"], match["attribute"] or "", needs)
         else:
             # Who loads it says by its name what is wrong with it.
             name, _, text = line.partition("=")
-            yield EntryPoint(dist, name.strip(), text.strip(), "")
+            yield EntryPoint(dist, name.strip(), text.strip(), "", needs)
 
 
 def _section(lines: Iterable[str], group: str) -> Iterator[str]:

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 
 import pluggy
 
+from . import __version__
 from .entry_points import EntryPoint, entry_points
 from .errors import ConfigError, MissingDependencyError
 from .spi.record import record
 from .spi.spec import ConnectorSpec, Kind
+from .versions import within
 
 if TYPE_CHECKING:
     import typer
@@ -68,8 +70,10 @@ class Registry:
     specs: dict[str, ConnectorSpec] = field(default_factory=dict)
     faults: list[PluginFault] = field(default_factory=list)
     manager: pluggy.PluginManager = field(default_factory=_manager)
+    third_party: set[str] = field(default_factory=set)
+    """Names of connectors that come with other distributions than crossdock."""
 
-    def add(self, plugin: object, name: str) -> None:
+    def add(self, plugin: object, name: str, *, third_party: bool = False) -> None:
         """Register one plugin whole, or record one fault and register nothing of it."""
         if loaded := self.manager.get_name(plugin):
             self.faults.append(PluginFault(name, f"it is already loaded as {loaded}"))
@@ -84,6 +88,8 @@ class Registry:
             self.faults.append(PluginFault(name, _reason(error)))
             return
         self.specs.update({spec.name: spec for spec in specs})
+        if third_party:
+            self.third_party.update(spec.name for spec in specs)
 
     def _specs_of(self, plugin: object) -> list[ConnectorSpec]:
         specs: list[ConnectorSpec] = []
@@ -250,6 +256,15 @@ def _theirs(point: EntryPoint) -> tuple[bool, str]:
     return (point.dist != __package__, point.name)
 
 
+def _reject_other_version(point: EntryPoint) -> None:
+    """Before it is imported: what it was built for may be gone, or mean something else."""
+    if not within(__version__, point.range):
+        raise ConfigError(
+            f"it is built for crossdock {point.range}, and this is {__version__}; "
+            f"install another version of {point.dist}"
+        )
+
+
 @cache
 def registry() -> Registry:
     """All installed connectors, loaded once. Built-in ones come through the same entry points.
@@ -259,9 +274,10 @@ def registry() -> Registry:
     found = Registry()
     for point in sorted(entry_points(GROUP), key=_theirs):
         try:
+            _reject_other_version(point)
             plugin = point.load()
         except (Exception, SystemExit) as error:  # noqa: BLE001 - one may not stop the others
             found.faults.append(PluginFault(point.name, _reason(error)))
             continue
-        found.add(plugin, point.name)
+        found.add(plugin, point.name, third_party=_theirs(point)[0])
     return found

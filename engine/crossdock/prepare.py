@@ -90,7 +90,7 @@ def open_run(
         run_id,
         epoch,
         pulls,
-        _children(resolved, mapping, (source_spec, sink_spec), cancel),
+        _children(request, resolved, mapping, (source_spec, sink_spec), cancel),
         Gate(most) if most > 1 else NoGate(),
     )
     log = None
@@ -140,13 +140,24 @@ def _has_types(sink: Sink[Any]) -> bool:
 
 
 def _children(
-    resolved: Resolved, mapping: ColumnMapping | None, specs: Sequence[ConnectorSpec], cancel: threading.Event
+    request: CopyRequest,
+    resolved: Resolved,
+    mapping: ColumnMapping | None,
+    ends: Sequence[ConnectorSpec],
+    cancel: threading.Event,
 ) -> Children | None:
-    if not any(spec.capabilities.gil_bound or spec.capabilities.isolated for spec in specs):
+    plugins, names = registry(), filter(None, (resolved.source.format, resolved.sink.format))
+    specs = [*ends, *(plugins.by_name(name, "format") for name in names)]
+    apart = "CROSSDOCK_ISOLATE" in os.environ or any(spec.capabilities.isolated for spec in specs)
+    if not (apart or any(spec.capabilities.gil_bound for spec in ends)):
         return None
-    from .worker import ChildPool
+    from .child_pool import ChildPool
+    from .isolation import isolated
 
-    return ChildPool(resolved, mapping, cancel, logged=resolved.log is not None)
+    caps = isolated(specs, plugins, request.memory)
+    if caps is None and not any(spec.capabilities.gil_bound for spec in ends):
+        return None
+    return ChildPool(resolved, mapping, cancel, logged=resolved.log is not None, caps=caps)
 
 
 def _parallel(request: CopyRequest, resolved: Resolved, specs: Sequence[ConnectorSpec]) -> tuple[int, int]:

@@ -1,10 +1,7 @@
-"""Child processes that carry splits: for connectors that hold the interpreter lock while they work.
+"""A child process that carries splits (``python -m crossdock.worker``); its parent is ``child_pool``.
 
-The parent writes one JSON line per job to the child's standard input and reads JSON lines from its
-standard output: progress, then a receipt or an error. Where bandwidth is limited the child asks
-before each item, so that all children share one limit. Nothing secret is on the command line. A
-child ends when its input does, so none outlives its parent; one that crashes costs one attempt.
-Parent and child say their version of the protocol first: an installation may be replaced while a run goes on.
+For connectors that hold the interpreter lock while they work, and for those that are isolated. Parent and
+child say their version of the protocol first: an installation may be replaced while a run goes on.
 """
 
 from __future__ import annotations
@@ -13,30 +10,28 @@ import json
 import os
 import queue
 import signal
-import subprocess
 import sys
 import threading
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import partial
 from typing import IO, Any
 
 from . import errors
 from .carry import Carrier, Job
 from .classify import classified
-from .errors import CancelledError, CrossdockError, InternalError, TransientError
-from .files.tabular import packed, unpacked
+from .errors import CrossdockError, InternalError, TransientError
+from .files.tabular import unpacked
+from .isolation import Caps
 from .limits import MemoryBudget, NoThrottle
 from .mapping import Apply, ColumnMapping, compile_mapping
 from .meter import Worker
 from .plugins import registry
-from .redact import secret_variables
 from .request import Resolved
-from .skips import Line, Lines
-from .spi.data import Attempt, Receipt, Split
+from .skips import Line
+from .spi.data import Attempt, Split
 
-PROTOCOL = 3
+PROTOCOL = 4
 _ERRORS = {
     kind.code: kind
     for kind in vars(errors).values()
@@ -44,154 +39,7 @@ _ERRORS = {
 }
 
 
-class ChildPool:
-    """Lends each attempt a child; children are started when needed and reused."""
-
-    def __init__(
-        self,
-        resolved: Resolved,
-        mapping: ColumnMapping | None,
-        cancel: threading.Event,
-        *,
-        logged: bool = False,
-    ) -> None:
-        columns = None if mapping is None else mapping.dump()
-        self._hello = {
-            "protocol": PROTOCOL, "resolved": resolved.dump(), "map": columns, "logged": logged,
-        }  # fmt: skip
-        self._cancel = cancel
-        self._idle: list[subprocess.Popen[str]] = []
-        self._known: set[subprocess.Popen[str]] = set()
-        self._all: list[subprocess.Popen[str]] = []
-        self._mutex = threading.Lock()
-
-    def attempt(
-        self,
-        job: Job,
-        attempt: Attempt,
-        worker: Worker,
-        pace: Callable[[int, Worker], None] | None = None,
-        lines: Lines | None = None,
-    ) -> tuple[Receipt, str]:
-        """Carry one attempt in a child. A child that dies is a TransientError: the split is tried again.
-
-        ``pace`` waits until that many bytes may pass (None: they may). ``lines`` is told the rows left out.
-        """
-        child, ended = self._take(), threading.Event()
-        threading.Thread(target=self._kill_when_cancelled, args=(child, ended), daemon=True).start()
-        answer = None
-        try:
-            _send(child.stdin, _pack(job, attempt) | {"paced": pace is not None})
-            tell = None if lines is None else partial(lines.add_lines, job.seq, job.split.index)
-            with worker.waits_for("source"):
-                answer = self._answer(child, worker, pace, tell)
-        finally:
-            ended.set()
-            self._give_back(child, alive=answer is not None)
-        if answer is None:
-            if self._cancel.is_set():
-                raise CancelledError()
-            raise TransientError(
-                f"the process that carried {job.split.unit} ended with status {child.returncode}"
-            )
-        if isinstance(answer, CrossdockError):
-            raise answer
-        return answer
-
-    def _answer(
-        self,
-        child: subprocess.Popen[str],
-        worker: Worker,
-        pace: Callable[[int, Worker], None] | None,
-        tell: Callable[[Sequence[Line]], None] | None,
-    ) -> tuple[Receipt, str] | CrossdockError | None:
-        """What becomes of the job; None when the child has died."""
-        for answer in _answers(child):
-            if child not in self._known:
-                if refusal := _other_protocol(answer.get("protocol")):
-                    return refusal
-                self._known.add(child)
-            elif "progress" in answer:
-                worker.in_flight, worker.rows_in_flight = answer["progress"]
-                if worker.first is None and worker.in_flight:
-                    worker.first_byte()
-            elif "asks" in answer:
-                if pace is not None:
-                    pace(answer["asks"], worker)
-                _send(child.stdin, {"go": True})
-            elif "lines" in answer:
-                if tell is not None:
-                    tell([Line(*line) for line in answer["lines"]])
-            elif "error" in answer:
-                return _unpack_error(answer["error"])
-            else:
-                token, items, size, rows, visible, skipped, digest, *carried = answer["receipt"]
-                worker.in_flight, worker.rows_in_flight = carried
-                worker.spent(answer["seconds"])
-                return Receipt(b64decode(token), items, size, rows, visible, skipped), digest
-        return None
-
-    def _kill_when_cancelled(self, child: subprocess.Popen[str], ended: threading.Event) -> None:
-        while not ended.wait(0.1):
-            if self._cancel.is_set():
-                child.kill()
-                return
-
-    def _take(self) -> subprocess.Popen[str]:
-        with self._mutex:
-            child = self._idle.pop() if self._idle else None
-        if child is None or child.poll() is not None:
-            child = self._start()
-        return child
-
-    def _give_back(self, child: subprocess.Popen[str], *, alive: bool) -> None:
-        if alive:
-            with self._mutex:
-                self._idle.append(child)
-        else:
-            # It may be waiting for a word from here, or have an answer left to give.
-            child.kill()
-            child.wait()
-
-    def _start(self) -> subprocess.Popen[str]:
-        secret = secret_variables(os.environ)
-        child = subprocess.Popen(
-            [sys.executable, "-m", "crossdock.worker"],
-            env={name: value for name, value in os.environ.items() if name not in secret},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-        )
-        _send(child.stdin, self._hello | {"environment": secret})
-        with self._mutex:
-            self._all.append(child)
-        return child
-
-    def close(self) -> None:
-        """End all children. May be called twice."""
-        with self._mutex:
-            children, self._all, self._idle = self._all, [], []
-            self._known.clear()
-        for child in children:
-            child.kill()
-            child.wait()
-            for pipe in (child.stdin, child.stdout):
-                if pipe is not None:
-                    with suppress(OSError):
-                        pipe.close()
-
-
-def _answers(child: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
-    assert child.stdout is not None  # noqa: S101 - it is a pipe
-    for line in child.stdout:
-        # A child that is killed may leave half a line.
-        if not line.endswith("\n"):
-            return
-        yield json.loads(line)
-
-
-def _send(pipe: IO[str] | None, message: dict[str, Any]) -> None:
+def send(pipe: IO[str] | None, message: dict[str, Any]) -> None:
     assert pipe is not None  # noqa: S101 - it is a pipe
     # A child that has died is noticed where its answer is read.
     with suppress(BrokenPipeError):
@@ -199,7 +47,7 @@ def _send(pipe: IO[str] | None, message: dict[str, Any]) -> None:
         pipe.flush()
 
 
-def _other_protocol(theirs: Any) -> InternalError | None:
+def other_protocol(theirs: Any) -> InternalError | None:
     """What is wrong with the version that the other process says."""
     if theirs == PROTOCOL:
         return None
@@ -210,23 +58,7 @@ def _other_protocol(theirs: Any) -> InternalError | None:
     )
 
 
-def _pack(job: Job, attempt: Attempt) -> dict[str, Any]:
-    split = job.split
-    return {
-        "split": [
-            split.unit, split.index, b64encode(split.token).decode(),
-            split.weight, split.offset, split.length, split.memory,
-        ],
-        "handle": b64encode(job.handle).decode(),
-        "attempt": [attempt.run_id, attempt.number],
-        "read_ahead": job.read_ahead,
-        "digest": None if job.digest is None else [job.digest.share, job.digest.length],
-        "schema": None if job.schema is None else packed(job.schema),
-        "skip_rows": job.skip_rows,
-    }  # fmt: skip
-
-
-def _pack_error(error: CrossdockError) -> dict[str, Any]:
+def pack_error(error: CrossdockError) -> dict[str, Any]:
     return {
         "code": error.code,
         "message": error.message,
@@ -238,7 +70,7 @@ def _pack_error(error: CrossdockError) -> dict[str, Any]:
     }
 
 
-def _unpack_error(fields: dict[str, Any]) -> CrossdockError:
+def unpack_error(fields: dict[str, Any]) -> CrossdockError:
     kind = _ERRORS.get(fields["code"], InternalError)
     error = kind(fields["message"], detail=fields["detail"], hint=fields["hint"])
     error.side = fields["side"]
@@ -257,8 +89,10 @@ class _Child:
         from .credentials import know_resolved
         from .opening import open_sink, open_source
 
-        if refusal := _other_protocol(hello.get("protocol")):
+        if refusal := other_protocol(hello.get("protocol")):
             raise refusal
+        self.caps = Caps.load(hello["caps"])
+        self.caps.hold_memory()
         resolved, plugins = Resolved.load(hello["resolved"]), registry()
         know_resolved(resolved)
         self.mapping, self.out = hello["map"] and ColumnMapping.load(hello["map"]), out
@@ -281,7 +115,7 @@ class _Child:
 
     def send(self, message: dict[str, Any]) -> None:
         with self._mutex:
-            _send(self.out, message)
+            send(self.out, message)
 
     def answer(self, message: dict[str, Any]) -> None:
         unit, index, token, weight, offset, length, memory = message["split"]
@@ -289,6 +123,7 @@ class _Child:
         worker, ended = Worker(), threading.Event()
         reporter = threading.Thread(target=self._report, args=(worker, ended), daemon=True)
         reporter.start()
+        self.caps.hold_cpu()
         try:
             self.carrier.throttle = self.paced if message["paced"] else NoThrottle()
             receipt, digest = self.carrier.attempt(
@@ -308,7 +143,8 @@ class _Child:
             worker.turn("away")
             reply: dict[str, Any] = {"receipt": fields, "seconds": worker.seconds}
         except Exception as error:  # noqa: BLE001 - the parent decides
-            reply = _failure(error)
+            short = self.caps.short_of_memory(error)
+            reply = failure(short or error) | {"spent": short is not None}
         finally:
             ended.set()
             reporter.join()
@@ -350,8 +186,8 @@ class _ParentsThrottle(NoThrottle):
         return 0.0
 
 
-def _failure(error: Exception) -> dict[str, Any]:
-    return {"error": _pack_error(classified(error, lambda _: None, "engine"))}
+def failure(error: Exception) -> dict[str, Any]:
+    return {"error": pack_error(classified(error, lambda _: None, "engine"))}
 
 
 def _map_by_first_batch(mapping: ColumnMapping, unit: str) -> Apply:
@@ -375,12 +211,12 @@ def main() -> None:
     os.dup2(2, 1)
     hello = json.loads(sys.stdin.readline())
     os.environ.update(hello.get("environment", {}))
-    _send(out, {"protocol": PROTOCOL})
+    send(out, {"protocol": PROTOCOL})
     child: _Child | None = None
     try:
         child = _Child(hello, out)
     except Exception as error:  # noqa: BLE001 - the parent decides
-        refusal = _failure(error)
+        refusal = failure(error)
     jobs: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
 
     def listen() -> None:
@@ -397,7 +233,7 @@ def main() -> None:
     while True:
         job = jobs.get()
         if child is None:
-            _send(out, refusal)
+            send(out, refusal)
         else:
             child.answer(job)
 

@@ -1,14 +1,14 @@
-"""Stores that are each wrong about attributes or versions: variations of ``folder_store``."""
+"""Stores that are each wrong about attributes or versions: variations of the template's."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import broken_stores
-from folder_store import FolderStore, spec_of
 
 from crossdock import (
     AlreadyExistsError,
@@ -20,6 +20,7 @@ from crossdock import (
     ObjectInfo,
     UploadRequest,
 )
+from crossdock.template.store import SPEC, SampleStore
 
 
 class Wrong(broken_stores.Wrong):
@@ -28,7 +29,7 @@ class Wrong(broken_stores.Wrong):
     __test__ = False
 
 
-class DescribedStore(FolderStore, Attributes):
+class DescribedStore(SampleStore, Attributes):
     """Correct: metadata lies beside the root from ``open_upload`` on."""
 
     keeps = frozenset({"metadata"})
@@ -60,7 +61,7 @@ def open_forgetful(config: Any, location: Location) -> ForgetfulStore:
 
 class TestForgetsAttributes(Wrong):
     __test__ = True
-    spec = spec_of(open_forgetful)
+    spec = replace(SPEC, open_store=open_forgetful)
     caught_by = frozenset({"test_attributes"})
 
 
@@ -75,11 +76,11 @@ def open_careless(config: Any, location: Location) -> CarelessStore:
 
 class TestTakesAttributesOfAnyVersion(Wrong):
     __test__ = True
-    spec = spec_of(open_careless)
+    spec = replace(SPEC, open_store=open_careless)
     caught_by = frozenset({"test_attributes_of_another_version"})
 
 
-class HastyStore(FolderStore):
+class HastyStore(SampleStore):
     def delete_version(self, info: ObjectInfo) -> None:
         self.delete(info.path)
 
@@ -90,11 +91,11 @@ def open_hasty(config: Any, location: Location) -> HastyStore:
 
 class TestDeletesAnyVersion(Wrong):
     __test__ = True
-    spec = spec_of(open_hasty)
+    spec = replace(SPEC, open_store=open_hasty)
     caught_by = frozenset({"test_delete_version"})
 
 
-class CoveredStore(FolderStore, Folders):
+class CoveredStore(SampleStore, Folders):
     """Correct."""
 
     def folders(self) -> Iterator[tuple[str, bool]]:
@@ -124,7 +125,7 @@ def open_upside_down(config: Any, location: Location) -> UpsideDownStore:
 
 class TestListsFoldersUpsideDown(Wrong):
     __test__ = True
-    spec = spec_of(open_upside_down)
+    spec = replace(SPEC, open_store=open_upside_down)
     caught_by = frozenset({"test_folders"})
 
 
@@ -141,5 +142,5 @@ def open_trampling(config: Any, location: Location) -> TramplingStore:
 
 class TestFolderInPlaceOfAnObject(Wrong):
     __test__ = True
-    spec = spec_of(open_trampling)
+    spec = replace(SPEC, open_store=open_trampling)
     caught_by = frozenset({"test_folders"})

@@ -1,13 +1,14 @@
-"""Stores that are each wrong about what they show of themselves: variations of ``folder_store``."""
+"""Stores that are each wrong about what they show of themselves: variations of the template's."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import broken_stores
-from folder_store import FolderStore, spec_of
 
 from crossdock import Browsable, Entry, EntryPage, Location, NotFoundError, Reached
+from crossdock.template.store import SPEC, SampleStore
 
 
 class Wrong(broken_stores.Wrong):
@@ -16,7 +17,7 @@ class Wrong(broken_stores.Wrong):
     __test__ = False
 
 
-class ShownStore(FolderStore, Browsable):
+class ShownStore(SampleStore, Browsable):
     """Correct."""
 
     def test(self) -> Reached:
@@ -50,7 +51,7 @@ def open_deep(config: Any, location: Location) -> DeepStore:
 
 class TestShowsAllLevels(Wrong):
     __test__ = True
-    spec = spec_of(open_deep)
+    spec = replace(SPEC, open_store=open_deep)
     caught_by = frozenset({"test_browse"})
 
 
@@ -65,7 +66,7 @@ def open_blind(config: Any, location: Location) -> BlindStore:
 
 class TestLosesTheRestOfAPage(Wrong):
     __test__ = True
-    spec = spec_of(open_blind)
+    spec = replace(SPEC, open_store=open_blind)
     caught_by = frozenset({"test_browse"})
 
 
@@ -83,11 +84,11 @@ def open_tolerant(config: Any, location: Location) -> TolerantStore:
 
 class TestShowsWhatIsNotThere(Wrong):
     __test__ = True
-    spec = spec_of(open_tolerant)
+    spec = replace(SPEC, open_store=open_tolerant)
     caught_by = frozenset({"test_browse"})
 
 
-class HalfStore(FolderStore):
+class HalfStore(SampleStore):
     """Has the method without the ability: nobody would call it."""
 
     def browse(self, path: str = "", after: str | None = None, most: int = 1000) -> EntryPage:
@@ -100,7 +101,7 @@ def open_half(config: Any, location: Location) -> HalfStore:
 
 class TestOffersWhatIsNotDeclared(Wrong):
     __test__ = True
-    spec = spec_of(open_half)
+    spec = replace(SPEC, open_store=open_half)
     caught_by = frozenset({"test_browse"})
 
 
@@ -115,5 +116,5 @@ def open_anonymous(config: Any, location: Location) -> AnonymousStore:
 
 class TestDoesNotSayWhatItReached(Wrong):
     __test__ = True
-    spec = spec_of(open_anonymous)
+    spec = replace(SPEC, open_store=open_anonymous)
     caught_by = frozenset({"test_reached"})

@@ -1,13 +1,14 @@
-"""Stores that tell wrong things of their objects and folders: variations of ``folder_store``."""
+"""Stores that tell wrong things of their objects and folders: variations of the template's."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import broken_stores
-from folder_store import FolderStore, spec_of
 
 from crossdock import Described, Facts, Location, NotFoundError
+from crossdock.template.store import SPEC, SampleStore
 
 
 class Wrong(broken_stores.Wrong):
@@ -16,7 +17,7 @@ class Wrong(broken_stores.Wrong):
     __test__ = False
 
 
-class TellingStore(FolderStore, Described):
+class TellingStore(SampleStore, Described):
     """Correct."""
 
     def facts(self, path: str) -> Facts:
@@ -40,7 +41,7 @@ def open_forged(config: Any, location: Location) -> ForgedStore:
 
 class TestTellsTheDigestOfSomethingElse(Wrong):
     __test__ = True
-    spec = spec_of(open_forged)
+    spec = replace(SPEC, open_store=open_forged)
     caught_by = frozenset({"test_facts"})
 
 
@@ -55,11 +56,11 @@ def open_lenient(config: Any, location: Location) -> LenientStore:
 
 class TestTakesAnObjectForAFolder(Wrong):
     __test__ = True
-    spec = spec_of(open_lenient)
+    spec = replace(SPEC, open_store=open_lenient)
     caught_by = frozenset({"test_facts"})
 
 
-class SecretStore(FolderStore):
+class SecretStore(SampleStore):
     """Has the method without the ability: nobody would call it."""
 
     def facts(self, path: str) -> Facts:
@@ -72,5 +73,5 @@ def open_secret(config: Any, location: Location) -> SecretStore:
 
 class TestTellsWhatNobodyAsksFor(Wrong):
     __test__ = True
-    spec = spec_of(open_secret)
+    spec = replace(SPEC, open_store=open_secret)
     caught_by = frozenset({"test_facts"})

@@ -1,17 +1,18 @@
-"""Formats that are each wrong in one way: variations of ``arrow_file``."""
+"""Formats that are each wrong in one way: variations of the template's."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import pyarrow as pa
-from arrow_file import ArrowFile, ArrowFileWriter, spec_of
 
 from crossdock import ByteSink, FormatWriter, ObjectInfo, Piece, PlanHint, RowSkips
 from crossdock.contract import FormatContract
+from crossdock.template.format import SPEC, SampleFormat, SampleWriter
 
 
 class Wrong(FormatContract):
@@ -22,12 +23,12 @@ class Wrong(FormatContract):
     also: ClassVar[frozenset[str]] = frozenset()
 
 
-class StreamWriter(ArrowFileWriter):
-    def open(self, schema: pa.Schema) -> Any:
-        return pa.ipc.new_stream(self.buffer, schema)
+class StreamWriter(SampleWriter):
+    def open(self, out: Any, schema: pa.Schema, options: Any) -> Any:
+        return pa.ipc.new_stream(out, schema, options=options)
 
 
-class EndlessFormat(ArrowFile):
+class EndlessFormat(SampleFormat):
     """Arrow streams without a footer: whatever breaks off is taken for the end."""
 
     def reader(self, file: io.RawIOBase) -> Any:
@@ -53,7 +54,7 @@ class EndlessFormat(ArrowFile):
                 return
 
     def writer(self, out: ByteSink, schema: pa.Schema) -> FormatWriter:
-        return StreamWriter(out, schema)
+        return StreamWriter(out, schema, None)
 
 
 def open_endless(config: Any) -> EndlessFormat:
@@ -62,11 +63,11 @@ def open_endless(config: Any) -> EndlessFormat:
 
 class TestTakesAShortFileForTheEnd(Wrong):
     __test__ = True
-    spec = spec_of(open_endless)
+    spec = replace(SPEC, open_format=open_endless)
     caught_by = frozenset({"test_file_lost_its_end", "test_file_ends_before_its_size"})
 
 
-class ForgetfulFormat(ArrowFile):
+class ForgetfulFormat(SampleFormat):
     """Plans one piece less than there are when it cuts the file."""
 
     def plan(
@@ -82,12 +83,12 @@ def open_forgetful(config: Any) -> ForgetfulFormat:
 
 class TestLosesAPiece(Wrong):
     __test__ = True
-    spec = spec_of(open_forgetful)
+    spec = replace(SPEC, open_format=open_forgetful)
     caught_by = frozenset({"test_pieces_hold_each_row_once"})
     also = frozenset({"test_large"})
 
 
-class BoastfulFormat(ArrowFile):
+class BoastfulFormat(SampleFormat):
     """Declares that parts join, which Arrow files do not."""
 
     joinable = True
@@ -99,12 +100,12 @@ def open_boastful(config: Any) -> BoastfulFormat:
 
 class TestDeclaresThatPartsJoin(Wrong):
     __test__ = True
-    spec = spec_of(open_boastful)
+    spec = replace(SPEC, open_format=open_boastful)
     caught_by = frozenset({"test_parts_join"})
     also = frozenset({"test_no_parts", "test_parts_join_in_the_order_given", "test_parts_without_rows"})
 
 
-class CodedFormat(ArrowFile):
+class CodedFormat(SampleFormat):
     """Declares that its writer takes dictionaries for values; it refuses any other schema than its own."""
 
     dictionaries = True
@@ -116,21 +117,21 @@ def open_coded(config: Any) -> CodedFormat:
 
 class TestDeclaresThatItTakesDictionaries(Wrong):
     __test__ = True
-    spec = spec_of(open_coded)
+    spec = replace(SPEC, open_format=open_coded)
     caught_by = frozenset({"test_dictionaries_stand_for_values"})
 
 
-class LossyWriter(ArrowFileWriter):
+class LossyWriter(SampleWriter):
     def __init__(self, out: ByteSink, schema: pa.Schema) -> None:
         kept = [pa.field(f.name, pa.float64()) if pa.types.is_decimal(f.type) else f for f in schema]
-        super().__init__(out, pa.schema(kept))
+        super().__init__(out, pa.schema(kept), None)
         self.kept = pa.schema(kept)
 
     def write(self, batch: pa.RecordBatch) -> None:
         super().write(batch.cast(self.kept, safe=False))
 
 
-class LossyFormat(ArrowFile):
+class LossyFormat(SampleFormat):
     """Keeps decimals as doubles and does not say so."""
 
     def writer(self, out: ByteSink, schema: pa.Schema) -> FormatWriter:
@@ -143,11 +144,11 @@ def open_lossy(config: Any) -> LossyFormat:
 
 class TestLosesDigits(Wrong):
     __test__ = True
-    spec = spec_of(open_lossy)
+    spec = replace(SPEC, open_format=open_lossy)
     caught_by = frozenset({"test_types"})
 
 
-class UntypedFormat(ArrowFile):
+class UntypedFormat(SampleFormat):
     """Says that values have no types, and they have."""
 
     typed = False
@@ -159,11 +160,11 @@ def open_untyped(config: Any) -> UntypedFormat:
 
 class TestSaysThatValuesHaveNoTypes(Wrong):
     __test__ = True
-    spec = spec_of(open_untyped)
+    spec = replace(SPEC, open_format=open_untyped)
     caught_by = frozenset({"test_typed", "test_rows_that_do_not_fit"})
 
 
-class GuessingFormat(ArrowFile):
+class GuessingFormat(SampleFormat):
     """Makes numbers of texts that look like some."""
 
     def schema(self, file: io.RawIOBase, info: ObjectInfo) -> pa.Schema:
@@ -185,11 +186,11 @@ def open_guessing(config: Any) -> GuessingFormat:
 
 class TestMakesNumbersOfTexts(Wrong):
     __test__ = True
-    spec = spec_of(open_guessing)
+    spec = replace(SPEC, open_format=open_guessing)
     caught_by = frozenset({"test_typed"})
 
 
-class DroppingFormat(ArrowFile):
+class DroppingFormat(SampleFormat):
     """Loses rows where some may be left out."""
 
     @contextmanager
@@ -206,5 +207,5 @@ def open_dropping(config: Any) -> DroppingFormat:
 
 class TestLosesRowsThatFit(Wrong):
     __test__ = True
-    spec = spec_of(open_dropping)
+    spec = replace(SPEC, open_format=open_dropping)
     caught_by = frozenset({"test_rows_that_fit", "test_rows_that_do_not_fit"})

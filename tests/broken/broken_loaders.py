@@ -1,4 +1,4 @@
-"""Sinks that load staged files by themselves and are each wrong about it: variations of ``arrowdir``."""
+"""Sinks that load staged files by themselves and are each wrong about it: variations of the template's."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import broken_tables
-import crossdock_arrowdir as good
 import pyarrow.parquet as pq
 
 from crossdock import Attempt, BulkLoad, BulkLoader, Location, Receipt, Split, StagedFile
+from crossdock.template import table as good
 
 _LOADS = BulkLoad(frozenset({"parquet"}), frozenset({"file"}))
 
@@ -20,7 +20,7 @@ class Wrong(broken_tables.Wrong):
     __test__ = False
 
 
-class LoadingSink(good.ArrowDirSink, BulkLoader):
+class LoadingSink(good.SampleSink, BulkLoader):
     """Correct."""
 
     def can_load(self) -> bool:

@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-import crossdock_arrowdir as good
-from arrow_place import OnArrowDir
+from sample_place import OnSample
 
 from crossdock import Location, Receipt, Remembering, Split, Unit
 from crossdock.contract.table_memory import MemoryChecks
+from crossdock.template import table as good
 
 
-class RememberingSink(good.ArrowDirSink, Remembering):
-    """``examples/arrowdir`` that remembers: a file says who has committed."""
+class RememberingSink(good.SampleSink, Remembering):
+    """The template's table that remembers: a file says who has committed."""
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -63,7 +63,7 @@ class RememberingSink(good.ArrowDirSink, Remembering):
                 path.unlink()
 
 
-class Wrong(OnArrowDir, MemoryChecks):
+class Wrong(OnSample, MemoryChecks):
     """The checks on a wrong sink; not collected itself, since it has no spec."""
 
     __test__ = False

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-import crossdock_arrowdir
 import pyarrow as pa
 import pytest
 from adbc_driver_manager import (
@@ -18,10 +17,11 @@ from adbc_driver_manager import (
     OperationalError,
     ProgrammingError,
 )
-from arrow_place import OnArrowDir
+from sample_place import OnSample
 
 from crossdock import Location, Parameter, ScriptResult
 from crossdock.contract.table_scripts import ScriptChecks
+from crossdock.template import table as good
 from crossdock_connectors.tables import sqlite
 from crossdock_connectors.tables.sqlite_database import Database, path_of
 from crossdock_connectors.tables.sqlite_source import SqliteSource
@@ -84,7 +84,7 @@ class TestDoesNotCountWhatItChanges(Wrong):
     caught_by = frozenset({"test_script"})
 
 
-class PretendingSource(crossdock_arrowdir.ArrowDirSource):
+class PretendingSource(good.SampleSource):
     """Has the method without the ability: nobody would call it."""
 
     def script(self, text: str) -> ScriptResult:
@@ -92,12 +92,12 @@ class PretendingSource(crossdock_arrowdir.ArrowDirSource):
 
 
 def open_pretending(config: Any, location: Location) -> PretendingSource:
-    return PretendingSource(crossdock_arrowdir.Folder(location.path))
+    return PretendingSource(good.Folder(location.path))
 
 
-class TestRunsScriptsThatNobodyAsksFor(OnArrowDir, Wrong):
+class TestRunsScriptsThatNobodyAsksFor(OnSample, Wrong):
     __test__ = True
 
-    spec = replace(crossdock_arrowdir.SPEC, open_source=open_pretending)
+    spec = replace(good.SPEC, open_source=open_pretending)
     driver_errors = (pa.ArrowInvalid("no Arrow file"),)
     caught_by = frozenset({"test_script"})

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-import crossdock_arrowdir
 import pyarrow as pa
 import pytest
 from adbc_driver_manager import (
@@ -19,10 +18,11 @@ from adbc_driver_manager import (
     OperationalError,
     ProgrammingError,
 )
-from arrow_place import OnArrowDir
+from sample_place import OnSample
 
 from crossdock import Location, Receipt, RowSkips, SkippingSource, Split
 from crossdock.contract.table_skips import LeftOutChecks
+from crossdock.template import table as good
 from crossdock_connectors.tables import sqlite
 from crossdock_connectors.tables.sqlite_database import Database, path_of
 from crossdock_connectors.tables.sqlite_sink import SqliteSink
@@ -46,11 +46,11 @@ class Wrong(LeftOutChecks):
         return f"sqlite:///{tmp_path / 'tables.db'}"
 
 
-class WrongFolder(OnArrowDir, Wrong):
-    """The same on ``arrowdir``, which leaves nothing out. Not collected itself."""
+class WrongFolder(OnSample, Wrong):
+    """The same on the template's table, which leaves nothing out. Not collected itself."""
 
     __test__ = False
-    spec = crossdock_arrowdir.SPEC
+    spec = good.SPEC
     also = frozenset()
     driver_errors = (pa.ArrowInvalid("no Arrow file"),)
 
@@ -146,7 +146,7 @@ class TestInventsColumns(Wrong):
     caught_by = frozenset({"test_column_types_of_no_table"})
 
 
-class PretendingSink(crossdock_arrowdir.ArrowDirSink):
+class PretendingSink(good.SampleSink):
     """Has the methods without the abilities: nobody would call them."""
 
     def left_out(self, handle: bytes, receipts: Receipts) -> LeftOut:
@@ -157,16 +157,16 @@ class PretendingSink(crossdock_arrowdir.ArrowDirSink):
 
 
 def open_pretending(config: Any, location: Location) -> PretendingSink:
-    return PretendingSink(crossdock_arrowdir.Folder(location.path), config.compression)
+    return PretendingSink(good.Folder(location.path), config.compression)
 
 
 class TestPretendsToSkip(WrongFolder):
     __test__ = True
-    spec = replace(crossdock_arrowdir.SPEC, open_sink=open_pretending)
+    spec = replace(good.SPEC, open_sink=open_pretending)
     caught_by = frozenset({"test_rows_that_the_table_refuses", "test_column_types"})
 
 
-class LosingSource(crossdock_arrowdir.ArrowDirSource, SkippingSource):
+class LosingSource(good.SampleSource, SkippingSource):
     """Loses the first row of each batch where rows may be left out."""
 
     @contextmanager
@@ -176,16 +176,16 @@ class LosingSource(crossdock_arrowdir.ArrowDirSource, SkippingSource):
 
 
 def open_losing(config: Any, location: Location) -> LosingSource:
-    return LosingSource(crossdock_arrowdir.Folder(location.path))
+    return LosingSource(good.Folder(location.path))
 
 
 class TestLosesRowsWhereSomeMayBeLeftOut(WrongFolder):
     __test__ = True
-    spec = replace(crossdock_arrowdir.SPEC, open_source=open_losing)
+    spec = replace(good.SPEC, open_source=open_losing)
     caught_by = frozenset({"test_read_skipping"})
 
 
-class UnaskedSource(crossdock_arrowdir.ArrowDirSource):
+class UnaskedSource(good.SampleSource):
     """Has the method without the ability."""
 
     def read_skipping(
@@ -195,10 +195,10 @@ class UnaskedSource(crossdock_arrowdir.ArrowDirSource):
 
 
 def open_unasked(config: Any, location: Location) -> UnaskedSource:
-    return UnaskedSource(crossdock_arrowdir.Folder(location.path))
+    return UnaskedSource(good.Folder(location.path))
 
 
 class TestPretendsToReadWithoutSomeRows(WrongFolder):
     __test__ = True
-    spec = replace(crossdock_arrowdir.SPEC, open_source=open_unasked)
+    spec = replace(good.SPEC, open_source=open_unasked)
     caught_by = frozenset({"test_read_skipping"})

@@ -1,18 +1,19 @@
-"""Stores that are each wrong in one way: variations of ``folder_store``."""
+"""Stores that are each wrong in one way: variations of the template's."""
 
 from __future__ import annotations
 
 import json
 import shutil
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from folder_store import FolderReader, FolderStore, spec_of
 
 from crossdock import Block, Location, ObjectInfo, ObjectReader, UploadRequest
 from crossdock.contract import StoreContract
+from crossdock.template.store import SPEC, SampleReader, SampleStore
 
 
 class Wrong(StoreContract):
@@ -24,14 +25,14 @@ class Wrong(StoreContract):
 
     @pytest.fixture
     def url(self, tmp_path: Path) -> str:
-        return f"folder://{tmp_path / 'store'}"
+        return f"sample://{tmp_path / 'store'}"
 
     def inventory(self, url: str) -> Collection[str]:
-        root = Path(url.removeprefix("folder://"))
+        root = Path(url.removeprefix("sample://"))
         return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.name != ".staged")
 
 
-class AmnesicStore(FolderStore):
+class AmnesicStore(SampleStore):
     """Keeps in memory, not in the handle, that an object may not be replaced."""
 
     def __init__(self, root: str) -> None:
@@ -55,11 +56,11 @@ def open_amnesic(config: Any, location: Location) -> AmnesicStore:
 
 class TestForgetsItsGuardOnResume(Wrong):
     __test__ = True
-    spec = spec_of(open_amnesic)
+    spec = replace(SPEC, open_store=open_amnesic)
     caught_by = frozenset({"test_guard_survives_a_resume"})
 
 
-class CarelessStore(FolderStore):
+class CarelessStore(SampleStore):
     """Looks for a foreign object when the upload begins and not at commit."""
 
     def open_upload(self, path: str, request: UploadRequest) -> bytes:
@@ -75,11 +76,11 @@ def open_careless(config: Any, location: Location) -> CarelessStore:
 
 class TestLooksOnlyOnce(Wrong):
     __test__ = True
-    spec = spec_of(open_careless)
+    spec = replace(SPEC, open_store=open_careless)
     caught_by = frozenset({"test_guard_against_an_object_that_appeared", "test_guard_survives_a_resume"})
 
 
-class RepeatingStore(FolderStore):
+class RepeatingStore(SampleStore):
     """Commits anew each time, from the blocks that are still staged."""
 
     def is_done(self, folder: Path) -> bool:
@@ -92,11 +93,11 @@ def open_repeating(config: Any, location: Location) -> RepeatingStore:
 
 class TestCommitsTwice(Wrong):
     __test__ = True
-    spec = spec_of(open_repeating)
+    spec = replace(SPEC, open_store=open_repeating)
     caught_by = frozenset({"test_commit_again_after_a_foreign_change"})
 
 
-class SharingStore(FolderStore):
+class SharingStore(SampleStore):
     """Gives the blocks of all attempts at a split the same name."""
 
     def block_name(self, block: Block) -> str:
@@ -109,11 +110,11 @@ def open_sharing(config: Any, location: Location) -> SharingStore:
 
 class TestOneStagingNameForTwoAttempts(Wrong):
     __test__ = True
-    spec = spec_of(open_sharing)
+    spec = replace(SPEC, open_store=open_sharing)
     caught_by = frozenset({"test_two_attempts_at_a_split"})
 
 
-class GreedyStore(FolderStore):
+class GreedyStore(SampleStore):
     """Commits all blocks that were written, whatever the commit names."""
 
     def assemble(self, folder: Path, blocks: Sequence[Block]) -> None:
@@ -129,7 +130,7 @@ def open_greedy(config: Any, location: Location) -> GreedyStore:
 
 class TestCommitsBlocksThatAreNotNamed(Wrong):
     __test__ = True
-    spec = spec_of(open_greedy)
+    spec = replace(SPEC, open_store=open_greedy)
     caught_by = frozenset({"test_only_named_blocks_are_committed"})
     also = frozenset(
         {
@@ -144,7 +145,7 @@ class TestCommitsBlocksThatAreNotNamed(Wrong):
 class LazyReader(ObjectReader):
     """Returns what the first packet brought, though more is to come."""
 
-    def __init__(self, reader: FolderReader) -> None:
+    def __init__(self, reader: SampleReader) -> None:
         self.reader, self.info = reader, reader.info
 
     def read_into(self, offset: int, buffer: memoryview) -> int:
@@ -154,7 +155,7 @@ class LazyReader(ObjectReader):
         self.reader.close()
 
 
-class LazyStore(FolderStore):
+class LazyStore(SampleStore):
     """Its readers return less than asked before the end."""
 
     def open_read(self, path: str, info: ObjectInfo | None = None) -> Any:
@@ -167,15 +168,15 @@ def open_lazy(config: Any, location: Location) -> LazyStore:
 
 class TestReturnsShortReads(Wrong):
     __test__ = True
-    spec = spec_of(open_lazy)
+    spec = replace(SPEC, open_store=open_lazy)
     caught_by = frozenset({"test_read_ranges"})
     also = frozenset({"test_read_from_several_threads"})
 
 
-class UnpinnedStore(FolderStore):
+class UnpinnedStore(SampleStore):
     """Reads whatever is there now."""
 
-    def open_read(self, path: str, info: ObjectInfo | None = None) -> FolderReader:
+    def open_read(self, path: str, info: ObjectInfo | None = None) -> SampleReader:
         return super().open_read(path)
 
 
@@ -185,11 +186,11 @@ def open_unpinned(config: Any, location: Location) -> UnpinnedStore:
 
 class TestForgetsThePinnedVersion(Wrong):
     __test__ = True
-    spec = spec_of(open_unpinned)
+    spec = replace(SPEC, open_store=open_unpinned)
     caught_by = frozenset({"test_pinned_version_that_changed"})
 
 
-class IndiscreetStore(FolderStore):
+class IndiscreetStore(SampleStore):
     """Lists what is staged."""
 
     def __init__(self, root: str) -> None:
@@ -208,7 +209,7 @@ def open_indiscreet(config: Any, location: Location) -> IndiscreetStore:
 
 class TestListsStagedData(Wrong):
     __test__ = True
-    spec = spec_of(open_indiscreet)
+    spec = replace(SPEC, open_store=open_indiscreet)
     caught_by = frozenset({"test_nothing_is_visible_before_commit"})
     also = frozenset(
         {
@@ -219,7 +220,7 @@ class TestListsStagedData(Wrong):
     )
 
 
-class LeakingStore(FolderStore):
+class LeakingStore(SampleStore):
     """Abort removes nothing."""
 
     def abort(self, upload: bytes) -> None:
@@ -232,7 +233,7 @@ def open_leaking(config: Any, location: Location) -> LeakingStore:
 
 class TestLeaksOnAbort(Wrong):
     __test__ = True
-    spec = spec_of(open_leaking)
+    spec = replace(SPEC, open_store=open_leaking)
     caught_by = frozenset({"test_abort_is_idempotent_and_leaves_nothing"})
     also = frozenset(
         {
@@ -245,7 +246,7 @@ class TestLeaksOnAbort(Wrong):
     )
 
 
-class AbsentStore(FolderStore):
+class AbsentStore(SampleStore):
     """Leaves what was staged under a handle that was lost."""
 
     def abandon(self, path: str, run_id: str) -> None:
@@ -258,11 +259,11 @@ def open_absent(config: Any, location: Location) -> AbsentStore:
 
 class TestLeavesWhatALostHandleStaged(Wrong):
     __test__ = True
-    spec = spec_of(open_absent)
+    spec = replace(SPEC, open_store=open_absent)
     caught_by = frozenset({"test_a_lost_handle_leaves_nothing"})
 
 
-class ForgetfulStore(FolderStore):
+class ForgetfulStore(SampleStore):
     """Knows what a run has staged by the paths only."""
 
     def abandon_all(self, run_id: str) -> None:
@@ -275,11 +276,11 @@ def open_forgetful(config: Any, location: Location) -> ForgetfulStore:
 
 class TestLeavesWhatARunStaged(Wrong):
     __test__ = True
-    spec = spec_of(open_forgetful)
+    spec = replace(SPEC, open_store=open_forgetful)
     caught_by = frozenset({"test_a_run_is_cleaned_up_without_its_paths"})
 
 
-class ConfidentStore(FolderStore):
+class ConfidentStore(SampleStore):
     """Declares private staging; its commit throws away what other runs staged."""
 
     def commit(self, upload: bytes, blocks: Sequence[Block]) -> None:
@@ -296,7 +297,7 @@ def open_confident(config: Any, location: Location) -> ConfidentStore:
 
 class TestDeclaresPrivateStaging(Wrong):
     __test__ = True
-    spec = spec_of(open_confident)
+    spec = replace(SPEC, open_store=open_confident)
     caught_by = frozenset({"test_two_runs_on_one_object"})
     also = frozenset(
         {
@@ -307,7 +308,7 @@ class TestDeclaresPrivateStaging(Wrong):
     )
 
 
-class WalkingStore(FolderStore):
+class WalkingStore(SampleStore):
     """Lists in the order of a walk through folders, which is not that of the paths."""
 
     def list(self, prefix: str = "", after: str | None = None) -> Iterator[Sequence[ObjectInfo]]:
@@ -321,6 +322,6 @@ def open_walking(config: Any, location: Location) -> WalkingStore:
 
 class TestListsInTheOrderOfAWalk(Wrong):
     __test__ = True
-    spec = spec_of(open_walking)
+    spec = replace(SPEC, open_store=open_walking)
     caught_by = frozenset({"test_list_is_ordered_and_complete"})
     also = frozenset({"test_list_after", "test_list_prefix"})

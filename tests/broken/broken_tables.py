@@ -1,4 +1,4 @@
-"""Table connectors that are each wrong in one way: variations of ``examples/arrowdir``.
+"""Table connectors that are each wrong in one way: variations of the template's.
 
 ``caught_by`` names the checks that are meant to find the fault and must; ``also`` those that may stumble
 over its consequences. No other check fails.
@@ -14,9 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-import crossdock_arrowdir as good
 import pyarrow as pa
-from arrow_place import OnArrowDir
+from sample_place import OnSample
 
 from crossdock import (
     Begun,
@@ -31,11 +30,12 @@ from crossdock import (
     WriteMode,
 )
 from crossdock.contract import TableContract
+from crossdock.template import table as good
 
 Receipts = Sequence[tuple[Split, Receipt]]
 
 
-class Wrong(OnArrowDir, TableContract):
+class Wrong(OnSample, TableContract):
     """The kit on a broken table; not collected itself, since it has no spec."""
 
     __test__ = False
@@ -44,7 +44,7 @@ class Wrong(OnArrowDir, TableContract):
     also: ClassVar[frozenset[str]] = frozenset()
 
     def damage(self, url: str, name: str) -> bool:
-        for part in Path(url.removeprefix("arrowdir://")).glob(f"{name}@*.arrow"):
+        for part in Path(url.removeprefix("sample://")).glob(f"{name}@*.arrow"):
             part.write_bytes(part.read_bytes()[:-100])
         return True
 
@@ -56,7 +56,7 @@ def with_sink(opened: Any, **capabilities: Any) -> ConnectorSpec:
     return replace(good.SPEC, open_sink=opened, capabilities=Capabilities(**said))
 
 
-class DuplicatingSink(good.ArrowDirSink):
+class DuplicatingSink(good.SampleSink):
     """Commits every file of the run, not those of the receipts: a retried split counts twice."""
 
     def commit(self, handle: bytes, receipts: Receipts) -> None:
@@ -86,7 +86,7 @@ class TestDuplicatesARetriedSplit(Wrong):
     )
 
 
-class ForgetfulSink(good.ArrowDirSink):
+class ForgetfulSink(good.SampleSink):
     """Does not find its own earlier commit: keeps no record of who has committed."""
 
     def commit(self, handle: bytes, receipts: Receipts) -> None:
@@ -108,7 +108,7 @@ class TestCommitsTwice(Wrong):
     also = frozenset({"test_commit_raced"})
 
 
-class RestlessSource(good.ArrowDirSource):
+class RestlessSource(good.SampleSource):
     """Plans differently each time, as one that samples the table would."""
 
     def plan(self, unit: Unit, hint: PlanHint) -> Iterator[Split]:
@@ -127,7 +127,7 @@ class TestPlanNotRepeatable(Wrong):
     caught_by = frozenset({"test_plan_is_repeatable"})
 
 
-class HastySource(good.ArrowDirSource):
+class HastySource(good.SampleSource):
     """Takes a batch that is shorter than the first for the last one."""
 
     def _batches(self, parts: list[str]) -> Iterator[pa.RecordBatch]:
@@ -156,7 +156,7 @@ class TestTakesAShortBatchForTheEnd(Wrong):
     )
 
 
-class BlindSource(good.ArrowDirSource):
+class BlindSource(good.SampleSource):
     """Takes whatever goes wrong while reading for the end of the data."""
 
     def _batches(self, parts: list[str]) -> Iterator[pa.RecordBatch]:
@@ -174,7 +174,7 @@ class TestTakesAnErrorForTheEnd(Wrong):
     caught_by = frozenset({"test_damaged_table_is_never_a_short_success"})
 
 
-class AppendingSink(good.ArrowDirSink):
+class AppendingSink(good.SampleSink):
     """Declares overwrite and appends."""
 
     def begin(self, unit: Unit, target: Target, run_id: str) -> Begun:
@@ -201,7 +201,7 @@ class TestDoesWhatItDoesNotDeclare(Wrong):
     caught_by = frozenset({"test_undeclared_modes_are_refused"})
 
 
-class ShufflingSink(good.ArrowDirSink):
+class ShufflingSink(good.SampleSink):
     """Commits the splits by the names of their files: 10 comes before 2, and the last may come first."""
 
     def _durable(self, receipts: Receipts) -> list[str]:
@@ -228,7 +228,7 @@ class TestLosesTheOrderOfSplits(Wrong):
     )
 
 
-class AmnesicSink(good.ArrowDirSink):
+class AmnesicSink(good.SampleSink):
     """Keeps in memory, not in the handle, that an existing table must stay."""
 
     def __init__(self, folder: good.Folder, compression: str | None) -> None:
@@ -258,7 +258,7 @@ class TestForgetsItsGuardOnResume(Wrong):
     caught_by = frozenset({"test_guard_survives_a_resume"})
 
 
-class TruncatingSink(good.ArrowDirSink):
+class TruncatingSink(good.SampleSink):
     """Empties the table at begin when it will be overwritten."""
 
     def begin(self, unit: Unit, target: Target, run_id: str) -> Begun:

@@ -1,4 +1,4 @@
-"""Table connectors whose writers are each wrong in one way: variations of ``examples/arrowdir``."""
+"""Table connectors whose writers are each wrong in one way: variations of the template's."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-import crossdock_arrowdir as good
 import pyarrow as pa
 from broken_tables import Receipts, Wrong, with_sink
 
 from crossdock import Attempt, Location, Receipt, Split, WriteMode
+from crossdock.template import table as good
 
 
-class EagerWriter(good.ArrowDirWriter):
+class EagerWriter(good.SampleWriter):
     sink: EagerSink
     handle: bytes
     split: Split
@@ -25,7 +25,7 @@ class EagerWriter(good.ArrowDirWriter):
         return receipt
 
 
-class EagerSink(good.ArrowDirSink):
+class EagerSink(good.SampleSink):
     """Shows each split as soon as it is written; little is left to do at commit."""
 
     def writer(self, handle: bytes, split: Split, attempt: Attempt) -> EagerWriter:
@@ -85,15 +85,15 @@ class TestShowsDataBeforeCommit(Wrong):
     )
 
 
-class LeakingWriter(good.ArrowDirWriter):
+class LeakingWriter(good.SampleWriter):
     def abort(self) -> None:
         self._file.close()
 
 
-class LeakingSink(good.ArrowDirSink):
+class LeakingSink(good.SampleSink):
     """Leaves the file of an aborted attempt until the whole unit is cleaned up."""
 
-    def writer(self, handle: bytes, split: Split, attempt: Attempt) -> good.ArrowDirWriter:
+    def writer(self, handle: bytes, split: Split, attempt: Attempt) -> good.SampleWriter:
         plain = super().writer(handle, split, attempt)
         plain.__class__ = LeakingWriter
         return plain
@@ -109,16 +109,16 @@ class TestLeaksOnAbort(Wrong):
     caught_by = frozenset({"test_abort_leaves_nothing"})
 
 
-class SwallowingWriter(good.ArrowDirWriter):
+class SwallowingWriter(good.SampleWriter):
     def consume(self, items: Iterator[pa.RecordBatch]) -> None:
         with suppress(Exception):
             super().consume(items)
 
 
-class SwallowingSink(good.ArrowDirSink):
+class SwallowingSink(good.SampleSink):
     """Takes an error of the source for its end."""
 
-    def writer(self, handle: bytes, split: Split, attempt: Attempt) -> good.ArrowDirWriter:
+    def writer(self, handle: bytes, split: Split, attempt: Attempt) -> good.SampleWriter:
         plain = super().writer(handle, split, attempt)
         plain.__class__ = SwallowingWriter
         return plain
@@ -134,7 +134,7 @@ class TestSwallowsAnErrorOfTheItems(Wrong):
     caught_by = frozenset({"test_error_of_the_items_passes_through"})
 
 
-class WrappingWriter(good.ArrowDirWriter):
+class WrappingWriter(good.SampleWriter):
     def consume(self, items: Iterator[pa.RecordBatch]) -> None:
         try:
             super().consume(items)
@@ -142,10 +142,10 @@ class WrappingWriter(good.ArrowDirWriter):
             raise pa.ArrowInvalid(f"stream failed: {error}") from error
 
 
-class WrappingSink(good.ArrowDirSink):
+class WrappingSink(good.SampleSink):
     """Blames itself for an error of the source, as a driver that pulls a stream does."""
 
-    def writer(self, handle: bytes, split: Split, attempt: Attempt) -> good.ArrowDirWriter:
+    def writer(self, handle: bytes, split: Split, attempt: Attempt) -> good.SampleWriter:
         plain = super().writer(handle, split, attempt)
         plain.__class__ = WrappingWriter
         return plain
@@ -161,10 +161,10 @@ class TestWrapsAnErrorOfTheItems(Wrong):
     caught_by = frozenset({"test_error_of_the_items_passes_through"})
 
 
-class SharingSink(good.ArrowDirSink):
+class SharingSink(good.SampleSink):
     """Gives all attempts at a split the same staging name."""
 
-    def writer(self, handle: bytes, split: Split, attempt: Attempt) -> good.ArrowDirWriter:
+    def writer(self, handle: bytes, split: Split, attempt: Attempt) -> good.SampleWriter:
         return super().writer(handle, split, Attempt(attempt.run_id, 1))
 
 

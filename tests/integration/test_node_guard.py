@@ -17,6 +17,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+from moody_tables import feel, reads, seed
 from one_job import outcome
 
 from crossdock_scheduler.node.guard import Guard
@@ -248,3 +249,22 @@ def test_a_job_says_what_its_node_forbids(server: Server, tmp_path: Path) -> Non
     assert not server.reached
     assert outcome("ExecuteSSISPackage", location, **there).outcome == "succeeded"
     assert server.reached == ["127.0.0.1"]
+
+
+def test_a_split_that_is_carried_apart_is_held_too(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a process of its own, as connectors are that the operator isolates."""
+    monkeypatch.setenv("CROSSDOCK_ISOLATE", "third-party")
+    address = seed(tmp_path / "table")
+    code = "import crossdock\nway('split', lambda: crossdock.copy(%r, %r, sink_format='parquet'))\n"
+    for policy, reached in ((NOTHING, []), (LOOPBACK, ["127.0.0.1"])):
+        feel(tmp_path / "table", "connect", at=0)
+        out = f"{tmp_path}/out{len(reached)}/"
+        said, _ = held(
+            tmp_path, server, f"out = {out!r}\n{code % (address, out)}said['me'] = os.getpid()\n", policy
+        )
+        assert said["split"].startswith("" if reached else "AccessDeniedError"), said
+        assert server.reached == reached
+        assert said["me"] not in reads(tmp_path / "table")[1]
+    assert said["split"] == ""

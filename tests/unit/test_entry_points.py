@@ -107,3 +107,30 @@ def test_one_that_is_malformed_fails_by_its_name(tmp_path: Path, line: str, name
     assert (point.name, plain.name) == (name, "plain")
     with pytest.raises(ConfigError, match=f"stands for {text!r}, not for module:attribute"):
         point.load()
+
+
+_RANGES = {
+    "as_hatchling": ("Requires-Dist: crossdock<0.2,>=0.1", "<0.2,>=0.1"),
+    "with_extras": ("Requires-Dist: crossdock[azure] >=1, <2", ">=1,<2"),
+    "old": ("Requires-Dist: Crossdock (>=1,<2)", ">=1,<2"),
+    "open": ("Requires-Dist: crossdock", ""),
+    "another": ("Requires-Dist: crossdock-shelf<1", ""),
+    "in_some_case": ("Requires-Dist: crossdock>=9; extra == 'test'", ""),
+    "in_the_text": ("License: x\n\nRequires-Dist: crossdock>=9", ""),
+}
+
+
+@pytest.mark.parametrize("archived", [False, True])
+@pytest.mark.parametrize(("field", "expected"), _RANGES.values(), ids=list(_RANGES))
+def test_the_versions_that_a_plugin_needs(field: str, expected: str, archived: bool, tmp_path: Path) -> None:
+    metadata = f"Metadata-Version: 2.1\nName: our.dist\nVersion: 1.0\n{field}\n"
+    _install(tmp_path / "site", "our_dist-1.0.dist-info", TEXT)
+    (tmp_path / "site" / "our_dist-1.0.dist-info" / "METADATA").write_text(metadata)
+    place = tmp_path / "site"
+    if archived:
+        place = tmp_path / "site.zip"
+        with zipfile.ZipFile(place, "w") as file:
+            for each in (tmp_path / "site").rglob("*"):
+                file.write(each, each.relative_to(tmp_path / "site"))
+    sys.path.append(str(place))
+    assert {point.range for point in entry_points("things")} == {expected}

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from crossdock import ConfigError, ConnectorSpec, MissingDependencyError, hookimpl
+from crossdock import ConfigError, ConnectorSpec, MissingDependencyError, __version__, hookimpl
 from crossdock.plugins import Registry, missing_modules
 
 
@@ -315,12 +315,13 @@ print(json.dumps([sorted(found.specs), [str(f) for f in found.faults if f.plugin
 """
 
 
-def _install(site: Path, name: str, source: str, target: str = "") -> None:
+def _install(site: Path, name: str, source: str, target: str = "", needs: str = "") -> None:
     """Put a plugin into ``site`` as an installer does: a module, and its metadata with an entry point."""
     (site / f"{name}.py").write_text(source)
     metadata = site / f"{name}-1.0.dist-info"
     metadata.mkdir()
-    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    fields = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\nRequires-Dist: crossdock{needs}\n"
+    (metadata / "METADATA").write_text(fields)
     (metadata / "entry_points.txt").write_text(f"[crossdock]\n{name} = {target or name}\n")
 
 
@@ -344,6 +345,18 @@ class TestEntryPoints:
         ]
         assert len(faults) == 5
         assert faults[4].startswith("plugin e_syntax was skipped: SyntaxError: ")
+
+    def test_one_that_is_built_for_another_version_is_named_and_not_imported(
+        self, tmp_path: Path, run_python: Callable[..., str]
+    ) -> None:
+        _install(tmp_path, "a_later", "print('it was imported')", needs=">=98,<99")
+        _install(tmp_path, "b_good", GOOD.format(name="bgood"), needs=">=0.1,<99")
+        specs, faults = json.loads(run_python(ASK, tmp_path))
+        assert "bgood" in specs
+        assert faults == [
+            f"plugin a_later was skipped: it is built for crossdock >=98,<99, and this is {__version__}; "
+            "install another version of a-later"
+        ]
 
     def test_ours_loads_first_and_keeps_its_names(
         self, tmp_path: Path, run_python: Callable[..., str]

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import Literal, get_origin
 
 import pytest
+from surface_of import surface
 
 import crossdock
 from crossdock import contract, errors, spi
+from crossdock.versions import Deprecated, within
 
 # Base dependencies that cost time to import, and the vendor libraries of every connector.
 HEAVY = [
@@ -127,3 +131,89 @@ def test_the_types_of_the_contract_import_no_arrow(run_python: Callable[..., str
 def test_loading_every_spec_imports_no_vendor_library(run_python: Callable[..., str]) -> None:
     code = "from crossdock.plugins import registry; loaded = registry()\nassert loaded.specs, loaded.faults"
     assert _imported(run_python, code, VENDORS + ENGINES) == []
+
+
+# -- versions -------------------------------------------------------------------------------------
+
+_HERE = Path(__file__).parent
+_UNRELEASED, _LAST = re.search(  # type: ignore[union-attr]
+    r"## \[Unreleased\]\n(.*?)\n## \[([^]]+)\]", (_HERE.parents[1] / "CHANGELOG.md").read_text(), re.DOTALL
+).groups()
+_TOLD = set(re.findall(r"\w+", " ".join(re.findall(r"`([^`]+)`", _UNRELEASED))))
+
+
+def test_what_has_changed_since_the_last_release_is_in_the_changelog() -> None:
+    """``surface-VERSION.txt`` is what the last release had; ``surface_of.py`` writes it."""
+    before = set((_HERE / f"surface-{_LAST}.txt").read_text().splitlines())
+    changed = before ^ set(surface())
+    untold = [line for line in sorted(changed) if not _names(line) & _TOLD]
+    assert not untold, f"no line under [Unreleased] of CHANGELOG.md names in backticks: {untold}"
+
+
+def _names(line: str) -> set[str]:
+    """The public name and its member, of which one has to be told."""
+    return set(re.findall(r"\w+", re.split(r"[(:=]", line.removeprefix("class "))[0])) - {"contract"}
+
+
+def test_the_surface_sees_what_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = set(surface())
+    monkeypatch.setattr(spi.Sink, "check", lambda self, unit: None)
+    monkeypatch.setattr(errors.ConfigError, "code", "Other")
+    changed = before ^ set(surface())
+    assert {line.partition("(")[0] for line in changed if "Sink" in line} == {"Sink.check"}
+    assert "ConfigError.code = 'Other'" in changed
+    assert all(_names(line) & {"check", "ConfigError"} for line in changed)
+
+
+def test_a_deprecated_name_works_and_warns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(crossdock._DEPRECATED, "duplicate", ("0.4", "copy"))
+    with pytest.warns(
+        DeprecationWarning,
+        match=r"crossdock.duplicate is deprecated since crossdock 0.4 and goes with 0.5; use crossdock.copy",
+    ) as told:
+        assert crossdock.duplicate is crossdock.copy  # type: ignore[attr-defined]
+    assert told[0].filename == __file__
+
+
+def test_a_deprecated_function_works_and_warns() -> None:
+    @Deprecated("1.9", "Sink.begin")
+    def start(number: int) -> int:
+        return number + 1
+
+    with pytest.warns(
+        DeprecationWarning, match=r"start is deprecated .* goes with 1.10; use Sink.begin"
+    ) as told:
+        assert start(1) == 2
+    assert told[0].filename == __file__
+
+
+def test_nothing_stays_deprecated_longer_than_a_minor_release() -> None:
+    late = [
+        name
+        for name, (since, use) in crossdock._DEPRECATED.items()
+        if within(crossdock.__version__, f">={Deprecated(since, use).gone_with}")
+    ]
+    assert not late, f"remove {late}"
+
+
+@pytest.mark.parametrize(
+    ("version", "wanted", "holds"),
+    [
+        ("0.1.0", "", True),
+        ("0.1.0", ">=0.1,<0.2", True),
+        ("0.2.0", ">=0.1,<0.2", False),
+        ("0.10.0", ">=0.9", True),
+        ("1.0", "<1", False),
+        ("1.0", "==1.0.0", True),
+        ("1.4.2", "==1.4.*", True),
+        ("1.5.0", "==1.4.*", False),
+        ("1.5.0", "!=1.5", False),
+        ("1.9.1", "~=1.4", True),
+        ("2.0.0", "~=1.4", False),
+        ("1.5.0", "~=1.4.2", False),
+        ("2.0.0rc1", ">=2", True),
+        ("2.0.0", "=>nonsense", True),
+    ],
+)
+def test_versions_within_a_range(version: str, wanted: str, holds: bool) -> None:
+    assert within(version, wanted) is holds

@@ -32,13 +32,14 @@ from crossdock import (
     worker,
 )
 from crossdock.carry import Job
+from crossdock.child_pool import ChildPool, _answers
 from crossdock.digest_split import Digesting
 from crossdock.mapping import ColumnMapping, compile_mapping, parse_map
 from crossdock.meter import Worker
 from crossdock.opening import open_sink, open_source
 from crossdock.request import CopyRequest, Resolved
 from crossdock.resolve import resolve
-from crossdock.worker import ChildPool, _answers, _pack_error, _unpack_error
+from crossdock.worker import pack_error, unpack_error
 
 ALL_ERRORS = [
     kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, CrossdockError)
@@ -50,8 +51,8 @@ class TestProtocol:
     def test_errors_arrive_as_they_are(self, kind: type[CrossdockError]) -> None:
         error = kind("what\nhappened: ü", detail="more", hint="try this")
         error.side = "sink"
-        packed = json.loads(json.dumps(_pack_error(error)))
-        again = _unpack_error(packed)
+        packed = json.loads(json.dumps(pack_error(error)))
+        again = unpack_error(packed)
         assert type(again) is kind
         assert (again.message, again.detail, again.hint, again.side) == (
             error.message,
@@ -61,13 +62,13 @@ class TestProtocol:
         )
 
     def test_how_long_to_wait_arrives(self) -> None:
-        again = _unpack_error(_pack_error(ThrottledError("x", retry_after=2.5)))
+        again = unpack_error(pack_error(ThrottledError("x", retry_after=2.5)))
         assert isinstance(again, ThrottledError)
         assert again.retry_after == 2.5
 
     def test_a_code_that_nobody_knows(self) -> None:
-        packed = _pack_error(InternalError("x")) | {"code": "FromTheFuture"}
-        assert type(_unpack_error(packed)) is InternalError
+        packed = pack_error(InternalError("x")) | {"code": "FromTheFuture"}
+        assert type(unpack_error(packed)) is InternalError
 
     def test_half_a_line_is_no_answer(self) -> None:
         class Child:
@@ -228,10 +229,10 @@ class TestPool:
     def test_a_child_of_another_version(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
         """As the parent sees it, which was started before crossdock was replaced; and as the child does."""
         monkeypatch.setattr(worker, "PROTOCOL", 0)
-        with pytest.raises(InternalError, match=r"replaced by another version.*protocol 3 and 0"):
+        with pytest.raises(InternalError, match=r"replaced by another version.*protocol 4 and 0"):
             bench.attempt()
         monkeypatch.undo()
-        with pytest.raises(InternalError, match=r"protocol none and 3"):
+        with pytest.raises(InternalError, match=r"protocol none and 4"):
             worker._Child({"resolved": {}}, io.StringIO())
 
     def test_closing_ends_all(self, bench: Bench) -> None:
@@ -277,7 +278,7 @@ def test_what_a_connector_prints_does_not_disturb(
         "from crossdock.carry import Job; from crossdock.meter import Worker\n"
         "from crossdock.request import Resolved\n"
         "from crossdock.opening import open_sink, open_source\n"
-        "from crossdock.worker import ChildPool\n"
+        "from crossdock.child_pool import ChildPool\n"
         f"resolved = Resolved.load({json.loads(json.dumps(resolved.dump()))!r})\n"
         "source, sink = open_source(resolved), open_sink(resolved)\n"
         "unit = next(source.units()).units[0]\n"

@@ -18,6 +18,7 @@ _OWN = {
     "copy": "copy",
     **dict.fromkeys(_LOOKING, "look"),
     "connectors": "connectors",
+    "plugin": "plugin",
     "stage": "stage",
     "runs": "runs",
     "bench": "bench",

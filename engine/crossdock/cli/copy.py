@@ -18,7 +18,8 @@ _NOTES = (
     "KEY=VALUE: 'crossdock connectors NAME' lists the keys. "
     "A secret never belongs on a command line: use KEY=env:VARIABLE or KEY=@FILE.\n\n"
     "Environment: CROSSDOCK_HOME (where journals are kept), CROSSDOCK_PARALLEL_COPIES, "
-    "CROSSDOCK_BLOCK_SIZE, CROSSDOCK_MEMORY, CROSSDOCK_BANDWIDTH.\n\n"
+    "CROSSDOCK_BLOCK_SIZE, CROSSDOCK_MEMORY, CROSSDOCK_BANDWIDTH, CROSSDOCK_ISOLATE (connectors whose splits "
+    "processes of their own carry).\n\n"
     "Exit codes: 0 done, 1 failed, 2 wrong request, 3 done with rows or files skipped, "
     "130 interrupted, 143 terminated."
 )

@@ -3,12 +3,12 @@
 Write one test module: subclass ``StoreContract``, ``TableContract`` or ``FormatContract``, set
 ``spec``, override the fixture ``url`` (a fresh, empty location per test) and every check runs::
 
-    class TestArrowDir(TableContract):
+    class TestShelf(TableContract):
         spec = SPEC
 
         @pytest.fixture
         def url(self, tmp_path):
-            return f"arrowdir://{tmp_path}"
+            return f"shelf://{tmp_path}"
 
 Abilities are checked in both directions: what is declared works, what is not declared fails with
 the documented error. A check that cannot hold is named in ``exempt`` with a reason; it is run

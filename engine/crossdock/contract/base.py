@@ -14,6 +14,7 @@ import pytest
 from ..errors import CrossdockError
 from ..spi import ConnectorSpec
 from .elsewhere import elsewhere
+from .topics import topic_of
 
 
 @dataclass
@@ -37,6 +38,7 @@ class Contract:
     """
 
     _name: str = ""
+    _properties: list[tuple[str, object]]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -47,8 +49,13 @@ class Contract:
                 setattr(cls, name, _excused(name, check))
 
     @pytest.fixture(autouse=True)
-    def _remember_name(self, request: pytest.FixtureRequest) -> None:
-        self._name = request.node.name
+    def _remember(self, request: pytest.FixtureRequest) -> None:
+        self._name, self._properties = request.node.name, request.node.user_properties
+        self.record(connector=self.spec.name, kind=self.spec.kind, topic=topic_of(self._name))
+
+    def record(self, **properties: str) -> None:
+        """Keep something of this check in the report. (``record_property`` warns with the usual reports.)"""
+        self._properties += properties.items()
 
     def test_exemptions_name_checks_and_reasons(self) -> None:
         for key, reason in self.exempt.items():

@@ -20,6 +20,7 @@ class FormatTypeChecks(FormatBase):
         table = case.table()
         with self.may_raise(SchemaMismatchError, DataError) as refusal:
             data = self.write(format, table)
+        self.record(case=case.name, answer="kept" if refusal.error is None else "refused")
         if refusal.error is not None:
             assert not case.core, f"{case.type} may not be refused: {refusal.error}"
             return

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from .browsing import TableBrowseChecks
+from .secrets_kept import TableSecretChecks
 from .table_attempts import AttemptChecks
 from .table_bulk import BulkLoadChecks
+from .table_cancelling import CancelChecks
 from .table_commit import CommitChecks
 from .table_memory import MemoryChecks
 from .table_modes import ModeChecks
@@ -25,6 +27,8 @@ class TableContract(
     TableBrowseChecks,
     ScriptChecks,
     LeftOutChecks,
+    CancelChecks,
+    TableSecretChecks,
 ):
     """All checks of a table connector. Override the fixture ``url`` and, where you can, ``inventory``.
 

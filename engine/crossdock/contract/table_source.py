@@ -10,11 +10,12 @@ import pyarrow as pa
 import pytest
 
 from ..errors import CrossdockError, NotFoundError
-from ..spi import Cancellable, PlanHint, Source, Split, Unit
+from ..spi import PlanHint, Sink, Source, Split, Unit
 from .opening import plan_there, read_split_there, units_after_there
 from .table_base import SCHEMA, TableBase, rows
 
 _MANY = 5000
+_LARGE = 1 << 15
 _HINTS = {
     "serial": PlanHint(),
     "parallel": PlanHint(parallel=4),
@@ -133,6 +134,20 @@ class SourceChecks(TableBase):
             found = self.read(opened, unit, splits)
         assert (found.num_rows, found.schema.names) == (0, SCHEMA.names)
 
+    def test_large(self, sink: Sink[Any], url: str) -> None:
+        """More rows than fit any buffer that was made for small tables; each arrives once."""
+        sizes = (50_000, 1, 20_000)
+        starts = [sum(sizes[:number]) for number in range(len(sizes))]
+        begun = self.begin(sink, "t", self.creating)
+        tables = list(map(rows, starts, sizes))
+        if (most := begun.max_splits) is not None:
+            tables = [*tables[: most - 1], pa.concat_tables(tables[most - 1 :])]
+        sink.commit(begun.handle, self.stage_all(sink, begun, "t", tables, batch=_LARGE))
+        sink.cleanup(begun.handle)
+        found = self.fetch(url, "t")
+        assert sorted(found["id"].to_pylist()) == list(range(sum(sizes)))
+        assert found["name"].null_count == sum(table["name"].null_count for table in tables)
+
     def test_one_row(self, source: Source[Any], url: str) -> None:
         self.seed(url, "t", rows(5, 1))
         with closing(self.open_source(url)) as opened:
@@ -155,13 +170,3 @@ class SourceChecks(TableBase):
         self.unit(source, "t")
         source.close()
         source.close()
-
-    def test_cancel_is_there_when_declared(self, seeded: str) -> None:
-        """Declared: a source or reader ends when told to, twice as well. Not declared: it is not offered."""
-        with closing(self.open_source(seeded)) as source:
-            if self.spec.capabilities.cancel:
-                assert isinstance(source, Cancellable), "cancel is declared and the source is not Cancellable"
-                source.cancel()
-                source.cancel()
-            else:
-                assert not isinstance(source, Cancellable), "Cancellable without the capability is never used"

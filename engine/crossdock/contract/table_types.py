@@ -22,6 +22,7 @@ class TypeChecks(TableBase):
         table = case.table()
         with self.may_raise(SchemaMismatchError, DataError) as refusal:
             self.copy(url, "t", [table], self.creating)
+        self.record(case=case.name, answer="kept" if refusal.error is None else "refused")
         if refusal.error is not None:
             assert not case.core, f"{case.type} may not be refused: {refusal.error}"
             assert not self.exists(url, "t"), "refused and yet visible"

@@ -1,6 +1,7 @@
 """Third-party connectors for the engine's tests: small, real, and failing on request.
 
 ``rows://`` generates rows; ``shelf://`` keeps tables in a folder; ``hooked://`` is a folder of files,
+``moody://`` is a table that crashes, hangs or leaks,
 ``kept://`` one with attributes and ``limited://`` one behind a server that throttles.
 The other names are the same with other capabilities.
 """
@@ -14,6 +15,7 @@ from crossdock import BulkLoad, Capabilities, ConnectorConfig, ConnectorSpec, Wr
 from .files import HookedConfig, open_hooked
 from .kept import open_kept
 from .limited import LimitedConfig, open_limited
+from .moody import SPEC as MOODY
 from .rows import RowsConfig, open_rows
 from .shelf import FetchingShelf, ShelfConfig, ShelfSink
 from .switch import classify
@@ -56,6 +58,7 @@ def crossdock_connectors() -> list[ConnectorSpec]:
         classify=classify,
     )
     return [
+        MOODY,
         rows,
         replace(rows, name="gilrows", schemes=("gilrows",), capabilities=Capabilities(gil_bound=True)),
         shelf,

@@ -1,4 +1,4 @@
-"""A table connector for crossdock: tables as Arrow IPC files in a folder (``arrowdir:///folder``).
+"""A table connector for crossdock: tables as Arrow IPC files in a folder (``sample:///folder``).
 
 A table ``t`` is its newest manifest ``t@7.json``, which names the files that hold the rows. A commit
 writes the next manifest; a hard link, which fails where the name is taken, makes that one step
@@ -52,7 +52,7 @@ from crossdock import (
 Manifest = dict[str, Any]  # schema: text; parts: file names in order; runs: who has committed already
 
 
-class ArrowDirConfig(ConnectorConfig):
+class SampleConfig(ConnectorConfig):
     """The options, as ``-s key=value`` and ``-k key=value`` give them."""
 
     compression: str | None = Field(None, pattern="^(lz4|zstd)$", description="Compress what is written")
@@ -91,7 +91,7 @@ class Folder:
         return True
 
 
-class ArrowDirSource(Source[pa.RecordBatch]):
+class SampleSource(Source[pa.RecordBatch]):
     """A unit's token is its manifest: what was listed is what is read, whatever happens meanwhile."""
 
     def __init__(self, folder: Folder) -> None:
@@ -142,7 +142,7 @@ class ArrowDirSource(Source[pa.RecordBatch]):
                     yield reader.get_batch(number)
 
 
-class ArrowDirWriter(Writer[pa.RecordBatch]):
+class SampleWriter(Writer[pa.RecordBatch]):
     """One attempt writes one file, whose name no other attempt has."""
 
     def __init__(self, path: Path, schema: pa.Schema, compression: str | None) -> None:
@@ -174,7 +174,7 @@ class ArrowDirWriter(Writer[pa.RecordBatch]):
             self._path.unlink()
 
 
-class ArrowDirSink(Sink[pa.RecordBatch], ReadBack[pa.RecordBatch]):
+class SampleSink(Sink[pa.RecordBatch], ReadBack[pa.RecordBatch]):
     """The handle is JSON: everything that another process needs to go on."""
 
     def __init__(self, folder: Folder, compression: str | None) -> None:
@@ -194,10 +194,10 @@ class ArrowDirSink(Sink[pa.RecordBatch], ReadBack[pa.RecordBatch]):
         handle = {"table": unit.name, "mode": target.mode, "run": run_id, "schema": _text(target.schema)}
         return Begun(json.dumps(handle).encode(), max_writers=64)
 
-    def writer(self, handle: bytes, split: Split, attempt: Attempt) -> ArrowDirWriter:
+    def writer(self, handle: bytes, split: Split, attempt: Attempt) -> SampleWriter:
         begun = json.loads(handle)
         name = f"{self._stem(begun)}{split.index}@{attempt.number}.arrow"
-        return ArrowDirWriter(self._folder.path / name, _schema(begun["schema"]), self._compression)
+        return SampleWriter(self._folder.path / name, _schema(begun["schema"]), self._compression)
 
     def _stem(self, begun: dict[str, str]) -> str:
         return f"{quote(begun['table'], safe='')}@{quote(begun['run'], safe='')}@"
@@ -244,7 +244,7 @@ class ArrowDirSink(Sink[pa.RecordBatch], ReadBack[pa.RecordBatch]):
     ) -> tuple[Source[pa.RecordBatch], Unit]:
         begun = json.loads(handle)
         manifest = {"schema": begun["schema"], "parts": self._durable(receipts), "runs": []}
-        return ArrowDirSource(self._folder), Unit(begun["table"], token=json.dumps(manifest).encode())
+        return SampleSource(self._folder), Unit(begun["table"], token=json.dumps(manifest).encode())
 
 
 def _text(schema: pa.Schema) -> str:
@@ -264,25 +264,25 @@ def classify(error: BaseException) -> CrossdockError | None:
     return AccessDeniedError(str(error)) if isinstance(error, PermissionError) else None
 
 
-def open_source(config: ArrowDirConfig, location: Location) -> ArrowDirSource:
-    return ArrowDirSource(Folder(location.path))
+def open_source(config: SampleConfig, location: Location) -> SampleSource:
+    return SampleSource(Folder(location.path))
 
 
-def open_sink(config: ArrowDirConfig, location: Location) -> ArrowDirSink:
-    return ArrowDirSink(Folder(location.path), config.compression)
+def open_sink(config: SampleConfig, location: Location) -> SampleSink:
+    return SampleSink(Folder(location.path), config.compression)
 
 
 SPEC = ConnectorSpec(
-    name="arrowdir",
+    name="sample",
     summary="Tables as Arrow IPC files in a folder",
     kind="table",
-    config=ArrowDirConfig,
-    schemes=("arrowdir",),
+    config=SampleConfig,
+    schemes=("sample",),
     capabilities=Capabilities(write_modes=frozenset(WriteMode), read_back="before_commit"),
     open_source=open_source,
     open_sink=open_sink,
     classify=classify,
-    example="crossdock copy flights.csv arrowdir:///data/tables",
+    example="crossdock copy flights.csv sample:///data/tables",
 )
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from crossdock_arrowdir import SPEC
 
 from crossdock.contract import TableContract
+from crossdock.template.table import SPEC
 
 
-class TestArrowDir(TableContract):
+class TestSample(TableContract):
     spec = SPEC
     driver_errors = (
         pa.ArrowInvalid("no Arrow file"),
@@ -22,12 +22,12 @@ class TestArrowDir(TableContract):
 
     @pytest.fixture
     def url(self, tmp_path: Path) -> str:
-        return f"arrowdir://{tmp_path / 'data'}"
+        return f"{SPEC.schemes[0]}://{tmp_path / 'data'}"
 
     def inventory(self, url: str) -> Collection[str]:
-        return sorted(path.name for path in Path(url.removeprefix("arrowdir://")).glob("*"))
+        return sorted(path.name for path in Path(url.partition("://")[2]).glob("*"))
 
     def damage(self, url: str, name: str) -> bool:
-        for part in Path(url.removeprefix("arrowdir://")).glob(f"{name}@*.arrow"):
+        for part in Path(url.partition("://")[2]).glob(f"{name}@*.arrow"):
             part.write_bytes(part.read_bytes()[:-100])
         return True

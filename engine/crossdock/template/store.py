@@ -1,4 +1,8 @@
-"""A correct, small ObjectStore on a folder: what the broken stores vary. Each staged block is a file."""
+"""A store connector for crossdock: objects as files in a folder (``sample:///folder``).
+
+Each staged block is a file of its own in ``.staged``; a commit joins them and gives the object its name in
+one step. ``done``, a second name of what was committed, is how a second commit finds the first.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +13,22 @@ import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from errno import EDQUOT, ENOSPC
 from pathlib import Path
-from typing import Any
+
+from pydantic import Field
 
 from crossdock import (
+    AccessDeniedError,
     AlreadyExistsError,
     Block,
     Capabilities,
     ConfigError,
     ConnectorConfig,
     ConnectorSpec,
+    CrossdockError,
     Location,
+    NoSpaceError,
     NotFoundError,
     ObjectInfo,
     ObjectReader,
@@ -28,27 +37,41 @@ from crossdock import (
     StageLostError,
     UploadRequest,
     WriteMode,
+    hookimpl,
 )
 
 _BAD = re.compile(r"[\x00-\x1f\x7f]|^/|(^|/)\.{0,2}(/|$)|^\.staged")
 
 
-class FolderReader(ObjectReader):
-    def __init__(self, fd: int, info: ObjectInfo) -> None:
-        self.fd, self.info = fd, info
+class SampleConfig(ConnectorConfig):
+    """The options, as ``-s key=value`` and ``-k key=value`` give them."""
+
+    page_size: int = Field(1000, ge=1, le=10_000, description="How many objects a page of a listing has")
+
+
+class SampleReader(ObjectReader):
+    """One open file: what is read is one version, whatever happens to its name."""
+
+    def __init__(self, file: int, info: ObjectInfo) -> None:
+        self._file, self.info = file, info
 
     def read_into(self, offset: int, buffer: memoryview) -> int:
-        return os.preadv(self.fd, [buffer], offset)
+        done = 0
+        while done < len(buffer) and (count := os.preadv(self._file, [buffer[done:]], offset + done)):
+            done += count
+        return done
 
     def close(self) -> None:
-        if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
 
 
-class FolderStore(ObjectStore):
-    def __init__(self, root: str) -> None:
-        self.root = Path(root)
+class SampleStore(ObjectStore):
+    """Handles are JSON: everything that another process needs to go on."""
+
+    def __init__(self, root: str, page_size: int = 1000) -> None:
+        self.root, self.page_size = Path(root), page_size
         self.staging = self.root / ".staged"
 
     def place(self, path: str) -> Path:
@@ -60,24 +83,24 @@ class FolderStore(ObjectStore):
         found = (path for path in self.root.rglob("*") if path.is_file())
         names = sorted(str(path.relative_to(self.root)) for path in found if self.staging not in path.parents)
         names = [name for name in names if name.startswith(prefix) and (after is None or name > after)]
-        for start in range(0, len(names), 7):
-            yield [self.stat(name) for name in names[start : start + 7]]
+        for start in range(0, len(names), self.page_size):
+            yield [self.stat(name) for name in names[start : start + self.page_size]]
 
     def stat(self, path: str) -> ObjectInfo:
         with self.open_read(path) as reader:
             return reader.info
 
-    def open_read(self, path: str, info: ObjectInfo | None = None) -> FolderReader:
+    def open_read(self, path: str, info: ObjectInfo | None = None) -> SampleReader:
         place = self.place(path)
         if not place.is_file():
             raise NotFoundError(f"there is no object {path!r}")
-        fd = os.open(place, os.O_RDONLY)
-        found = os.fstat(fd)
+        file = os.open(place, os.O_RDONLY)
+        found = os.fstat(file)
         etag = f"{found.st_ino}-{found.st_mtime_ns}-{found.st_size}"
         if info is not None and info.etag != etag:
-            os.close(fd)
+            os.close(file)
             raise SourceChangedError(f"{path!r} changed")
-        return FolderReader(fd, ObjectInfo(path, found.st_size, etag, found.st_mtime))
+        return SampleReader(file, ObjectInfo(path, found.st_size, etag, found.st_mtime))
 
     def open_upload(self, path: str, request: UploadRequest) -> bytes:
         self.place(path)
@@ -86,6 +109,7 @@ class FolderStore(ObjectStore):
         return json.dumps({"path": path, "overwrite": request.overwrite, "staged": staged}).encode()
 
     def staged_name(self, path: str, run_id: str) -> str:
+        """By the path and the run alone: whoever cleans up may have lost the handle."""
         return f"{run_id}-{hashlib.sha256(path.encode()).hexdigest()[:24]}"
 
     def abandon(self, path: str, run_id: str) -> None:
@@ -94,16 +118,19 @@ class FolderStore(ObjectStore):
     def abandon_all(self, run_id: str) -> None:
         for staged in self.staging.glob("*"):
             if staged.name.rpartition("-")[0] == run_id:
-                shutil.rmtree(staged)
+                shutil.rmtree(staged, ignore_errors=True)
 
     def block_name(self, block: Block) -> str:
+        """No other attempt has this name: a worker that was thought dead may still be writing."""
         return f"{block.split}.{block.attempt}.{block.index}"
 
     def write_block(self, upload: bytes, block: Block, data: memoryview) -> None:
         folder = self.staging / json.loads(upload)["staged"]
         draft = folder / f"draft-{os.urandom(8).hex()}"
         try:
-            draft.write_bytes(data)
+            with draft.open("wb") as file:
+                file.write(data)
+                os.fsync(file.fileno())
             draft.rename(folder / self.block_name(block))
         except FileNotFoundError:
             raise StageLostError("the upload was aborted") from None
@@ -124,6 +151,7 @@ class FolderStore(ObjectStore):
                 self.link(folder, target)
 
     def link(self, folder: Path, target: Path) -> None:
+        """A hard link fails where the name is taken, which a rename does not."""
         try:
             os.link(folder / "object", target)
         except FileExistsError:
@@ -138,7 +166,11 @@ class FolderStore(ObjectStore):
     def assemble(self, folder: Path, blocks: Sequence[Block]) -> None:
         draft = folder / f"draft-{os.urandom(8).hex()}"
         try:
-            draft.write_bytes(b"".join((folder / self.block_name(block)).read_bytes() for block in blocks))
+            with draft.open("wb") as file:
+                for block in blocks:
+                    with (folder / self.block_name(block)).open("rb") as staged:
+                        shutil.copyfileobj(staged, file)
+                os.fsync(file.fileno())
         except FileNotFoundError as error:
             raise StageLostError(f"a block is gone: {error}") from None
         if not self.is_done(folder):
@@ -153,22 +185,34 @@ class FolderStore(ObjectStore):
             self.place(path).unlink()
 
 
-def open_folder(config: ConnectorConfig, location: Location) -> FolderStore:
-    return FolderStore(location.path)
+def classify(error: BaseException) -> CrossdockError | None:
+    """What the file system raises, in crossdock's words."""
+    if isinstance(error, FileNotFoundError):
+        return NotFoundError(str(error))
+    if isinstance(error, PermissionError):
+        return AccessDeniedError(str(error))
+    if isinstance(error, OSError):
+        return NoSpaceError(str(error)) if error.errno in (ENOSPC, EDQUOT) else ConfigError(str(error))
+    return None
 
 
-def spec_of(opened: Any, **capabilities: Any) -> ConnectorSpec:
-    """The spec of a store that ``opened`` opens."""
-    said = {"write_modes": frozenset({WriteMode.ERROR, WriteMode.OVERWRITE})} | capabilities
-    return ConnectorSpec(
-        name="folder",
-        summary="Objects as files in a folder",
-        kind="store",
-        schemes=("folder",),
-        capabilities=Capabilities(**said),
-        open_store=opened,
-        example="crossdock copy data/ folder:///backup",
-    )
+def open_store(config: SampleConfig, location: Location) -> SampleStore:
+    return SampleStore(location.path, config.page_size)
 
 
-SPEC = spec_of(open_folder)
+SPEC = ConnectorSpec(
+    name="sample",
+    summary="Objects as files in a folder",
+    kind="store",
+    config=SampleConfig,
+    schemes=("sample",),
+    capabilities=Capabilities(write_modes=frozenset({WriteMode.ERROR, WriteMode.OVERWRITE})),
+    open_store=open_store,
+    classify=classify,
+    example="crossdock copy data/ sample:///backup",
+)
+
+
+@hookimpl
+def crossdock_connectors() -> list[ConnectorSpec]:
+    return [SPEC]
