@@ -7,16 +7,21 @@ given in CPU seconds says something.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
 
 from .measure import Sample, once
 from .results import load, machine
+from .rig import blob
 from .rig.data import DATA, prepare
+from .rig.far import far
 
 Line = tuple[str, str, str]
 """What is measured, what is asked, what was found."""
@@ -153,6 +158,47 @@ def verification(runs: int) -> Iterator[Line]:
         yield f"--verify, {kind}", "at most 10 %", f"{wall:+.0f} % ({cpu:+.0f} % CPU)"
 
 
+def sweep(runs: int) -> Iterator[Line]:
+    """Two sweeps of 256 MiB to Blob Storage 30 ms away: does the second confirm the first?"""
+    with (
+        blob.served({}) as (values, environment),
+        tempfile.TemporaryDirectory(dir=DATA, prefix="out-") as folder,
+    ):
+        source, answers = Path(folder) / "big", [Path(folder) / name for name in ("first", "second")]
+        source.touch()
+        os.truncate(source, 256 << 20)  # zeros, which take no room on the disk
+        port = int(urlsplit(values["url"]).port or 0)
+        with far(port, 30) as away:
+            url = values["url"].replace(f":{port}/", f":{away}/")
+            command = [
+                f"{Path(sys.executable).parent}/crossdock", "bench", "sweep", str(source), "az://upload/big",
+                "-k", f"endpoint={url}", "--runs", str(max(runs, 3)), "--concurrent-jobs", "1,2,4",
+                "--output", "json",
+            ]  # fmt: skip
+            for number, answer in enumerate(answers):
+                more = ["--confirm", str(answers[0])] if number else []
+                with answer.open("w") as out:
+                    subprocess.run(
+                        [*command, *more], stdout=out, env=os.environ | dict(environment), check=True
+                    )
+        found = [json.loads(answer.read_text()) for answer in answers]
+    said = [
+        f"{r['parallelCopies']} copies, {r['blockSize'] >> 20} MiB, {r['concurrentJobs']} jobs "
+        f"(confidence {r['confidence']:.0%})"
+        for r in (each["recommendation"] for each in found)
+    ]
+    held = found[1]["confirms"]
+    shares = ", ".join(f"{100 * each['shareOfFastest']:.0f} %" for each in held["compared"])
+    yield (
+        "a second sweep, Blob 30 ms away",
+        "confirms the first",
+        (
+            f"{'confirmed' if held['confirmed'] else 'not confirmed'}: {said[0]}; then {said[1]}; the first "
+            f"has {shares} of the fastest of the second"
+        ),
+    )
+
+
 LINES: dict[str, Callable[[int], Iterator[Line]]] = {
     "startup": startup,
     "journal": journal,
@@ -160,6 +206,7 @@ LINES: dict[str, Callable[[int], Iterator[Line]]] = {
     "cores": cores,
     "verification": verification,
     "memory": memory,
+    "sweep": sweep,
 }
 
 

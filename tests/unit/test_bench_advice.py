@@ -124,5 +124,7 @@ def test_a_second_sweep_says_whether_the_first_holds() -> None:
     same = confirmed(findings(1.1e8, 2.1e8, 2.2e8), answer)
     assert same["confirmed"] is True
     assert same["compared"][0]["shareOfFastest"] == 0.955
-    assert confirmed(findings(1e8, 2e8, 4e8), answer)["confirmed"] is False
+    assert confirmed(findings(1e8, 2e8, 2.2e8), answer)["confirmed"] is False
+    answer["series"][0]["tolerance"] = 0.12
+    assert confirmed(findings(1e8, 2e8, 2.2e8), answer)["confirmed"] is True
     assert confirmed(findings(1e8), answer) == {"confirmed": None, "compared": []}

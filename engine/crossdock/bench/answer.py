@@ -82,7 +82,8 @@ def _point(point: Point) -> dict[str, Any]:
 def confirmed(found: Findings, earlier: Mapping[str, Any]) -> dict[str, Any]:
     """Whether what an earlier sweep recommends is as fast as the fastest here, along each dimension.
 
-    ``confirmed`` is None where nothing of it was measured again.
+    But for the tolerance of whichever sweep was less certain. ``confirmed`` is None where nothing
+    of it was measured again.
     """
     kept = earlier["recommendation"]
     compared = []
@@ -90,17 +91,25 @@ def confirmed(found: Findings, earlier: Mapping[str, Any]) -> dict[str, Any]:
         here = [point for point in series.choices if _same(point.setting, kept, series.dimensions)]
         if here:
             share = here[0].rate / series.best.rate
+            tolerance = max(series.knee.tolerance, _tolerance(earlier, series))
             compared.append(
                 {
                     "dimensions": [WORDS[each] for each in series.dimensions],
                     "recommended": series.chosen.setting.label(series.dimensions),
                     "earlier": here[0].setting.label(series.dimensions),
                     "shareOfFastest": round(share, 3),
-                    "confirmed": share >= 1 - series.knee.tolerance,
+                    "confirmed": share >= 1 - tolerance,
                 }
             )
     verdict = all(each["confirmed"] for each in compared) if compared else None
     return {"confirmed": verdict, "compared": compared}
+
+
+def _tolerance(earlier: Mapping[str, Any], series: Series) -> float:
+    """That of the earlier sweep along the same dimensions; 0 where it has none."""
+    names = [WORDS[each] for each in series.dimensions]
+    found = (each["tolerance"] for each in earlier["series"] if each["dimensions"] == names)
+    return float(next(found, 0.0))
 
 
 def _same(setting: Setting, kept: Mapping[str, Any], dimensions: tuple[Dimension, ...]) -> bool:
@@ -113,6 +122,7 @@ def read(path: Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         known = found["version"] == VERSION and {*WORDS.values()} <= {*found["recommendation"]}
+        known = known and all({"dimensions", "tolerance"} <= {*each} for each in found["series"])
     except OSError as error:
         raise ConfigError(f"--confirm {path}: it cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError):
