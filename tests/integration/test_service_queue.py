@@ -91,7 +91,7 @@ class Queue:
 
     def sweep(self, now: float) -> int:
         with self.database.write() as connection:
-            return sum(sweep(connection, now, LEASE))
+            return sum(sweep(connection, now))
 
     def state(self, name: str) -> str:
         with self.database.read() as connection:

@@ -10,7 +10,7 @@ from anyio.to_thread import run_sync
 from sqlalchemy.exc import SQLAlchemyError
 
 from .context import Service
-from .queue import sweep
+from .queue import end_later_than, sweep
 
 _EVERY = 1.0
 _MOVED = 2.0
@@ -37,13 +37,15 @@ async def sweeping(service: Service) -> None:
     """Nodes that could not renew their leases, since nobody answered, get the time for it first; and so do
     they when the clock was moved, by which leases are over or hold for ever."""
     await anyio.sleep(service.lease)
-    clock = _Clock()
+    clock, set_back = _Clock(), False
     while True:
         if moved := clock.moved():
             _LOG.warning("the clock was moved by %+.0f seconds: nodes may renew their leases first", moved)
             await anyio.sleep(service.lease)
+            set_back = set_back or moved < 0
         try:
-            await run_sync(_once, service)
+            await run_sync(_once, service, set_back)
+            set_back = False
         except SQLAlchemyError as error:
             # It comes back by itself, or the operator brings it back.
             _LOG.warning("the database cannot be reached: %s", type(error).__name__)
@@ -51,9 +53,11 @@ async def sweeping(service: Service) -> None:
         await anyio.sleep(min(_EVERY, service.lease / 4))
 
 
-def _once(service: Service) -> None:
+def _once(service: Service, set_back: bool) -> None:
     with service.database.write() as connection:
-        swept = sweep(connection, time.time(), service.lease)
+        if set_back:
+            end_later_than(connection, time.time() + service.lease + _MOVED)
+        swept = sweep(connection, time.time())
     metrics = service.metrics
     metrics.ended.labels("timedout").inc(swept.late)
     metrics.ended.labels("cancelled").inc(swept.cancelled)

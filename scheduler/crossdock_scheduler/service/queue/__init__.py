@@ -2,7 +2,7 @@
 
 from .claims import Claimed, Claimer, Held, Lost, claim, finish, renew
 from .jobs import Job, NewJob, cancel, enqueue, find
-from .sweep import sweep
+from .sweep import end_later_than, sweep
 
 __all__ = [
     "Claimed",
@@ -13,6 +13,7 @@ __all__ = [
     "NewJob",
     "cancel",
     "claim",
+    "end_later_than",
     "enqueue",
     "find",
     "finish",

@@ -8,9 +8,6 @@ import sqlalchemy as sa
 
 from ..database.tables import jobs
 
-# Seconds that the clocks of replicas may be apart.
-_APART = 5.0
-
 
 class Swept(NamedTuple):
     """How many jobs were past their deadline, had to be cancelled, and came back to the queue."""
@@ -20,14 +17,12 @@ class Swept(NamedTuple):
     back: int
 
 
-def sweep(connection: sa.Connection, now: float, lease: float) -> Swept:
+def sweep(connection: sa.Connection, now: float) -> Swept:
     """Give jobs whose lease has run out back to the queue, end those past their deadline.
 
     A job that comes back keeps its turn and goes before those that came later. Where it was to be
-    cancelled, it is. A lease that ends later than one that begins now is of a clock that was set back since.
+    cancelled, it is.
     """
-    late_ones = (jobs.c.state == "claimed", jobs.c.lease_until > now + lease + _APART)
-    connection.execute(sa.update(jobs).where(*late_ones).values(lease_until=now + lease))
     over = (jobs.c.state == "claimed", jobs.c.lease_until < now)
     cancelled = sa.update(jobs).where(*over, jobs.c.cancelling).values(state="cancelled", ended=now)
     back = sa.update(jobs).where(*over).values(state="queued", node_id=None, lease_until=None)
@@ -37,3 +32,9 @@ def sweep(connection: sa.Connection, now: float, lease: float) -> Swept:
         .values(state="timedout", ended=now, epoch=jobs.c.epoch + 1)
     )
     return Swept(*(connection.execute(each).rowcount for each in (late, cancelled, back)))
+
+
+def end_later_than(connection: sa.Connection, until: float) -> None:
+    """Leases that were given before the clock was set back, and not renewed since, are over."""
+    late = (jobs.c.state == "claimed", jobs.c.lease_until > until)
+    connection.execute(sa.update(jobs).where(*late).values(lease_until=0.0))
