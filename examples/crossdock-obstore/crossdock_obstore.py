@@ -3,8 +3,7 @@
 obstore has no upload that another process could go on with, so a block is an object of its own below
 ``.crossdock/RUN/``, and a commit joins the blocks of one object: through this machine, once. Objects up to
 ``WHOLE`` appear by one conditional request. A larger one is a multipart upload, which obstore does not make
-conditional: it is looked at once more before its last part, and what somebody else writes in the moment after
-that is replaced.
+conditional: it is looked at once more at the end, and what somebody writes in the moment after is replaced.
 """
 
 from __future__ import annotations
@@ -97,7 +96,7 @@ class ObstoreReader(ObjectReader):
         count = min(len(buffer), self.info.size - offset)
         if count <= 0:
             return 0
-        options = {"range": (offset, offset + count), "if_match": self.info.etag}
+        options = {"range": (offset, offset + count), "if_match": f'"{self.info.etag}"'}
         done = 0
         for chunk in self._store.get(self.info.path, options=options).stream(MIB):
             buffer[done : done + len(chunk)] = chunk
@@ -129,6 +128,7 @@ class ObstoreStore(ObjectStore, WholeWriter, RemembersUploads):
             self.check_path(folder)
         for page in self._store.list(folder or None, offset=after, chunk_size=1000):
             shown = (each for each in page if not each["path"].startswith(f"{STAGE}/"))
+            shown = (each for each in shown if each["path"] > (after or ""))  # Azurite knows no offset
             if found := [_info(each) for each in shown if each["path"].startswith(prefix)]:
                 yield found
 
@@ -231,7 +231,7 @@ class ObstoreStore(ObjectStore, WholeWriter, RemembersUploads):
 
 
 def _info(meta: obstore.ObjectMeta) -> ObjectInfo:
-    etag = meta["e_tag"] or meta["version"] or ""
+    etag = (meta["e_tag"] or "").strip('"')  # Azure's listings have no quotes
     return ObjectInfo(meta["path"], meta["size"], etag, meta["last_modified"].timestamp())
 
 
