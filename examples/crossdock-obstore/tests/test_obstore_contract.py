@@ -75,7 +75,14 @@ class TestS3(StoreContract):
         store.commit(upload, blocks)
         assert self.get(store, "x") == b"".join(splits)
         late = self.stage(store, "z", pieces, overwrite=overwrite)
-        self.change(url, "z", b"theirs")
+        looked = crossdock_obstore.ObstoreStore._guard
+
+        def look(each: crossdock_obstore.ObstoreStore, begun: dict[str, Any]) -> None:
+            """Somebody writes as soon as the commit has looked for the first time."""
+            looked(each, begun)
+            self.change(url, "z", b"theirs")
+
+        monkeypatch.setattr(crossdock_obstore.ObstoreStore, "_guard", look)
         with self.raises(StageLostError if overwrite else AlreadyExistsError):
             store.commit(late, blocks)
         assert self.get(store, "z") == b"theirs"
