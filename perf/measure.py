@@ -19,7 +19,7 @@ from crossdock.bench.usage import descendants, resident
 from .rig.data import DATA
 
 ROOT = Path(__file__).resolve().parent.parent
-_EVERY = 0.1
+_EVERY = 0.02
 
 
 @dataclass(frozen=True)
@@ -64,11 +64,14 @@ def measure(command: list[str], folder: Path, environment: Mapping[str, str]) ->
             errors.seek(0)
             lines = errors.read().decode(errors="replace").strip().splitlines() or ["it said nothing"]
             raise RuntimeError(f"{Path(command[0]).name} exited with {child.returncode}: {lines[-1]}")
-    return Sample(wall, usage.ru_utime + usage.ru_stime, max(usage.ru_maxrss / 1024, peak))
+    return Sample(wall, usage.ru_utime + usage.ru_stime, peak or usage.ru_maxrss / 1024)
 
 
 class _Together:
-    """Sums the memory of several processes as they run; the system's own figure is the largest one's."""
+    """The memory of all processes together as they run.
+
+    What the system tells of one that has ended is no less than its parent had when it began it.
+    """
 
     def __init__(self, root: int) -> None:
         self._root, self._peak, self._ended = root, 0.0, threading.Event()
@@ -76,13 +79,25 @@ class _Together:
         self._thread.start()
 
     def _watch(self) -> None:
-        while not self._ended.wait(_EVERY):
+        while True:
             processes = list(descendants(self._root))
-            if len(processes) > 1:
-                self._peak = max(self._peak, sum(map(resident, processes)) / (1 << 20))
+            alone = len(processes) == 1
+            now = _most(self._root) if alone else sum(map(resident, processes))
+            self._peak = max(self._peak, now / (1 << 20))
+            if self._ended.wait(_EVERY):
+                return
 
     def ended(self) -> float:
-        """The peak in MiB; 0 where there was one process only, whose own figure is exact."""
+        """The peak in MiB; 0 where the system does not tell."""
         self._ended.set()
         self._thread.join()
         return self._peak
+
+
+def _most(process: int) -> int:
+    """The most bytes that the process has had in memory; 0 when it has ended."""
+    try:
+        status = Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmHWM")), 0)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 from perf import results
+from perf.measure import measure
 from perf.micro.__main__ import ratios
 
 ROOT = Path(__file__).parents[2]
@@ -92,3 +94,13 @@ def test_micro_benchmarks_are_ratios_to_the_last_release() -> None:
     assert "| a | 2.000 ms | 1.000 ms | 2.00 |" in lines
     assert "| new | 1,000.000 ms | | |" in lines
     assert lines[-1] == "| all, geometric mean | | | 1.00 |"
+
+
+def test_the_memory_of_a_command_is_its_own(tmp_path: Path) -> None:
+    """And not that of who began it, which the system counts too."""
+    ours = bytearray(300 << 20)
+    sample = measure(
+        [sys.executable, "-c", "import time; x = bytearray(50 << 20); time.sleep(0.5)"], tmp_path, {}
+    )
+    assert 50 < sample.peak < 150
+    assert len(ours) == 300 << 20
