@@ -30,7 +30,7 @@ class PluginKind(StrEnum):
 
 
 def add_command(app: typer.Typer) -> None:
-    app.add_typer(plugin_app, name="plugin")
+    app.add_typer(plugin_app, name="plugin", rich_help_panel=options.HELP)
 
 
 @plugin_app.callback()
