@@ -51,7 +51,6 @@ class WrongFolder(OnSample, Wrong):
 
     __test__ = False
     spec = good.SPEC
-    also = frozenset()
     driver_errors = (pa.ArrowInvalid("no Arrow file"),)
 
 

@@ -14,6 +14,7 @@ import broken_attributes
 import broken_browse
 import broken_facts
 import broken_formats
+import broken_keeping
 import broken_loaders
 import broken_memory
 import broken_scripts
@@ -31,6 +32,7 @@ _MODULES = (
     broken_browse,
     broken_facts,
     broken_formats,
+    broken_keeping,
     broken_loaders,
     broken_memory,
     broken_scripts,

@@ -8,13 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import heavy_plugin
 import pyarrow as pa
 import pytest
 from pydantic import ConfigDict, Field, SecretStr
 
 from crossdock import Capabilities, ConnectorConfig, ConnectorSpec, NotFoundError, WriteMode
-from crossdock.contract import Contract, check_spec
+from crossdock.contract import Contract, FormatContract, StoreContract, TableContract, check_spec
 from crossdock.contract.cases import lossless
+from crossdock.contract.topics import TOPICS, topic_of
 from crossdock_connectors.formats.binary import SPEC as BINARY
 from crossdock_connectors.stores.file import SPEC as FILE
 
@@ -157,6 +159,10 @@ _WRONG = {
     "sink_without_modes": (replace(_TABLE, open_sink=_open), "exactly where there is a sink"),
     "block_range": (replace(FILE, capabilities=Capabilities(block_range=(5, 1))), "block_range"),
     "heavy": (replace(FILE, requires=("pydantic",)), "importing the plugin imports pydantic"),
+    "heavy_and_silent": (
+        replace(FILE, classify=heavy_plugin.classify),
+        "importing the plugin imports fastavro",
+    ),
     "greedy_classify": (replace(FILE, classify=_claims_all), "no driver's"),
 }
 
@@ -170,6 +176,15 @@ def test_wrong_specs_are_refused(spec: ConnectorSpec, complaint: str) -> None:
 def test_right_specs_pass() -> None:
     for spec in (FILE, BINARY, _TABLE, replace(_BARE, config=_Sealed)):
         check_spec(spec)
+
+
+def test_every_check_has_a_topic() -> None:
+    """The tables of results are by topic; each topic has a check."""
+    kinds = (StoreContract, TableContract, FormatContract)
+    checks = {name for kind in kinds for name in dir(kind) if name.startswith("test_")}
+    assert not [name for name in sorted(checks) if not topic_of(name)]
+    assert {topic_of(name) for name in checks} == set(TOPICS)
+    assert topic_of("test_types[int8]") == "types"
 
 
 def test_lossless_tells_what_was_lost() -> None:
