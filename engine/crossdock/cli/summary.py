@@ -178,7 +178,8 @@ def _parallel(result: CopyResult) -> str:
         if total and spent / total >= 0.005
     ]
     copies = figures.count(result.parallel_copies, "copy")
-    return f"{copies}; {', '.join(shares)}" if shares else copies
+    # The three that count most: one line of a terminal.
+    return f"{copies}; {', '.join(shares[:3])}" if shares else copies
 
 
 def _listed(names: list[str]) -> list[str]:
