@@ -9,6 +9,7 @@ import pytest
 
 from crossdock import machine
 from crossdock_scheduler.node import limits
+from crossdock_scheduler.wire.node import Register, Vault
 
 GIB = 1 << 30
 NODE = Path(__file__).parents[2] / "docs" / "how-to" / "nodes.md"
@@ -27,12 +28,23 @@ def test_the_formula(cores: int, memory: int, jobs: int) -> None:
     assert limits.most_jobs(cores, memory) == 8 * jobs
 
 
+@pytest.mark.parametrize("cores", [63, 1024])
+def test_a_large_machine_may_register(cores: int) -> None:
+    default, most = limits.default_jobs(cores, 4096 * GIB), limits.most_jobs(cores, 4096 * GIB)
+    key = Vault(public_key="", private_key="")
+    asked = Register(
+        auth_key="", name="a", machine="a", version="1", signing_key="", sealing_key="", vault=key,
+        concurrent_jobs=default, most_jobs=most,
+    )  # fmt: skip
+    assert (asked.concurrent_jobs, asked.most_jobs) == (min(2 * cores, 1000), 1000)
+
+
 def test_the_published_formula_gives_the_same() -> None:
     found = re.search(r"`jobs = (max\(.*\))`", NODE.read_text())
     assert found is not None
     formula = found[1].replace("1 GiB", str(GIB)).replace("512 MiB", str(GIB // 2))
-    for cores in (1, 2, 4, 32):
-        for memory in (GIB, 3 * GIB, 24 * GIB + 1, 256 * GIB):
+    for cores in (1, 2, 4, 32, 1024):
+        for memory in (GIB, 3 * GIB, 24 * GIB + 1, 256 * GIB, 4096 * GIB):
             published = eval(formula, {"cores": cores, "memory": memory, "max": max, "min": min})  # noqa: S307
             assert published == limits.default_jobs(cores, memory)
 

@@ -16,6 +16,8 @@ ALGORITHM = "ES256"
 TOKEN_SECONDS = 600
 CLOCK = "ClockSkew"
 """The code of what is refused for a token whose times do not hold: the node is known all the same."""
+MOST_JOBS = 1000
+"""What a node may take at once."""
 EXPIRES_AT_LEAST = 600  # seconds, as AE_TIME of Microsoft's container
 
 NodeName = Annotated[str, Field(pattern=r"^[a-z0-9A-Z][a-z0-9A-Z_-]{0,149}$")]
@@ -50,8 +52,8 @@ class Register(Message):
     vault: Vault
     alone: bool = False
     expires: int | None = Field(default=None, ge=EXPIRES_AT_LEAST)
-    concurrent_jobs: int = Field(ge=1, le=1000)
-    most_jobs: int = Field(ge=1, le=1000)
+    concurrent_jobs: int = Field(ge=1, le=MOST_JOBS)
+    most_jobs: int = Field(ge=1, le=MOST_JOBS)
 
 
 class Registered(Message):
