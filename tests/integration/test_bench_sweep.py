@@ -128,6 +128,7 @@ def test_in_place_has_to_be_asked_for(folder: Path, capfd: pytest.CaptureFixture
     [
         ("sqlite:///a.db", {}, "names no table"),
         ("out.csv", {"source_options": {"deleteFilesAfterCompletion": "true"}}, "moves the source"),
+        ("out.csv", {"source_options": {"storedProcedure": "next_number"}}, "reads many times"),
         ("sqlite:///a.db#t", {"sink_options": {"preCopyScript": "DELETE FROM mine"}}, "runs your own SQL"),
     ],
 )

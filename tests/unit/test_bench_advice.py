@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from crossdock import ConfigError, NotFoundError, TransientError
+from crossdock import ConfigError, NotFoundError, ThrottledError, TransientError
 from crossdock.bench.advice import Advice, advise
 from crossdock.bench.answer import as_json, confirmed
 from crossdock.bench.knee import knee
@@ -74,8 +74,9 @@ def test_time_outs_are_a_reason_to_scale_out() -> None:
     found = findings(1e8, 2e8)
     found.left_out[Setting(4, None, 8)] = TransientError("the server timed out")
     assert advise(found).next == "scale out"
-    found.left_out = {Setting(4, 1, 1): NotFoundError("no such thing")}
-    assert advise(found).next == "scale up"
+    for no_time_out in (NotFoundError("no such thing"), ThrottledError("slow down")):
+        found.left_out = {Setting(4, 1, 1): no_time_out}
+        assert advise(found).next == "scale up"
 
 
 def test_what_the_copy_chooses_by_itself_is_told_and_never_taken() -> None:

@@ -59,14 +59,19 @@ def scratch(copy: Copy, *, in_place: bool) -> Scratch:
     given = snake_case(copy.options.get("sink_options"))
     if in_place:
         return _Itself(copy.sink)
-    if own := [key for key in given if "script" in key or "procedure" in key]:
+    if own := own_sql(given):
         raise ConfigError(
-            f"the option {own[0]} runs your own SQL with each copy, which may change what is there",
+            f"the option {own} runs your own SQL with each copy, which may change what is there",
             hint="leave it out, or allow it with --in-place",
         )
     side = Side(registry(), copy.sink, copy.options.get("sink_format"), given, "sink", threading.Event())
     token = os.urandom(4).hex()
     return _Folder(side, token) if side.spec.kind == "store" else _Tables(side, token)
+
+
+def own_sql(given: Mapping[str, str]) -> str | None:
+    """The first of these options that runs SQL of the user's, beyond a query."""
+    return next((key for key in given if "script" in key or "procedure" in key), None)
 
 
 class _Itself(Scratch):

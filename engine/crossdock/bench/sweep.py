@@ -8,10 +8,10 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from statistics import median
 
-from ..errors import CancelledError, ConfigError, CrossdockError, TransientError
+from ..errors import CancelledError, ConfigError, CrossdockError, ThrottledError, TransientError
 from .knee import Knee, knee
 from .measuring import Sample, home, measure
-from .scratch import Copy, scratch
+from .scratch import Copy, own_sql, scratch
 from .settings import WORDS, Dimension, Setting, Tried
 
 DIMENSIONS: tuple[Dimension, ...] = ("parallel", "block", "jobs")
@@ -79,7 +79,10 @@ class Findings:
 
     @property
     def timed_out(self) -> bool:
-        return any(isinstance(error, TransientError) for error in self.left_out.values())
+        return any(
+            isinstance(error, TransientError) and not isinstance(error, ThrottledError)
+            for error in self.left_out.values()
+        )
 
 
 Tell = Callable[[Step], None]
@@ -93,7 +96,7 @@ def sweep(copy: Copy, tried: Tried, *, runs: int, grid: bool, in_place: bool, te
     what drifts, drifts for all. One run before them is not counted.
     Raises CrossdockError: what the first run raises, ConfigError where nothing can be compared.
     """
-    _refuse_moving(copy)
+    _refuse_repeating(copy)
     try:
         with home() as folder, closing(scratch(copy, in_place=in_place)) as targets:
             found = Findings(copy, runs)
@@ -105,12 +108,14 @@ def sweep(copy: Copy, tried: Tried, *, runs: int, grid: bool, in_place: bool, te
         raise CancelledError("interrupted") from None
 
 
-def _refuse_moving(copy: Copy) -> None:
+def _refuse_repeating(copy: Copy) -> None:
     from ..spelling import snake_case
 
     given = snake_case(copy.options.get("source_options"))
     if given.get("delete_files_after_completion", "false").lower() not in ("false", "0", "no"):
         raise ConfigError("delete_files_after_completion moves the source, which a sweep copies many times")
+    if own := own_sql(given):
+        raise ConfigError(f"the source's option {own} runs your own SQL, and a sweep reads many times")
 
 
 class _Sweep:
