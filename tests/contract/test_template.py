@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 import sysconfig
+import tomllib
 import venv
 from collections.abc import Callable
 from pathlib import Path
@@ -96,6 +98,7 @@ _BAD = {
     "file": "taken by the connector file",
     "sqlite": "taken by the connector sqlite",
     "sqlserver": "taken by the connector mssql",
+    "connectors": "taken by the module crossdock_connectors",
     "taken": "crossdock-taken exists already",
 }
 
@@ -116,6 +119,22 @@ def test_bad_names_change_nothing(
     assert said.err.count("\n") == 1
     assert not said.out
     assert _tree(tmp_path) == ["crossdock-taken"]
+
+
+@pytest.mark.parametrize("name", ["my_sample", "samples"])
+@pytest.mark.parametrize("kind", _KINDS)
+def test_names_may_hold_the_templates_word(kind: Any, name: str, tmp_path: Path) -> None:
+    project, scheme = make(name, kind, tmp_path, registry()), name.replace("_", "-")
+    module = runpy.run_path(str(project / f"crossdock_{name}.py"))
+    spec = module["SPEC"]
+    assert (spec.name, spec.schemes) == (name, () if kind == "format" else (scheme,))
+    assert spec.extensions == ((f".{name}",) if kind == "format" else ())
+    assert spec.config.__name__ == f"{name.title().replace('_', '')}Config"
+    tests = (project / "tests" / f"test_{name}.py").read_text()
+    assert re.findall(r"from (crossdock_\w+) import", tests) == [f"crossdock_{name}"]
+    packed = tomllib.loads((project / "pyproject.toml").read_text())
+    assert packed["project"]["name"] == f"crossdock-{scheme}"
+    assert packed["project"]["entry-points"]["crossdock"] == {name: f"crossdock_{name}"}
 
 
 def test_extensions_are_taken_too(tmp_path: Path) -> None:

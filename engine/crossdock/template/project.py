@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
@@ -51,6 +53,8 @@ def _reject(name: str, kind: Kind, known: Registry) -> None:
             f"{name!r} cannot be a plugin's name: 2 to {_LONGEST} lower-case letters, digits and single "
             "underscores, a letter first"
         )
+    if (there := find_spec(f"crossdock_{name}")) is not None:
+        raise ConfigError(f"{name!r} is taken by the module {there.name}; choose another")
     for spec in known.specs.values():
         words = {spec.name, *spec.schemes, *(each.lower() for each in spec.adf_types)}
         words |= {extension.removeprefix(".") for extension in spec.extensions} if kind == "format" else set()
@@ -68,19 +72,17 @@ def _scheme(name: str) -> str:
 def _files(name: str, kind: Kind) -> dict[str, str]:
     """The content of each file by its path."""
     spec = import_module(f"{__package__}.{kind}").SPEC
-    module, title = f"crossdock_{name}", "".join(map(str.capitalize, name.split("_")))
-    marks = {
-        "distribution": f"crossdock-{_scheme(name)}", "module": module, "name": name,
-        "summary": spec.summary, "example": spec.example, "range": _range(__version__),
+    module, scheme = f"crossdock_{name}", _scheme(name)
+    words = {
+        "@distribution@": f"crossdock-{scheme}", "@module@": module, "@name@": name,
+        "@range@": _range(__version__), f"{__package__}.{kind}": module,
+        "Sample": "".join(map(str.capitalize, name.split("_"))), "sample": name,
+        "sample://": f"{scheme}://", 'schemes=("sample': f'schemes=("{scheme}',
     }  # fmt: skip
+    words |= {"@summary@": _renamed(spec.summary, words), "@example@": _renamed(spec.example, words)}
 
     def filled(source: str) -> str:
-        text = (_HERE / source).read_text(encoding="utf-8")
-        for mark, value in marks.items():
-            text = text.replace(f"@{mark}@", value)
-        text = text.replace(f"{__package__}.{kind}", module)
-        text = re.sub(r"sample(?=://)|(?<=schemes=\(\")sample", _scheme(name), text)
-        return text.replace("Sample", title).replace("sample", name)
+        return _renamed((_HERE / source).read_text(encoding="utf-8"), words)
 
     return {
         "pyproject.toml": filled("pyproject.toml.in"),
@@ -90,6 +92,12 @@ def _files(name: str, kind: Kind) -> dict[str, str]:
         f"{module}.py": filled(f"{kind}.py"),
         f"tests/test_{name}.py": filled(f"check_{kind}.py"),
     }
+
+
+def _renamed(text: str, words: Mapping[str, str]) -> str:
+    """In one pass, the longest word first: a name may hold a word."""
+    found = "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
+    return re.sub(found, lambda word: words[word[0]], text)
 
 
 def _range(version: str) -> str:
