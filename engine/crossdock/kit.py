@@ -19,19 +19,26 @@ from .errors import ConfigError, InternalError
 
 Outcome = Literal["passed", "failed", "skipped", "exempt"]
 _EXEMPT = "exempt: "
+_PROGRAM = """
+import sys
+from pathlib import Path
+from crossdock.contract.running import main
+sys.exit(main(Path(sys.argv[1])))
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Setup:
     """What a test file says. ``url`` has ``{}`` where a fresh name of each check goes; empty: a local folder.
 
-    ``exempt``: by the name of a check, why it cannot hold.
+    ``exempt``: by the name of a check, why it cannot hold. ``timeout``: seconds for one check.
     """
 
     module: str
     url: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
     exempt: Mapping[str, str] = field(default_factory=dict)
+    timeout: int = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,33 +57,19 @@ class Result:
 def run_kit(setup: Setup, junit: Path | None = None) -> list[Result]:
     """Check the connectors of a module; ``junit`` gets the report.
 
-    Raises ConfigError for a module without connectors or that does not import, InternalError where the
-    process ends without a report.
+    Raises ConfigError for a module without connectors, that does not import or claims what is taken,
+    InternalError where a check takes too long or the process ends before all have run.
     """
     if importlib.util.find_spec("pytest") is None:
         raise ConfigError("the conformance kit needs pytest; install it with: pip install pytest")
     with TemporaryDirectory(prefix="crossdock-check-") as folder:
         place = Path(folder)
-        (place / "setup.json").write_text(json.dumps(asdict(setup)))
-        # The folder of whoever calls is where an uninstalled module is.
-        path = os.pathsep.join(filter(None, (os.getcwd(), os.environ.get("PYTHONPATH", ""))))
-        done = subprocess.run(
-            [sys.executable, "-m", "crossdock.contract.running", folder],
-            env=os.environ
-            | {"PYTHONPATH": path, "PYTEST_ADDOPTS": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-        )
+        status, said = _run(setup, place)
         if (refusal := place / "refusal.txt").exists():
             raise ConfigError(refusal.read_text())
         report = place / "report.xml"
-        if not report.exists():
-            said = (done.stdout + done.stderr).strip()
-            raise InternalError(
-                f"the conformance kit ended with status {done.returncode} and without a report", detail=said
-            )
+        if status not in (0, 1) or not report.exists():
+            raise _unfinished(setup, place, status, said)
         results = read_results(report)
         if junit is not None:
             try:
@@ -84,6 +77,43 @@ def run_kit(setup: Setup, junit: Path | None = None) -> list[Result]:
             except OSError as error:
                 raise ConfigError(f"the report cannot be written to {junit}: {error.strerror}") from error
     return results
+
+
+def _run(setup: Setup, place: Path) -> tuple[int, str]:
+    """The status of the process and what it said. Its input has the setup: files and arguments are seen."""
+    # The folder of whoever calls is where an uninstalled module is.
+    path = os.pathsep.join(filter(None, (os.getcwd(), os.environ.get("PYTHONPATH", ""))))
+    # A file, not a pipe: a child that a check leaves behind would hold that open.
+    with (place / "said.txt").open("w+", errors="replace") as said:
+        done = subprocess.run(
+            [sys.executable, "-c", _PROGRAM, str(place)],
+            env=os.environ
+            | {"PYTHONPATH": path, "PYTEST_ADDOPTS": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+            input=json.dumps(asdict(setup)),
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        said.seek(0)
+        return done.returncode, said.read().strip()
+
+
+def _unfinished(setup: Setup, place: Path, status: int, said: str) -> InternalError:
+    check, hung = (
+        each.read_text(errors="replace") if each.exists() else ""
+        for each in (place / "check.txt", place / "hung.txt")
+    )
+    if hung:
+        return InternalError(
+            f"the check {check} of {setup.module} has not ended after {setup.timeout} seconds; "
+            "--timeout gives it more",
+            detail=hung,
+        )
+    where = f" in the check {check}" if check else ""
+    return InternalError(
+        f"the conformance kit ended with status {status}{where}, before all checks had run", detail=said
+    )
 
 
 def read_results(report: Path) -> list[Result]:

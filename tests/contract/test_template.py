@@ -220,6 +220,36 @@ def test_check_of_nothing(
     assert said.count("\n") == 1
 
 
+def test_check_of_what_is_taken(module: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
+    """Once installed it would be skipped."""
+    module(taken=('extensions=(".shelf",)', 'extensions=(".csv",)'))
+    assert run(["plugin", "check", "crossdock_shelf"]) == 2
+    assert "'shelf' and 'delimited' both claim .csv" in capsys.readouterr().err
+
+
+_NO_END = {
+    "interrupted": ("raise KeyboardInterrupt", "ended with status 2 in the check TestShelf test_"),
+    "gone": ("import os; os._exit(0)", "ended with status 0 in the check TestShelf test_"),
+    "hangs": (
+        "import time; time.sleep(60)",
+        r"the check TestShelf test_\S+ of crossdock_shelf has not ended after 1 seconds",
+    ),
+}
+
+
+@pytest.mark.parametrize(("fault", "complaint"), _NO_END.values(), ids=list(_NO_END))
+def test_check_that_does_not_end(
+    fault: str, complaint: str, module: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What has run until then is no result."""
+    before = "    return ShelfFormat(config.compression)"
+    module(fault=(before, f"    {fault}\n{before}"))
+    assert run(["plugin", "check", "crossdock_shelf", "--timeout", "1" if "sleep" in fault else "60"]) == 1
+    said = capsys.readouterr()
+    assert re.search(complaint, said.err)
+    assert not said.out
+
+
 # -- the page -------------------------------------------------------------------------------------
 
 

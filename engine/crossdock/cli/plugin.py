@@ -92,6 +92,9 @@ def check(
     junit: Annotated[
         Path | None, typer.Option("--junit", metavar="FILE", help="Write the results as JUnit's XML too.")
     ] = None,
+    timeout: Annotated[
+        int, typer.Option("--timeout", metavar="SECONDS", min=1, help="How long one check may take.")
+    ] = 600,
     output: options.OutputOption = Output.TEXT,
     verbose: options.VerboseOption = False,
 ) -> int:
@@ -102,7 +105,7 @@ def check(
     from ..kit import Setup, run_kit
 
     session = options.session_of(context)
-    setup = Setup(module, url, key_values(option, "-s"), key_values(exempt, "--exempt"))
+    setup = Setup(module, url, key_values(option, "-s"), key_values(exempt, "--exempt"), timeout)
     results = run_kit(setup, junit)
     _show(session, module, results)
     return 1 if any(each.outcome == "failed" for each in results) else 0

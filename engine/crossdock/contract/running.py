@@ -1,14 +1,16 @@
-"""The kit on a module's connectors, without a test file: ``python -m crossdock.contract.running FOLDER``.
+"""The kit on a module's connectors, without a test file: ``crossdock.kit`` calls ``main`` in a process.
 
-FOLDER has ``setup.json`` (``crossdock.kit.Setup``) and gets ``report.xml``, or ``refusal.txt``.
+Its input is a ``crossdock.kit.Setup``; the folder gets ``report.xml``, or ``refusal.txt``. ``check.txt``
+names the check that runs, ``hung.txt`` tells where one stood that took too long.
 """
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import sys
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from typing import Any
 import pytest
 
 from ..kit import Setup
-from ..plugins import Registry
+from ..plugins import Registry, registry
 from ..spi import ConnectorSpec
 from .base import Contract
 from .format import FormatContract
@@ -25,23 +27,20 @@ from .store import StoreContract
 from .table import TableContract
 
 _TESTS = """
-from pathlib import Path
-from crossdock.contract.running import contracts, setup_in
-globals().update(contracts(setup_in(Path(__file__).parent)))
+from crossdock.contract import running
+globals().update(running.found)
 """
-
-
-def setup_in(folder: Path) -> Setup:
-    return Setup(**json.loads((folder / "setup.json").read_text()))
+found: dict[str, type[Contract]] = {}
+"""What ``main`` checks: by name, for the test file that pytest collects."""
 
 
 def contracts(setup: Setup) -> dict[str, type[Contract]]:
     """A class of checks for each connector of the module. Raises ValueError with what is wrong with it."""
-    found = [_contract(spec, setup) for spec in _specs(setup)]
-    unknown = [key for key in setup.exempt if not any(hasattr(each, key.partition("[")[0]) for each in found)]
+    made = [_contract(spec, setup) for spec in _specs(setup)]
+    unknown = [key for key in setup.exempt if not any(hasattr(each, key.partition("[")[0]) for each in made)]
     if unknown:
         raise ValueError(f"no check is called {', '.join(unknown)}")
-    return {each.__name__: each for each in found}
+    return {each.__name__: each for each in made}
 
 
 def _specs(setup: Setup) -> Iterable[ConnectorSpec]:
@@ -52,15 +51,27 @@ def _specs(setup: Setup) -> Iterable[ConnectorSpec]:
         raise ValueError(
             f"the module {setup.module} does not import: {type(error).__name__}: {said}"
         ) from error
-    alone = Registry()
-    alone.add(module, setup.module)
-    for fault in alone.faults:
+    beside = _others(setup.module)
+    others = set(beside.specs)
+    beside.add(module, setup.module)
+    for fault in beside.faults:
         raise ValueError(str(fault))
-    if not alone.specs:
+    specs = [spec for name, spec in beside.specs.items() if name not in others]
+    if not specs:
         raise ValueError(
             f"the module {setup.module} has no connectors: it implements no crossdock_connectors()"
         )
-    return alone.specs.values()
+    return specs
+
+
+def _others(module: str) -> Registry:
+    """What is installed without the module's own package: what it claims must be free of theirs."""
+    others, own = Registry(), module.partition(".")[0]
+    for name, plugin in registry().manager.list_name_plugin():
+        if getattr(plugin, "__name__", "").partition(".")[0] != own:
+            others.add(plugin, name)
+    others.faults.clear()
+    return others
 
 
 def _contract(spec: ConnectorSpec, setup: Setup) -> type[Contract]:
@@ -93,10 +104,27 @@ def _fresh(given: str, spec: ConnectorSpec) -> Any:
     return url
 
 
-def main() -> int:
-    folder = Path(sys.argv[1])
+class _Watch:
+    """Names the check that runs, and ends the process where it takes too long, whatever holds it."""
+
+    def __init__(self, folder: Path, timeout: float) -> None:
+        self._folder, self._timeout = folder, timeout
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        (self._folder / "check.txt").write_text(item.nodeid.partition("::")[2].replace("::", " "))
+        with (self._folder / "hung.txt").open("w") as told:
+            faulthandler.dump_traceback_later(self._timeout, exit=True, file=told)
+            try:
+                return (yield)
+            finally:
+                faulthandler.cancel_dump_traceback_later()
+
+
+def main(folder: Path) -> int:
+    setup = Setup(**json.load(sys.stdin))
     try:
-        contracts(setup_in(folder))
+        found.update(contracts(setup))
     except ValueError as error:
         (folder / "refusal.txt").write_text(str(error))
         return 2
@@ -104,8 +132,5 @@ def main() -> int:
     tests.write_text(_TESTS)
     settings.write_text("[pytest]\n")
     wanted = ("-q", "-W", "error", "-p", "no:cacheprovider", f"--junitxml={folder / 'report.xml'}")
-    return pytest.main([*wanted, "-c", str(settings), f"--basetemp={folder / 'data'}", str(tests)])
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    arguments = [*wanted, "-c", str(settings), f"--basetemp={folder / 'data'}", str(tests)]
+    return pytest.main(arguments, [_Watch(folder, setup.timeout)])
