@@ -152,16 +152,17 @@ def remember(secrets: Iterable[str]) -> None:
     if not fresh:
         return
     _known.values |= fresh
-    forms = {form for secret in _known.values for form in _forms(secret)}
+    written = {form for secret in _known.values for form in forms(secret)}
     # The longest first: one may be part of another. A short one counts only as a word of its own.
     texts = [
         re.escape(form) if len(form) >= _SHORT else rf"(?<!\w){re.escape(form)}(?!\w)"
-        for form in sorted(forms, key=len, reverse=True)
+        for form in sorted(written, key=len, reverse=True)
     ]
     _known.pattern = re.compile("|".join(texts))
 
 
-def _forms(secret: str) -> Iterator[str]:
+def forms(secret: str) -> Iterator[str]:
+    """How a secret is written: as it is, quoted, escaped, in base64, and its longer lines."""
     for text in (secret, unquote(secret)):
         yield text
         data = text.encode("utf-8", "surrogatepass")

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import quote
 
 import heavy_plugin
+import light_plugin
 import pyarrow as pa
 import pytest
-from pydantic import ConfigDict, Field, SecretStr
+from pydantic import ConfigDict, Field
 
-from crossdock import Capabilities, ConnectorConfig, ConnectorSpec, NotFoundError, WriteMode
+from crossdock import Capabilities, ConnectorConfig, ConnectorSpec, NotFoundError, WriteMode, kit
 from crossdock.contract import Contract, FormatContract, StoreContract, TableContract, check_spec
 from crossdock.contract.cases import lossless
+from crossdock.contract.secrets_kept import Secretive
 from crossdock.contract.topics import TOPICS, topic_of
 from crossdock_connectors.formats.binary import SPEC as BINARY
 from crossdock_connectors.stores.file import SPEC as FILE
@@ -116,24 +121,12 @@ class _Open(ConnectorConfig):
     account_key: str | None = Field(None, description="The key")
 
 
-class _Sealed(ConnectorConfig):
-    account_key: SecretStr | None = Field(None, description="The key")
-    key: str = Field("id", description="The column that tells rows apart")
-
-
-def _open(*_: object) -> None: ...
-
-
-def _claims_all(error: BaseException) -> NotFoundError:
-    return NotFoundError(str(error))
-
-
 _TABLE = ConnectorSpec(
     name="table",
     summary="A table",
     kind="table",
     schemes=("tbl",),
-    open_source=_open,  # type: ignore[arg-type]
+    open_source=light_plugin.opens,  # type: ignore[arg-type]
     example="crossdock copy tbl://a b.csv",
 )
 _BARE = replace(FILE, defaults=None)
@@ -151,19 +144,19 @@ _WRONG = {
     "extension": (replace(BINARY, extensions=("csv",)), "start with a dot"),
     "format_with_scheme": (replace(BINARY, schemes=("csv",)), "not schemes"),
     "no_factory": (replace(FILE, open_store=None), "needs open_store"),
-    "foreign_factory": (replace(FILE, open_source=_open), "does not have open_source"),
+    "foreign_factory": (replace(FILE, open_source=light_plugin.opens), "does not have open_source"),
     "modes_without_sink": (
         replace(_TABLE, capabilities=Capabilities(write_modes=frozenset(WriteMode))),
         "exactly where there is a sink",
     ),
-    "sink_without_modes": (replace(_TABLE, open_sink=_open), "exactly where there is a sink"),
+    "sink_without_modes": (replace(_TABLE, open_sink=light_plugin.opens), "exactly where there is a sink"),
     "block_range": (replace(FILE, capabilities=Capabilities(block_range=(5, 1))), "block_range"),
     "heavy": (replace(FILE, requires=("pydantic",)), "importing the plugin imports pydantic"),
     "heavy_and_silent": (
         replace(FILE, classify=heavy_plugin.classify),
         "importing the plugin imports fastavro",
     ),
-    "greedy_classify": (replace(FILE, classify=_claims_all), "no driver's"),
+    "greedy_classify": (replace(FILE, classify=light_plugin.claims_all), "no driver's"),
 }
 
 
@@ -174,8 +167,31 @@ def test_wrong_specs_are_refused(spec: ConnectorSpec, complaint: str) -> None:
 
 
 def test_right_specs_pass() -> None:
-    for spec in (FILE, BINARY, _TABLE, replace(_BARE, config=_Sealed)):
+    for spec in (FILE, BINARY, _TABLE, replace(_BARE, config=light_plugin.Sealed)):
         check_spec(spec)
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        'p/ss w"rd',
+        quote('p/ss w"rd', safe=""),
+        json.dumps({"password": 'p/ss w"rd'}),
+        base64.b64encode(b'p/ss w"rd'),
+    ],
+    ids=["raw", "quoted", "escaped", "base64"],
+)
+def test_secrets_are_found_however_written(shown: str | bytes) -> None:
+    with pytest.raises(AssertionError, match="handle holds a secret"):
+        Secretive().assert_kept(['p/ss w"rd'], handle=shown)
+    Secretive().assert_kept(['p/ss w"rd'], handle="p/ss")
+
+
+def test_what_the_kit_is_given_is_in_no_file(tmp_path: Path) -> None:
+    status, said = kit._run(kit.Setup("no_such_module", options={"key": "se-cret"}), tmp_path)
+    assert status == 2, said
+    assert "no_such_module does not import" in (tmp_path / "refusal.txt").read_text()
+    assert not [path for path in tmp_path.rglob("*") if "se-cret" in path.read_text()]
 
 
 def test_every_check_has_a_topic() -> None:
