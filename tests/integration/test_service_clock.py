@@ -57,9 +57,16 @@ class Clock:
             raise Ended
 
 
-def swept(queue: Queue, jump: float, *, alive: bool, monkeypatch: pytest.MonkeyPatch) -> tuple[str, float]:
+def swept(
+    queue: Queue,
+    jump: float,
+    *,
+    alive: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    moved: tuple[float, ...] = (102,),
+) -> tuple[str, float]:
     """Of a job whose node beats every five seconds, until the clock is moved or for ever: what became of it,
-    and how long after the move."""
+    and how long after the move. ``moved``: after how many seconds, each between two beats."""
     holder, ended = queue.node(), 0.0
     job: list[Claimed] = []
 
@@ -67,9 +74,9 @@ def swept(queue: Queue, jump: float, *, alive: bool, monkeypatch: pytest.MonkeyP
         nonlocal ended
         if not job:
             job.extend(queue.claim(holder, now=clock.wall))
-        if clock.passed == 102:  # between two beats
+        if clock.passed in moved:
             clock.wall += jump
-        if clock.passed % 5 == 0 and (alive or clock.passed < 102):
+        if clock.passed % 5 == 3 and (alive or clock.passed < 102):
             queue.renew(holder, Held(job[0].id, job[0].epoch), now=clock.wall)
         if not ended and clock.passed > 102 and queue.state("job") != "claimed":
             ended = clock.passed - 102
@@ -89,6 +96,14 @@ def test_a_clock_that_is_set_takes_no_job_from_a_live_node(
     opened: Database, jump: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert swept(Queue.of(opened), jump, alive=True, monkeypatch=monkeypatch) == ("claimed", 0.0)
+
+
+@pytest.mark.parametrize("moved", [(102, 102 + LEASE), (LEASE,)], ids=["again", "from the start"])
+def test_a_clock_that_is_set_while_nodes_get_their_time_takes_no_job(
+    opened: Database, moved: tuple[float, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = swept(Queue.of(opened), DAY, alive=True, monkeypatch=monkeypatch, moved=moved)
+    assert found == ("claimed", 0.0)
 
 
 @pytest.mark.parametrize("jump", [DAY, -DAY])

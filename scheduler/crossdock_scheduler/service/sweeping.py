@@ -36,10 +36,11 @@ class _Clock:
 async def sweeping(service: Service) -> None:
     """Nodes that could not renew their leases, since nobody answered, get the time for it first; and so do
     they when the clock was moved, by which leases are over or hold for ever."""
-    await anyio.sleep(service.lease)
     clock, set_back = _Clock(), False
+    await anyio.sleep(service.lease)
     while True:
-        if moved := clock.moved():
+        # It may be moved again meanwhile.
+        while moved := clock.moved():
             _LOG.warning("the clock was moved by %+.0f seconds: nodes may renew their leases first", moved)
             await anyio.sleep(service.lease)
             set_back = set_back or moved < 0
