@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from alembic.runtime.migration import MigrationContext
 
 from crossdock_scheduler.service.database import Database, metadata
 from crossdock_scheduler.service.database.tables import nodes
+from crossdock_scheduler.service.database.together import Together
 from crossdock_scheduler.service.definitions import factories, resources
 from crossdock_scheduler.service.definitions.names import RUNTIME
 from crossdock_scheduler.service.queue import (
@@ -295,3 +297,33 @@ def test_those_who_wait_are_committed_together(opened: Database, queue: Queue, *
     if not broken:
         # All that have come while the first one was alone.
         assert flushed == 1
+
+
+def test_what_does_several_at_once_fails_for_none_but_its_own(opened: Database, queue: Queue) -> None:
+    """Whatever is raised: each is then done alone, and nobody waits for ever."""
+    names = [queue.add(f"job{number}") for number in range(3)]
+    together = Together(opened.write)
+    found: dict[int, Any] = {}
+
+    def many(connection: sa.Connection, asked: Sequence[int]) -> Sequence[str | Exception]:
+        for each in asked:
+            cancel(connection, names[each], NOW)
+            if each == 1:
+                raise TypeError("not this one")
+        return [names[each] for each in asked]
+
+    async def ask(number: int) -> None:
+        try:
+            found[number] = await together.run_alike("key", number, many, 0.05)
+        except TypeError as error:
+            found[number] = str(error)
+
+    async def ask_all() -> None:
+        with anyio.fail_after(30):
+            async with anyio.create_task_group() as group:
+                for number in range(3):
+                    group.start_soon(ask, number)
+
+    anyio.run(ask_all)
+    assert found == {0: "job0", 1: "not this one", 2: "job2"}
+    assert [queue.state(each) for each in names] == ["cancelled", "queued", "cancelled"]

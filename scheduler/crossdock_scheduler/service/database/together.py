@@ -87,7 +87,7 @@ class Together:
             # What some have changed before they failed is undone with all the rest, which is done once more.
             while left and not self._committed(left):
                 left = [each for each in left if each.error is None]
-        except SQLAlchemyError:
+        except Exception:  # noqa: BLE001 - raised once more by the one whose it is
             # All of it is undone, perhaps only because of one of them.
             self._one_by_one(left)
         for each in batch:
