@@ -24,6 +24,7 @@ from crossdock import ConfigError
 from crossdock_scheduler.commands.service import service as command
 from crossdock_scheduler.service.database import Database
 from crossdock_scheduler.service.database.tables import notices
+from crossdock_scheduler.service.operations import notifying
 from crossdock_scheduler.service.operations.notifying import Notifier
 
 SECRET = "SECRET-OF-THE-HOOK"  # noqa: S105 - a canary
@@ -169,6 +170,22 @@ def test_what_a_killed_service_did_not_tell_is_told_by_the_next(tmp_path: Path) 
             wait(lambda: count(database) == 0)
     assert len({each["text"] for each in hook.received}) == len(hook.received)
     database.close()
+
+
+def test_what_a_sender_raises_ends_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def raising(address: str) -> None:
+        raise KeyError(SECRET)
+
+    monkeypatch.setattr(notifying, "_sender", raising)
+    hook = Hook(200)
+    with serving(hook) as port:
+        there = f"http://127.0.0.1:{port}/"
+        Notifier((f"odd://{SECRET}", there)).tell({"to": "Offline", "text": "it is gone"})
+    assert [each["text"] for each in hook.received] == ["it is gone"]
+    assert "odd: was not told: KeyError" in caplog.text
+    assert SECRET not in caplog.text
 
 
 def count(database: Database) -> int:

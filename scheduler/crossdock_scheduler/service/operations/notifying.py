@@ -64,7 +64,7 @@ class Notifier:
         for address in self.addresses:
             try:
                 _told(address, said)
-            except (OSError, HTTPException, ValueError) as error:
+            except Exception as error:  # noqa: BLE001 - apprise's plugins raise what they like
                 why = error.code if isinstance(error, HTTPError) else type(error).__name__
                 _LOG.warning("%s was not told: %s", _shown(address), why)
 
