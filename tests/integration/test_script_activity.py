@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
@@ -102,6 +103,11 @@ def test_a_script_in_a_file(one: OneActivity, database: Postgres, monkeypatch: p
     reference["path"] = "sql/huge.sql"
     with monkeypatch.context() as patch:
         patch.setattr(crossdock, "copy", lambda *_, **__: pytest.fail("it is fetched before"))
+        with pytest.raises(ConfigError, match="has more than 16 MiB"):
+            one.run("Script", {"scriptReference": reference}, **linked("postgres"))
+    with monkeypatch.context() as patch:
+        no_size = SimpleNamespace(facts=SimpleNamespace(size=None))
+        patch.setattr(crossdock, "stat", lambda *_, **__: no_size)
         with pytest.raises(ConfigError, match="has more than 16 MiB"):
             one.run("Script", {"scriptReference": reference}, **linked("postgres"))
     assert kept(database) == [(2, "b"), (3, None)]

@@ -139,14 +139,18 @@ def _fetched(file: End, cancel: threading.Event) -> str:
     """The text of a script that is in a store."""
     address = file.address.rstrip("/")
     size = crossdock.stat(address, source_options=file.given(), cancel=cancel).facts.size
+    too_large = ConfigError(f"the script {address} has more than {_LARGEST >> 20} MiB")
     if (size or 0) > _LARGEST:
-        raise ConfigError(f"the script {address} has more than {_LARGEST >> 20} MiB")
+        raise too_large
     with tempfile.TemporaryDirectory() as local:
         into = Path(local, "script.sql")
         crossdock.copy(
             address, into, source_format="binary", sink_format="binary", source_options=file.given(),
             mode="overwrite", cancel=cancel,
         )  # fmt: skip
+        # Not every store says a size, and it may have grown since.
+        if into.stat().st_size > _LARGEST:
+            raise too_large
         try:
             return into.read_text(encoding="utf-8-sig")
         except UnicodeDecodeError:
