@@ -7,11 +7,15 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from typer.testing import CliRunner
 
 from crossdock import AlreadyExistsError, AuthError, ConfigError, NotFoundError
+from crossdock_scheduler.commands.node import node
 from crossdock_scheduler.node import keeping
 from crossdock_scheduler.node.backup import back_up, restore
+from crossdock_scheduler.node.company import Company, company, keep_company
 from crossdock_scheduler.node.identity import Identity, Keys, forget, load, pem, public, save
+from crossdock_scheduler.node.permitted import Permitted, permit, permitted
 from crossdock_scheduler.node.vault import Vault
 from crossdock_scheduler.wire.sealing import seal, sealed_secret
 
@@ -79,6 +83,35 @@ def test_key_of_systemd_goes_before_the_file(tmp_path: Path, monkeypatch: pytest
     monkeypatch.delenv("CREDENTIALS_DIRECTORY")
     with pytest.raises(ConfigError, match=f"need the systemd credential {keeping.CREDENTIAL}"):
         Keys.of(tmp_path / "node")
+
+
+def test_backup_has_what_jobs_may_reach(folder: Path, tmp_path: Path) -> None:
+    allowed = Permitted(private=False, networks=("10.1.2.0/24",), roots=("/data",))
+    back_up(folder, tmp_path / "plain", PASSWORD)
+    permit(folder, allowed)
+    keep_company(folder, Company(alone=True))
+    back_up(folder, tmp_path / "backup", PASSWORD)
+    restore(tmp_path / "other", tmp_path / "backup", PASSWORD)
+    assert permitted(tmp_path / "other") == allowed
+    assert company(tmp_path / "other") == Company(alone=True)
+    restore(tmp_path / "third", tmp_path / "plain", PASSWORD)
+    assert permitted(tmp_path / "third") == Permitted()
+    permit(tmp_path / "fourth", Permitted(roots=()))
+    restore(tmp_path / "fourth", tmp_path / "backup", PASSWORD)
+    assert permitted(tmp_path / "fourth") == Permitted(roots=())
+
+
+def test_folders_of_the_agent_widen_no_policy(folder: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "out").symlink_to("/")
+    permit(folder, Permitted(roots=(str(data),)))
+    for wider in ("/", str(tmp_path), str(data / "out")):
+        found = CliRunner().invoke(node, ["start", "--allow-path", wider, "--state", str(folder)])
+        assert "outside of what is allowed" in str(found.exception)
+    assert permitted(folder).narrowed([str(data / "a")]).roots == (str(data / "a"),)
+    assert permitted(folder).narrowed(None).roots == (str(data),)
+    assert Permitted().narrowed(["/data"]).roots == ("/data",)
 
 
 def test_backup_is_the_node_on_another_machine(folder: Path, tmp_path: Path) -> None:

@@ -123,14 +123,14 @@ def start(
     session.command = "node start"
     folder = node_folder(state)
     identity = load(folder)
-    permitted(folder)  # a file that is not understood is said now, not by the first job
+    # A file that is not understood, and a folder outside, is said now, not by the first job.
+    permitted(folder).narrowed(allow_path)
     way = watched(folder)
     wished = updates_of(folder)
 
     def reachable() -> dict[str, object]:
-        found = permitted(folder)
-        private = found.private and not forbid_private
-        return found.as_json() | {"roots": allow_path or found.roots, "private": private}
+        found = permitted(folder).narrowed(allow_path)
+        return found.as_json() | {"private": found.private and not forbid_private}
 
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("crossdock_scheduler").setLevel(logging.INFO)

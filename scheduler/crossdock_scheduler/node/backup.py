@@ -1,4 +1,5 @@
-"""A node in a file: who it is, its keys and the vault's, for another disk or another machine."""
+"""A node in a file: who it is, its keys and the vault's, and what its jobs may reach, for another disk or
+another machine."""
 
 from __future__ import annotations
 
@@ -11,12 +12,15 @@ from crossdock import AlreadyExistsError, ConfigError
 
 from ..wire import backup
 from . import keeping
+from .company import FILE as COMPANY
 from .identity import FILE, SEALING, SIGNING, Identity, Keys, load, save
+from .permitted import POLICY
 from .presence import running
 from .vault import VAULT
 
 _KIND = "node"
 _CA = "ca.pem"
+_SETTINGS = (POLICY, COMPANY)
 
 
 def back_up(folder: Path, file: Path, password: str) -> Identity:
@@ -26,6 +30,7 @@ def back_up(folder: Path, file: Path, password: str) -> Identity:
     for name in (SIGNING, SEALING, VAULT):
         content = keeping.kept(folder, name)
         found[name] = None if content is None else content.decode()
+    found |= {name: _text(folder / name) for name in _SETTINGS}
     found["ca"] = Path(known.ca).read_text() if known.ca else None
     try:
         content = backup.sealed(_KIND, json.dumps(found).encode(), password)
@@ -59,6 +64,10 @@ def restore(folder: Path, file: Path, password: str) -> Identity:
     for name in (SIGNING, SEALING, VAULT):
         if found[name] is not None:
             keeping.keep(folder, name, found[name].encode())
+    for name in _SETTINGS:
+        # Backups of earlier releases have none, and what was said on this machine holds.
+        if (text := found.get(name)) is not None and not (folder / name).exists():
+            keeping.write(folder / name, text.encode())
     identity = Identity(**said, signing=Keys.of(folder).signing)
     if found["ca"] is not None:
         keeping.write(folder / _CA, found["ca"].encode())
@@ -66,3 +75,10 @@ def restore(folder: Path, file: Path, password: str) -> Identity:
     # Last: without it no node is registered.
     save(folder, identity)
     return identity
+
+
+def _text(file: Path) -> str | None:
+    try:
+        return file.read_text()
+    except FileNotFoundError:
+        return None

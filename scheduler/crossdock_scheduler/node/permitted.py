@@ -6,17 +6,19 @@ It is read for each job, so that a change holds for the next one.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
 from crossdock import ConfigError
 
+from ..pipeline.policy import Policy
 from .caps import NAMES
 from .keeping import write
 
-_FILE = "policy.json"
+POLICY = "policy.json"
 _VERSION = 1
 
 
@@ -37,10 +39,17 @@ class Permitted:
         """As the fields of ``pipeline.Policy``, and the arguments of ``caps.cap``."""
         return asdict(self)
 
+    def narrowed(self, folders: Sequence[str] | None) -> Permitted:
+        """Only these folders. Raises ConfigError for one that is not permitted."""
+        for each in folders or ():
+            if said := Policy(self.roots).folder(each):
+                raise ConfigError(f"--allow-path: {said}", hint="permit it with: crossdock node policy")
+        return replace(self, roots=tuple(folders)) if folders else self
+
 
 def permitted(folder: Path) -> Permitted:
     """Raises ConfigError for a file that is not understood: then nothing is permitted."""
-    path = folder / _FILE
+    path = folder / POLICY
     try:
         said = json.loads(path.read_text())
         version, private, roots = said["version"], said["private"], said["roots"]
@@ -65,4 +74,4 @@ def permitted(folder: Path) -> Permitted:
 
 def permit(folder: Path, policy: Permitted) -> None:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    write(folder / _FILE, json.dumps({"version": _VERSION, **policy.as_json()}).encode())
+    write(folder / POLICY, json.dumps({"version": _VERSION, **policy.as_json()}).encode())
