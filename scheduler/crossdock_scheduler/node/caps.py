@@ -22,7 +22,7 @@ def divided(policy: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 def cap(memory: int | None = None, cores: int | None = None) -> None:
     """Hold this process, and each that it starts, to so many bytes of data, and to so many cores.
 
-    Only Linux counts the data of a process by what it has written to; elsewhere nothing is held.
+    Linux counts private mappings that may be written to, touched or not; elsewhere nothing is held.
     """
     if sys.platform != "linux":
         return
