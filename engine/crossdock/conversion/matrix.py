@@ -19,10 +19,10 @@ from ..json_text import json_text
 from ..type_names import parse_type
 from .binary_text import bytes_to_text, text_to_bytes, text_to_guid
 from .cultures import Culture, culture
-from .moment_reading import letters, read_clock, read_exactly, read_freely
+from .moment_reading import letters, read_clock, read_exactly, read_freely, read_iso
 from .moment_text import moment_to_text
 from .moments import moment_to_moment
-from .number_text import boolean_to_text, number_to_text, text_to_boolean, text_to_number
+from .number_text import boolean_to_text, exact_number, number_to_text, text_to_boolean, text_to_number
 from .numbers import to_number
 from .settings import ConversionSettings
 from .spans import is_clock_format, span_to_span, span_to_text, text_to_span
@@ -84,12 +84,17 @@ def family(kind: pa.DataType) -> Family:
 
 @dataclass(frozen=True, slots=True)
 class Converter:
-    """How values of one column become another type. ``column`` is for messages."""
+    """How values of one column become another type. ``column`` is for messages.
+
+    ``strict``: where no culture is named, numbers of texts have no groups of thousands, and moments are
+    ISO 8601.
+    """
 
     column: str
     settings: ConversionSettings
     format: str = ""
     culture_name: str = ""
+    strict: bool = False
 
     @property
     def culture(self) -> Culture:
@@ -224,15 +229,15 @@ class Converter:
     # -- of text ---------------------------------------------------------------------------------------
 
     def _of_text(self, kind: pa.DataType, made: Family) -> Convert | None:
+        strict = self.strict and not self._named_culture
         match made:
             case "boolean":
                 return partial(text_to_boolean, as_number=self.settings.boolean_as_number)
             case "number":
-                return partial(
-                    text_to_number, kind=kind, culture=self.culture, truncate=self.settings.truncate
-                )
+                free = partial(text_to_number, culture=self.culture, truncate=self.settings.truncate)
+                return partial(exact_number if strict else free, kind=kind)
             case "moment":
-                return self._moment_reader(kind)
+                return self._moment_reader(kind, strict=strict)
             case "span":
                 return self._span_reader(kind)
             case "binary":
@@ -240,7 +245,7 @@ class Converter:
             case _:
                 return None
 
-    def _moment_reader(self, kind: pa.DataType) -> Convert:
+    def _moment_reader(self, kind: pa.DataType, *, strict: bool) -> Convert:
         pattern, of = self._given_format(kind), self.culture
         if pattern and {"y", "M", "d"} - letters(pattern, of):
             raise ConfigError(
@@ -248,12 +253,13 @@ class Converter:
             )
         truncate = self.settings.truncate
         unit = kind.unit if pa.types.is_timestamp(kind) else "us"
+        free = partial(read_iso, zone=bool(getattr(kind, "tz", None))) if strict else read_freely
 
         def read(text: Array) -> Array:
             if not pattern and (quick := _iso(text, pa.timestamp(unit))) is not None:
                 found = quick
             else:
-                parts = read_exactly(text, pattern, of) if pattern else read_freely(text, of)
+                parts = read_exactly(text, pattern, of) if pattern else free(text, of)
                 found = parts.timestamps(unit, truncate=truncate)
             return moment_to_moment(found, kind, truncate=truncate)
 

@@ -141,6 +141,14 @@ def read_freely(text: Array, culture: Culture) -> Parts:
     return parts
 
 
+def read_iso(text: Array, culture: Culture, *, zone: bool) -> Parts:
+    """ISO 8601 alone. ``zone``: with an offset, if they have one; else those that do are not read."""
+    clock = r"(?P<H>[0-9]{2}):(?P<m>[0-9]{2})(?::(?P<s>[0-9]{2})(?:[.,](?P<f>[0-9]{1,9})0*)?)?"
+    offset = r"(?:\s?(?P<z>Z|[+-][0-9]{2}(?::?[0-9]{2})?))?" if zone else ""
+    day = "(?P<y>[0-9]{4})-(?P<M>[0-9]{2})-(?P<d>[0-9]{2})"
+    return read_groups(pc.utf8_trim_whitespace(text), f"^{day}(?:[Tt ]{clock}{offset})?$", culture)
+
+
 def read_clock(text: Array, culture: Culture) -> Parts:
     """Times of a day: ``13:00``, ``1:00:00.5 PM``."""
     return read_groups(pc.utf8_trim_whitespace(text), f"(?i)^{_clock(culture, zone=False)}$", culture)

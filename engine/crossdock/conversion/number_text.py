@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TypeAlias
 
 import numpy as np
@@ -82,9 +83,31 @@ def text_to_number(text: Array, kind: pa.DataType, culture: Culture, *, truncate
         return quick
     plain = _plain(text, culture)
     if pa.types.is_decimal(kind):
-        form = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)$"
-        return to_decimal(_matching(plain, form), kind, truncate=truncate)
-    return _to_float(plain, kind)
+        return to_decimal(_matching(plain, _FIXED), kind, truncate=truncate)
+    return _to_float(plain, kind, _SYMBOLS)
+
+
+_FIXED = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)$"
+_SYMBOLS = {"NaN": "nan", "Infinity": "inf", "-Infinity": "-inf", "\u221e": "inf", "-\u221e": "-inf"}
+_PLAIN_SYMBOLS = {**_SYMBOLS, "nan": "nan", "inf": "inf", "-inf": "-inf"}
+_EXACT = {16: 3, 32: 7, 64: 15}  # digits that a whole number in a float of so many bits always keeps
+
+
+def exact_number(text: Array, kind: pa.DataType) -> Array:
+    """Texts of digits without groups. A whole number that a float would round becomes null too."""
+    if pa.types.is_integer(kind):
+        return _to_integer(text, kind)
+    quick = _quick(text, kind, b"0123456789-.")
+    plain = pc.utf8_trim_whitespace(text)
+    if pa.types.is_decimal(kind):
+        return quick if quick is not None else to_decimal(_matching(plain, _FIXED), kind, truncate=False)
+    found = quick if quick is not None else _to_float(plain, kind, _PLAIN_SYMBOLS)
+    if (pc.max(pc.binary_length(plain)).as_py() or 0) <= _EXACT[kind.bit_width]:
+        return found
+    whole = _matching(plain, rf"^[+-]?[0-9]{{{_EXACT[kind.bit_width] + 1},}}$")
+    wide = pa.decimal256(75, 0)
+    kept = pc.equal(to_decimal(whole, wide, truncate=False), to_decimal(found, wide, truncate=False))
+    return pc.if_else(pc.or_(pc.is_null(whole), pc.fill_null(kept, False)), found, None)
 
 
 def _quick(text: Array, kind: pa.DataType, characters: bytes) -> Array | None:
@@ -112,10 +135,9 @@ def _to_integer(text: Array, kind: pa.DataType) -> Array:
     return to_number(pc.cast(digits, pa.decimal128(38, 0)), kind, truncate=False)
 
 
-def _to_float(plain: Array, kind: pa.DataType) -> Array:
+def _to_float(plain: Array, kind: pa.DataType, symbols: Mapping[str, str]) -> Array:
     number = _matching(plain, r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$")
     found = pc.cast(pc.utf8_ltrim(number, "+"), pa.float64())
-    symbols = {"NaN": "nan", "Infinity": "inf", "-Infinity": "-inf", "\u221e": "inf", "-\u221e": "-inf"}
     for symbol, value in symbols.items():
         found = pc.if_else(pc.equal(plain, symbol), float(value), found)
     # What is too large for a float is an infinity that nobody wrote.

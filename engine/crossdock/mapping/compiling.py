@@ -172,7 +172,7 @@ class _Compiler:
         if nested and steps and not pa.types.is_string(steps[0][1].kind):
             raise SchemaMismatchError(f"{where} is nested ({kind}), so it is not converted to {steps[0][1]}")
         if not steps and (wanted := self._target(column, kind)) is not None:
-            steps.append((last, wanted))
+            steps.append((replace(last, strict=True), wanted))
         made: list[Convert] = []
         for converter, wanted in steps:
             kind, convert = converter.to(kind, wanted)
