@@ -118,7 +118,7 @@ class ColumnMapping:
                 "columns": tuple(columns),
                 "conversion": ConversionSettings(**facts["conversion"]),
                 "added": tuple((name, value) for name, value in facts["added"]),
-                "targets": tuple((name, kind) for name, kind in facts["targets"]),
+                "targets": tuple((name, kind) for name, kind in facts.get("targets", ())),
             }
         )
 
