@@ -21,6 +21,7 @@ from .files.merging import MergedSource
 from .gate import Gate, NoGate
 from .journal import Journal
 from .limits import MemoryBudget, NoThrottle, Throttle
+from .machine import cores
 from .mapping import ColumnMapping
 from .mapping.model import for_texts
 from .meter import Worker
@@ -38,8 +39,7 @@ _LEASE = 1000
 
 def automatic_parallel() -> int:
     """Default number of parallel copies: the cores this process may use, 2 at least, 32 at most."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(2, min(32, cores or 2))
+    return max(2, min(32, int(cores())))
 
 
 def open_run(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from crossdock import machine
+from crossdock.prepare import automatic_parallel
 
 GIB = 1 << 30
 HAS = float(len(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else float(os.cpu_count() or 1)
@@ -55,6 +56,15 @@ def test_one_without_limits_has_what_the_machine_has(within: Path, facts: dict[s
         (within / name).write_text(f"{value}\n")
     assert machine.cores() == HAS
     assert machine.memory_room() == pytest.approx(_machine(), abs=0.05)
+
+
+def test_copies_at_once_are_as_many_as_the_container_has_cores(
+    within: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
+    assert automatic_parallel() == 32
+    (within / "cpu.max").write_text("400000 100000")
+    assert automatic_parallel() == 4
 
 
 def test_where_the_system_does_not_tell(within: Path, monkeypatch: pytest.MonkeyPatch) -> None:
