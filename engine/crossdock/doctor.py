@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from . import __version__
+from . import __version__, machine
 from .errors import CrossdockError
 from .history import state_folder
 from .plugins import Registry, missing_modules, registry
@@ -24,7 +24,6 @@ from .spi.check import Check
 _GIB = 1 << 30
 _LEAST_MEMORY, _LEAST_DISK, _LEAST_FILES = 1 * _GIB, 1 * _GIB, 1024
 _PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
-_CGROUPS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 _PATIENCE = 3.0
 
 
@@ -37,7 +36,7 @@ def examine(known: Registry | None = None) -> Iterator[Check]:
     yield from journals(state_folder())
     yield _disk("temporary files", Path(tempfile.gettempdir()), "TMPDIR names another folder")
     yield _cores()
-    yield memory(_physical(), _limit(_CGROUPS))
+    yield memory(machine.memory())
     yield _open_files()
     yield from proxies(os.environ)
     yield from certificates(os.environ)
@@ -101,41 +100,20 @@ def _disk(name: str, folder: Path, advice: str) -> Check:
 
 
 def _cores() -> Check:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return Check("cores", "ok", f"{cores}, as many splits are carried at once by default")
+    return Check("cores", "ok", f"{machine.cores():g}")
 
 
-def memory(physical: int | None, limit: int | None) -> Check:
-    """What there is for this process, in bytes, by the machine and by its container."""
-    given = min(filter(None, (physical, limit)), default=None)
-    if given is None:
+def memory(given: int) -> Check:
+    """What there is for this process, in bytes; 0: nobody tells."""
+    if not given:
         return Check("memory", "ok", "the system does not say how much there is")
-    within = " in this container" if given == limit else ""
-    message = f"{given / _GIB:,.1f} GiB{within}"
+    message = f"{given / _GIB:,.1f} GiB"
     if given >= _LEAST_MEMORY:
         return Check("memory", "ok", message)
     advice = (
         "give copies less than the 512 MiB that they take by default: --memory 128MiB or CROSSDOCK_MEMORY"
     )
     return Check("memory", "warning", message, advice)
-
-
-def _physical() -> int | None:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return None
-
-
-def _limit(files: Iterable[Path]) -> int | None:
-    for file in files:
-        try:
-            text = file.read_text().strip()
-        except OSError:
-            continue
-        if text.isdigit() and int(text) < 1 << 60:
-            return int(text)
-    return None
 
 
 def _open_files() -> Check:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from crossdock import ConnectorSpec, doctor, hookimpl
+from crossdock import ConnectorSpec, doctor, hookimpl, machine
 from crossdock.cli.main import run
 from crossdock.plugins import Registry
 from crossdock.spi import Check
@@ -60,11 +60,14 @@ def test_journals_need_a_folder(tmp_path: Path) -> None:
     assert (found.state, "CROSSDOCK_HOME" in found.advice) == ("failed", True)
 
 
-def test_memory_of_a_container() -> None:
-    assert doctor.memory(16 * GIB, None).state == "ok"
-    small = doctor.memory(16 * GIB, GIB // 2)
-    assert (small.state, "container" in small.message, "--memory" in small.advice) == ("warning", True, True)
-    assert doctor.memory(None, None).state == "ok"
+def test_what_the_container_lets_this_process_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "memory.max").write_text(f"{GIB // 2}\n")
+    (tmp_path / "cpu.max").write_text("50000 100000\n")
+    monkeypatch.setattr(machine, "group", lambda _: tmp_path)
+    found = {each.name: each for each in doctor.examine()}
+    assert (found["cores"].message, found["memory"].message) == ("0.5", "0.5 GiB")
+    assert (found["memory"].state, "--memory" in found["memory"].advice) == ("warning", True)
+    assert {doctor.memory(each).state for each in (16 * GIB, 0)} == {"ok"}
 
 
 def test_proxies() -> None:

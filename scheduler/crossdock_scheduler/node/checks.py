@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import configparser
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,6 +12,7 @@ import anyio
 import psutil
 
 from crossdock import Check, ConfigError
+from crossdock.machine import cores, memory
 
 from ..pipeline.policy import Policy
 from .permitted import Permitted
@@ -25,12 +25,13 @@ _LOGIND = ("/usr/lib/systemd/logind.conf", "/etc/systemd/logind.conf")
 
 def machine(folder: Path) -> Iterator[Check]:
     """The machine against the documented prerequisites; what is little is a warning."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     few = (
-        "" if cores >= _CORES else f"{_CORES} are recommended; fewer jobs run at once, and each takes longer"
+        ""
+        if cores() >= _CORES
+        else f"{_CORES} are recommended; fewer jobs run at once, and each takes longer"
     )
-    yield Check("cores", "warning" if few else "ok", f"{cores} cores", few)
-    yield _enough("memory", psutil.virtual_memory().total, _MEMORY, _LEAST_MEMORY)
+    yield Check("cores", "warning" if few else "ok", f"{cores():g} cores", few)
+    yield _enough("memory", memory() or psutil.virtual_memory().total, _MEMORY, _LEAST_MEMORY)
     near = next(each for each in (folder, *folder.absolute().parents) if each.is_dir())
     yield _enough("disk", shutil.disk_usage(near).free, _DISK, _LEAST_DISK, f" free at {near}")
     yield _awake()
