@@ -1,5 +1,6 @@
-"""Where the time of a run went, for a terminal: what it was spent on, and how it went from moment to "
-"moment."""
+"""Where the time of a run went, for a terminal: what it was spent on, and how it went from moment to
+moment.
+"""
 
 from __future__ import annotations
 
@@ -32,8 +33,9 @@ DOING = {
 
 @dataclass(frozen=True)
 class Moment:
-    """Until ``at`` seconds: bytes a second, how many workers there were, and the share of each thing they "
-    "did."""
+    """Until ``at`` seconds: bytes a second, how many workers there were, and the share of each thing they
+    did.
+    """
 
     at: float
     rate: float
