@@ -34,7 +34,7 @@ class Hooks:
     """What a plugin module may implement (decorate with ``crossdock.hookimpl``)."""
 
     @hookspec
-    def crossdock_connectors(self) -> Iterable[ConnectorSpec]:  # type: ignore[empty-body]
+    def crossdock_connectors(self) -> Iterable[ConnectorSpec]:  # type: ignore[empty-body] # a specification
         """Return the connectors of this plugin. May not import a vendor library."""
 
     @hookspec
@@ -42,7 +42,7 @@ class Hooks:
         """Add commands to the ``crossdock`` command line."""
 
     @hookspec
-    def crossdock_checks(self) -> Iterable[Check]:  # type: ignore[empty-body]
+    def crossdock_checks(self) -> Iterable[Check]:  # type: ignore[empty-body] # a specification
         """Check what this plugin needs of the machine, for ``crossdock doctor``. Drivers may be imported."""
 
 

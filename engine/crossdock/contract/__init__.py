@@ -24,7 +24,7 @@ import pytest
 # Before the modules are imported, so that a failing check shows its values.
 pytest.register_assert_rewrite(*(f"{__name__}.{module.name}" for module in iter_modules(__path__)))
 
-# ruff: noqa: E402
+# ruff: noqa: E402 - what is imported below is to be rewritten.
 from .base import Contract
 from .format import FormatContract
 from .spec_checks import SpecContract, check_spec

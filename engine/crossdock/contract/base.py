@@ -129,7 +129,7 @@ def _excused(name: str, check: Callable[..., None]) -> Callable[..., None]:
             pytest.xfail(f"exempt: {reason} ({type(error).__name__})")
         pytest.fail(f"the exemption of {self._name} is no longer needed: the check {outcome}; remove it")
 
-    excused.exemption = True  # type: ignore[attr-defined]
+    excused.exemption = True  # type: ignore[attr-defined] # functions take any
     return excused
 
 

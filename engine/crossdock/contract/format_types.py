@@ -15,7 +15,7 @@ class FormatTypeChecks(FormatBase):
     """Data-driven: ``cases.py`` has the types and the names."""
 
     @pytest.mark.parametrize("case", TYPE_CASES, ids=TYPE_NAMES)
-    def test_types(self, format: FileFormat, case: TypeCase) -> None:  # noqa: A002
+    def test_types(self, format: FileFormat, case: TypeCase) -> None:  # noqa: A002 - the fixture
         """Lossless, or SchemaMismatchError from ``check``, or DataError for a value the type cannot tell."""
         table = case.table()
         with self.may_raise(SchemaMismatchError, DataError) as refusal:
@@ -27,7 +27,7 @@ class FormatTypeChecks(FormatBase):
         assert lossless(table["value"], self.read(format, data)["value"]) == ""
 
     @pytest.mark.parametrize("name", COLUMN_NAMES.values(), ids=list(COLUMN_NAMES))
-    def test_column_names(self, format: FileFormat, name: str) -> None:  # noqa: A002
+    def test_column_names(self, format: FileFormat, name: str) -> None:  # noqa: A002 - the fixture
         table = pa.Table.from_arrays([pa.array([1, 2]), pa.array(["x", "y"])], names=["id", name])
         with self.may_raise(SchemaMismatchError, NotSupportedError) as refusal:
             format.check(table.schema)

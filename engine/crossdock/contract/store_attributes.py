@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from typing import Any
 
 import pytest
 
@@ -10,8 +11,12 @@ from ..errors import AlreadyExistsError, NotFoundError, SourceChangedError
 from ..spi import Attributes, Folders, ObjectAttributes, ObjectStore
 from .store_base import StoreBase, noise
 
-_FOLDER = {"acl": "user::rwx,group::r-x,other::--x", "owner": "someone", "group": "some-group"}
-_GIVEN = {
+_FOLDER: dict[str, Any] = {
+    "acl": "user::rwx,group::r-x,other::--x",
+    "owner": "someone",
+    "group": "some-group",
+}
+_GIVEN: dict[str, Any] = {
     "metadata": {"batch": "7", "origin": "contract"},
     "headers": {"content_type": "text/x-contract", "content_language": "nb"},
     "modified_ns": 1_234_567_890_000_000_000,
@@ -32,7 +37,7 @@ class AttributeChecks(StoreBase):
         given = {name: value for name, value in _GIVEN.items() if name in store.keeps}
         for path, offsets in (("a/x", True), ("y", False)):
             pieces = self.cut(noise(2 * self.block_size), offsets=offsets)
-            request = replace(self.request(overwrite=True), attributes=ObjectAttributes(**given))  # type: ignore[arg-type]
+            request = replace(self.request(overwrite=True), attributes=ObjectAttributes(**given))
             upload = store.open_upload(path, request)
             for block, data in pieces:
                 store.write_block(upload, block, memoryview(data))
@@ -99,7 +104,7 @@ class AttributeChecks(StoreBase):
         given = {name: _FOLDER[name] for name in store.folder_keeps}
         self.put(store, "a/x", b"x")
         for path in ("a", "new"):
-            store.make_folder(path, ObjectAttributes(**given))  # type: ignore[arg-type]
+            store.make_folder(path, ObjectAttributes(**given))
             found = store.folder_attributes(path)
             assert {name: getattr(found, name) for name in given} == given
         assert self.get(store, "a/x") == b"x"

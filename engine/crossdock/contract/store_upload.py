@@ -235,4 +235,4 @@ class UploadChecks(StoreBase):
 class _Stranger(ObjectStore):
     """A store of another vendor, which nobody can copy from."""
 
-    list = stat = open_read = open_upload = write_block = commit = abort = delete = None  # type: ignore[assignment]
+    list = stat = open_read = open_upload = write_block = commit = abort = delete = None  # type: ignore[assignment] # none is called
