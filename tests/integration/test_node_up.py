@@ -112,6 +112,9 @@ def test_a_container_that_begins_again_is_the_same_node(
         assert runtime.key.encode() not in Path(f"/proc/{process.pid}/environ").read_bytes()
         assert runtime.key.encode() not in Path(f"/proc/{process.pid}/cmdline").read_bytes()
         before = node_id(home)
+    for wanted in ("true", "false"):
+        with up(home, control_plane, ENABLE_HA=wanted):
+            assert company(home / "node").alone == (wanted == "false")
     with up(home, control_plane):
         assert node_id(home) == before
         assert runtime.nodes() == ["first"]
@@ -149,15 +152,15 @@ def test_remote_access_lets_others_in(
     def join(state: Path) -> None:
         anyio.run(register, state, runtime.key, state.name, ca)
 
-    def switch(state: Path, *, alone: bool) -> bool:
-        return anyio.run(partial(be_alone, state, alone=alone))
+    def switch(state: Path, *, alone: bool) -> None:
+        anyio.run(partial(be_alone, state, alone=alone))
 
-    assert not switch(first, alone=True)  # said before it is a node
+    switch(first, alone=True)  # said before it is a node
     join(first)
     join(first)  # as when the key is replaced
     with pytest.raises(ConfigError, match="only one without high availability"):
         join(second)
-    assert switch(first, alone=False)
+    switch(first, alone=False)
     join(second)
     with pytest.raises(ConfigError, match="The runtime has other nodes: second"):
         switch(first, alone=True)
@@ -165,7 +168,7 @@ def test_remote_access_lets_others_in(
     assert sorted(runtime.nodes()) == ["first", "second"]
     with control_plane.sdk() as sdk:
         sdk.integration_runtime_nodes.delete(GROUP, runtime.factory, "here", "second")
-    assert switch(first, alone=True)
+    switch(first, alone=True)
     assert runtime.client("third").register(runtime.key).status_code == 409
 
 
@@ -237,6 +240,12 @@ def test_a_node_that_is_offline_for_too_long_makes_room(runtime: Runtime, databa
     assert third.beat().status_code == 200
     assert third.register(runtime.key).status_code == 200
     assert runtime.nodes() == ["stays", "third"]
+    assert stays.beat().status_code == 200
+    assert third.register(runtime.key, expires=600).status_code == 200
+    assert stays.post("company", alone=True).status_code == 409
+    silent(database, third, 601)
+    assert stays.post("company", alone=True).is_success
+    assert runtime.nodes() == ["stays"]
 
 
 def test_the_manifests_name_what_there_is() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import typer
@@ -40,6 +41,7 @@ def up(context: typer.Context, *, state: StateOption = None) -> None:
             _restore(folder, Path(backup), given)
         else:
             _register(folder, given)
+    _choose_company(folder, given)
     if given.get("HA_PORT", str(_PORT)) != str(_PORT):
         session.say("HA_PORT has no effect: nodes speak with the service, not with each other")
     # The agent and its jobs begin with an environment that has had no secret in it.
@@ -59,6 +61,17 @@ def _register(folder: Path, given: Mapping[str, str]) -> None:
         raise ConfigError("this is no node yet, and neither AUTH_KEY nor AUTH_KEY_FILE gives an auth key")
     wanted = Company(not _flag(given, "ENABLE_HA"), _expires(given))
     anyio.run(register, folder, key, given.get("NODE_NAME", ""), given.get("CA_FILE", ""), wanted)
+
+
+def _choose_company(folder: Path, given: Mapping[str, str]) -> None:
+    """What is said of a machine that is a node already holds as well."""
+    import anyio
+
+    from ..node.company import be_alone, company
+
+    alone = not _flag(given, "ENABLE_HA")
+    if given.get("ENABLE_HA") and alone != company(folder).alone:
+        anyio.run(partial(be_alone, folder, alone=alone))
 
 
 def _expires(given: Mapping[str, str]) -> int | None:

@@ -12,8 +12,7 @@ from crossdock import AlreadyExistsError, ConfigError
 
 from ..wire import backup
 from . import keeping
-from .company import FILE as COMPANY
-from .identity import FILE, SEALING, SIGNING, Identity, Keys, load, save
+from .identity import COMPANY, FILE, SEALING, SIGNING, Identity, Keys, load, save
 from .permitted import POLICY
 from .presence import running
 from .vault import VAULT

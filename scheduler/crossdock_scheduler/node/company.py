@@ -13,11 +13,11 @@ from crossdock import ConfigError, NotFoundError
 
 from ..wire import node as wire
 from .client import Client, connected
-from .identity import load
+from .identity import COMPANY, load
 from .keeping import write
 from .proxy import watched
 
-FILE = "company.json"
+_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,20 +32,23 @@ class Company:
 def company(folder: Path) -> Company:
     """Raises ConfigError for a file that is not understood."""
     try:
-        return Company(**json.loads((folder / FILE).read_text()))
+        said = json.loads((folder / COMPANY).read_text())
+        if said.pop("version", _VERSION) != _VERSION:  # the first ones had none
+            raise ValueError
+        return Company(**said)
     except FileNotFoundError:
         return Company()
-    except (OSError, ValueError, TypeError):
-        raise ConfigError(f"{folder / FILE} is not understood", hint="delete it") from None
+    except (OSError, ValueError, TypeError, AttributeError):
+        raise ConfigError(f"{folder / COMPANY} is not understood", hint="delete it") from None
 
 
 def keep_company(folder: Path, found: Company) -> None:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    write(folder / FILE, json.dumps(asdict(found)).encode())
+    write(folder / COMPANY, json.dumps({"version": _VERSION, **asdict(found)}).encode())
 
 
-async def be_alone(folder: Path, *, alone: bool) -> bool:
-    """Have the service refuse other nodes, or take them; whether the machine is a node already.
+async def be_alone(folder: Path, *, alone: bool) -> None:
+    """Have the service refuse other nodes, or take them: now, or once the machine is a node.
 
     Raises ConfigError where the runtime has other nodes.
     """
@@ -58,4 +61,3 @@ async def be_alone(folder: Path, *, alone: bool) -> bool:
         async with connected(identity.url, identity.ca, watched(folder)) as http:
             await Client(http, identity).company(wire.Company(alone=alone))
     keep_company(folder, Company(alone, before.expires))
-    return identity is not None

@@ -19,6 +19,7 @@ from .keeping import KEY_FILE, keep, kept, write
 
 _VERSION = 1
 FILE = "node.json"
+COMPANY = "company.json"
 SIGNING, SEALING = "signing.key", "sealing.key"
 
 
@@ -91,7 +92,7 @@ def save(folder: Path, identity: Identity) -> None:
 
 def forget(folder: Path) -> None:
     """The keys go too: who registers next is another node."""
-    for name in (FILE, "vault.key", SIGNING, SEALING, "proxy.json", "company.json", KEY_FILE):
+    for name in (FILE, "vault.key", SIGNING, SEALING, "proxy.json", COMPANY, KEY_FILE):
         (folder / name).unlink(missing_ok=True)
 
 

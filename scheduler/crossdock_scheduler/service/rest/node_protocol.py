@@ -188,7 +188,7 @@ def choose_company(wanted: wire.Company, asking: Signed, request: Request) -> No
     service, node = asking.service, asking.node
     with service.database.write() as connection:
         runtime = resources.by_id(connection, RUNTIME, node.row.runtime_id)
-        nodes.be_alone(connection, node, alone=wanted.alone)
+        nodes.be_alone(connection, node, time.time(), alone=wanted.alone)
         said = "ALONE" if wanted.alone else "SHARED"
         service.audit.append(connection, _entry(request, runtime, node.id, node.name, said))
 

@@ -128,7 +128,7 @@ def register(
     Raises ApiError where a live node has the name, or the runtime has as many nodes as it may.
     """
     _lock(connection, runtime.id)
-    _drop_expired(connection, runtime, asked, now)
+    _drop_expired(connection, runtime.id, asked.signing_key, now)
     found = look(connection, runtime, asked.name)
     values: dict[str, Any] = {
         "name": asked.name, "machine": asked.machine, "version": asked.version, "address": address,
@@ -158,7 +158,12 @@ def register(
 
 
 def _lock(connection: sa.Connection, runtime_id: int) -> None:
-    """Who counts nodes does so alone: two at once would both find room."""
+    """Who counts nodes does so alone: two at once would both find room.
+
+    The nodes come first, as with heartbeats that ask for an update: else each might wait for the other.
+    """
+    mine = sa.select(nodes.c.id).where(nodes.c.runtime_id == runtime_id).order_by(nodes.c.id)
+    connection.execute(mine.with_for_update())
     query = sa.select(runtimes.c.guid).where(runtimes.c.resource_id == runtime_id).with_for_update()
     connection.execute(query)
 
@@ -173,12 +178,12 @@ def _refuse_more(runtime: Runtime, others: Sequence[Node], asked: Register) -> N
         )  # fmt: skip
 
 
-def _drop_expired(connection: sa.Connection, runtime: Runtime, asked: Register, now: float) -> None:
-    """Delete the nodes that wanted to be none any more after so long a silence, but never the last one that
-    opens the vault: nobody could open it again.
+def _drop_expired(connection: sa.Connection, runtime_id: int, asking: str, now: float) -> None:
+    """Delete the nodes, other than the one with the key ``asking``, that wanted to be none any more after so
+    long a silence, but never the last one that opens the vault: nobody could open it again.
     """
-    known = of(connection, runtime)
-    gone = [each for each in known if each.is_expired(now) and each.row.signing_key != asked.signing_key]
+    known = _of_runtime(connection, runtime_id)
+    gone = [each for each in known if each.is_expired(now) and each.row.signing_key != asking]
     opened = any(each.in_step for each in known if each not in gone)
     for each in gone:
         if opened or not each.in_step:
@@ -236,7 +241,11 @@ def by_id(connection: sa.Connection, node_id: str, *, locked: bool = False) -> N
 
 def of(connection: sa.Connection, runtime: Runtime) -> Sequence[Node]:
     """In the order in which they came."""
-    query = _ALL.where(nodes.c.runtime_id == runtime.id).order_by(nodes.c.registered, nodes.c.id)
+    return _of_runtime(connection, runtime.id)
+
+
+def _of_runtime(connection: sa.Connection, runtime_id: int) -> Sequence[Node]:
+    query = _ALL.where(nodes.c.runtime_id == runtime_id).order_by(nodes.c.registered, nodes.c.id)
     return [found for row in connection.execute(query) if (found := _of(row))]
 
 
@@ -302,10 +311,11 @@ def change(connection: sa.Connection, node: Node, concurrent_jobs: int) -> None:
     connection.execute(sa.update(nodes).where(nodes.c.id == node.id).values(concurrent_jobs=concurrent_jobs))
 
 
-def be_alone(connection: sa.Connection, node: Node, *, alone: bool) -> None:
+def be_alone(connection: sa.Connection, node: Node, now: float, *, alone: bool) -> None:
     """Refuse other nodes from now on, or take them. Raises ApiError where there are others already."""
     runtime_id = node.row.runtime_id
     _lock(connection, runtime_id)
+    _drop_expired(connection, runtime_id, node.row.signing_key, now)
     others = sa.select(nodes.c.name).where(nodes.c.runtime_id == runtime_id, nodes.c.id != node.id)
     if alone and (names := connection.execute(others.order_by(nodes.c.name)).scalars().all()):
         raise ApiError(
