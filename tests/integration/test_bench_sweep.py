@@ -18,7 +18,7 @@ import crossdock
 from crossdock import ConfigError
 from crossdock.bench.advice import advise
 from crossdock.bench.answer import read
-from crossdock.bench.scratch import Copy
+from crossdock.bench.scratch import Copy, scratch
 from crossdock.bench.settings import Setting, Tried
 from crossdock.bench.sweep import Findings, sweep
 from crossdock.cli.main import run
@@ -98,6 +98,29 @@ def test_tables_of_a_server_in_a_schema(folder: Path, database: str) -> None:
     found = measured("in.csv", f"{database}#public.mine", Tried((1,)))
     assert found.chosen.samples[0].rows == 2000
     assert not crossdock.browse(f"{database}#public.").found
+
+
+@pytest.mark.parametrize(
+    ("schema", "quotes"), [("", True), ("Own.", True), ('"a.b".', True), ("own.", False)]
+)
+def test_the_very_table_that_was_created_is_dropped(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, schema: str, quotes: bool
+) -> None:
+    """No database that folds names to upper case, or quotes them otherwise, can be had here."""
+    said: list[str] = []
+
+    def run_script(where: str, text: str, *, options: dict[str, str]) -> None:
+        if '"' in text and not quotes:
+            raise ConfigError("a syntax error")
+        said.append(text)
+
+    monkeypatch.setattr("crossdock.bench.scratch.run_script", run_script)
+    places = scratch(Copy("in.csv", f"sqlite:///a.db#{schema}mine", {}), in_place=False)
+    target = places.target()
+    places.remove(target)
+    name = target.rpartition(".")[2].rpartition("#")[2]
+    written = {"": f'"{name}"', "Own.": f'"Own"."{name}"', '"a.b".': f'"a.b"."{name}"', "own.": f"own.{name}"}
+    assert said[1:] == [f"DROP TABLE IF EXISTS {written[schema]}"]
 
 
 def test_a_sink_that_is_a_folder(folder: Path) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..credentials import public_url
-from ..errors import ConfigError, CrossdockError, NotFoundError, NotSupportedError
+from ..errors import ConfigError, CrossdockError, NotFoundError, NotSupportedError, TransientError
 from ..files.selecting import parent
 from ..opening import blaming
 from ..plugins import registry
@@ -23,6 +23,7 @@ from ..spelling import snake_case
 from ..spi.store import Folders
 
 _PREFIX = "crossdock_bench_"
+_PARTS = re.compile(r'(\[[^]]*\]|"(?:[^"]|"")*"|`[^`]*`)|([^.]+)')
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,13 +147,24 @@ class _Tables(Scratch):
         self._side, self._prefix, self._count = side, f"{_PREFIX}{token}_", 0
         schema = side.location.fragment.rpartition(".")[0]
         self._schema = f"{schema}." if schema else ""
+        self._quoted = True
         try:
-            self._drop(f"{self._prefix}0")
+            self._try_quotes()
         except NotSupportedError:
             raise ConfigError(
                 f"{side.spec.name} can remove no tables, so that each copy would leave one",
                 hint="let each copy replace the sink itself with --in-place --mode overwrite",
             ) from None
+
+    def _try_quotes(self) -> None:
+        """Find out whether names in double quotes are names there; MySQL takes them for texts."""
+        try:
+            self._drop(f"{self._prefix}0")
+        except (NotSupportedError, TransientError):
+            raise
+        except CrossdockError:
+            self._quoted = False
+            self._drop(f"{self._prefix}0")
 
     def target(self) -> str:
         self._count += 1
@@ -168,10 +180,10 @@ class _Tables(Scratch):
             raise
 
     def _drop(self, table: str) -> None:
-        """Our names need no quotes in any database; those of a schema may."""
-        schema = self._schema
-        if schema and not re.fullmatch(r"[a-z_][a-z0-9_]*\.|\[.*\]\.|\".*\"\.", schema):
-            schema = '"' + schema[:-1].replace('"', '""') + '".'
+        """Sinks quote what they create: without quotes a database that folds names drops another table."""
+        name = self._schema + table
+        if self._quoted:
+            name = _PARTS.sub(lambda part: part[1] or '"' + part[2].replace('"', '""') + '"', name)
         where = replace(self._side.location, fragment="").with_path(self._side.location.path).url
         options = {k: v for k, v in self._side.given.items() if k in self._side.spec.config.model_fields}
-        run_script(where, f"DROP TABLE IF EXISTS {schema}{table}", options=options)
+        run_script(where, f"DROP TABLE IF EXISTS {name}", options=options)
