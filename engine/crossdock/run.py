@@ -97,6 +97,8 @@ class Run:
                     # Before any data: whether the log can be written at all.
                     self._end_log()
                 self._copy()
+                # The time of a child is known once it has ended.
+                self._end_children()
                 self._end_log()
                 self._at_stage(lambda stage: stage.seal())
                 self._leave_stage()
@@ -129,9 +131,12 @@ class Run:
 
             self.context.ask_source(lambda: stage_run.leave_stage(self.context))
 
-    def close(self) -> None:
+    def _end_children(self) -> None:
         if self.context.carrier.children is not None:
             self.context.carrier.children.close()
+
+    def close(self) -> None:
+        self._end_children()
         self.context.source.close()
         self.context.sink.close()
         if self.context.log is not None:

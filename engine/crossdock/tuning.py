@@ -28,7 +28,8 @@ class Tuning:
 
     def __init__(self, context: Context, counts: Counts, first: int) -> None:
         self._context, self._counts = context, counts
-        self._tuner = Tuner(first, context.most_parallel, cores())
+        self._cores = cores()
+        self._tuner = Tuner(first, context.most_parallel, self._cores)
         self._looks, self._room = 0, 1.0
 
     @property
@@ -59,7 +60,13 @@ class Tuning:
             sum(worker.state == "queue" for worker in workers),
             sum(worker.seconds["budget"] for worker in workers),
             sum(worker.throttled for worker in workers) + self._context.asking.throttled,
-            process_time(),
-            idle_time(),
+            self._used(idle := idle_time()),
+            idle,
             self._room,
         )
+
+    def _used(self, idle: float) -> float:
+        """CPU seconds; of the machine where children work, whose time is known once they have ended."""
+        if self._context.carrier.children is None:
+            return process_time()
+        return perf_counter() * self._cores - idle

@@ -6,9 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from random import Random
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from crossdock import tuning
+from crossdock.meter import Worker
 from crossdock.tuner import HOLD, Sample, Tuner
 
 MIB = 1 << 20
@@ -232,3 +236,26 @@ def test_decisions_say_when_from_what_to_what_and_why() -> None:
 @pytest.mark.parametrize(("first", "most"), [(1, 1), (4, 4), (3, 2)])
 def test_never_more_than_the_most(first: int, most: int) -> None:
     assert max(Plant(latency).run(Tuner(first, most, CORES), 30)) <= most
+
+
+@pytest.mark.parametrize(("idle", "busy"), [(0.0, True), (1.9, False)])
+def test_where_children_work_idle_cores_say_whether_it_is_busy(
+    monkeypatch: pytest.MonkeyPatch, idle: float, busy: bool
+) -> None:
+    """This process itself uses next to nothing then."""
+    now = 0.0
+    for name, share in (("perf_counter", 1.0), ("process_time", 0.001), ("idle_time", idle)):
+        monkeypatch.setattr(tuning, name, lambda share=share: share * now)
+    monkeypatch.setattr(tuning, "cores", lambda: CORES)
+    carrier = SimpleNamespace(copier=None, children=object())
+    context: Any = SimpleNamespace(most_parallel=32, carrier=carrier, asking=Worker("away"))
+    counts: Any = SimpleNamespace(bytes=0)
+    one = tuning.Tuning(context, counts, 2)
+    workers = [Worker("source"), Worker("source")]
+    for worker in workers:
+        worker.in_flight = 1
+    for _ in range(20):
+        now += LOOK
+        counts.bytes += MIB
+        one.look(workers)
+    assert any(each.why == "trying more" for each in one.decisions) is not busy
