@@ -254,7 +254,7 @@ def _obey(pid: int) -> None:
 def _carry(context: Context, plan: Plan, share: int, asked: _Asked) -> Outcome:
     try:
         own = apart(context, asked, share)
-        dispatcher = Dispatcher(own.journal, own.parallel, plan[0])
+        dispatcher = Dispatcher(own.journal, own.most_parallel, plan[0])
         team = Team(own, dispatcher, asked.counts, asked.workers)
         size = crew(own, *plan, asked.counts)
         team.carry(size)

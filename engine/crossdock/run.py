@@ -234,7 +234,7 @@ class Run:
         if processes := forking.worth(context, count, self._bytes_total):
             self._copy_apart(processes, count)
         if not processes or context.journal.open_units(0, 1):
-            self._dispatcher = Dispatcher(context.journal, context.parallel, count)
+            self._dispatcher = Dispatcher(context.journal, context.most_parallel, count)
             team = Team(context, self._dispatcher, self.counts, self.workers, self._look)
             self._crew = crew(context, count, self._bytes_total, self.counts)
             team.carry(self._crew)
@@ -246,7 +246,7 @@ class Run:
     def _copy_apart(self, processes: int, count: int) -> None:
         """Let forked processes carry what there is; what one that dies leaves open is for the caller."""
         context = self.context
-        self._dispatcher = Dispatcher(context.journal, context.parallel, count)
+        self._dispatcher = Dispatcher(context.journal, context.most_parallel, count)
         from .forked import Processes  # late: sockets and pickles are for many small files
 
         with Processes(context, (count, self._bytes_total), processes, self.workers) as team:

@@ -27,12 +27,12 @@ def opened(url: str, table: str = "", **options: Any) -> Source[Any]:
     )
 
 
-def counts(url: str, source: Source[Any], unit: str) -> list[int]:
+def counts(url: str, source: Source[Any], unit: str, most: int = 0) -> list[int]:
     """The rows of each split, of two copies at once."""
     from crossdock_connectors.sql.odbc_source import unpack
 
     found = []
-    for split in source.plan(Unit(unit), PlanHint(parallel=2)):
+    for split in source.plan(Unit(unit), PlanHint(parallel=2, most=most)):
         text = unpack(split.token).sql.replace("{ts", "").replace("}", "")
         found.append(sql(url, f"SELECT count(*) FROM ({text}) s")[0][0])
     return found
@@ -96,9 +96,10 @@ class TestSkewed:
 class TestRanges:
     def test_bounds_and_what_is_beyond_them(self, filled: str) -> None:
         options = {"partition_lower_bound": "1000", "partition_upper_bound": "5000"}
-        found = counts(filled, opened(filled, "numbers", **options), "numbers")
-        assert len(found) == 8
-        assert sum(found) == BIG
+        for most, splits in ((0, 8), (24, 24)):
+            found = counts(filled, opened(filled, "numbers", **options), "numbers", most)
+            assert len(found) == splits
+            assert sum(found) == BIG
 
     def test_a_place_for_the_condition(self, filled: str, tmp_path: Path) -> None:
         query = "SELECT k, count(*) AS n FROM numbers WHERE ?AdfDynamicRangePartitionCondition GROUP BY k"

@@ -100,6 +100,23 @@ def test_a_number_that_is_given_is_kept(big: Path, tmp_path: Path, sink_record: 
     assert result.tuning == []
 
 
+def test_small_files_are_shared_by_as_many_as_may_work(
+    tmp_path: Path, sink_record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In bundles for the first two workers, eight of them would have all there is."""
+    monkeypatch.setattr("crossdock.prepare.automatic_parallel", lambda: 2)
+    monkeypatch.setattr("crossdock.run.crew", lambda *_: Crew(16, 16, 16))
+    (tmp_path / "in").mkdir()
+    for number in range(40):
+        (tmp_path / "in" / f"{number}.csv").write_text(f"n\n{number}\n")
+    result = crossdock.copy(
+        tmp_path / "in", f"limited://{tmp_path}/out", source_format="csv", sink_format="parquet",
+        sink_options=sink_record.options | {"at_once": "100", "lasts": "0.05"},
+    )  # fmt: skip
+    assert len(list((tmp_path / "out").iterdir())) == 40
+    assert result.parallel_copies > 8
+
+
 class Page(HTMLParser):
     """What a page says, and whether it fetches anything."""
 

@@ -149,7 +149,8 @@ class OdbcSource(Source["pa.RecordBatch"], Cancellable, Consulted):
 
     def _conditions(self, relation: Relation, plan: Plan, hint: PlanHint) -> list[str]:
         """The conditions of the splits, which together hold every row once."""
-        config, wanted = self.config, min(hint.parallel * _PER_WORKER, hint.max_splits or 1 << 30)
+        config, most = self.config, max(hint.parallel * _PER_WORKER, hint.most)
+        wanted = min(most, hint.max_splits or 1 << 30)
         if config.partition_option == "None":
             if config.partition_column:
                 raise ConfigError("partition_column needs partition_option=DynamicRange")
