@@ -53,6 +53,9 @@ class Team:
                 raise
             self.stop(CancelledError())
             self._wait()
+        except Exception as error:  # noqa: BLE001 - the run must end, whatever it was
+            self.stop(classified(error, lambda _: None, "engine"))
+            self._wait()
 
     def _flush_log(self) -> None:
         if (log := self._context.log) is not None:
@@ -62,16 +65,22 @@ class Team:
                 self.stop(error)
 
     def _enlist(self, count: int) -> None:
-        """Have so many workers; those who are too many leave when they have done what they do."""
+        """Have so many workers, or as many as the system lets begin; those who are too many leave when they
+        have done what they do.
+        """
         self._size = count
-        for number in range(count):
-            if number == len(self._threads):
-                worker = Worker("away")
-                self._own.append(worker)
-                self._workers.append(worker)
-                self._threads.append(self._begun(number, worker))
-            elif not self._threads[number].is_alive() and self._own[number].state == "away":
-                self._threads[number] = self._begun(number, self._own[number])
+        try:
+            for number in range(count):
+                if number == len(self._threads):
+                    worker = Worker("away")
+                    self._threads.append(self._begun(number, worker))
+                    self._own.append(worker)
+                    self._workers.append(worker)
+                elif not self._threads[number].is_alive() and self._own[number].state == "away":
+                    self._threads[number] = self._begun(number, self._own[number])
+        except RuntimeError:
+            if not self._threads:
+                raise
 
     def _begun(self, number: int, worker: Worker) -> threading.Thread:
         with self._mutex:
@@ -80,7 +89,13 @@ class Team:
         work = threading.Thread(
             target=self._work, args=(number, worker), name=f"crossdock-{number}", daemon=True
         )
-        work.start()
+        try:
+            work.start()
+        except RuntimeError:
+            worker.turn("away")
+            with self._mutex:
+                self._at_work -= 1
+            raise
         return work
 
     def _wait(self) -> None:

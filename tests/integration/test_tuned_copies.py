@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Sequence
 from html.parser import HTMLParser
 from pathlib import Path
@@ -115,6 +116,27 @@ def test_small_files_are_shared_by_as_many_as_may_work(
     )  # fmt: skip
     assert len(list((tmp_path / "out").iterdir())) == 40
     assert result.parallel_copies > 8
+
+
+@pytest.mark.parametrize("most", [0, 1])
+def test_threads_that_cannot_begin_are_done_without(
+    big: Path, tmp_path: Path, sink_record: Record, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    big.write_bytes(b"x" * 50_000)
+    start = threading.Thread.start
+
+    def limited(thread: threading.Thread) -> None:
+        if thread.name in [f"crossdock-{number}" for number in range(most, 3)]:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr("threading.Thread.start", limited)
+    if not most:
+        with pytest.raises(crossdock.InternalError, match="can't start new thread") as caught:
+            copied(big, tmp_path, sink_record, 3)
+        assert caught.value.run_id is not None
+        return
+    assert copied(big, tmp_path, sink_record, 3).parallel_copies == 1
 
 
 class Page(HTMLParser):
