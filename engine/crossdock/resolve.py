@@ -106,6 +106,8 @@ def _typed(resolved: Resolved, request: CopyRequest, cancel: threading.Event) ->
     if not request.skip_rows:
         # Moments come as the file has them, with all their digits.
         types = {name: kind for name, kind in types.items() if not pa.types.is_temporal(kind)}
+    # A float that is parsed at once would be a whole number rounded.
+    types = {name: pa.string() if pa.types.is_floating(kind) else kind for name, kind in types.items()}
     columns = request.map.names if request.map and request.map.columns else {name: name for name in types}
     wanted = {old: types[new.lower()] for old, new in columns.items() if new.lower() in types}
     schema = pa.schema([*wanted.items(), *((name, pa.string()) for name in converted)])

@@ -70,10 +70,12 @@ def test_of_csv(table: Table, tmp_path: Path) -> None:
     assert table.rows() == ROWS
 
 
-@pytest.mark.parametrize("wrong", ["3000000000,2,3,a", "8,2,3.125,a"])
+@pytest.mark.parametrize(
+    "wrong", ["3000000000,2,3,a,{0},5", "8,2,3.125,a,{0},5", "8,2,3,a,{0},9007199254740993"]
+)
 def test_of_csv_that_does_not_fit(table: Table, tmp_path: Path, wrong: str) -> None:
     path = tmp_path / "a.csv"
-    path.write_text(f"{HEAD}{FIRST}{wrong},2024-05-01,2024-05-01,5,true\n")
+    path.write_text(f"{HEAD}{FIRST}{wrong.format('2024-05-01,2024-05-01')},true\n")
     with pytest.raises(crossdock.DataError):
         table.add(path)
     assert table.rows() == []

@@ -97,17 +97,19 @@ def exact_number(text: Array, kind: pa.DataType) -> Array:
     """Texts of digits without groups. A whole number that a float would round becomes null too."""
     if pa.types.is_integer(kind):
         return _to_integer(text, kind)
-    quick = _quick(text, kind, b"0123456789-.")
-    plain = pc.utf8_trim_whitespace(text)
-    if pa.types.is_decimal(kind):
+    is_float, plain = pa.types.is_floating(kind), pc.utf8_trim_whitespace(text)
+    quick = _quick(text, kind, b"0123456789-." + b"eE+" * is_float)
+    if not is_float:
         return quick if quick is not None else to_decimal(_matching(plain, _FIXED), kind, truncate=False)
-    found = quick if quick is not None else _to_float(plain, kind, _PLAIN_SYMBOLS)
-    if (pc.max(pc.binary_length(plain)).as_py() or 0) <= _EXACT[kind.bit_width]:
-        return found
+    if quick is None or pc.any(pc.is_inf(quick)).as_py():
+        quick = _to_float(plain, kind, _PLAIN_SYMBOLS)
+    long = pc.greater(pc.binary_length(text), _EXACT[kind.bit_width])
+    if not pc.any(pc.and_not(long, pc.match_substring(text, "."))).as_py():
+        return quick
     whole = _matching(plain, rf"^[+-]?[0-9]{{{_EXACT[kind.bit_width] + 1},}}$")
     wide = pa.decimal256(75, 0)
-    kept = pc.equal(to_decimal(whole, wide, truncate=False), to_decimal(found, wide, truncate=False))
-    return pc.if_else(pc.or_(pc.is_null(whole), pc.fill_null(kept, False)), found, None)
+    kept = pc.equal(to_decimal(whole, wide, truncate=False), to_decimal(quick, wide, truncate=False))
+    return pc.if_else(pc.or_(pc.is_null(whole), pc.fill_null(kept, False)), quick, None)
 
 
 def _quick(text: Array, kind: pa.DataType, characters: bytes) -> Array | None:
