@@ -16,6 +16,7 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from servers.waiting import eventually
 
 from crossdock_scheduler.service.database import Database, metadata
 from crossdock_scheduler.service.database.tables import nodes
@@ -36,6 +37,8 @@ from crossdock_scheduler.service.queue import (
     renew,
     sweep,
 )
+from crossdock_scheduler.service.runtimes import nodes as nodes_of
+from crossdock_scheduler.service.runtimes import runtimes, updating
 
 NOW = 1_000_000.0
 LEASE = 30.0
@@ -327,3 +330,33 @@ def test_what_does_several_at_once_fails_for_none_but_its_own(opened: Database, 
     anyio.run(ask_all)
     assert found == {0: "job0", 1: "not this one", 2: "job2"}
     assert [queue.state(each) for each in names] == ["cancelled", "queued", "cancelled"]
+
+
+@pytest.mark.parametrize("opened", ["postgresql"], indirect=True)  # SQLite has one writer
+def test_a_turn_to_update_and_a_wish_to_be_alone_do_not_wait_for_each_other(
+    opened: Database, queue: Queue
+) -> None:
+    """Both lock the node and its runtime, in one order."""
+    holder = queue.node()
+    with opened.write() as connection:
+        runtimes.of(connection, resources.by_id(connection, RUNTIME, queue.runtime))
+        updating.ask(connection, queue.runtime, NOW)
+        found = nodes_of.by_ids(connection, [holder])[holder]
+
+    def be_alone() -> None:
+        with opened.write() as connection:
+            nodes_of.be_alone(connection, found, NOW, alone=True)
+
+    def waits() -> bool:
+        with opened.read() as connection:
+            activity = "FROM pg_stat_activity WHERE datname = current_database()"
+            query = sa.text(f"SELECT count(*) {activity} AND wait_event_type = 'Lock'")
+            return bool(connection.execute(query).scalar())
+
+    with ThreadPoolExecutor(1) as pool:
+        with opened.write() as connection:
+            nodes_of.by_ids(connection, [holder])
+            other = pool.submit(be_alone)
+            eventually(waits)
+            assert updating.turn(connection, found, "wanted", NOW)
+        other.result(30)
