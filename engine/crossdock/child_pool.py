@@ -20,6 +20,7 @@ from functools import partial
 from typing import Any
 
 from .carry import Job
+from .error_wire import unpack_error
 from .errors import CancelledError, CrossdockError, TransientError
 from .files.tabular import packed
 from .isolation import Caps, Watch
@@ -29,7 +30,7 @@ from .redact import secret_variables
 from .request import Resolved
 from .skips import Line, Lines
 from .spi.data import Attempt, Receipt
-from .worker import PROTOCOL, other_protocol, send, unpack_error
+from .worker import PROTOCOL, other_protocol, send
 
 
 class ChildPool:

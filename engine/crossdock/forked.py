@@ -24,6 +24,7 @@ from .crew import crew
 from .dispatch import Dispatcher
 from .errors import CancelledError, CrossdockError
 from .meter import Worker
+from .parent import end_with
 from .prepare import apart
 from .team import LOOK, Team
 from .units import Counts
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 Plan = tuple[int, int | None]
 """How many units, and how many bytes all together."""
-_PR_SET_PDEATHSIG = 1
 _JOURNAL = ("begin", "add_receipts", "set_state", "splits", "forget_splits", "next_epoch", "skip",
             "add_committed")  # fmt: skip
 
@@ -153,6 +153,8 @@ class _Process:
                     workers += outcome.workers[len(self._workers) :]
                     return outcome
                 _send(self._calls, self._answer(dispatcher, name, args))
+        for worker in self._workers:
+            worker.state = "away"
         return None
 
     def _note(self, told: tuple[int, int, list[str]], counts: Counts, workers: list[Worker]) -> None:
@@ -242,13 +244,9 @@ def _child(context: Context, plan: Plan, share: int, parent: socket.socket, pid:
 
 def _obey(pid: int) -> None:
     """End with the parent, and stop when it says so. Ctrl-C reaches the whole group: the parent decides."""
-    import ctypes
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != pid:
-        os._exit(1)
+    end_with(pid, signal.SIGKILL)
 
 
 def _carry(context: Context, plan: Plan, share: int, asked: _Asked) -> Outcome:

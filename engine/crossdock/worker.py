@@ -17,10 +17,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import IO, Any
 
-from . import errors
 from .carry import Carrier, Job
 from .classify import classified
-from .errors import CrossdockError, InternalError, TransientError
+from .error_wire import pack_error
+from .errors import InternalError
 from .files.tabular import unpacked
 from .isolation import Caps
 from .limits import MemoryBudget, NoThrottle
@@ -32,11 +32,6 @@ from .skips import Line
 from .spi.data import Attempt, Split
 
 PROTOCOL = 4
-_ERRORS = {
-    kind.code: kind
-    for kind in vars(errors).values()
-    if isinstance(kind, type) and issubclass(kind, CrossdockError)
-}
 
 
 def send(pipe: IO[str] | None, message: dict[str, Any]) -> None:
@@ -56,27 +51,6 @@ def other_protocol(theirs: Any) -> InternalError | None:
         f"{theirs or 'none'} and {PROTOCOL})",
         hint="resume the run with the version that is installed now",
     )
-
-
-def pack_error(error: CrossdockError) -> dict[str, Any]:
-    return {
-        "code": error.code,
-        "message": error.message,
-        "detail": error.detail,
-        "hint": error.hint,
-        "side": error.side,
-        "retry_after": getattr(error, "retry_after", None),
-        "first_wait": getattr(error, "first_wait", 0.0),
-    }
-
-
-def unpack_error(fields: dict[str, Any]) -> CrossdockError:
-    kind = _ERRORS.get(fields["code"], InternalError)
-    error = kind(fields["message"], detail=fields["detail"], hint=fields["hint"])
-    error.side = fields["side"]
-    if isinstance(error, TransientError):
-        error.retry_after, error.first_wait = fields["retry_after"], fields["first_wait"]
-    return error
 
 
 # -- the child ------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from crossdock.bench.answer import read
 from crossdock.bench.scratch import Copy, scratch
 from crossdock.bench.settings import Setting, Tried
 from crossdock.bench.sweep import Findings, sweep
+from crossdock.bench.usage import descendants, resident
 from crossdock.cli.main import run
 
 SMALL = ["--parallel-copies", "2", "--block-size", "none", "--concurrent-jobs", "none", "--runs", "3"]
@@ -214,6 +215,40 @@ def test_interrupted_it_leaves_nothing(
     assert "interrupted" in said
     assert left(folder) == ["big", "in.csv"]
     assert left(scratch) == []
+
+
+def test_a_sweep_that_is_killed_takes_its_copies_along(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    (folder / "big").write_bytes(os.urandom(8 << 20))
+    scratch = tmp_path_factory.mktemp("scratch")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "crossdock", "bench", "sweep", "big", "out/big", "--bandwidth", "10kB/s"],
+        stderr=subprocess.DEVNULL, env=os.environ | {"TMPDIR": str(scratch)},
+    )  # fmt: skip
+    try:
+        assert until(lambda: any(path.startswith("crossdock_bench") for path in left(folder)))
+        (copy,) = [pid for pid in descendants(process.pid) if pid != process.pid]
+    finally:
+        process.kill()
+        process.wait()
+    assert until(lambda: not resident(copy))
+
+
+def test_what_a_driver_prints_does_not_disturb(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "noisy").mkdir()
+    (folder / "noisy" / "sitecustomize.py").write_text(
+        "import sys\n"
+        "if sys.orig_argv[-1] == 'crossdock.bench.job':\n"
+        "    import crossdock_connectors.formats.delimited as d\n"
+        "    old = d.SPEC.open_format\n"
+        "    def loud(config):\n"
+        "        print('a line on standard output')\n"
+        "        return old(config)\n"
+        "    object.__setattr__(d.SPEC, 'open_format', loud)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{folder / 'noisy'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    assert measured("in.csv", "out.parquet", Tried((1,))).chosen.samples[0].rows == 2000
 
 
 def until(holds: Callable[[], bool]) -> bool:

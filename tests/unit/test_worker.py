@@ -34,12 +34,12 @@ from crossdock import (
 from crossdock.carry import Job
 from crossdock.child_pool import ChildPool, _answers
 from crossdock.digest_split import Digesting
+from crossdock.error_wire import pack_error, unpack_error
 from crossdock.mapping import ColumnMapping, compile_mapping, parse_map
 from crossdock.meter import Worker
 from crossdock.opening import open_sink, open_source
 from crossdock.request import CopyRequest, Resolved
 from crossdock.resolve import resolve
-from crossdock.worker import pack_error, unpack_error
 
 ALL_ERRORS = [
     kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, CrossdockError)

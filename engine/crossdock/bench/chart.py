@@ -28,7 +28,7 @@ _COLOURS = {
 def need() -> None:
     """Raise MissingDependencyError where nothing can be drawn: before anything is measured."""
     try:
-        import matplotlib.figure  # noqa: F401
+        import matplotlib.figure  # noqa: F401 - whether it is there
     except ImportError:
         raise MissingDependencyError(
             "charts need matplotlib", hint="pip install 'crossdock[bench]', or leave out --png and --html"

@@ -7,6 +7,8 @@ writes one: the report and the CPU time, or the error.
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,17 +17,24 @@ from typing import Any
 def main() -> None:
     """Exit code 0, also for a copy that failed: the answer says so."""
     from ..cli.termination import Termination
+    from ..error_wire import pack_error
     from ..errors import CancelledError, CrossdockError
+    from ..parent import end_with
 
+    # Drivers and plugins may print; standard output is the answer's alone.
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
     asked = json.load(sys.stdin)
     try:
         with Termination():
+            end_with(asked["parent"], signal.SIGTERM)
             answer = _copy(asked)
     except KeyboardInterrupt:
-        answer = _failed(CancelledError())
+        answer = {"error": pack_error(CancelledError())}
     except CrossdockError as error:
-        answer = _failed(error)
-    json.dump(answer, sys.stdout, default=str)
+        answer = {"error": pack_error(error)}
+    with out:
+        json.dump(answer, out, default=str)
 
 
 def _copy(asked: dict[str, Any]) -> dict[str, Any]:
@@ -41,18 +50,6 @@ def _copy(asked: dict[str, Any]) -> dict[str, Any]:
         "started": result.started.timestamp(),
         "seconds": result.duration,
         "cpu": cpu_seconds() - before,
-    }
-
-
-def _failed(error: Any) -> dict[str, Any]:
-    return {
-        "error": {
-            "code": error.code,
-            "message": error.message,
-            "hint": error.hint,
-            "detail": error.detail,
-            "side": error.side,
-        }
     }
 
 

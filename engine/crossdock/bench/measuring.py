@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .. import errors
-from ..errors import CrossdockError, InternalError, NotFoundError
+from ..error_wire import unpack_error
+from ..errors import InternalError, NotFoundError
 from ..history import forget
 from ..machine import cores, memory_room
 from .scratch import Copy, Scratch
@@ -100,6 +100,7 @@ class _Running:
             | ({} if setting.block is None else {"block_size": setting.block}),
             "run_id": self._run_id,
             "home": str(self._folder),
+            "parent": os.getpid(),
         }
         with (self._folder / "answer").open("w") as out, (self._folder / "errors").open("w") as err:
             self.process = subprocess.Popen(
@@ -126,7 +127,7 @@ class _Running:
                 f"a copy ended with {self.process.returncode} and without an answer: {said[-1]}"
             ) from None
         if "error" in found:
-            raise _error(found["error"])
+            raise unpack_error(found["error"])
         return found
 
     def tell_to_stop(self) -> None:
@@ -160,12 +161,13 @@ def _stop_all(running: list[_Running]) -> None:
 def _watch(running: list[_Running]) -> tuple[int, float]:
     """Wait for all, or for the first that fails: the most memory of all together, the least that was free."""
     peak, free = 0, memory_room()
-    while not all(each.ended for each in running):
-        peak = max(peak, sum(resident(one) for each in running for one in descendants(each.process.pid)))
+    going = list(running)
+    while going:
+        peak = max(peak, sum(resident(one) for each in going for one in descendants(each.process.pid)))
         free = min(free, memory_room())
-        for each in running:
-            if each.ended:
-                each.answer()
+        for each in [each for each in going if each.ended]:
+            each.answer()
+            going.remove(each)
         time.sleep(_EVERY)
     return peak, free
 
@@ -193,15 +195,3 @@ def _sample(answers: list[dict[str, Any]], peak: int, free: float, share: float 
         throttled=sum(report["crossdock"]["throttled"] for report in reports),
         files="filesWritten" in reports[0],
     )
-
-
-def _error(told: Mapping[str, str]) -> CrossdockError:
-    """The error as the copy raised it."""
-    kinds = {
-        kind.code: kind
-        for kind in vars(errors).values()
-        if isinstance(kind, type) and issubclass(kind, CrossdockError)
-    }
-    made = kinds.get(told["code"], InternalError)(told["message"], detail=told["detail"], hint=told["hint"])
-    made.side = told["side"]
-    return made
