@@ -387,6 +387,8 @@ def _notes(context: Context, most: int) -> Iterator[str]:
         yield f"a server throttled the copy: for a while only {gate.lowest} of {most} workers worked"
     if context.carrier.refused:
         yield f"the bytes went through this machine: {context.carrier.refused}"
+    elif context.carrier.copier is not None and context.carrier.children is not None:
+        yield "the bytes went through this machine: child processes carry them (CROSSDOCK_ISOLATE)"
     if context.request.verify and is_unproved(context):
         yield (
             "it is not verified: some of it was there already, and whoever has committed that may have been "

@@ -275,6 +275,15 @@ class TestBulkLoader:
         assert sink_record.count("writer") == 1
         assert "the bytes went through this machine: the shelf is not in the mood" in result.notes
 
+    def test_where_the_sink_is_isolated_it_is_said(
+        self, shelf: Path, stage: Path, sink_record: Record, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("CROSSDOCK_ISOLATE", "fetchingshelf")
+        result = self.copy(shelf, stage, sink_record)
+        assert read_shelf(shelf) == expected_rows(1000)
+        assert sink_record.count("load") == 0
+        assert any("CROSSDOCK_ISOLATE" in note for note in result.notes)
+
     def test_a_loader_that_loses_rows_is_found_out(
         self, shelf: Path, stage: Path, sink_record: Record
     ) -> None:
