@@ -110,7 +110,7 @@ class SinkEnd:
     ``stage``: the folder is a stage, and gets a manifest. ``proved_later``: who reads it next proves it.
     ``loads``: the sink fetches staged files by itself.
     ``takes``: types of the table's columns, of those that the mapping leaves open; ``targets``: those of all
-    columns, by their names in lower case, where rows are added to a table.
+    columns, by their names, where rows are added to a table.
     """
 
     connector: str

@@ -14,7 +14,7 @@ from .files.binary import DEFAULT_BLOCK
 from .files.settings import StoreReadSettings, StoreWriteSettings
 from .gate import NoGate
 from .mapping import ColumnMapping
-from .mapping.model import FILE_PATH
+from .mapping.model import FILE_PATH, of_column
 from .meter import Worker
 from .one_unit import one_unit
 from .opening import blaming, open_sink
@@ -89,7 +89,7 @@ def _typed(resolved: Resolved, request: CopyRequest, cancel: threading.Event) ->
     """
     if resolved.payload != "tabular":
         return resolved
-    types = {name.lower(): kind for name, kind in _types_of_sink(resolved, request, cancel).items()}
+    types = dict(_types_of_sink(resolved, request, cancel))
     if types:
         from .type_names import name_of
 
@@ -109,7 +109,7 @@ def _typed(resolved: Resolved, request: CopyRequest, cancel: threading.Event) ->
     # A float that is parsed at once would be a whole number rounded.
     types = {name: pa.string() if pa.types.is_floating(kind) else kind for name, kind in types.items()}
     columns = request.map.names if request.map and request.map.columns else {name: name for name in types}
-    wanted = {old: types[new.lower()] for old, new in columns.items() if new.lower() in types}
+    wanted = {old: kind for old, new in columns.items() if (kind := of_column(types, new)) is not None}
     schema = pa.schema([*wanted.items(), *((name, pa.string()) for name in converted)])
     return replace(resolved, source=replace(resolved.source, wanted=packed(schema)))
 
@@ -117,7 +117,7 @@ def _typed(resolved: Resolved, request: CopyRequest, cancel: threading.Event) ->
 def _taken(unsettled: Mapping[str, str], targets: Mapping[str, str]) -> dict[str, str]:
     """The types of these columns of the table, by name: decimals and floats, and dates for moments."""
     families = {"decimal": ("decimal", "float"), "timestamp": ("date",)}
-    found = {name: (targets.get(name.lower(), ""), families[kind]) for name, kind in unsettled.items()}
+    found = {name: (of_column(targets, name) or "", families[kind]) for name, kind in unsettled.items()}
     return {name: kind for name, (kind, family) in found.items() if kind.startswith(family)}
 
 

@@ -135,3 +135,10 @@ def test_of_texts_that_would_change(
     with pytest.raises(crossdock.DataError, match=f"column '{column}': .* cannot be converted"):
         table.add(path)
     assert table.rows() == []
+
+
+def test_columns_whose_names_differ_in_case_alone(database: str, tmp_path: Path) -> None:
+    sql(database, 'CREATE TABLE t ("A" text, a int)')
+    (tmp_path / "a.csv").write_text("a,A\n1,007\n")
+    crossdock.copy(tmp_path / "a.csv", f"{database}#t", mode="append")
+    assert sql(database, 'SELECT a, "A" FROM t') == [(1, "007")]

@@ -14,7 +14,7 @@ from ..conversion.fitting import fits
 from ..conversion.matrix import Convert, Converter, Wanted
 from ..errors import ConfigError, DataError, SchemaMismatchError
 from ..json_text import is_list, list_offsets
-from .model import COPY_OF, FILE_PATH, Apply, ColumnMapping, MappedColumn
+from .model import COPY_OF, FILE_PATH, Apply, ColumnMapping, MappedColumn, of_column
 from .nesting import Nesting
 from .path_text import parse_path
 from .paths import Take, follow, taken
@@ -184,7 +184,7 @@ class _Compiler:
 
     def _target(self, column: MappedColumn, kind: pa.DataType) -> Wanted | None:
         """What values of ``kind`` become in the table's column; None: what they are."""
-        name = self._targets.get(column.sink[0].lower(), "") if len(column.sink) == 1 else ""
+        name = of_column(self._targets, column.sink[0]) if len(column.sink) == 1 else None
         wanted = Wanted.named(name, name) if name else None
         return wanted if wanted is not None and fits(kind, wanted.kind) else None
 

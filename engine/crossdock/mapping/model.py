@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..conversion import ConversionSettings
 from ..errors import ConfigError
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Apply = Callable[["pa.RecordBatch"], "pa.RecordBatch"]
+T = TypeVar("T")
 AS_IT_IS = ConversionSettings()
 FILE_PATH, COPY_OF = "$$FILEPATH", "$$COLUMN:"
 
@@ -53,7 +54,7 @@ class ColumnMapping:
     lead into the item. ``nested_as_text``: what is nested becomes JSON. ``as_text``: for a sink of texts, for
     which the settings' formats say how they are written. ``added``: names of columns that the
     source gets behind its own, and their values: a text, ``$$FILEPATH`` or ``$$COLUMN:name``. ``targets``:
-    types of the table's columns by their names in lower case; values become those where they fit.
+    types of the table's columns by their names; values become those where they fit.
     """
 
     columns: tuple[MappedColumn, ...] = ()
@@ -126,6 +127,12 @@ class ColumnMapping:
 def for_texts(mapping: ColumnMapping | None) -> ColumnMapping:
     """The mapping for a sink that holds nothing but texts."""
     return replace(mapping or ColumnMapping(), nested_as_text=True, as_text=True)
+
+
+def of_column(known: Mapping[str, T], name: str) -> T | None:
+    """What is known of the column of that name, else of the only one whose name differs in case alone."""
+    same = [name] if name in known else [each for each in known if each.lower() == name.lower()]
+    return known[same[0]] if len(same) == 1 else None
 
 
 def _refuse_doubles(names: list[str], where: str, done: str) -> None:
