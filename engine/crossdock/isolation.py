@@ -120,10 +120,11 @@ def isolated(specs: Iterable[ConnectorSpec], known: Registry, memory: int) -> Ca
     if not asked and not any(spec.capabilities.isolated for spec in specs):
         return None
     given = os.environ.get(MEMORY)
+    # Who isolates itself knows what its driver sets aside, and how long its server thinks.
+    most = memory + _REST if asked else None
     return Caps(
-        parse_size(given, MEMORY) if given else memory + _REST,
+        parse_size(given, MEMORY) if given else most,
         round(seconds) if (seconds := _seconds(CPU)) else None,
-        # Who isolates itself knows how long its server thinks.
         _seconds(SILENCE, _SILENCE if asked else None),
     )
 

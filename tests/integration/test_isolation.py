@@ -98,6 +98,17 @@ def test_the_operator_says_which(
     assert (os.getpid() not in reads(table)[1]) is apart
 
 
+@pytest.mark.parametrize(("which", "capped"), [("", False), ("odbc", True)])
+def test_who_isolates_itself_has_the_memory_that_it_wants(
+    which: str, capped: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Drivers set aside far more than they use: psqlODBC ends its process when it does not get that."""
+    monkeypatch.setenv(isolation.WHICH, which)
+    caps = isolation.isolated([registry().by_name("odbc")], registry(), 512 << 20)
+    assert caps is not None
+    assert (caps.memory is not None) is capped
+
+
 def test_built_in_connectors_are_no_third_party(table: Path) -> None:
     assert "moody" in registry().third_party
     assert not registry().third_party & {"file", "sqlite", "parquet"}
