@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PYTHON ?=
 
-.PHONY: demo test lint docs bench bench-micro format lock clean
+.PHONY: demo test lint docs capabilities bench bench-micro format lock clean
 
 demo: $(INSTALLED)
 	$(BIN)/crossdock demo
@@ -24,6 +24,11 @@ lint: $(INSTALLED)
 docs: $(INSTALLED)
 	$(BIN)/zensical build --strict
 	rm -f build/site/*.py build/site/*.toml
+
+# The page of what connectors are tested for, from the results of those tests.
+capabilities: $(INSTALLED)
+	$(BIN)/python -m pytest -q -n 3 tests/contract --junitxml=build/contract.xml
+	$(BIN)/python docs/capabilities.py build/contract.xml
 
 # Against the peers, side by side: ten minutes, kept in perf/results; make bench SCENARIOS="csv_to_parquet bytes"
 bench: $(VENV)/.bench
