@@ -93,7 +93,9 @@ def _typed(resolved: Resolved, request: CopyRequest, cancel: threading.Event) ->
     if types:
         from .type_names import name_of
 
-        targets = {name: text for name, kind in types.items() if (text := name_of(kind))}
+        targets = {
+            name: text for name, kind in types.items() if str(kind) != "null" and (text := name_of(kind))
+        }
         takes = _taken(request.map.unsettled if request.map else {}, targets)
         resolved = replace(resolved, sink=replace(resolved.sink, takes=takes, targets=targets))
     converted = request.map.converted if request.map else ()
@@ -106,6 +108,13 @@ def _typed(resolved: Resolved, request: CopyRequest, cancel: threading.Event) ->
     if not request.skip_rows:
         # Moments come as the file has them, with all their digits.
         types = {name: kind for name, kind in types.items() if not pa.types.is_temporal(kind)}
+    # Several files have to agree, and where rows may be left out the server says which.
+    apart = request.skip_rows or not resolved.source.name
+    types = {
+        name: pa.string() if kind == pa.null() else kind
+        for name, kind in types.items()
+        if kind != pa.null() or apart
+    }
     # A float that is parsed at once would be a whole number rounded.
     types = {name: pa.string() if pa.types.is_floating(kind) else kind for name, kind in types.items()}
     columns = request.map.names if request.map and request.map.columns else {name: name for name in types}

@@ -173,13 +173,15 @@ def check_loadable(names: Sequence[str], types: Sequence[str], target: Sequence[
 def text_as(column: TargetColumn) -> pa.DataType | None:
     """What a text is read as on its way into the column: a number, else the text, which the server reads.
 
-    None for moments, which are faster as what they are in the file, and the server reads their texts too.
+    ``null`` for moments, which are faster as what they are in the file, and the server reads their texts too.
     """
     import pyarrow as pa
 
     numbers = {"int2": pa.int16(), "int4": pa.int32(), "int8": pa.int64(), "float8": pa.float64()}
-    if column.base == "bytea" or column.base.startswith(_MOMENTS):
+    if column.base == "bytea":
         return None
+    if column.base.startswith(_MOMENTS):
+        return pa.null()
     if column.base == "numeric" and column.modifier >= 4:
         precision, scale = (column.modifier - 4) >> 16, _scale(column.modifier)
         if 0 <= scale <= precision <= _MOST_DIGITS:

@@ -65,7 +65,8 @@ class TypedSink(ABC):
     def column_types(self) -> Mapping[str, pa.DataType]:
         """What a text has to be for each column of the table, of those of which that is known.
 
-        ``string`` where the table itself makes something of a text.
+        ``string`` where the table itself makes something of a text; ``null`` where it does, and what a file
+        itself makes of the text is as good, if that is the same for all rows.
         """
 
 
