@@ -98,7 +98,8 @@ class TestThousands:
         options = source_record.options | {"fail": "read:kill", "fail_skip": "999"}
         code = (
             "import crossdock; crossdock.copy("
-            f"'hooked://{thousands}/', {str(out)!r}, source_options={options!r}, run_id='r')"
+            f"'hooked://{thousands}/', {str(out)!r}, source_options={options!r}, run_id='r', "
+            f"parallel_copies={automatic_parallel()})"
         )
         killed = subprocess.run([sys.executable, "-c", code], env=os.environ, check=False, timeout=60)
         assert killed.returncode == -9
