@@ -57,7 +57,7 @@ class TestInto:
     @pytest.mark.parametrize(
         ("declared", "words"),
         [
-            ("id integer", "id is int4"),
+            ("id boolean", "id is bool"),
             ("id bigint, word varchar(2)", "too long"),
             ("id bigint, wrd text", "did you mean wrd"),
         ],
