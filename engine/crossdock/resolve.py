@@ -7,6 +7,7 @@ import threading
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from .errors import ConfigError
@@ -93,9 +94,7 @@ def _typed(resolved: Resolved, request: CopyRequest, cancel: threading.Event) ->
     if types:
         from .type_names import name_of
 
-        targets = {
-            name: text for name, kind in types.items() if str(kind) != "null" and (text := name_of(kind))
-        }
+        targets = {name: text for name, kind in types.items() if (text := name_of(kind))}
         takes = _taken(request.map.unsettled if request.map else {}, targets)
         resolved = replace(resolved, sink=replace(resolved.sink, takes=takes, targets=targets))
     converted = request.map.converted if request.map else ()
@@ -105,22 +104,28 @@ def _typed(resolved: Resolved, request: CopyRequest, cancel: threading.Event) ->
 
     from .files.tabular import packed
 
-    if not request.skip_rows:
-        # Moments come as the file has them, with all their digits.
-        types = {name: kind for name, kind in types.items() if not pa.types.is_temporal(kind)}
     # Several files have to agree, and where rows may be left out the server says which.
-    apart = request.skip_rows or not resolved.source.name
-    types = {
-        name: pa.string() if kind == pa.null() else kind
-        for name, kind in types.items()
-        if kind != pa.null() or apart
-    }
-    # A float that is parsed at once would be a whole number rounded.
-    types = {name: pa.string() if pa.types.is_floating(kind) else kind for name, kind in types.items()}
+    read = partial(_read_as, strict=request.skip_rows, apart=request.skip_rows or not resolved.source.name)
+    types = {name: become for name, kind in types.items() if (become := read(kind)) is not None}
     columns = request.map.names if request.map and request.map.columns else {name: name for name in types}
     wanted = {old: kind for old, new in columns.items() if (kind := of_column(types, new)) is not None}
     schema = pa.schema([*wanted.items(), *((name, pa.string()) for name in converted)])
     return replace(resolved, source=replace(resolved.source, wanted=packed(schema)))
+
+
+def _read_as(kind: pa.DataType, *, strict: bool, apart: bool) -> pa.DataType | None:
+    """What a format of texts reads a column as that becomes that; None: as it is in each file.
+
+    ``null`` is what the table itself makes something of, as ``TypedSink`` says.
+    """
+    import pyarrow as pa
+
+    if kind == pa.null():
+        return pa.string() if apart else None
+    if pa.types.is_temporal(kind) and not strict:
+        return None  # moments come as the file has them, with all their digits
+    # A float that is parsed at once would be a whole number rounded.
+    return pa.string() if pa.types.is_floating(kind) else kind
 
 
 def _taken(unsettled: Mapping[str, str], targets: Mapping[str, str]) -> dict[str, str]:
@@ -134,12 +139,12 @@ def _types_of_sink(
     resolved: Resolved, request: CopyRequest, cancel: threading.Event
 ) -> Mapping[str, pa.DataType]:
     """What the columns of the table take to which rows are added."""
+    if request.mode is not WriteMode.APPEND:
+        return {}
 
     def attempt(number: int) -> Mapping[str, pa.DataType]:
         with blaming(resolved.sink.connector, "sink"), closing(open_sink(resolved)) as sink:
-            if isinstance(sink, TypedSink) and sink.one_target and request.mode is WriteMode.APPEND:
-                return sink.column_types()
-            return {}
+            return sink.column_types() if isinstance(sink, TypedSink) and sink.one_target else {}
 
     return again(attempt, cancel, Worker(), NoGate())
 

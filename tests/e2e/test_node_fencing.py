@@ -12,7 +12,7 @@ import psutil
 import pytest
 from servers.node import node, register
 from servers.postgres import Postgres
-from servers.service import service
+from servers.service import ServiceProcess, service
 from servers.waiting import eventually
 from servers.wire import wire
 
@@ -57,34 +57,52 @@ def define(sdk: Any, server: Postgres, database: str) -> None:
         sdk.pipelines.create_or_update(GROUP, FACTORY, name, {"properties": {"activities": [copy]}})
 
 
+def _tables(server: Postgres, database: str) -> None:
+    for each in PIPELINES:
+        server.run(f"CREATE TABLE origin_{each} AS SELECT i FROM generate_series(1, {ROWS}) i", database)
+        server.run(f"CREATE TABLE target_{each} (i int)", database)
+
+
+def _two_nodes(sdk: Any, server: ServiceProcess, folder: Path) -> None:
+    sdk.factories.create_or_update(GROUP, FACTORY, {})
+    runtime = {"properties": {"type": "SelfHosted"}}
+    sdk.integration_runtimes.create_or_update(GROUP, FACTORY, "here", runtime)
+    key = sdk.integration_runtimes.list_auth_keys(GROUP, FACTORY, "here").auth_key1
+    for each in "ab":
+        register(folder / each, server, key, each)
+
+
+def _hold(lock: Any) -> None:
+    lock.execute(f"SELECT pg_advisory_xact_lock({LOCK})".encode())
+    lock.execute("LOCK TABLE origin_early IN ACCESS EXCLUSIVE MODE")
+
+
+def _held_runs(sdk: Any, server: Postgres, database: str) -> list[str]:
+    """Runs of both pipelines, each of which waits for a lock."""
+    runs = [sdk.pipelines.create_run(GROUP, FACTORY, each).run_id for each in PIPELINES]
+    waits = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+    eventually(lambda: server.run(waits, database) == [(2,)])
+    return runs
+
+
 @pytest.mark.timeout(300)  # a lease has to run out
 def test_stopped_node_adds_nothing_when_it_goes_on(tmp_path: Path, postgres: Postgres, database: str) -> None:
     """One copy is stopped before it has begun anything at its sink, one while it loads."""
     import psycopg
 
     name = database.rpartition("/")[2]
-    for each in PIPELINES:
-        postgres.run(f"CREATE TABLE origin_{each} AS SELECT i FROM generate_series(1, {ROWS}) i", name)
-        postgres.run(f"CREATE TABLE target_{each} (i int)", name)
+    _tables(postgres, name)
     (tmp_path / "service").mkdir()
     with (
         service(tmp_path / "service", "--lease", "8") as server,
         server.sdk() as sdk,
         psycopg.connect(database) as lock,
     ):
-        sdk.factories.create_or_update(GROUP, FACTORY, {})
-        runtime = {"properties": {"type": "SelfHosted"}}
-        sdk.integration_runtimes.create_or_update(GROUP, FACTORY, "here", runtime)
-        key = sdk.integration_runtimes.list_auth_keys(GROUP, FACTORY, "here").auth_key1
-        for each in "ab":
-            register(tmp_path / each, server, key, each)
+        _two_nodes(sdk, server, tmp_path)
         define(sdk, postgres, name)
-        lock.execute(f"SELECT pg_advisory_xact_lock({LOCK})".encode())
-        lock.execute("LOCK TABLE origin_early IN ACCESS EXCLUSIVE MODE")
+        _hold(lock)
         with node(tmp_path / "a") as first:
-            runs = [sdk.pipelines.create_run(GROUP, FACTORY, each).run_id for each in PIPELINES]
-            waits = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-            eventually(lambda: postgres.run(waits, name) == [(2,)])
+            runs = _held_runs(sdk, postgres, name)
             workers = psutil.Process(first.process.pid).children()
             stopped = [first.process.pid, *(each.pid for each in workers)]
             for each in stopped:
@@ -116,9 +134,7 @@ def test_a_node_that_is_cut_off_adds_nothing(tmp_path: Path, postgres: Postgres,
     import psycopg
 
     name = database.rpartition("/")[2]
-    for each in PIPELINES:
-        postgres.run(f"CREATE TABLE origin_{each} AS SELECT i FROM generate_series(1, {ROWS}) i", name)
-        postgres.run(f"CREATE TABLE target_{each} (i int)", name)
+    _tables(postgres, name)
     (tmp_path / "service").mkdir()
     with (
         service(tmp_path / "service", "--lease", "4") as server,
@@ -126,21 +142,13 @@ def test_a_node_that_is_cut_off_adds_nothing(tmp_path: Path, postgres: Postgres,
         psycopg.connect(database) as lock,
         wire(int(server.url.rpartition(":")[2])) as way,
     ):
-        sdk.factories.create_or_update(GROUP, FACTORY, {})
-        runtime = {"properties": {"type": "SelfHosted"}}
-        sdk.integration_runtimes.create_or_update(GROUP, FACTORY, "here", runtime)
-        key = sdk.integration_runtimes.list_auth_keys(GROUP, FACTORY, "here").auth_key1
-        for each in "ab":
-            register(tmp_path / each, server, key, each)
+        _two_nodes(sdk, server, tmp_path)
         identity = tmp_path / "a" / "node" / "node.json"
         identity.write_text(identity.read_text().replace(server.url, f"https://localhost:{way.port}"))
         define(sdk, postgres, name)
-        lock.execute(f"SELECT pg_advisory_xact_lock({LOCK})".encode())
-        lock.execute("LOCK TABLE origin_early IN ACCESS EXCLUSIVE MODE")
+        _hold(lock)
         with node(tmp_path / "a") as first:
-            runs = [sdk.pipelines.create_run(GROUP, FACTORY, each).run_id for each in PIPELINES]
-            waits = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-            eventually(lambda: postgres.run(waits, name) == [(2,)])
+            runs = _held_runs(sdk, postgres, name)
             way.cut()
             cut = time.monotonic()
             lock.rollback()
