@@ -216,7 +216,10 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     arguments = parser.parse_args()
     DATA.mkdir(exist_ok=True)
-    print(f"{machine()}, load {load():.1f} a core\n\n| | asked | found |\n|---|---|---|", flush=True)
+    print(
+        f"{machine()}, {load():.0%} in use before\n\n| | asked | found |\n|---|---|---|",
+        flush=True,
+    )
     for name in arguments.line or LINES:
         for what, asked, found in LINES[name](arguments.runs):
             print(f"| {what} | {asked} | {found} |", flush=True)

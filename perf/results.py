@@ -1,18 +1,19 @@
 """Figures as they are kept, ``results/<machine>.json``, and what is made of them: a page, a chart, a table.
 
 The machine has a name that says what it is (``2-cores-24GiB``), never the host's. A scenario keeps its
-last run, with its date and the load of the machine before it: what was measured on a busy machine says so.
+last run, with its date and how busy the machine was before it: what was measured on a busy machine says so.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import platform
 import re
 import statistics
 import time
 from typing import Any
+
+import psutil
 
 from crossdock import __version__
 from crossdock.machine import cores, memory
@@ -24,7 +25,9 @@ README = ROOT / "README.md"
 OURS = "crossdock"
 _PLACE = re.compile(r"(<!-- perf: begin -->\n).*?(<!-- perf: end -->)", re.DOTALL)
 _IDLE = 0.25
-"""Load a core before a scenario, above which the machine counts as busy."""
+"""Share of the cores in use before a scenario, above which the machine counts as busy."""
+_LOOKED_AT = 3.0
+"""Seconds."""
 
 
 def machine() -> str:
@@ -33,8 +36,8 @@ def machine() -> str:
 
 
 def load() -> float:
-    """How many processes have waited for a core in the last minute, for each core."""
-    return os.getloadavg()[0] / (os.cpu_count() or 1)
+    """Share of the cores that is in use while nothing of ours runs: what ran before does not count."""
+    return float(psutil.cpu_percent(_LOOKED_AT)) / 100
 
 
 def read(name: str) -> dict[str, Any]:
@@ -114,7 +117,7 @@ def table(each: dict[str, Any]) -> str:
 
 
 def _when(each: dict[str, Any]) -> str:
-    state = "idle" if each["load"] <= _IDLE else f"**busy (load {each['load']:.1f} a core)**"
+    state = "idle" if each["load"] <= _IDLE else f"**busy ({each['load']:.1f} of the cores)**"
     return f"crossdock {each['version']}, Python {each['python']}, {each['date']}, {state}"
 
 

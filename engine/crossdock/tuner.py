@@ -246,6 +246,9 @@ class Tuner:
 
     def _fewer(self, window: _Window) -> int:
         fewer = min(self.size - 1, ceil(self.size / self._step))
+        if self._is_busy(window):
+            # On cores without time left one computes while another waits: the rest are in each other's way.
+            fewer = min(fewer, max(1, round(2 * self.cores)))
         used = (window.last.used - window.first.used) / max(window.seconds, 1e-9)
         # One worker hardly keeps more than one core busy.
         return fewer if fewer >= max(1.0, used - 0.25) else self.size

@@ -1,8 +1,9 @@
 """The tuner beside hand-set numbers of parallel copies, on five cases.
 
 ``python -m perf.rig.tuning [CASE ...]`` prints a table. Each copy is a process of its own; those of a case
-run in turn, in other order each round. A hand-set number that takes twice as long as ``auto`` is stopped, and
-counts with what it has carried until then.
+run in turn, in other order each round. ``auto`` carries a long copy, for it has to find its way. A hand-set
+number is stopped after ten seconds where a copy is the same from its begin to its end, else after twice the
+time of ``auto``, and counts with what it has carried until then.
 """
 
 from __future__ import annotations
@@ -28,11 +29,13 @@ from .throttling import throttling
 ROOT = Path(__file__).parents[2]
 SETTINGS = ("auto", "1", "2", "4", "8", "16")
 AT_ONCE = 5
+ENOUGH = 10.0
+"""Seconds after which a number of copies that stays is known."""
 
 
 @dataclass(frozen=True)
 class Copy:
-    """What one copy is given; ``{out}`` in the sink is a new folder."""
+    """What one copy is given; ``{out}`` in the sink is a new folder. ``even``: the same from begin to end."""
 
     source: str
     sink: str
@@ -40,6 +43,7 @@ class Copy:
     sink_options: Mapping[str, str] = field(default_factory=dict)
     more: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
+    even: bool = False
 
 
 @contextmanager
@@ -52,43 +56,44 @@ def _sparse(mib: int) -> Iterator[str]:
 
 @contextmanager
 def loopback() -> Iterator[Copy]:
-    """8 GiB to Blob Storage on loopback, blocks of 8 MiB."""
-    with blob_served({}) as (values, environment), _sparse(8 << 10) as source:
+    """32 GiB to Blob Storage on loopback, blocks of 8 MiB."""
+    with blob_served({}) as (values, environment), _sparse(32 << 10) as source:
         yield Copy(
-            source, "az://upload/big", sink_options={"endpoint": values["url"]}, environment=environment
-        )
+            source, "az://upload/big", sink_options={"endpoint": values["url"]}, environment=environment,
+            even=True,
+        )  # fmt: skip
 
 
 @contextmanager
 def latency() -> Iterator[Copy]:
-    """3 GiB to Blob Storage 30 ms away, blocks of 1 MiB."""
-    with blob_served({}) as (values, environment), _sparse(3 << 10) as source:
+    """12 GiB to Blob Storage 30 ms away, blocks of 1 MiB."""
+    with blob_served({}) as (values, environment), _sparse(12 << 10) as source:
         port = int(values["url"].split(":")[2].split("/")[0])
         with far(port, 30) as away:
             url = values["url"].replace(f":{port}/", f":{away}/")
             yield Copy(
                 source, "az://upload/big", sink_options={"endpoint": url}, more={"block_size": "1MiB"},
-                environment=environment,
+                environment=environment, even=True,
             )  # fmt: skip
 
 
 @contextmanager
 def throttled() -> Iterator[Copy]:
-    """1.5 GiB to a Blob endpoint that takes 5 calls at once, each for 30 ms, blocks of 1 MiB."""
-    with throttling(AT_ONCE, 0.03) as url, _sparse(1536) as source, blob_served({}) as (_, environment):
+    """6 GiB to a Blob endpoint that takes 5 calls at once, each for 30 ms, blocks of 1 MiB."""
+    with throttling(AT_ONCE, 0.03) as url, _sparse(6 << 10) as source, blob_served({}) as (_, environment):
         yield Copy(
             source, "az://upload/big", sink_options={"endpoint": url, "allow_http": "true"},
-            more={"block_size": "1MiB"}, environment=environment,
+            more={"block_size": "1MiB"}, environment=environment, even=True,
         )  # fmt: skip
 
 
 @contextmanager
 def skewed() -> Iterator[Copy]:
-    """PostgreSQL, 8 partitions of 50,000 to 1,600,000 rows, to Parquet."""
+    """PostgreSQL, 8 partitions of 150,000 to 4,800,000 rows, to Parquet."""
     sys.path.insert(0, str(ROOT / "tests"))
     from servers.postgres import postgres
 
-    sizes = (50, 50, 100, 100, 200, 400, 800, 1600)
+    sizes = (150, 150, 300, 300, 600, 1200, 2400, 4800)
     with postgres() as server:
         server.run(
             "CREATE TABLE skewed (p integer, i bigint, f double precision, v varchar(50), t timestamp) "
@@ -107,7 +112,7 @@ def skewed() -> Iterator[Copy]:
 
 @contextmanager
 def conversion() -> Iterator[Copy]:
-    """12 CSV files of 1,000,000 rows (1.2 GB) to Parquet with zstd."""
+    """72 CSV files of 1,000,000 rows (7.2 GB) to Parquet with zstd."""
     import pyarrow as pa
     import pyarrow.compute as pc
     from pyarrow import csv
@@ -127,11 +132,12 @@ def conversion() -> Iterator[Copy]:
         )
         first = Path(name, "0.csv")
         csv.write_csv(table, first)
-        for number in range(1, 12):
+        for number in range(1, 72):
             os.link(first, Path(name, f"{number}.csv"))
         yield Copy(
-            f"{name}/*.csv", "{out}/", more={"sink_format": "parquet"}, sink_options={"compression": "zstd"}
-        )
+            f"{name}/*.csv", "{out}/", more={"sink_format": "parquet"}, sink_options={"compression": "zstd"},
+            even=True,
+        )  # fmt: skip
 
 
 CASES = {each.__name__: each for each in (loopback, latency, throttled, skewed, conversion)}
@@ -211,7 +217,9 @@ def measure(name: str, rounds: int) -> dict[str, list[Outcome]]:
     """All settings of a case in turn; a first round that is not counted warms the caches."""
     found: dict[str, list[Outcome]] = {setting: [] for setting in SETTINGS}
     with CASES[name]() as copy:
-        limit = 2 * carry(copy, "auto", 0).seconds
+        limit = ENOUGH if copy.even else 0.0
+        first = carry(copy, "auto", limit)
+        limit = limit or 2 * first.seconds
         for number in range(rounds):
             for setting in SETTINGS[number % 6 :] + SETTINGS[: number % 6]:
                 outcome = carry(copy, setting, 0 if setting == "auto" else limit)

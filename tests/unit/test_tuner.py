@@ -206,6 +206,13 @@ def test_a_busy_processor_gets_no_more() -> None:
     assert [each.why for each in tuner.decisions] == ["settled: the processor is busy"]
 
 
+def test_of_many_on_a_busy_processor_two_a_core_are_tried() -> None:
+    plant, tuner = Plant(loopback, cpu=0.003), Tuner(12, 32, CORES)
+    plant.run(tuner, 10)
+    first = tuner.decisions[0]
+    assert (first.before, first.after, first.why) == (12, 4, "trying fewer")
+
+
 def test_nothing_carried_says_nothing() -> None:
     """Reading back to verify, say."""
     plant, tuner = Plant(lambda n: 0.0), Tuner(4, 32, CORES)
