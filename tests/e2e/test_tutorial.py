@@ -186,10 +186,15 @@ def test_tutorial(tmp_path: Path) -> None:
     assert 2 <= int(kept[1]) < int(kept[2])
 
 
+RECIPES = [page for page in sorted((DOCS / "how-to").glob("*.md")) if "```console\n" in page.read_text()]
+
+
 @pytest.mark.timeout(300)
-def test_recipes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("page", RECIPES, ids=lambda page: page.stem)
+def test_recipes(page: Path, tmp_path: Path) -> None:
+    """Each page alone, in a folder that has the tutorial's data."""
     unpack_tables(tmp_path / "csv")
-    follow(DOCS / "how-to" / "copy.md", Shell(tmp_path))
+    assert follow(page, Shell(tmp_path))
 
 
 def test_a_page_that_is_wrong_is_found() -> None:
