@@ -51,6 +51,22 @@ def test_text_without_a_header_is_mapped_by_ordinals(made: Made) -> None:
     assert made.out("a.csv") == ["word,number", "one,1", "two,2"]
 
 
+def test_datasets_and_linked_services_see_the_run_around_them(made: Made) -> None:
+    """As in the tutorials of Microsoft: a file is named after the run."""
+    made.write("in/2024/a.csv", "x\n1\n")
+    made.pipeline = {
+        "parameters": {"year": {"type": "String"}, "end": {"type": "String", "defaultValue": "csv"}}
+    }
+    made.service["typeProperties"]["host"] = f"{made.data}/@{{pipeline().parameters.folder}}"
+    made.source["typeProperties"]["location"]["folderPath"] = "@pipeline().parameters.year"
+    name = "@CONCAT('Incremental-', pipeline().RunId, '.', pipeline().parameters.end)"
+    made.sink["typeProperties"]["location"] = {"type": "FileServerLocation", "fileName": name}
+    assert [str(each) for each in made.plan()[1] if each.severity != "note"] == []
+    given = {"year": "2024", "end": "csv", "folder": "in"}
+    made.run(Scope(parameters=given, system={"RunId": "r1"}))
+    assert (made.data / "in" / "Incremental-r1.csv").read_text().replace('"', "").split() == ["x", "1"]
+
+
 @pytest.mark.parametrize("mapping", ["a: x, b: y", {"a": "x", "b": "y"}])
 def test_the_older_forms_of_a_mapping(made: Made, mapping: Any) -> None:
     made.write("in/a.csv", "a,b,c\n1,2,3\n")

@@ -10,8 +10,11 @@ import pytest
 from definition_samples import put
 
 from crossdock import ConfigError
+from crossdock_scheduler.pipeline.copy import plan_copy
 from crossdock_scheduler.pipeline.coverage import cover
 from crossdock_scheduler.pipeline.definitions import load
+from crossdock_scheduler.pipeline.definitions.activities import activities
+from crossdock_scheduler.pipeline.definitions.links import referenced
 
 Json = dict[str, Any]
 
@@ -110,3 +113,68 @@ def test_parameters_of_an_export_of_the_portal_are_beside_it(tmp_path: Path) -> 
     for path in (tmp_path, tmp_path / "arm_template.json"):
         (definition,) = load(path).definitions
         assert definition.properties["typeProperties"] == {"host": "/srv"}
+
+
+def test_the_template_that_moves_files_says_recursive_twice(tmp_path: Path) -> None:
+    put(tmp_path, "linkedService", "l", {"type": "FileServer", "typeProperties": {"host": "/d"}})
+    for name in ("from", "to"):
+        location = {"location": {"type": "FileServerLocation", "folderPath": name}}
+        put(
+            tmp_path,
+            "dataset",
+            name,
+            {"type": "Binary", "linkedServiceName": link("l"), "typeProperties": location},
+        )
+    activity = copy_of("c", "BinarySource", "BinarySink")
+    activity["typeProperties"]["source"] |= {
+        "storeSettings": {"type": "FileServerReadSettings", "recursive": True},
+        "recursive": False,
+    }
+    put(tmp_path, "pipeline", "p", {"activities": [activity]})
+    assert found(tmp_path) == []
+
+
+def test_tables_of_a_dedicated_pool_are_those_of_the_workspaces_server(tmp_path: Path) -> None:
+    """Datasets of Synapse name a pool and no linked service: the workspace has one with the database as its
+    parameter."""
+    text = "Data Source=tcp:w.sql.azuresynapse.net,1433;Initial Catalog=@{linkedService().DBName}"
+    server = {"type": "AzureSqlDW", "parameters": {"DBName": {"type": "String"}},
+              "typeProperties": {"connectionString": text}}  # fmt: skip
+    put(tmp_path, "linkedService", "w-WorkspaceDefaultSqlServer", server)
+    pool = {"referenceName": "Pool1", "type": "SqlPoolReference"}
+    for name, table in (("from", "a"), ("to", "b")):
+        properties = {
+            "type": "SqlPoolTable",
+            "sqlPool": pool,
+            "typeProperties": {"schema": "dbo", "table": table},
+        }
+        put(tmp_path, "dataset", name, properties)
+    put(tmp_path, "pipeline", "p", {"activities": [copy_of("c", "SqlPoolSource", "SqlPoolSink")]})
+    assert found(tmp_path) == []
+    factory = load(tmp_path)
+    pipeline = factory.find("pipeline", "p")
+    assert pipeline is not None
+    plan, _ = plan_copy(factory, pipeline, activities(pipeline)[0])
+    assert plan is not None
+    assert (plan.source.address, plan.sink.address) == (
+        "mssql://w.sql.azuresynapse.net:1433/Pool1#%5Bdbo%5D.%5Ba%5D",
+        "mssql://w.sql.azuresynapse.net:1433/Pool1#%5Bdbo%5D.%5Bb%5D",
+    )
+    used = {each.owner for each in referenced(factory, pipeline.properties)}
+    assert "linked service 'w-WorkspaceDefaultSqlServer'" in used  # what a node is sent
+    (tmp_path / "linkedService" / "w-WorkspaceDefaultSqlServer.json").unlink()
+    without = "it names no linked service"
+    assert sorted(found(tmp_path)) == [("error", without), ("error", without)]
+
+
+def test_what_is_inside_of_other_objects_of_a_template_is_counted(tmp_path: Path) -> None:
+    kind = "Microsoft.DataFactory/factories/managedVirtualNetworks"
+    nested = [{"name": "f/default/e", "type": f"{kind}/managedPrivateEndpoints", "properties": {}}]
+    resources = [{"name": "f/default", "type": kind, "properties": {}}, *nested]
+    (tmp_path / "arm.json").write_text(json.dumps({"parameters": {}, "resources": resources}))
+    factory = load(tmp_path / "arm.json")
+    assert factory.faults == ()
+    assert factory.others == {
+        "managedVirtualNetworks": 1,
+        "managedVirtualNetworks/managedPrivateEndpoints": 1,
+    }

@@ -80,7 +80,8 @@ SPEC = ConnectorSpec(
         "SqlServer", "SqlServerTable", "SqlServerSource", "SqlServerSink", "AzureSqlDatabase",
         "AzureSqlTable",
         "AzureSqlSource", "AzureSqlSink", "SqlSource", "SqlSink", "AzureSqlDW", "AzureSqlDWTable",
-        "SqlDWSource", "SqlDWSink", "AzureSqlMI", "AzureSqlMITable", "SqlMISource", "SqlMISink",
+        "SqlDWSource", "SqlDWSink", "SqlPoolTable", "SqlPoolSource", "SqlPoolSink", "AzureSqlMI",
+        "AzureSqlMITable", "SqlMISource", "SqlMISink",
         "AmazonRdsForSqlServer", "AmazonRdsForSqlServerTable", "AmazonRdsForSqlServerSource",
     ),
     capabilities=Capabilities(

@@ -23,6 +23,7 @@ _METHODS = {"BulkInsert": "insert", "CopyCommand": "insert", "Upsert": "upsert"}
 _TUNING = (
     "pooling",
     "connectionTimeout",
+    "timeout",
     "readBufferSize",
     "logParameters",
     "timezone",

@@ -13,7 +13,7 @@ from .activity_types import ActivityType, activity_types
 from .checks import check
 from .definitions import KINDS, Definition, Factory, Finding, distinct
 from .definitions.activities import Activity, activities
-from .definitions.links import links_of
+from .definitions.links import links_of, service_of
 from .expressions import did_you_mean
 from .policy import Policy
 from .run.control import ControlType, control_types
@@ -182,7 +182,9 @@ def _report(
 
 def _targets(factory: Factory, definition: Definition) -> list[Definition]:
     """Those that it names itself."""
-    named = (factory.find(link.kind, link.name) for link in links_of(definition))
+    named = [factory.find(link.kind, link.name) for link in links_of(definition)]
+    if definition.kind == "dataset":
+        named.append(factory.find("linkedService", service_of(factory, definition).text("referenceName")))
     return list({each.owner: each for each in named if each is not None}.values())
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..activity_types import ANY_RUNTIME, Attempt
+from ..definitions.links import service_of
 
 _SECONDS_PER_HOUR = 3600
 
@@ -34,7 +35,7 @@ def _runtime(attempt: Attempt) -> str:
             dataset = attempt.factory.find("dataset", str(name))
             if dataset is None:
                 continue
-            link = dataset.read().inner("linkedServiceName").text("referenceName")
+            link = service_of(attempt.factory, dataset).text("referenceName")
             service = attempt.factory.find("linkedService", link)
             if service and (named := service.read().inner("connectVia").text("referenceName")):
                 return named

@@ -14,7 +14,9 @@ from .findings import Finding, Place
 from .folder import definition_of
 from .model import Definition, Factory
 
-_TYPE = re.compile(r"microsoft\.(?:datafactory/factories|synapse/workspaces)(?:/([a-z]+))?", re.IGNORECASE)
+_TYPE = re.compile(
+    r"microsoft\.(?:datafactory/factories|synapse/workspaces)(?:/([a-z]+(?:/[a-z]+)*))?", re.IGNORECASE
+)
 _BY_PLURAL = {
     "linkedservices": "linkedService",
     "datasets": "dataset",

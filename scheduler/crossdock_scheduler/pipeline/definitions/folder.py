@@ -37,6 +37,7 @@ def read_folder(root: Path) -> Factory:
             if files:
                 others[folder.name] = len(files)
             continue
+        others |= _below(folder)
         for file in files:
             shown = file.relative_to(root).as_posix()
             value, fault = read_json(file, shown)
@@ -47,6 +48,13 @@ def read_folder(root: Path) -> Factory:
             definitions.extend([made] if made else [])
             faults.extend([fault] if fault else [])
     return Factory(str(root), tuple(definitions), tuple(faults), others)
+
+
+def _below(folder: Path) -> dict[str, int]:
+    """The files in folders of a folder of definitions, where Data Factory keeps none."""
+    inner = (each for each in folder.iterdir() if each.is_dir())
+    counted = {f"{folder.name}/{each.name}": sum(1 for _ in each.glob("*.json")) for each in sorted(inner)}
+    return {name: count for name, count in counted.items() if count}
 
 
 def definition_of(

@@ -19,6 +19,7 @@ _KINDS = {
     "integrationruntimereference": "integrationRuntime",
     "credentialreference": "credential",
 }
+_OF_WORKSPACE = "-workspacedefaultsqlserver"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,4 +86,23 @@ def referenced(factory: Factory, value: Any, *, pipelines: bool = False) -> Iter
             if found.owner not in seen:
                 seen.add(found.owner)
                 rest.append(found.properties)
+                if found.kind == "dataset":
+                    rest.append({"linkedServiceName": dict(service_of(factory, found))})
                 yield found
+
+
+def service_of(factory: Factory, dataset: Definition) -> AdfProperties:
+    """The reference to the linked service of a dataset; without a name where there is none.
+
+    Tables of a dedicated SQL pool of Synapse name the pool alone. Its server is the linked service that every
+    workspace has, whose parameter is the database.
+    """
+    properties = dataset.read()
+    given = properties.inner("linkedServiceName")
+    pool = properties.inner("sqlPool").get("referenceName")
+    if given.text("referenceName") or not pool:
+        return given
+    names = (each.name for each in factory.of_kind("linkedService"))
+    server = next((name for name in names if name.lower().endswith(_OF_WORKSPACE)), "")
+    reference = {"referenceName": server, "type": "LinkedServiceReference", "parameters": {"DBName": pool}}
+    return AdfProperties(reference, properties.where("sqlPool"))

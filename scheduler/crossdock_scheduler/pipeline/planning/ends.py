@@ -23,6 +23,7 @@ from crossdock import (
 from ..checks.expressions import told
 from ..checks.parameters import parameters_of
 from ..definitions import Definition, Factory, Finding, of_remark
+from ..definitions.links import service_of
 from ..expressions import ExpressionError, Scope
 from ..linked_properties import asked_for
 from ..policy import Policy
@@ -100,8 +101,10 @@ class Ends:
         if dataset is None:
             return None  # the checks of references say it
         own = self._scope(dataset, "dataset", self.values, link.get("parameters"))
-        service_link = dataset.read().inner("linkedServiceName")
-        service = self.factory.find("linkedService", service_link.text("referenceName"))
+        service_link = service_of(self.factory, dataset)
+        service = self.factory.find("linkedService", name := service_link.text("referenceName"))
+        if not name:
+            self._say(dataset, "it names no linked service", "error", "BrokenDefinition")
         if service is None:
             return None
         of_service = self._scope(service, "linked_service", own, service_link.get("parameters"))
@@ -231,7 +234,7 @@ class Ends:
             except ExpressionError as error:
                 self._say(self.owner, f"the parameter {name!r} of {definition.owner}: {told(error)}", "error")
         scope: Any = {field_: values}
-        return Values(replace(Scope(global_parameters=around.scope.global_parameters), **scope), around.ahead)
+        return Values(replace(_of_pipeline(around.scope), **scope), around.ahead)
 
     def _properties(
         self, definition: Definition, values: Values, *, with_secrets: bool = True
@@ -309,6 +312,7 @@ class Ends:
         settings = end.activity.inner("storeSettings")
         if settings:
             self._is_of(settings, "type", store)
+            end.activity.ignore("recursive")  # of the first model; the settings say it
         elif old or _answers(store, end.activity.text("type")):
             settings = store_settings(end, made.container if old else "")
         found = write_settings(settings) if end.is_sink else read_settings(settings, made)
@@ -365,6 +369,18 @@ class Ends:
         if severity == "error" and code == "NotSupported":
             code = "InvalidExpression"
         self.findings.append(Finding(severity, code, message, definition.place, definition.owner))
+
+
+def _of_pipeline(scope: Scope) -> Scope:
+    """What a dataset and a linked service see of the run around them: ``pipeline()`` and the trigger."""
+    return Scope(
+        parameters=scope.parameters,
+        global_parameters=scope.global_parameters,
+        library_variables=scope.library_variables,
+        system=scope.system,
+        trigger=scope.trigger,
+        ticks=scope.ticks,
+    )
 
 
 def unread(properties: AdfProperties, definition: Definition, activity: str) -> Iterator[Finding]:
