@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from pipelines.running import Bench, activity
+
+from crossdock_scheduler.pipeline.run.records import moment, span
 
 
 @pytest.fixture
@@ -103,11 +106,48 @@ def test_errors_and_outputs_of_activities_are_there_for_those_after_them(bench: 
             line="@{activity('good').output.rows[1]} @{activity('Good').status} "
             "@{activity('Bad').error.message} @{activity('Bad').error.errorCode} "
             "@{activity('Bad').Error.failureType} @{activity('Bad').error.target} "
-            "@{activity('Good')?.error?.message}|@{activity('Bad')?.output?.x}",
+            "@{activity('Good')?.error?.message}|@{activity('Bad')?.output?.x} "
+            "@{activity('Bad').output.errors[0].Message}",
         ),
     )
     assert ran.status == "Succeeded"
-    assert bench.lines()[-1] == "2 Succeeded attempt 1 fails InvalidConfig UserError Bad |"
+    assert bench.lines()[-1] == "2 Succeeded attempt 1 fails InvalidConfig UserError Bad | attempt 1 fails"
+
+
+def test_what_is_known_of_an_activity_has_data_factorys_names(bench: Bench) -> None:
+    ran = bench.run(
+        bench.note("Good"),
+        bench.note("Left", "Good:Failed"),
+        bench.note(
+            "After",
+            ["Good", "Left:Skipped"],
+            line="@{activity('Good').ActivityRunId} @{activity('good').PipelineRunId} "
+            "@{activity('Good').ExecutionStartTime} @{activity('Good').executionEndTime} "
+            "@{activity('Good').Duration} @{activity('Good').StatusCode} "
+            "@{equals(activity('Good').error, null)} "
+            "@{activity('Good').Error?.message}|@{activity('Left').output?.x}|@{activity('Left').Status}",
+        ),
+    )
+    assert ran.status == "Succeeded"
+    good = ran.one("Good")
+    assert good.ended is not None
+    run_id, pipeline_run_id, began, ended, duration, *rest = bench.lines()[-1].split(" ")
+    assert (run_id, pipeline_run_id) == (good.run_id, good.pipeline_run_id)
+    assert (began, ended) == (moment(good.started), moment(good.ended))
+    assert datetime.strptime(duration, "%H:%M:%S.%f0") - datetime(1900, 1, 1) == good.ended - good.started
+    assert rest == ["200", "True", "||Skipped"]
+
+
+@pytest.mark.parametrize(
+    ("time", "text"),
+    [
+        (timedelta(), "00:00:00"),
+        (timedelta(minutes=1, seconds=2, milliseconds=500), "00:01:02.5000000"),
+        (timedelta(days=1, hours=2), "1.02:00:00"),
+    ],
+)
+def test_spans_are_those_of_dotnet(time: timedelta, text: str) -> None:
+    assert span(time) == text
 
 
 def test_an_expression_that_fails_fails_its_activity(bench: Bench) -> None:

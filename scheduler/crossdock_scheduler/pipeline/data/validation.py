@@ -54,10 +54,10 @@ class ValidationActivity(DataActivity[Wanted]):
             output, lacking = _looked_at(plan, attempt)
             if not lacking:
                 return output
+            attempt.progress(output)
             left = ends - time.monotonic()
             if left <= 0:
                 raise TransientError(f"timeout: {lacking} after {plan.timeout:g} seconds")
-            attempt.progress(output)
             if attempt.cancel.wait(min(plan.sleep, left)):
                 raise CancelledError
 

@@ -9,25 +9,45 @@ from typing import Any
 from ..definitions import Definition
 from ..definitions.activities import Activity, activities
 from ..expressions import ABSENT
-from .records import Problem, Status
+from .records import ActivityRun, Problem, Status, moment, span
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How an activity ended, as other activities see it."""
+    """How an activity ended, as other activities see it. ``run`` is the record of its last attempt."""
 
     status: Status
     output: Any = None
     error: Problem | None = None
+    run: ActivityRun | None = None
 
     def as_value(self) -> Mapping[str, Any]:
-        """What ``activity(name)`` is. One that was skipped has no output, one that succeeded no error."""
-        found: dict[str, Any] = {"status": self.status}
-        if self.output is not None:
-            found["output"] = self.output
-        if self.error is not None:
-            found["error"] = self.error.as_json()
+        """What ``activity(name)`` is, under Data Factory's names.
+
+        One that was skipped has null as its output, one that succeeded as its error.
+        """
+        found: dict[str, Any] = {
+            "Status": self.status,
+            "Output": self.output,
+            "Error": self.error.as_json() if self.error else None,
+        }
+        if self.run is not None:
+            found |= _of_run(self.run)
         return found
+
+
+def _of_run(run: ActivityRun) -> dict[str, Any]:
+    return {
+        "ActivityName": run.activity,
+        "ActivityType": run.type,
+        "ActivityRunId": run.run_id,
+        "PipelineName": run.pipeline,
+        "PipelineRunId": run.pipeline_run_id,
+        "StatusCode": 400 if run.status == "Failed" else 200,
+        "ExecutionStartTime": moment(run.started),
+        "ExecutionEndTime": moment(run.ended),
+        "Duration": None if run.ended is None else span(run.ended - run.started),
+    }
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID, uuid5
 
@@ -22,6 +22,16 @@ def derived_id(*parts: str) -> str:
 def moment(time: datetime | None) -> str | None:
     """A time as Data Factory writes it."""
     return None if time is None else time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def span(time: timedelta) -> str:
+    """A span of time as .NET writes it: ``00:01:02.5000000``, with days before a point."""
+    seconds, fraction = divmod(time // timedelta(microseconds=1), 1_000_000)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    ticks = f".{fraction * 10:07d}" if fraction else ""
+    return f"{f'{days}.' if days else ''}{hours:02d}:{minutes:02d}:{seconds:02d}{ticks}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,7 +176,10 @@ class Running:
         run = replace(run, input=_secured(_input(activity, scope), "secureInput", tries.secure_input))
         await self._save(run)
 
+        last: dict[str, Any] = {}
+
         def progress(output: Mapping[str, Any]) -> None:
+            last.update(output)
             if not tries.secure_output:
                 self.host.watch(replace(run, output=without_secrets(output)))
 
@@ -190,9 +193,9 @@ class Running:
             result = Result("Succeeded", dict(output))
         except TimeoutError:
             message = f"the activity did not end within its time-out of {tries.timeout:,} seconds"
-            result = Result("Failed", error=Problem("Timeout", message, "UserError", activity.name))
+            result = _failed(Problem("Timeout", message, "UserError", activity.name), last)
         except Exception as error:  # noqa: BLE001 - whatever it is ends this attempt, and is told
-            result = Result("Failed", error=problem_of(error, activity.name))
+            result = _failed(problem_of(error, activity.name), last)
         return await self._ended(run, result, tries)
 
     def _policy(self, activity: Activity, frame: Frame) -> Attempts:
@@ -251,11 +254,18 @@ class Running:
         else:
             await self.host.store.save_activity_run(run)
         self.host.watch(run)
-        return replace(result, error=error)
+        return replace(result, error=error, run=run)
 
 
 def _result(run: ActivityRun) -> Result:
-    return Result(run.status, run.output, run.error)
+    return Result(run.status, run.output, run.error, run)
+
+
+def _failed(problem: Problem, output: Mapping[str, Any]) -> Result:
+    """What an activity that failed leaves: how far it came, and the error in Data Factory's other form."""
+    message = without_secrets(problem.message)
+    event = {"Code": problem.code, "Message": message, "EventType": 0, "Category": 5, "Data": {}}
+    return Result("Failed", {**output, "errors": [event]}, problem)
 
 
 def _attempts_of(activity: Activity) -> Attempts:
