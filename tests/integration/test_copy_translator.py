@@ -85,6 +85,13 @@ def column(name: str, kind: str, **more: Any) -> Json:
          "d3b07384-d113-4ec6-a4e3-000000000001"),
         ("Byte[]", "AAEC", pa.binary(), b"\0\1\2"),
         ("System.String", "x", pa.string(), "x"),
+        ("int", "7", pa.int32(), 7),
+        ("bit", "true", pa.bool_(), True),
+        ("bigint", "7", pa.int64(), 7),
+        ("varchar", "x", pa.string(), "x"),
+        ("float", "1.5", pa.float64(), 1.5),
+        ("money", "1.25", pa.decimal128(19, 4), Decimal("1.25")),
+        ("datetime2", "2024-05-01T15:00:00", pa.timestamp("us"), datetime(2024, 5, 1, 15)),
     ],
 )  # fmt: skip
 def test_texts_become_what_the_sink_asks_for(
@@ -100,6 +107,16 @@ def test_a_decimal_has_the_digits_that_it_is_asked_to_have(made: Made) -> None:
     found = to_parquet(made, {"mappings": [mapping]}, "a\n1.239\n")
     assert found.schema.types == [pa.decimal128(9, 2)]
     assert found["a"].to_pylist() == [Decimal("1.23")]
+
+
+def test_a_type_that_is_not_known_is_said_and_changes_nothing(made: Made) -> None:
+    found = to_parquet(made, {"mappings": [column("a", "hierarchyid"), column("b", "numeric", precision=9)]},
+                       "a,b\n/1/,7\n")  # fmt: skip
+    assert found.schema == pa.schema([("a", pa.string()), ("b", pa.decimal128(9, 0))])
+    assert found.to_pylist() == [{"a": "/1/", "b": Decimal(7)}]
+    said = [str(each) for each in made.plan()[1] if "hierarchyid" in each.message]
+    assert len(said) == 1
+    assert said[0].endswith("the type hierarchyid is not known; the column keeps the type that it has")
 
 
 def test_formats_and_cultures_of_one_column(made: Made) -> None:
@@ -350,8 +367,7 @@ def test_additional_columns_of_a_wrong_form_are_an_error(made: Made, given: Any)
         ({"mappings": ["x"]}, "error mappings"),
         ({"mappings": [{"source": {}, "sink": {"name": "a"}}]}, "error mappings"),
         ({"mappings": [{"source": {"name": "a"}, "sink": {}}]}, "error mappings"),
-        ({"mappings": [{"source": {"name": "a"}, "sink": {"name": "a", "type": "X"}}]},
-         "unsupported mappings"),
+        ({"mappings": [{"source": {"name": "a"}, "sink": {"name": "a", "type": "X"}}]}, "note mappings"),
         ({"mappings": [{"source": {"name": x}, "sink": {"name": "a"}} for x in "ab"]}, "error mappings"),
         ({"mappings": [{"source": {"path": "$.a["}, "sink": {"name": "a"}}]}, "unsupported activities[0]"),
         ({"columnMappings": "a: b, c"}, "error columnMappings"),

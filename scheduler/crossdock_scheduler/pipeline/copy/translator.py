@@ -16,6 +16,17 @@ _TYPES = {
     "decimal": "decimal", "datetime": "timestamp", "datetimeoffset": "timestamp(us,UTC)", "date": "date",
     "time": "time", "timespan": "time", "guid": "guid", "string": "string", "byte[]": "binary",
     "bytearray": "binary", "byte array": "binary",
+    # What the designer writes for the newer connectors of databases: their own names.
+    "bool": "bool", "bit": "bool", "tinyint": "uint8", "smallint": "int16", "int": "int32",
+    "integer": "int32", "bigint": "int64", "long": "int64", "real": "float32", "float": "float64",
+    "double precision": "float64",
+    "numeric": "decimal", "money": "decimal(19,4)", "smallmoney": "decimal(10,4)",
+    "char": "string", "varchar": "string", "nchar": "string", "nvarchar": "string", "text": "string",
+    "ntext": "string", "xml": "string", "character": "string", "character varying": "string",
+    "sysname": "string",
+    "datetime2": "timestamp", "smalldatetime": "timestamp", "timestamp without time zone": "timestamp",
+    "timestamp with time zone": "timestamp(us,UTC)", "uniqueidentifier": "guid", "uuid": "guid",
+    "binary": "binary", "varbinary": "binary", "image": "binary", "rowversion": "binary", "bytea": "binary",
 }  # fmt: skip
 
 
@@ -92,7 +103,10 @@ def _mappings(translator: AdfProperties, mappings: list[Any]) -> list[MappedColu
             return None
         for end in (source, sink):
             for kind in filter(None, (_unknown(end),)):
-                translator.refuse("mappings", f"mappings[{index}]: the type {kind} is not known")
+                what = (
+                    f"mappings[{index}]: the type {kind} is not known; the column keeps the type that it has"
+                )
+                translator.refuse("mappings", what, "note")
         found.append((sink.whole("ordinal") or 0, _typed(replace(column, sink=names), source, sink)))
     # A sink without names has its columns by their places.
     found.sort(key=lambda pair: pair[0])
@@ -129,7 +143,7 @@ def _type(column: AdfProperties) -> str:
     """The name that its type has here; of what is not known none."""
     named = column.text("type").lower().removeprefix("system.")
     precision, scale = column.whole("precision"), column.whole("scale")
-    if named == "decimal" and precision:
+    if _TYPES.get(named) == "decimal" and precision:
         return f"decimal({min(precision, 38)},{min(scale or 0, precision, 38)})"
     return _TYPES.get(named, "")
 
