@@ -136,6 +136,8 @@ def test_types_of_parameters(one: OneActivity, database: Postgres) -> None:
         ("s", "String", "x"), ("i", "Int64", "9000000000"), ("d", "Decimal", "1.50"), ("f", "Double", 0.5),
         ("b", "Boolean", "True"), ("t", "DateTime", "2024-05-01T12:00:00.5Z"),
         ("o", "DateTimeOffset", "2024-05-01T12:00:00+02:00"), ("n", "Int32", None),
+        ("e", "DateTime", "5/1/2024 3:00:00 PM"), ("z", "DateTimeOffset", "05/01/2024 15:00:00"),
+        ("q", "Date", "5/1/2024"),
         ("g", "Guid", "6F9619FF-8B86-D011-B42D-00C04FC964FF"), ("u", "Timespan", "01:02:03"),
     ]  # fmt: skip
     listed = ", ".join(f"@{name} AS {name}" for name, *_ in given)
@@ -146,7 +148,8 @@ def test_types_of_parameters(one: OneActivity, database: Postgres) -> None:
     (found,) = one.run("Script", {"scripts": [block]}, **linked("postgres"))["resultSets"]
     assert found["rows"] == [{
         "s": "x", "i": 9_000_000_000, "d": 1.5, "f": 0.5, "b": True, "t": "2024-05-01T12:00:00.5Z",
-        "o": "2024-05-01T10:00:00Z", "n": None, "g": "6f9619ff-8b86-d011-b42d-00c04fc964ff", "u": "01:02:03",
+        "o": "2024-05-01T10:00:00Z", "n": None, "e": "2024-05-01T15:00:00Z", "z": "2024-05-01T15:00:00Z",
+        "q": "2024-05-01T00:00:00Z", "g": "6f9619ff-8b86-d011-b42d-00c04fc964ff", "u": "01:02:03",
     }]  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime, time
+from datetime import UTC, datetime, time
 from decimal import Decimal, InvalidOperation
 from typing import Any
 from uuid import UUID
@@ -13,6 +13,7 @@ from uuid import UUID
 from crossdock import AdfComputed, AdfProperties, Parameter, ParameterType
 
 from ..expressions import did_you_mean
+from ..expressions.timestamps import parse_timestamp
 
 _DIRECTIONS: Mapping[str, Any] = {"Input": "in", "Output": "out", "InputOutput": "inout"}
 
@@ -31,12 +32,14 @@ def _flag(value: Any) -> bool:
 
 def _moment(value: Any) -> datetime:
     """Without a zone: one that is there is taken as the server would, as UTC."""
-    found = datetime.fromisoformat(str(value).strip())
-    return found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found
+    return parse_timestamp(str(value)).wall_clock()
 
 
 def _zoned(value: Any) -> datetime:
-    found = datetime.fromisoformat(str(value).strip())
+    try:
+        found = datetime.fromisoformat(str(value).strip())
+    except ValueError:
+        found = _moment(value)
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
@@ -50,7 +53,7 @@ _TYPES: Mapping[str, tuple[ParameterType, Callable[[Any], Any]]] = {
     "single": ("float", float), "float": ("float", float), "double": ("double", float),
     "boolean": ("bool", _flag), "bool": ("bool", _flag), "guid": ("guid", UUID),
     "datetime": ("datetime", _moment), "datetimeoffset": ("datetimeoffset", _zoned),
-    "date": ("date", lambda value: date.fromisoformat(str(value)[:10])),
+    "date": ("date", lambda value: _moment(value).date()),
     "timespan": ("time", time.fromisoformat), "time": ("time", time.fromisoformat),
     "byte[]": ("bytes", lambda value: base64.b64decode(value, validate=True)),
 }  # fmt: skip
