@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import trustme
 from servers.azurite import free_port
 from servers.postgres import Postgres
 from servers.postgres import postgres as started
+from servers.waiting import eventually
 
 import crossdock
 from crossdock import retry
@@ -141,6 +143,31 @@ class TestTls:
     def test_a_file_that_is_not_there(self, secure: Postgres, tmp_path: Path) -> None:
         options = {"sslmode": "verify-full", "sslrootcert": str(tmp_path / "none.pem")}
         refused(crossdock.ConfigError, f"{self.url(secure)}#t", "no file of trusted certificates", **options)
+
+    def test_a_server_of_old_versions(self, secure: Postgres) -> None:
+        """TLS 1.0 and 1.1."""
+        settings = secure.folder / "data" / "postgresql.auto.conf"
+        before = settings.read_text()
+        old = {
+            "min_protocol_version": "TLSv1",
+            "max_protocol_version": "TLSv1.1",
+            "ciphers": "ALL:@SECLEVEL=0",
+        }
+        settings.write_text("".join(f"ssl_{name} = '{value}'\n" for name, value in old.items()))
+        try:
+            secure.process.send_signal(signal.SIGHUP)
+            eventually(lambda: not self.speaks(secure), 20)
+            refused(crossdock.AuthError, f"{self.url(secure)}#t", "TLS 1.2 or later", sslmode="require")
+        finally:
+            settings.write_text(before)
+            secure.process.send_signal(signal.SIGHUP)
+            eventually(lambda: self.speaks(secure), 20)
+
+    def speaks(self, secure: Postgres) -> bool:
+        try:
+            return bool(crossdock.test_connection(self.url(secure, sslmode="require")).version)
+        except crossdock.AuthError:
+            return False
 
     def test_a_server_without_tls(self, postgres: Postgres) -> None:
         refused(crossdock.AuthError, f"{postgres.url()}#t", "does not encrypt", sslmode="require")

@@ -23,6 +23,7 @@ import trustme
 
 from . import tds_pool
 from . import tds_wire as wire_
+from .old_tls import until
 from .tds_database import Database
 from .tds_engine import Session
 from .tds_tsql import SqlError, Token, token_of
@@ -61,10 +62,10 @@ class TdsServer:
 
 
 @contextmanager
-def tds_server(folder: Path, module: str = "tests.servers.tds") -> Iterator[TdsServer]:
+def tds_server(folder: Path, newest: str = "TLSv1_2") -> Iterator[TdsServer]:
     """A server in a process of its own: the driver waits with the interpreter lock in its hand.
 
-    ``module`` is that process.
+    ``newest`` is the latest version of TLS that it speaks.
     """
     authority, ca = _authority()
     certificate = folder / "tds-server.pem"
@@ -72,7 +73,7 @@ def tds_server(folder: Path, module: str = "tests.servers.tds") -> Iterator[TdsS
     certificate.write_bytes(issued.private_key_and_cert_chain_pem.bytes())
     database = Database(folder / "tds.db")
     database.create()
-    command = [sys.executable, "-m", module, str(database.path), str(certificate)]
+    command = [sys.executable, "-m", "tests.servers.tds", str(database.path), str(certificate), newest]
     with subprocess.Popen(
         command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -96,12 +97,11 @@ class _Serving:
                 sock.shutdown(socket.SHUT_RDWR)
 
 
-def main(path: str, certificate: str) -> None:
+def main(path: str, certificate: str, newest: str = "TLSv1_2") -> None:
     """Serve until the standard input ends, so never longer than the test."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    # TDS 7 handshakes inside of packets, which versions of TLS after 1.2 do not fit into.
+    context = until(ssl.PROTOCOL_TLS_SERVER, ssl.TLSVersion[newest])
     context.load_cert_chain(certificate)
-    # TDS 7 handshakes inside of packets, which later versions of TLS do not fit into.
-    context.maximum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["tds/8.0"])
     with socket.create_server(("127.0.0.1", 0)) as listener:
         serving = _Serving(Database(Path(path)))

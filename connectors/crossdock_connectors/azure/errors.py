@@ -193,6 +193,9 @@ def retry_after(reply: Reply) -> float | None:
         return None
 
 
+_NO_TLS = ("UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION", "WRONG_VERSION_NUMBER")
+
+
 def disconnected(error: BaseException, host: str) -> CrossdockError | None:  # noqa: PLR0911 - cases
     """The error for what the connection raised; None where it is not the connection's."""
     detail = f"{type(error).__name__}: {error}"
@@ -207,7 +210,7 @@ def disconnected(error: BaseException, host: str) -> CrossdockError | None:  # n
         if error.errno == socket.EAI_AGAIN:
             return TransientError(f"the name {host} cannot be looked up now", detail=detail)
         return NotFoundError(f"there is no host {host}; check the account's name", detail=detail)
-    if isinstance(error, ssl.SSLError) and error.reason in ("UNSUPPORTED_PROTOCOL", "WRONG_VERSION_NUMBER"):
+    if isinstance(error, ssl.SSLError) and error.reason in _NO_TLS:
         return ConfigError(f"{host} does not speak TLS 1.2 or later on this port", detail=detail)
     if isinstance(error, TimeoutError):
         return TransientError(f"{host} did not answer in time", detail=detail)

@@ -69,6 +69,8 @@ _CONNECTING: tuple[Rule, ...] = (
     ("root certificate file", ConfigError, "cannot be verified: there is no file of trusted certificates"),
     ("does not match host name", AuthError, "has a certificate for another name"),
     ("does not support ssl", AuthError, "does not encrypt; sslmode=disable does without"),
+    ("unsupported protocol", AuthError, "does not speak TLS 1.2 or later"),
+    ("alert protocol version", AuthError, "does not speak TLS 1.2 or later"),
     ("ssl error", AuthError, "cannot be talked to over TLS"),
     ("starting up", TransientError, "is starting up"),
     ("shutting down", TransientError, "is shutting down"),

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import ssl
 
+# What OpenSSL says where the other side speaks no TLS that is late enough.
+OLD_TLS = ("UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION")
+
 
 def why(error: BaseException) -> str:
     """What lies below the error of an HTTP client."""
@@ -12,6 +15,8 @@ def why(error: BaseException) -> str:
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"its certificate is not trusted ({cause.verify_message}); give its CA with --ca"
+        if isinstance(cause, ssl.SSLError) and cause.reason in OLD_TLS:
+            return "it does not speak TLS 1.2 or later"
         cause = cause.__cause__ or cause.__context__
     return str(error) or type(error).__name__
 

@@ -212,6 +212,8 @@ def _failed(request: Request, error: Exception) -> Exception:
     if isinstance(error, LocationParseError | ValueError) and not isinstance(error, SSLError):
         return ConfigError(f"the request to {shown} cannot be written: a header or the url is not allowed")
     reason = error.args[-1] if error.args else error
+    if any(each in detail for each in ("UNSUPPORTED_PROTOCOL", "ALERT_PROTOCOL_VERSION")):
+        return CallError(f"{shown} does not speak TLS 1.2 or later", detail=detail)
     if isinstance(error, SSLError) or isinstance(reason, ssl.SSLError | SSLError):
         return CallError(
             f"{shown}: no encrypted connection; a certificate is not trusted or not accepted",
