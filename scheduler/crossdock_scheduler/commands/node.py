@@ -18,6 +18,7 @@ from .. import telemetry
 from .node_backup import backup, restore
 from .node_doctor import doctor, urls
 from .node_life import health, key, restart, status, stop, unregister
+from .node_machine_key import machine_key
 from .node_options import HERE, KeyArgument, StateOption, given_key, need, node_folder
 from .node_policy import policy
 from .node_proxy import proxy
@@ -111,6 +112,7 @@ def start(
     import anyio
 
     from ..node.agent import Agent
+    from ..node.caps import no_core
     from ..node.identity import load
     from ..node.permitted import permitted
     from ..node.presence import alone
@@ -118,6 +120,7 @@ def start(
     from ..node.updates import watched as updates_of
     from ..node.vault import Vault
 
+    no_core()
     telemetry.start("crossdock-node")
     session = options.session_of(context)
     session.command = "node start"
@@ -183,6 +186,6 @@ async def _work(
 
 for each in (
     up, status, health, stop, restart, key, unregister, backup, restore, policy, proxy, urls, doctor,
-    update, enable_remote_access, disable_remote_access,
+    update, machine_key, enable_remote_access, disable_remote_access,
 ):  # fmt: skip
     node.command(rich_help_panel=HERE)(each)

@@ -19,6 +19,14 @@ def divided(policy: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     )
 
 
+def no_core() -> None:
+    """A crash of this process, or of one that it starts, leaves no file of its memory: secrets are in it."""
+    if sys.platform != "win32":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
 def cap(memory: int | None = None, cores: int | None = None) -> None:
     """Hold this process, and each that it starts, to so many bytes of data, and to so many cores.
 

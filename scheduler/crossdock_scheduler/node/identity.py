@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from crossdock import ConfigError, NotFoundError
 
 from ..wire.node import ALGORITHM, AUDIENCE, TOKEN_SECONDS
-from .keeping import KEY_FILE, keep, kept, write
+from .keeping import forget_key, keep, kept, write
 
 _VERSION = 1
 FILE = "node.json"
@@ -92,8 +92,9 @@ def save(folder: Path, identity: Identity) -> None:
 
 def forget(folder: Path) -> None:
     """The keys go too: who registers next is another node."""
-    for name in (FILE, "vault.key", SIGNING, SEALING, "proxy.json", COMPANY, KEY_FILE):
+    for name in (FILE, "vault.key", SIGNING, SEALING, "proxy.json", COMPANY):
         (folder / name).unlink(missing_ok=True)
+    forget_key(folder)
 
 
 def _key(folder: Path, name: str) -> ec.EllipticCurvePrivateKey:

@@ -1,8 +1,9 @@
 """Secrets of a node at rest: AES-256-GCM under a key of the machine.
 
-The key is the credential CREDENTIAL of systemd where the unit has one (``systemd-creds`` keeps it under the
-machine's TPM or a secret of its own), else the file KEY_FILE of the state folder, which only its owner reads.
-Each file says which it needs.
+The key is in one of PLACES: the file KEY_FILE of the state folder, which only its owner reads; an entry of
+the system's ``keyring``; or the credential CREDENTIAL of ``systemd``, which ``systemd-creds`` keeps under the
+machine's TPM or a secret of its own. Where nobody has chosen one it is the credential, if the unit has it,
+else the file. What was chosen holds: nothing is taken in its place. Each file says which it needs.
 """
 
 from __future__ import annotations
@@ -10,7 +11,11 @@ from __future__ import annotations
 import json
 import os
 from base64 import b64decode, b64encode
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -19,15 +24,19 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from crossdock import ConfigError
 
+from . import os_keyring
+
+PLACES = ("file", "keyring", "systemd")
 CREDENTIAL = "crossdock-node-key"
 KEY_FILE = "machine.key"
+CHOICE = "machine-key.json"
 _VERSION = 1
 _LEAST = 32
 
 
 def keep(folder: Path, name: str, content: bytes) -> None:
-    """Encrypted, in one step. Raises ConfigError for a credential that is too short."""
-    by = "systemd" if _credential() is not None else "file"
+    """Encrypted, in one step. Raises ConfigError where the key of the machine cannot be had."""
+    by = place(folder)
     nonce = os.urandom(12)
     data = AESGCM(_key(folder, by)).encrypt(nonce, content, _about(name, by))
     said = {"version": _VERSION, "by": by, "data": b64encode(nonce + data).decode()}
@@ -43,7 +52,7 @@ def kept(folder: Path, name: str) -> bytes | None:
         return None
     except (ValueError, TypeError, KeyError):
         raise ConfigError(f"{folder / name} is damaged", hint=_ANEW) from None
-    if version != _VERSION or by not in {"systemd", "file"}:
+    if version != _VERSION or by not in PLACES:
         raise ConfigError(f"{folder / name} is of another release", hint=_ANEW)
     try:
         return AESGCM(_key(folder, by)).decrypt(data[:12], data[12:], _about(name, by))
@@ -57,6 +66,60 @@ def kept(folder: Path, name: str) -> bytes | None:
 _ANEW = "restore a backup with crossdock node restore, or register the node again in another state folder"
 
 
+def place(folder: Path) -> str:
+    """Where the key of the machine is. Raises ConfigError for a choice that is not understood."""
+    chosen: str | None = _choice(folder).get("by")
+    return chosen or ("systemd" if _credential() is not None else "file")
+
+
+def move(folder: Path, by: str, names: Iterable[str]) -> None:
+    """Have the key of the machine in another place, and what was kept under the names encrypted with it.
+
+    Broken off, it is done again. Raises ConfigError where a key cannot be had: then nothing has changed.
+    """
+    contents = {name: content for name in names if (content := kept(folder, name)) is not None}
+    entry: str = _choice(folder).get("entry") or ""
+    if by == "keyring":
+        entry = entry or uuid4().hex
+        if os_keyring.secret(entry) is None:
+            os_keyring.put(entry, os.urandom(_LEAST))
+    elif by == "systemd":
+        _key(folder, by)
+    _choose(folder, by, entry)
+    for name, content in contents.items():
+        keep(folder, name, content)
+    if by != "file":
+        (folder / KEY_FILE).unlink(missing_ok=True)
+    if by != "keyring" and entry:
+        os_keyring.forget(entry)
+        _choose(folder, by, "")
+
+
+def forget_key(folder: Path) -> None:
+    """The key of the machine and where it is: what was kept under it does not open any more."""
+    with suppress(ConfigError):  # an entry that stays in the keyring opens nothing
+        if entry := _choice(folder).get("entry"):
+            os_keyring.forget(entry)
+    for name in (CHOICE, KEY_FILE):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _choose(folder: Path, by: str, entry: str) -> None:
+    write(folder / CHOICE, json.dumps({"version": _VERSION, "by": by, "entry": entry}).encode())
+
+
+def _choice(folder: Path) -> dict[str, Any]:
+    try:
+        said: dict[str, Any] = json.loads((folder / CHOICE).read_bytes())
+        if said["version"] == _VERSION and said["by"] in PLACES:
+            return said
+    except FileNotFoundError:
+        return {}
+    except (ValueError, TypeError, KeyError):
+        pass
+    raise ConfigError(f"{folder / CHOICE} is damaged, or of another release", hint=_ANEW)
+
+
 def _about(name: str, by: str) -> bytes:
     return f"crossdock node {_VERSION} {by} {name}".encode()
 
@@ -68,6 +131,19 @@ def _credential() -> Path | None:
 
 
 def _key(folder: Path, by: str) -> bytes:
+    secret = _of_keyring(folder) if by == "keyring" else _of_file(folder, by)
+    return HKDF(SHA256(), 32, None, b"crossdock node at rest").derive(secret)
+
+
+def _of_keyring(folder: Path) -> bytes:
+    entry = _choice(folder).get("entry")
+    secret = os_keyring.secret(entry) if entry else None
+    if secret is None:
+        raise ConfigError(f"the keyring of this system has no key for the node in {folder}", hint=_ANEW)
+    return secret
+
+
+def _of_file(folder: Path, by: str) -> bytes:
     path = _credential() if by == "systemd" else folder / KEY_FILE
     if path is None:
         raise ConfigError(
@@ -79,7 +155,7 @@ def _key(folder: Path, by: str) -> bytes:
     secret = path.read_bytes()
     if len(secret) < _LEAST:
         raise ConfigError(f"{path} is no key of a machine: it has less than {_LEAST} bytes")
-    return HKDF(SHA256(), 32, None, b"crossdock node at rest").derive(secret)
+    return secret
 
 
 def write(path: Path, content: bytes) -> None:
