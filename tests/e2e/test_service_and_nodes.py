@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -184,6 +185,8 @@ def test_crash_of_a_worker_is_that_copys(tmp_path: Path, sdk: Any, registered: C
         os.kill(found.process.pid, signal.SIGCONT)
         eventually(lambda: bool(worker_of(found)))
         for each in worker_of(found):
+            # Another signal would leave no file of its memory either.
+            assert resource.prlimit(each, resource.RLIMIT_CORE) == (0, 0)
             os.kill(each, signal.SIGKILL)
         eventually(lambda: status(sdk, run_id) in ENDED)
         assert status(sdk, run_id) == "Failed"

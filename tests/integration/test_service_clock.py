@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, cast
 
 import anyio
 import pytest
+import sqlalchemy as sa
 from servers.node import node, register
 from servers.service import ServiceProcess
 from servers.waiting import eventually
+from sqlalchemy.exc import OperationalError
 from test_service_queue import LEASE, Queue
 from test_service_runs import GROUP, factory_of
 
@@ -21,6 +23,8 @@ from crossdock_scheduler.service import sweeping
 from crossdock_scheduler.service.database import Database
 from crossdock_scheduler.service.operations.metrics import Metrics
 from crossdock_scheduler.service.queue import Claimed, Held
+from crossdock_scheduler.service.queue import sweep as sweep_queue
+from crossdock_scheduler.service.queue.sweep import Swept
 from crossdock_scheduler.service.runtimes.nodes import Node
 
 if TYPE_CHECKING:
@@ -64,9 +68,11 @@ def swept(
     alive: bool,
     monkeypatch: pytest.MonkeyPatch,
     moved: tuple[float, ...] = (102,),
+    away: range = range(0),
 ) -> tuple[str, float]:
     """Of a job whose node beats every five seconds, until the clock is moved or for ever: what became of it,
-    and how long after the move. ``moved``: after how many seconds, each between two beats."""
+    and how long after the move. ``moved``: after how many seconds, each between two beats. ``away``: while
+    the database does not answer."""
     holder, ended = queue.node(), 0.0
     job: list[Claimed] = []
 
@@ -76,13 +82,19 @@ def swept(
             job.extend(queue.claim(holder, now=clock.wall))
         if clock.passed in moved:
             clock.wall += jump
-        if clock.passed % 5 == 3 and (alive or clock.passed < 102):
+        if clock.passed % 5 == 3 and (alive or clock.passed < 102) and clock.passed not in away:
             queue.renew(holder, Held(job[0].id, job[0].epoch), now=clock.wall)
         if not ended and clock.passed > 102 and queue.state("job") != "claimed":
             ended = clock.passed - 102
 
+    def sweep(connection: sa.Connection, now: float) -> Swept:
+        if clock.passed in away:
+            raise OperationalError("sweep", {}, Exception("gone"))
+        return sweep_queue(connection, now)
+
     clock = Clock(each, 300)
     queue.add("job")
+    monkeypatch.setattr(sweeping, "sweep", sweep)
     monkeypatch.setattr(sweeping, "time", SimpleNamespace(time=clock.time, monotonic=clock.monotonic))
     monkeypatch.setattr(sweeping, "anyio", SimpleNamespace(sleep=clock.sleep))
     service = SimpleNamespace(database=queue.database, lease=LEASE, metrics=Metrics())
@@ -96,6 +108,23 @@ def test_a_clock_that_is_set_takes_no_job_from_a_live_node(
     opened: Database, jump: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert swept(Queue.of(opened), jump, alive=True, monkeypatch=monkeypatch) == ("claimed", 0.0)
+
+
+@pytest.mark.parametrize("back", [135, 150, 165, 167, 198])
+def test_nodes_renew_first_when_the_database_is_back(
+    opened: Database, monkeypatch: pytest.MonkeyPatch, back: int
+) -> None:
+    """However long it was away, and whatever of the lease was over by then."""
+    found = swept(Queue.of(opened), 0, alive=True, monkeypatch=monkeypatch, away=range(104, back))
+    assert found == ("claimed", 0.0)
+
+
+def test_a_dead_node_keeps_no_job_when_the_database_is_back(
+    opened: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state, after = swept(Queue.of(opened), 0, alive=False, monkeypatch=monkeypatch, away=range(104, 150))
+    assert state == "queued"
+    assert LEASE < after - (150 - 102) < LEASE + 5
 
 
 @pytest.mark.parametrize("moved", [(102, 102 + LEASE), (LEASE,)], ids=["again", "from the start"])

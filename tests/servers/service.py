@@ -19,6 +19,8 @@ import httpx
 
 SUBSCRIPTION = "00000000-0000-0000-0000-00000000000a"
 _WAIT = 60.0
+# Nodes that tests play do not beat by themselves.
+_LEASE = "30"
 
 
 @dataclass
@@ -95,7 +97,18 @@ def start(home: Path, *options: str, token: str = "") -> ServiceProcess:
     before = errors.stat().st_size if errors.exists() else 0
     with errors.open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "crossdock", "service", "start", "--port", "0", *options],
+            [
+                sys.executable,
+                "-m",
+                "crossdock",
+                "service",
+                "start",
+                "--port",
+                "0",
+                "--lease",
+                _LEASE,
+                *options,
+            ],
             env=os.environ | {"CROSSDOCK_HOME": str(home)},
             stdout=subprocess.PIPE,
             stderr=log,

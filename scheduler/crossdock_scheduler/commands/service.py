@@ -64,7 +64,7 @@ def start(
             max=3600,
             help="A job goes to another node when its own has been silent for so long.",
         ),
-    ] = 30.0,
+    ] = 10.0,
     missed: Annotated[
         str,
         typer.Option(

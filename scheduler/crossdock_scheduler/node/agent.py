@@ -32,6 +32,8 @@ _WAIT = 20.0
 _AGAIN = 2.0
 # As long the first heartbeat waits to say whether the relay works.
 _RELAY = 3.0
+# For a heartbeat's answer, at least and at most, however short or long a lease is.
+_ANSWER = (2.0, 20.0)
 
 
 @dataclass
@@ -90,7 +92,7 @@ class Agent:
         claims.cancel()
 
     async def _beating(self, stop: anyio.Event) -> None:
-        meter, pause = Meter(), self.client.identity.heartbeat
+        meter, pause, lease = Meter(), self.client.identity.heartbeat, self.client.identity.lease
         with anyio.move_on_after(_RELAY):
             await self._relay.tried.wait()
         while True:
@@ -107,7 +109,9 @@ class Agent:
             )  # fmt: skip
             self.said.tried, asked, self._soon = time.time(), now(), anyio.Event()
             try:
-                answer = await self.client.heartbeat(beat)
+                # One that is not answered leaves time for another, on a connection of its own.
+                least, most = _ANSWER
+                answer = await self.client.heartbeat(beat, min(max(lease / 2, least), most))
             except UnreachableError as error:
                 # Jobs go on: the service waits as long as the lease, and longer after its own restart.
                 _LOG.warning("%s", error.message)
@@ -115,7 +119,8 @@ class Agent:
             else:
                 self.said.heard, self.said.problem = time.time(), ""
                 self.said.limit = self._limit = answer.concurrent_jobs
-                pause = answer.heartbeat or pause
+                pause, lease = answer.heartbeat or pause, answer.lease or lease
+                self.said.pause = pause
                 self._obey(answer, {each.id for each in holding}, asked)
                 if await self._in_step(answer):
                     continue
@@ -123,7 +128,7 @@ class Agent:
                 self.said.relay = relay.problem
                 self._hear_of_versions(answer, stop)
             self._keep()
-            with anyio.move_on_after(pause):
+            with anyio.move_on_after(asked + pause - now()):
                 await self._soon.wait()
 
     def _keep(self) -> None:
@@ -218,6 +223,7 @@ class Agent:
         """Whether the service knows how it ended. After that the job is none of this node's."""
         try:
             if running.lost:
+                _LOG.warning("the job %s is given up: it may be another node's", running.job.id)
                 return False
             await self._finish(running.job.id, said)
         except LeaseLostError:

@@ -43,8 +43,8 @@ class Client:
     _token: str = field(default="", repr=False)
     _until: float = 0.0
 
-    async def heartbeat(self, beat: wire.Heartbeat) -> wire.Beaten:
-        return await self._ask("heartbeat", beat, wire.Beaten)
+    async def heartbeat(self, beat: wire.Heartbeat, timeout: float = _TIMEOUT) -> wire.Beaten:
+        return await self._ask("heartbeat", beat, wire.Beaten, timeout)
 
     async def share(self, shares: wire.Shares) -> None:
         """Let other nodes have the key of the vault. Raises ConfigError where it has changed."""

@@ -39,7 +39,7 @@ _SETTLING = 120.0
 
 @dataclass
 class RunningJob:
-    """A job that this node has. ``lost``: it is another's by now, and its end is told to nobody.
+    """A job that this node has. ``lost``: it is another's by now, or given up, and its end is told to nobody.
 
     ``lease``: how many seconds it is this node's after ``confirmed`` (``lease.now``). ``ask`` has the service
     confirm it at once.
@@ -110,6 +110,9 @@ class RunningJob:
                 if "outcome" not in said:
                     await process.wait()
                     said = _crashed(process.returncode or 0, bytes(errors[-_MOST_TOLD:]))
+                if said["outcome"] == "lost":
+                    # The service gives it to whoever is there, when the lease has run out for it too.
+                    self.lost, said["outcome"] = True, "cancelled"
                 if said["outcome"] == "failed" and guard and guard.refused:
                     said = _refused(said, guard.refused)
                 end = wire.Finish(epoch=self.job.epoch, outcome=said["outcome"], result=said["result"])

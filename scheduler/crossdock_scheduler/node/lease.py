@@ -33,8 +33,13 @@ class Lease:
         self._ask = ask
         self._news, self._owner = threading.Condition(), os.getpid()
         # Forked processes see it, which no message reaches.
-        self._shared = mmap.mmap(-1, _BOTH.size)
+        self._shared = mmap.mmap(-1, _BOTH.size + 1)
         self.confirm(confirmed, seconds)
+
+    @property
+    def given_up(self) -> bool:
+        """Whether something was not begun or committed because it had run out, confirmed since or not."""
+        return bool(self._shared[_BOTH.size])
 
     def confirm(self, when: float, seconds: float) -> None:
         with self._news:
@@ -49,6 +54,7 @@ class Lease:
             with self._news:
                 self._news.wait_for(lambda: self._confirmed() >= asked or self._left() <= 0, self._left())
         if self._left() <= 0:
+            self._shared[_BOTH.size] = 1
             raise CancelledError("the job may be another node's by now: its lease has run out")
 
     def is_over(self) -> bool:

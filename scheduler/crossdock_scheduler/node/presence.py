@@ -30,8 +30,8 @@ class Said:
     """What an agent last said of itself; times are seconds since 1970.
 
     ``tried``: its last heartbeat. ``heard``: the last one that was answered. ``problem``: why a later one was
-    not. ``vault`` is the version of the runtime's vault, ``opens`` the one that the node can open. ``relay``:
-    why the relay does not work, where it should.
+    not. ``pause``: seconds between two, as the service wants them. ``vault`` is the version of the runtime's
+    vault, ``opens`` the one that the node can open. ``relay``: why the relay does not work, where it should.
     """
 
     pid: int
@@ -39,6 +39,7 @@ class Said:
     tried: float | None = None
     heard: float | None = None
     problem: str = ""
+    pause: float = 0.0
     vault: int = 0
     opens: int = 0
     relay: str = ""

@@ -69,7 +69,7 @@ def _state(agent: Said, identity: Identity) -> tuple[str, str]:
     if agent.heard is None:
         return ("Offline", agent.problem) if agent.problem else ("Initializing", "it has just been started")
     silent = now - agent.heard
-    if silent > _MISSED * identity.heartbeat:
+    if silent > _MISSED * (agent.pause or identity.heartbeat):
         return "Offline", agent.problem or f"the agent has not been heard of for {silent:.0f} s"
     if agent.vault != agent.opens:
         return "Limited", (

@@ -3,9 +3,10 @@
 It reads JSON objects from its standard input, one a line: the work, then ``{"confirmed": ...}`` whenever the
 service has confirmed that the job is this node's, and ``{"known": true}`` when the service knows its end. It
 writes such objects to its standard output: now and then ``{"progress": ...}``, ``{"confirm": true}`` where it
-has to know now, at the end ``{"outcome": ..., "result": ...}``. What is kept for whoever would do the job
-again is removed when the end is known. SIGTERM cancels, and so does the end of the input. Work with a
-``look`` is of no pipeline: somebody waits for what a store or a database has, and it changes nothing.
+has to know now, at the end ``{"outcome": ..., "result": ...}``. A job that was given up because its lease had
+run out is ``lost``. What is kept for whoever would do the job again is removed when the end is known. SIGTERM
+cancels, and so does the end of the input. Work with a ``look`` is of no pipeline: somebody waits for what a
+store or a database has, and it changes nothing.
 """
 
 from __future__ import annotations
@@ -76,6 +77,8 @@ def main() -> None:
         said = job.done()
         if said["outcome"] != "succeeded":
             span.failed(said["result"]["error"]["errorCode"])
+            if lease.given_up:
+                said |= {"outcome": "lost"}
     say(said)
     # What is left of a job that is another node's by now is that node's.
     if (said["outcome"] == "succeeded" or not lease.is_over()) and known.get():

@@ -61,7 +61,7 @@ class Service:
     @property
     def heartbeat(self) -> float:
         """Seconds between two of a node: several within a lease."""
-        return min(HEARTBEAT, self.lease / 4)
+        return min(HEARTBEAT, self.lease / 3)
 
     def __post_init__(self) -> None:
         self.metrics.registry.register(Stock(self.database))

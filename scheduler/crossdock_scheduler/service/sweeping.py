@@ -10,7 +10,7 @@ from anyio.to_thread import run_sync
 from sqlalchemy.exc import SQLAlchemyError
 
 from .context import Service
-from .queue import end_later_than, sweep
+from .queue import end_later_than, go_on_until, sweep
 
 _EVERY = 1.0
 _MOVED = 2.0
@@ -36,7 +36,7 @@ class _Clock:
 async def sweeping(service: Service) -> None:
     """Nodes that could not renew their leases, since nobody answered, get the time for it first; and so do
     they when the clock was moved, by which leases are over or hold for ever."""
-    clock, set_back = _Clock(), False
+    clock, set_back, away = _Clock(), False, False
     await anyio.sleep(service.lease)
     while True:
         # It may be moved again meanwhile.
@@ -45,19 +45,23 @@ async def sweeping(service: Service) -> None:
             await anyio.sleep(service.lease)
             set_back = set_back or moved < 0
         try:
-            await run_sync(_once, service, set_back)
-            set_back = False
+            await run_sync(_once, service, set_back, away)
+            set_back = away = False
         except SQLAlchemyError as error:
             # It comes back by itself, or the operator brings it back.
-            _LOG.warning("the database cannot be reached: %s", type(error).__name__)
-            await anyio.sleep(service.lease)
+            if not away:
+                _LOG.warning("the database cannot be reached: %s", type(error).__name__)
+            away = True
         await anyio.sleep(min(_EVERY, service.lease / 4))
 
 
-def _once(service: Service, set_back: bool) -> None:
+def _once(service: Service, set_back: bool, away: bool) -> None:
+    """``away``: the database was, until now."""
     with service.database.write() as connection:
         if set_back:
             end_later_than(connection, time.time() + service.lease + _MOVED)
+        if away:
+            go_on_until(connection, time.time() + service.lease)
         swept = sweep(connection, time.time())
     metrics = service.metrics
     metrics.ended.labels("timedout").inc(swept.late)

@@ -2,7 +2,7 @@
 
 from .claims import Claimed, Claimer, Held, Lost, claim, finish, renew
 from .jobs import Job, NewJob, cancel, enqueue, find
-from .sweep import end_later_than, sweep
+from .sweep import end_later_than, go_on_until, sweep
 
 __all__ = [
     "Claimed",
@@ -17,6 +17,7 @@ __all__ = [
     "enqueue",
     "find",
     "finish",
+    "go_on_until",
     "renew",
     "sweep",
 ]

@@ -24,8 +24,9 @@ from .hold import Hold, Superseded
 from .snapshot import restored
 from .store import SqlStore
 
-_LEASE = 30.0
-_RENEW = 5.0
+# Another process goes on with a run within 15 seconds.
+_LEASE = 12.0
+_RENEW = 4.0
 _LOOK = 1.0
 _AT_ONCE = 20
 _LOG = logging.getLogger(__name__)

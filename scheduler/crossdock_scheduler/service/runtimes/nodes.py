@@ -19,10 +19,11 @@ from ..definitions.factories import timestamp
 from ..errors import ApiError, not_found
 from .runtimes import Runtime
 
-# Seconds between heartbeats, and after how many a node that is silent is offline.
+# Seconds between heartbeats at most, and after how many a node that is silent is offline.
 HEARTBEAT = 5.0
 SILENCE = 3 * HEARTBEAT
-LEASE = 30.0
+# A lost node's job is begun elsewhere within 15 seconds: sweep, claim and a new process take the rest.
+LEASE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,17 @@ class Node:
             return {"initializing": "Initializing", "upgrading": "Upgrading"}.get(state, "Offline")
         return "Limited" if self.limits else "Online"
 
+    def reason(self, now: float) -> str:
+        """Why it is not online; empty where it is."""
+        status, stopped, seen = self.status(now), self.row.stopped_at, self.row.seen_at
+        if status == "Offline":
+            return "its agent was stopped" if stopped else f"it has not been heard of since {_moment(seen)}"
+        return {
+            "Initializing": "it has not been heard of yet",
+            "Upgrading": "it updates itself",
+            "Limited": self.limits,
+        }.get(status, "")
+
     @property
     def limits(self) -> str:
         """What a live node lacks; empty where it lacks nothing."""
@@ -81,7 +93,7 @@ class Node:
             "machineName": row.machine,
             "hostServiceUri": f"https://{row.address}:8060/" if row.address else "",
             "status": self.status(now),
-            "statusReason": self.limits if self.is_alive(now) else "",
+            "statusReason": self.reason(now),
             "capabilities": {
                 "serviceBusConnected": str(bool(said.get("relay"))),
                 "httpsPortEnabled": str(bool(said.get("remote_access"))),
