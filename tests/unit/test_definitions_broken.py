@@ -73,6 +73,35 @@ def test_properties_that_are_an_expression(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("properties", "source", "said"),
+    [
+        ({}, {}, ["the dataset names no table, and the activity no query", "the dataset names no table"]),
+        ({"table": ""}, {"query": "SELECT 1", "sqlReaderQuery": "SELECT 1"}, ["the dataset names no table"]),
+        ({"table": "@dataset().table"}, {}, []),
+        ({"table": "t"}, {}, []),
+    ],
+)
+@pytest.mark.parametrize("kind", ["AzurePostgreSql", "Odbc", "SqlServer"])
+def test_a_table_that_is_not_named(
+    tmp_path: Path, kind: str, properties: dict[str, Any], source: dict[str, Any], said: list[str]
+) -> None:
+    put(tmp_path, "linkedService", "db", {"type": kind, "typeProperties": {"server": "h", "database": "d"}})
+    given = {"table": "@pipeline().parameters.table"} if "@" in properties.get("table", "") else {}
+    ends = []
+    for name in ("from", "to"):
+        linked = {"referenceName": "db", "type": "LinkedServiceReference"}
+        table = {"type": f"{kind}Table", "linkedServiceName": linked}
+        declared = {"table": {"type": "string", "defaultValue": ""}} if given else {}
+        put(tmp_path, "dataset", name, table | {"typeProperties": properties, "parameters": declared})
+        ends.append([{"referenceName": name, "type": "DatasetReference", "parameters": given}])
+    kinds = {"source": {"type": f"{kind}Source"} | source, "sink": {"type": f"{kind}Sink"}}
+    activity = {"name": "c", "type": "Copy", "inputs": ends[0], "outputs": ends[1], "typeProperties": kinds}
+    parameters = {"table": {"type": "string", "defaultValue": ""}}
+    put(tmp_path, "pipeline", "p", {"activities": [activity], "parameters": parameters})
+    assert sorted(errors(tmp_path)) == sorted(f"table: {each}" for each in said)
+
+
+@pytest.mark.parametrize(
     ("service", "key"),
     [
         ({"serviceEndpoint": "https://[::1/"}, "serviceEndpoint"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from pydantic import SecretStr
 
@@ -14,6 +14,8 @@ _RANGE = {
     "partitionUpperBound": "partition_upper_bound",
 }
 _PARTITIONS = {name: name for name in ("None", "PhysicalPartitionsOfTable", "DynamicRange")}
+
+_IN_PLACE_OF_A_TABLE = {"query", "procedure", "stored_procedure"}
 
 
 def first(parts: dict[str, str], *names: str) -> str:
@@ -40,6 +42,18 @@ def table_of(end: AdfEnd, quoted: Callable[[str], str]) -> str:
     table, schema = end.dataset.text("table"), end.dataset.text("schema")
     legacy = end.dataset.text("tableName")
     return (f"{quoted(schema)}.{quoted(table)}" if schema else quoted(table)) if table else legacy
+
+
+def needs_table(end: AdfEnd, table: str, options: Mapping[str, str]) -> None:
+    """Without a table all tables would be read, and one called after the source's file written to.
+
+    An activity that only asks what is there has no type of source or sink.
+    """
+    if table or not end.activity.text("type") or options.keys() & _IN_PLACE_OF_A_TABLE:
+        return
+    instead = "" if end.is_sink else ", and the activity no query"
+    key = "tableName" if "tableName" in end.dataset else "table"
+    end.dataset.refuse(key, f"the dataset names no table{instead}", "error")
 
 
 def partition(source: AdfProperties, options: dict[str, str]) -> str:

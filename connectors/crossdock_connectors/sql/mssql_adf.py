@@ -20,7 +20,7 @@ from crossdock import (
 )
 from crossdock_connectors import entra
 
-from .adf_tables import first, partition, query_timeout, secrets_of, table_of
+from .adf_tables import first, needs_table, partition, query_timeout, secrets_of, table_of
 from .mssql_copy_into import OURS
 from .ranges import PLACEHOLDER
 
@@ -89,6 +89,7 @@ def from_adf(end: AdfEnd) -> AdfTranslation:
     else:
         _read(end, options)
     mode = WriteMode.APPEND if end.is_sink else None
+    needs_table(end, table, options)
     named = f"#{quote(table)}" if table and not options.keys() & {"query", "procedure"} else ""
     address = f"mssql://{login}{host or 'computed'}/{quote(database or 'computed', safe='')}{named}"
     # A named instance has a port that only its server knows.

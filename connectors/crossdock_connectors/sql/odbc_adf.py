@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from crossdock import AdfEnd, AdfSecret, AdfTranslation, WriteMode, adf_connection_string, adf_leftovers
 
-from .adf_tables import query_timeout
+from .adf_tables import needs_table, query_timeout
 
 _ATTRIBUTES = {"dsn": "dsn", "server": "server", "database": "database", "port": "port", "uid": "user"}
 
@@ -32,6 +32,7 @@ def from_adf(end: AdfEnd) -> AdfTranslation:
             options["write_batch_size"] = str(size)
         if (seconds := activity.seconds("writeBatchTimeout")) is not None:
             options["query_timeout"] = str(seconds)
+    needs_table(end, table, options)
     named = f"#{quote(table)}" if table and not query else ""
     # An instance or a port may follow; the connection string quotes what it holds.
     host = re.split(r"[\\,]", options.get("server", "").removeprefix("tcp:"))[0]

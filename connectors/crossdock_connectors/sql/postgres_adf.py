@@ -13,7 +13,7 @@ from crossdock import (
     adf_leftovers,
 )
 
-from .adf_tables import first, partition, query_timeout, secrets_of, table_of
+from .adf_tables import first, needs_table, partition, query_timeout, secrets_of, table_of
 
 _SSL = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _UNVERIFIED = ("disable", "allow", "prefer", "require")
@@ -59,6 +59,7 @@ def from_adf(end: AdfEnd) -> AdfTranslation:
     login = f"{quote(user, safe='')}@" if user else ""
     place = f"{host or 'computed'}:{port}" if port else host or "computed"
     table = table_of(end, _quoted)
+    needs_table(end, table, options)
     named = f"#{quote(table)}" if table and "query" not in options else ""
     address = f"postgresql://{login}{place}/{quote(database or 'computed', safe='')}{named}"
     hosts = (place if port or ":" in place else f"{place}:{_PORT}",) if host else ()

@@ -63,11 +63,13 @@ class Values:
         if not all(self._knows(each) for each in named):
             return COMPUTED
         try:
-            return evaluate(text, self.scope)
+            made = evaluate(text, self.scope)
         except ExpressionError:
             if named:
                 return COMPUTED  # another value of a parameter may do
             raise
+        # An empty default is there to be replaced.
+        return COMPUTED if made == "" and any(each.kind == "parameter" for each in named) else made
 
     def _knows(self, reference: Reference) -> bool:
         scope = self.scope
