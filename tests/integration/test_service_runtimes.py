@@ -77,11 +77,17 @@ def test_auth_keys(sdk: Any, factory: str, control_plane: ServiceProcess) -> Non
     assert key_of(sdk, factory) == first
 
 
+def only_node(sdk: Any, factory: str) -> tuple[str, str]:
+    """Its status, and why it is that."""
+    (only,) = status(sdk, factory).as_dict()["properties"]["typeProperties"]["nodes"]
+    return only["status"], only["statusReason"]
+
+
 def test_registering(sdk: Any, factory: str, node: NodeClient) -> None:
     key = key_of(sdk, factory, 2)
     answer = node.register(key)
     assert (answer.json()["factory"], answer.json()["runtime"]) == (factory, "runtime")
-    assert status(sdk, factory).properties.type_properties.nodes[0].status == "Initializing"
+    assert only_node(sdk, factory) == ("Initializing", "it has not been heard of yet")
     capabilities = {"relay": True, "remote_access": False}
     assert node.beat(capabilities=capabilities, load={"cpu": 12, "memory": 1000}).status_code == 200
     told = status(sdk, factory).properties
@@ -95,8 +101,10 @@ def test_registering(sdk: Any, factory: str, node: NodeClient) -> None:
     (load,) = sdk.integration_runtimes.get_monitoring_data(GROUP, factory, "runtime").nodes
     assert (load.cpu_utilization, load.available_memory_in_mb, load.concurrent_jobs_running) == (12, 1000, 0)
     assert sdk.integration_runtime_nodes.get_ip_address(GROUP, factory, "runtime", "NODE").ip_address
+    assert only_node(sdk, factory) == ("Online", "")
     node.beat(state="stopping")
     assert status(sdk, factory).properties.state == "Offline"
+    assert only_node(sdk, factory) == ("Offline", "its agent was stopped")
 
 
 def test_keys_made_anew_let_nobody_in(sdk: Any, factory: str, node: NodeClient) -> None:
