@@ -18,7 +18,7 @@ import httpx
 import pytest
 from servers.node import NodeProcess, command, node, register
 from servers.postgres import Postgres
-from servers.service import SUBSCRIPTION, ServiceProcess, service
+from servers.service import SUBSCRIPTION, ServiceProcess, replica, service
 from servers.without_relay import without_relay
 
 # Services, nodes and a process for each request: on a busy machine they take their time.
@@ -296,24 +296,20 @@ def test_another_replica(postgres: Postgres, tmp_path: Path) -> None:
     for each in ("first", "second", "data"):
         (tmp_path / each).mkdir()
     (tmp_path / "data" / "a.csv").write_text("id\n1\n")
-    with service(tmp_path / "first", "--database", address) as first:
-        shared = first.ca.parent
-        given = ["--cert", str(shared / "server.pem"), "--key", str(shared / "server-key.pem")]
-        secret = ["--secret-file", str(shared.parent / "service.key")]
-        with service(
-            tmp_path / "second", "--database", address, *given, *secret, token=first.token
-        ) as second:
-            second.ca = first.ca
-            with first.client() as http:
-                world = World(first, http, tmp_path)
-                world.linked("files", "FileServer", typeProperties={"host": str(tmp_path / "data")})
-                home = world.registered("a")
-                identity = home / "node" / "node.json"
-                identity.write_text(identity.read_text().replace(first.url, second.url))
-                with world.working(home):
-                    (file,) = world.found("browse", linkedService="files")["entries"]
-                    assert file["name"] == "a.csv"
-            assert b"has opened its relay" in second.errors.read_bytes()
-            assert b"has opened its relay" not in first.errors.read_bytes()
+    with (
+        service(tmp_path / "first", "--database", address) as first,
+        replica(first, tmp_path / "second") as second,
+    ):
+        with first.client() as http:
+            world = World(first, http, tmp_path)
+            world.linked("files", "FileServer", typeProperties={"host": str(tmp_path / "data")})
+            home = world.registered("a")
+            identity = home / "node" / "node.json"
+            identity.write_text(identity.read_text().replace(first.url, second.url))
+            with world.working(home):
+                (file,) = world.found("browse", linkedService="files")["entries"]
+                assert file["name"] == "a.csv"
+        assert b"has opened its relay" in second.errors.read_bytes()
+        assert b"has opened its relay" not in first.errors.read_bytes()
     # The answer is not kept.
     assert postgres.run("SELECT count(*) FROM jobs", name) == [(0,)]

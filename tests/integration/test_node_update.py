@@ -109,6 +109,10 @@ def test_one_after_the_other_and_back_on_failure(
                 assert (homes["bad"] / "back").exists()
                 assert updates(homes["bad"] / "node").failed == crossdock.__version__
                 assert versions()["bad"] == (OLD, "UpdateAvailable")
+                told = sdk.integration_runtimes.get_status(GROUP, factory, "here").properties.type_properties
+                assert [each.last_update_result for each in told.nodes] == ["None", "Fail"]
+                assert told.scheduled_update_date is not None
+                assert abs(told.scheduled_update_date - at) < timedelta(minutes=2)
         assert not (homes["good"] / "back").exists()
         lines = log.read_text().splitlines()
         assert sorted(lines) == ["bad begins", "bad ends", "good begins", "good ends"]

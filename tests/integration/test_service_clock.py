@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
+import re
+import time
+import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 import anyio
+import httpx
 import pytest
 import sqlalchemy as sa
 from servers.node import node, register
-from servers.service import ServiceProcess
+from servers.node_client import NodeClient
+from servers.service import ServiceProcess, replica
 from servers.waiting import eventually
 from sqlalchemy.exc import OperationalError
 from test_service_queue import LEASE, Queue
 from test_service_runs import GROUP, factory_of
 
+from crossdock_scheduler import clock as clock_of_all
 from crossdock_scheduler.node.presence import running
 from crossdock_scheduler.service import sweeping
+from crossdock_scheduler.service.auth import tokens
+from crossdock_scheduler.service.auth.roles import Role
 from crossdock_scheduler.service.database import Database
+from crossdock_scheduler.service.database.tables import jobs, nodes
+from crossdock_scheduler.service.database.tables import tokens as table
 from crossdock_scheduler.service.operations.metrics import Metrics
-from crossdock_scheduler.service.queue import Claimed, Held
+from crossdock_scheduler.service.queue import Claimed, Held, NewJob, enqueue
 from crossdock_scheduler.service.queue import sweep as sweep_queue
 from crossdock_scheduler.service.queue.sweep import Swept
 from crossdock_scheduler.service.runtimes.nodes import Node
@@ -31,7 +43,7 @@ if TYPE_CHECKING:
     from crossdock_scheduler.service.context import Service
 
 DAY = 86400.0
-SKEWED = (str(Path(__file__).parents[1] / "servers" / "skewed_node.py"),)
+SKEWED = (str(Path(__file__).parents[1] / "servers" / "skewed.py"),)
 
 
 class Ended(Exception):
@@ -95,7 +107,10 @@ def swept(
     clock = Clock(each, 300)
     queue.add("job")
     monkeypatch.setattr(sweeping, "sweep", sweep)
-    monkeypatch.setattr(sweeping, "time", SimpleNamespace(time=clock.time, monotonic=clock.monotonic))
+    monkeypatch.setattr(sweeping, "time", SimpleNamespace(monotonic=clock.monotonic))
+    monkeypatch.setattr(sweeping, "clock", SimpleNamespace(now=clock.time))
+    # The database tells its time meanwhile: other tests need not go by it.
+    monkeypatch.setattr(clock_of_all, "_ahead", None)
     monkeypatch.setattr(sweeping, "anyio", SimpleNamespace(sleep=clock.sleep))
     service = SimpleNamespace(database=queue.database, lease=LEASE, metrics=Metrics())
     with pytest.raises(Ended):
@@ -175,3 +190,84 @@ def test_a_node_whose_clock_is_off_waits_until_it_is_right(
         (home / "skew").write_text("0")
         eventually(lambda: not has("clock"))
         assert found.process.poll() is None
+
+
+def test_a_clock_is_followed_as_far_as_it_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the machine's own says."""
+    passed = SimpleNamespace(monotonic=lambda: 100.0, time=lambda: 5.0)
+    monkeypatch.setattr(clock_of_all, "time", passed)
+    monkeypatch.setattr(clock_of_all, "_ahead", None)
+    assert clock_of_all.now() == 5.0
+    # Read at 100, it may have been anywhere in the two seconds before.
+    for theirs, now in ((1099.0, 1100.0), (1098.5, 1100.0), (1200.0, 1200.0), (1100.0, 1102.0)):
+        clock_of_all.follow(theirs, 98.0, 100.0)
+        assert clock_of_all.now() == now
+    assert clock_of_all.moment().timestamp() == 1102.0
+
+
+@pytest.mark.parametrize("opened", ["postgresql"], indirect=True)
+def test_times_are_the_same_in_every_zone_of_a_database(opened: Database) -> None:
+    end = datetime.now(UTC) + timedelta(hours=1)
+    with opened.write() as connection:
+        connection.execute(sa.text("SET LOCAL TIME ZONE 'Asia/Tokyo'"))
+        made, _ = tokens.create(connection, "an hour", Role.READER, expires=end)
+        assert made.as_json()["expires"] == end.strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
+        over = sa.update(table).values(expires=end - timedelta(hours=2))
+        connection.execute(over)
+        assert tokens.by_id(connection, made.id) is None
+
+
+@pytest.mark.parametrize("control_plane", ["postgresql"], indirect=True)
+def test_replicas_go_by_the_clock_of_their_database(control_plane: ServiceProcess, tmp_path: Path) -> None:
+    """One whose machine's is ten minutes fast takes no job from a live node, and gives none for longer."""
+    (tmp_path / "skew").write_text("600")
+    database = Database(control_plane.database)
+    lease = 4.0
+    with (
+        control_plane.sdk() as sdk,
+        replica(control_plane, tmp_path, "--lease", str(lease), program=SKEWED) as off,
+        off.sdk() as sdk_off,
+        off.client() as client_off,
+        httpx.Client(base_url=control_plane.url, verify=control_plane.tls(), timeout=30) as here,
+        httpx.Client(base_url=off.url, verify=off.tls(), timeout=30) as there,
+    ):
+        factory = factory_of(sdk)
+        runtime = sdk.integration_runtimes.create_or_update(
+            GROUP, factory, "here", {"properties": {"type": "SelfHosted"}}
+        )
+        live = NodeClient(here)
+        live.register(sdk.integration_runtimes.list_auth_keys(GROUP, factory, runtime.name).auth_key1)
+        assert live.beat().status_code == 200
+        said = sdk_off.integration_runtimes.get_status(GROUP, factory, runtime.name)
+        assert said.properties.state == "Online"
+        with database.read() as connection:
+            mine = sa.select(nodes.c.runtime_id).where(nodes.c.id == live.node_id)
+            runtime_id = connection.execute(mine).scalar_one()
+
+        def add() -> None:
+            with database.write() as connection:
+                enqueue(connection, NewJob(str(uuid.uuid4()), runtime_id, "lane", {}), 1.0)
+
+        def is_swept() -> bool:
+            """Whether it has seen to leases by now. Those that are over may be seen to by either."""
+            over = {"state": "claimed", "lease_until": 1.0, "epoch": 1, "node_id": "nobody"}
+            with database.write() as connection:
+                waiting = (jobs.c.state == "queued", jobs.c.runtime_id == runtime_id)
+                connection.execute(sa.update(jobs).where(*waiting).values(over))
+            lost = re.search(r'leases_lost_total{how="expired"} (\S+)', client_off.get("/metrics").text)
+            return lost is not None and float(lost[1]) > 0
+
+        add()
+        (held,) = live.claim()
+        add()
+        eventually(is_swept)
+        live.http = there
+        beaten = live.beat(holding=[{"id": held["id"], "epoch": held["epoch"]}])
+        assert (beaten.status_code, beaten.json()["lost"]) == (200, [])
+        with database.read() as connection:
+            until = sa.select(jobs.c.lease_until).where(jobs.c.id == held["id"])
+            assert connection.execute(until).scalar_one() <= time.time() + lease + 1
+        ended = live.post(f"jobs/{held['id']}/finish", epoch=held["epoch"], outcome="succeeded")
+        assert ended.status_code == 200
+        assert abs(parsedate_to_datetime(ended.headers["Date"]).timestamp() - time.time()) < 60
+    database.close()

@@ -94,6 +94,30 @@ def test_postgresql_stops_and_comes_back(tmp_path: Path, server: Postgres, how: 
             went_on(sdk, factory, node, job, run_id)
 
 
+def test_postgresql_only_answers_questions(tmp_path: Path, server: Postgres) -> None:
+    """As what was the first server does when another one has taken over."""
+    address = server.create("read_only").replace("postgresql://", "postgresql+psycopg://")
+
+    def only_reads(is_so: str) -> None:
+        server.run(f"ALTER DATABASE read_only SET default_transaction_read_only = {is_so}")
+        server.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'read_only'")
+
+    with service(tmp_path, "--database", address) as found, found.sdk() as sdk, found.client() as client:
+        factory = factory_of(sdk)
+        copying(sdk, factory, tmp_path / "a", tmp_path / "b")
+        with node_of(found, sdk, factory) as node:
+            run_id = sdk.pipelines.create_run(GROUP, factory, "copy").run_id
+            (job,) = node.claim(wait=20)
+            only_reads("on")
+            try:
+                during(node, client, factory, job)
+                assert client.get(path(factory)).status_code == 200
+            finally:
+                only_reads("off")
+            until_ready(client)
+            went_on(sdk, factory, node, job, run_id)
+
+
 def _until_said(found: ServiceProcess, text: str) -> None:
     until = time.monotonic() + 30
     while text not in found.errors.read_text():

@@ -19,7 +19,7 @@ from alembic.runtime.migration import MigrationContext
 from servers.waiting import eventually
 
 from crossdock_scheduler.service.database import Database, metadata
-from crossdock_scheduler.service.database.tables import nodes
+from crossdock_scheduler.service.database.tables import nodes, notices
 from crossdock_scheduler.service.database.together import Together
 from crossdock_scheduler.service.definitions import factories, resources
 from crossdock_scheduler.service.definitions.names import RUNTIME
@@ -39,6 +39,7 @@ from crossdock_scheduler.service.queue import (
 )
 from crossdock_scheduler.service.runtimes import nodes as nodes_of
 from crossdock_scheduler.service.runtimes import runtimes, updating
+from crossdock_scheduler.service.runtimes.noticing import note
 
 NOW = 1_000_000.0
 LEASE = 30.0
@@ -304,11 +305,13 @@ def test_those_who_wait_are_committed_together(opened: Database, queue: Queue, *
 
 def test_what_does_several_at_once_fails_for_none_but_its_own(opened: Database, queue: Queue) -> None:
     """Whatever is raised: each is then done alone, and nobody waits for ever."""
-    names = [queue.add(f"job{number}") for number in range(3)]
+    names = [queue.add(f"job{number}") for number in range(4)]
     together = Together(opened.write)
     found: dict[int, Any] = {}
+    together_were: list[int] = []
 
     def many(connection: sa.Connection, asked: Sequence[int]) -> Sequence[str | Exception]:
+        together_were.append(len(asked))
         for each in asked:
             cancel(connection, names[each], NOW)
             if each == 1:
@@ -317,19 +320,21 @@ def test_what_does_several_at_once_fails_for_none_but_its_own(opened: Database, 
 
     async def ask(number: int) -> None:
         try:
-            found[number] = await together.run_alike("key", number, many, 0.05)
+            found[number] = await together.run_alike("key", number, many, 0.3)
         except TypeError as error:
             found[number] = str(error)
 
     async def ask_all() -> None:
         with anyio.fail_after(30):
+            await ask(3)
             async with anyio.create_task_group() as group:
                 for number in range(3):
                     group.start_soon(ask, number)
 
     anyio.run(ask_all)
-    assert found == {0: "job0", 1: "not this one", 2: "job2"}
-    assert [queue.state(each) for each in names] == ["cancelled", "queued", "cancelled"]
+    assert found == {0: "job0", 1: "not this one", 2: "job2", 3: "job3"}
+    assert [queue.state(each) for each in names] == ["cancelled", "queued", "cancelled", "cancelled"]
+    assert together_were == [1, 3, 1, 1, 1]
 
 
 @pytest.mark.parametrize("opened", ["postgresql"], indirect=True)  # SQLite has one writer
@@ -347,16 +352,41 @@ def test_a_turn_to_update_and_a_wish_to_be_alone_do_not_wait_for_each_other(
         with opened.write() as connection:
             nodes_of.be_alone(connection, found, NOW, alone=True)
 
-    def waits() -> bool:
-        with opened.read() as connection:
-            activity = "FROM pg_stat_activity WHERE datname = current_database()"
-            query = sa.text(f"SELECT count(*) {activity} AND wait_event_type = 'Lock'")
-            return bool(connection.execute(query).scalar())
-
     with ThreadPoolExecutor(1) as pool:
         with opened.write() as connection:
             nodes_of.by_ids(connection, [holder])
             other = pool.submit(be_alone)
-            eventually(waits)
+            eventually(lambda: waits(opened))
             assert updating.turn(connection, found, "wanted", NOW)
         other.result(30)
+
+
+@pytest.mark.parametrize("opened", ["postgresql"], indirect=True)
+def test_telling_of_nodes_and_hearing_them_do_not_wait_for_each_other(opened: Database, queue: Queue) -> None:
+    """Both lock nodes, in one order, whichever came first."""
+    last, first = sorted((queue.node(), queue.node()), reverse=True)
+    with opened.write() as connection:
+        resource = resources.by_id(connection, RUNTIME, queue.runtime)
+        runtimes.of(connection, resource)
+        for number, each in enumerate((last, first)):
+            came = datetime(2026, 1, 1 + number, tzinfo=UTC)
+            seen = sa.update(nodes).where(nodes.c.id == each).values(registered=came, seen_at=NOW)
+            connection.execute(seen)
+    with ThreadPoolExecutor(1) as pool:
+        with opened.write() as connection:
+            nodes_of.by_ids(connection, [first])
+            telling = pool.submit(note, opened, NOW, 0.0)
+            eventually(lambda: waits(opened))
+            nodes_of.by_ids(connection, [last])
+        telling.result(30)
+    with opened.read() as connection:
+        said = connection.execute(sa.select(notices.c.said["node"].as_string())).scalars().all()
+    assert {first, last} <= set(said)
+
+
+def waits(opened: Database) -> bool:
+    """Whether anybody waits for a lock."""
+    with opened.read() as connection:
+        activity = "FROM pg_stat_activity WHERE datname = current_database()"
+        query = sa.text(f"SELECT count(*) {activity} AND wait_event_type = 'Lock'")
+        return bool(connection.execute(query).scalar())

@@ -168,6 +168,19 @@ def test_limits_of_nodes(sdk: Any, factory: str, node: NodeClient) -> None:
     assert node.beat().status_code == 401
 
 
+def test_a_node_with_another_version_than_most_is_limited(sdk: Any, factory: str, node: NodeClient) -> None:
+    key = key_of(sdk, factory)
+    for each, version in ((node, "1"), (NodeClient(node.http, "b"), "2"), (NodeClient(node.http, "c"), "1")):
+        each.register(key)
+        assert each.beat(version=version).status_code == 200
+    told = status(sdk, factory).properties
+    assert (told.state, told.type_properties.version) == ("Limited", "1")
+    found = {each.node_name: each.status for each in told.type_properties.nodes}
+    assert found == {"node": "Online", "b": "Limited", "c": "Online"}
+    one = sdk.integration_runtime_nodes.get(GROUP, factory, "runtime", "b")
+    assert (one.status, one["statusReason"]) == ("Limited", "it has the version 2, most nodes have 1")
+
+
 def test_tokens_that_are_not_the_nodes(sdk: Any, factory: str, node: NodeClient) -> None:
     node.register(key_of(sdk, factory))
     stranger = NodeClient(node.http, node_id=node.node_id)

@@ -9,7 +9,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,17 +21,20 @@ SUBSCRIPTION = "00000000-0000-0000-0000-00000000000a"
 _WAIT = 60.0
 # Nodes that tests play do not beat by themselves.
 _LEASE = "30"
+PROGRAM = ("-m", "crossdock")
 
 
 @dataclass
 class ServiceProcess:
-    """A running service. ``token`` is its first owner's, ``ca`` the file by which clients trust it."""
+    """A running service. ``token`` is its first owner's, ``ca`` the file by which clients trust it;
+    ``database`` the address that it was given."""
 
     url: str
     token: str
     ca: Path
     process: subprocess.Popen[str]
     errors: Path
+    database: str = ""
 
     def client(self, token: str | None = None) -> httpx.Client:
         """Speaks plain HTTP to the API, as whoever has the token."""
@@ -79,9 +82,11 @@ class Token:
 
 
 @contextmanager
-def service(home: Path, *options: str, token: str = "") -> Iterator[ServiceProcess]:
+def service(
+    home: Path, *options: str, token: str = "", program: Sequence[str] = PROGRAM
+) -> Iterator[ServiceProcess]:
     """Started on ``home``, which may have the state of an earlier one: then its token must be given."""
-    found = start(home, *options, token=token)
+    found = start(home, *options, token=token, program=program)
     try:
         yield found
     finally:
@@ -92,23 +97,25 @@ def service(home: Path, *options: str, token: str = "") -> Iterator[ServiceProce
             found.process.stdout.close()
 
 
-def start(home: Path, *options: str, token: str = "") -> ServiceProcess:
+@contextmanager
+def replica(
+    first: ServiceProcess, home: Path, *options: str, program: Sequence[str] = PROGRAM
+) -> Iterator[ServiceProcess]:
+    """Another one on the database of the first, which clients trust as they do that."""
+    shared = first.ca.parent
+    given = ["--database", first.database, "--secret-file", str(shared.parent / "service.key")]
+    given += ["--cert", str(shared / "server.pem"), "--key", str(shared / "server-key.pem")]
+    with service(home, *given, *options, token=first.token, program=program) as found:
+        found.ca = first.ca
+        yield found
+
+
+def start(home: Path, *options: str, token: str = "", program: Sequence[str] = PROGRAM) -> ServiceProcess:
     errors = home / "service.log"
     before = errors.stat().st_size if errors.exists() else 0
     with errors.open("ab") as log:
         process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "crossdock",
-                "service",
-                "start",
-                "--port",
-                "0",
-                "--lease",
-                _LEASE,
-                *options,
-            ],
+            [sys.executable, *program, "service", "start", "--port", "0", "--lease", _LEASE, *options],
             env=os.environ | {"CROSSDOCK_HOME": str(home)},
             stdout=subprocess.PIPE,
             stderr=log,
@@ -125,4 +132,5 @@ def start(home: Path, *options: str, token: str = "") -> ServiceProcess:
         time.sleep(0.05)
     assert process.stdout is not None
     known = token or process.stdout.readline().strip()
-    return ServiceProcess(found[1], known, home / "service" / "tls" / "ca.pem", process, errors)
+    database = options[options.index("--database") + 1] if "--database" in options else ""
+    return ServiceProcess(found[1], known, home / "service" / "tls" / "ca.pem", process, errors, database)

@@ -25,6 +25,7 @@ from .node_proxy import proxy
 from .node_remote import disable_remote_access, enable_remote_access
 from .node_up import up
 from .node_update import update
+from .node_vault import rotate_vault
 
 if TYPE_CHECKING:
     from anyio.abc import TaskStatus
@@ -186,6 +187,6 @@ async def _work(
 
 for each in (
     up, status, health, stop, restart, key, unregister, backup, restore, policy, proxy, urls, doctor,
-    update, machine_key, enable_remote_access, disable_remote_access,
+    update, machine_key, enable_remote_access, disable_remote_access, rotate_vault,
 ):  # fmt: skip
     node.command(rich_help_panel=HERE)(each)

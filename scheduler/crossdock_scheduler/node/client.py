@@ -54,6 +54,14 @@ class Client:
         """A vault for the runtime, which has lost its own."""
         await self._send("vault/new", made)
 
+    async def secrets(self) -> wire.Secrets:
+        """All that is sealed to the vault."""
+        return await self._ask("vault/secrets", None, wire.Secrets)
+
+    async def follow(self, given: wire.NextVault) -> None:
+        """Another key for the vault. Raises ConfigError where what is in it has changed."""
+        await self._send("vault/next", given)
+
     async def claim(self, want: int, wait: float) -> wire.Jobs:
         return await self._ask("claim", wire.Claim(want=want, wait=wait), wire.Jobs, _TIMEOUT + wait)
 

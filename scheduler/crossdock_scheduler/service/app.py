@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 import crossdock
 
+from .bounds import Bounds
 from .context import Service
 from .described import document
 from .errors import add_handlers
@@ -28,6 +29,7 @@ from .rest import (
     factories,
     node_protocol,
     node_relay,
+    node_vault,
     runs,
     runtimes,
     sharing,
@@ -43,8 +45,8 @@ from .triggers.firing import firing
 
 _LOG = logging.getLogger(__name__)
 _PARTS = (
-    node_protocol, node_relay, factories, surroundings, runtimes, authoring, sharing, runs, triggers,
-    tokens, audit, subscriptions, token_service, health,
+    node_protocol, node_relay, node_vault, factories, surroundings, runtimes, authoring, sharing, runs,
+    triggers, tokens, audit, subscriptions, token_service, health,
 )  # fmt: skip
 
 
@@ -73,6 +75,8 @@ def create_app(service: Service) -> FastAPI:
     app = FastAPI(
         title="crossdock", version=crossdock.__version__, docs_url=None, redoc_url=None,
         openapi_url="/crossdock/v1/openapi.json", lifespan=_life,
+        # What is watched here is watched by middleware of our own.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )  # fmt: skip
     app.state.service = service
     # Nodes ask most often. Routes are not included but taken as they are: FastAPI looks for those of routers
@@ -83,6 +87,7 @@ def create_app(service: Service) -> FastAPI:
     # FastAPI asks the application for its document, whose place this takes.
     described = document(app)
     app.openapi = lambda: described  # type: ignore[method-assign] # FastAPI's way
+    app.add_middleware(Bounds)
     app.add_middleware(Watching, metrics=service.metrics)
     app.add_middleware(CaselessPaths)
     app.add_middleware(AnswerHeaders)

@@ -84,9 +84,12 @@ class Call:
 
     @contextmanager
     def write(self) -> Iterator[tuple[sa.Connection, FactoryRow]]:
-        """As ``read``, in a transaction that changes things, as ``change`` does."""
+        """As ``read``, in a transaction that changes things, as ``change`` does.
+
+        Others who would change something in the factory wait: what was read before is still so.
+        """
         with self.change() as (connection, entry):
-            factory = self._factory(connection)
+            factory = self._factory(connection, locked=True)
             entry.factory_id = factory.id
             yield connection, factory
 
@@ -119,14 +122,16 @@ class Call:
             with self.service.database.write() as connection:
                 self.service.audit.append(connection, entry)
 
-    def _factory(self, connection: sa.Connection) -> FactoryRow:
+    def _factory(self, connection: sa.Connection, *, locked: bool = False) -> FactoryRow:
         path = self.request.path_params
-        return self.factory(connection, path["subscription"], path["group"], path["factory"])
+        return self.factory(connection, path["subscription"], path["group"], path["factory"], locked=locked)
 
-    def factory(self, connection: sa.Connection, subscription: str, group: str, name: str) -> FactoryRow:
+    def factory(
+        self, connection: sa.Connection, subscription: str, group: str, name: str, *, locked: bool = False
+    ) -> FactoryRow:
         """A factory for which there is the role. Raises ApiError for any other."""
         try:
-            found = factories.find(connection, subscription, group, name)
+            found = factories.find(connection, subscription, group, name, locked=locked)
         except ApiError:
             if self.principal.may(self.role, None):
                 raise

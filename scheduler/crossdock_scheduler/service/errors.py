@@ -32,6 +32,8 @@ _REPEATABLE_POSTS = (
 # Nodes send all that they say until it is answered.
 _NODES = "/crossdock/v1/nodes/"
 _CLIENT_ID = "x-ms-client-request-id"
+# Of PostgreSQL: the server that was the first one is not any more.
+_READ_ONLY = "25006"
 
 
 class ApiError(Exception):
@@ -80,8 +82,10 @@ def _invalid(_: Request, error: Exception) -> JSONResponse:
 def _database(request: Request, error: Exception) -> JSONResponse:
     """The database is gone or full: what may be sent again is asked for again."""
     _LOG.error("the database failed: %s", type(error).__name__, exc_info=error)
-    unavailable = isinstance(error, (OperationalError, PoolTimeout)) or getattr(
-        error, "connection_invalidated", False
+    unavailable = (
+        isinstance(error, (OperationalError, PoolTimeout))
+        or getattr(error, "connection_invalidated", False)
+        or getattr(getattr(error, "orig", None), "sqlstate", "") == _READ_ONLY
     )
     if not unavailable:
         return _unexpected(request, error)

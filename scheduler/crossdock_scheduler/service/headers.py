@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from email.utils import formatdate
+from functools import lru_cache
 from uuid import uuid4
 
 from fastapi import Request
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .. import clock
 
 _CLIENT_ID = "x-ms-client-request-id"
 _ID, _MORE = "crossdock.request_id", "crossdock.more_headers"
@@ -27,6 +31,11 @@ def answer_with(request: Request, name: str, value: str) -> None:
     request.scope[_MORE][name] = value
 
 
+@lru_cache(maxsize=1)
+def _date(second: int) -> str:
+    return formatdate(second, usegmt=True)
+
+
 class AnswerHeaders:
     """ASGI middleware."""
 
@@ -42,14 +51,15 @@ class AnswerHeaders:
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers["x-ms-request-id"] = made
-                headers["x-ms-correlation-request-id"] = asked.get("x-ms-correlation-request-id", made)
+                said = {
+                    "date": _date(int(clock.now())), "x-ms-request-id": made,
+                    "x-ms-correlation-request-id": asked.get("x-ms-correlation-request-id", made),
+                    "x-content-type-options": "nosniff", "cache-control": "no-store", **more,
+                }  # fmt: skip
                 if client := asked.get(_CLIENT_ID):
-                    headers[_CLIENT_ID] = client
-                headers["X-Content-Type-Options"] = "nosniff"
-                headers["Cache-Control"] = "no-store"
-                headers.update(more)
+                    said[_CLIENT_ID] = client
+                raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in said.items()]
+                message = {**message, "headers": [*message["headers"], *raw]}
             await send(message)
 
         await self._app({**scope, _ID: made, _MORE: more}, receive, answer)

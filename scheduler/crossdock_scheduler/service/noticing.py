@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from functools import partial
 
@@ -11,6 +10,7 @@ import anyio
 from anyio.to_thread import run_sync
 from sqlalchemy.exc import SQLAlchemyError
 
+from .. import clock
 from .context import Service
 from .runtimes.noticing import Notice, note, take, told
 
@@ -22,7 +22,7 @@ _LOG = logging.getLogger(__name__)
 
 async def noticing(service: Service) -> None:
     """Of several replicas, one tells each change; where it dies in between, another one."""
-    started, telling = time.time(), anyio.CapacityLimiter(_AT_ONCE)
+    started, telling = clock.now(), anyio.CapacityLimiter(_AT_ONCE)
 
     async def tell(notice: Notice | None) -> None:
         while notice is not None:
@@ -49,7 +49,7 @@ async def _asked(what: Callable[[], Notice | None]) -> Notice | None:
 
 
 def _look(service: Service, started: float) -> Notice | None:
-    note(service.database, time.time(), started)
+    note(service.database, clock.now(), started)
     return take(service.database, service.notifier.longest)
 
 

@@ -33,6 +33,7 @@ from .runtimes.nodes import LEASE
 from .runtimes.sharing import MOST
 from .tls import certificates
 from .triggers.misfires import Misfires
+from .whole_answers import WholeAnswers
 
 _DRAIN = 30
 # Seconds for which the last traces may hold up the end.
@@ -78,6 +79,7 @@ def run(settings: Settings, ready: Callable[[str, str | None], None]) -> None:
     database = _database(settings)
     try:
         _migrated(database)
+        database.tell_time()
         certificate, key = _certificate(settings)
         listening = _listen(settings)
         endpoint = f"{settings.host}:{listening.getsockname()[1]}"
@@ -92,7 +94,7 @@ def run(settings: Settings, ready: Callable[[str, str | None], None]) -> None:
         config = uvicorn.Config(
             create_app(service), ssl_certfile=certificate,
             ssl_keyfile=key, log_config=None, access_log=False, server_header=False,
-            timeout_graceful_shutdown=_DRAIN,
+            date_header=False, http=WholeAnswers, timeout_graceful_shutdown=_DRAIN,
         )  # fmt: skip
         DrainingServer(
             config, service, settings.drain_delay,

@@ -9,6 +9,7 @@ import anyio
 from anyio.to_thread import run_sync
 from sqlalchemy.exc import SQLAlchemyError
 
+from .. import clock
 from .context import Service
 from .queue import end_later_than, go_on_until, sweep
 
@@ -17,34 +18,36 @@ _MOVED = 2.0
 _LOG = logging.getLogger(__name__)
 
 
-class _Clock:
-    """The time of day against one that nobody sets. A machine that was suspended has moved as well."""
+class _Moves:
+    """Of the time of day against a clock that nobody sets. A machine that was suspended has moved as well."""
 
     def __init__(self) -> None:
         self._apart = self._now()
 
-    def moved(self) -> float:
+    def last(self) -> float:
         """By how many seconds since it was asked before; 0 for what clocks are corrected by all the time."""
         before, self._apart = self._apart, self._now()
         found = self._apart - before
         return found if abs(found) > _MOVED else 0.0
 
     def _now(self) -> float:
-        return time.time() - time.monotonic()
+        return clock.now() - time.monotonic()
 
 
 async def sweeping(service: Service) -> None:
     """Nodes that could not renew their leases, since nobody answered, get the time for it first; and so do
     they when the clock was moved, by which leases are over or hold for ever."""
-    clock, set_back, away = _Clock(), False, False
+    moves, set_back, away = _Moves(), False, False
     await anyio.sleep(service.lease)
     while True:
-        # It may be moved again meanwhile.
-        while moved := clock.moved():
-            _LOG.warning("the clock was moved by %+.0f seconds: nodes may renew their leases first", moved)
-            await anyio.sleep(service.lease)
-            set_back = set_back or moved < 0
         try:
+            await run_sync(service.database.tell_time)
+            if moved := moves.last():
+                _LOG.warning("the clock was moved by %+.0f seconds: nodes may renew their leases", moved)
+                await anyio.sleep(service.lease)
+                set_back = set_back or moved < 0
+                # It may have been moved again meanwhile.
+                continue
             await run_sync(_once, service, set_back, away)
             set_back = away = False
         except SQLAlchemyError as error:
@@ -59,10 +62,10 @@ def _once(service: Service, set_back: bool, away: bool) -> None:
     """``away``: the database was, until now."""
     with service.database.write() as connection:
         if set_back:
-            end_later_than(connection, time.time() + service.lease + _MOVED)
+            end_later_than(connection, clock.now() + service.lease + _MOVED)
         if away:
-            go_on_until(connection, time.time() + service.lease)
-        swept = sweep(connection, time.time())
+            go_on_until(connection, clock.now() + service.lease)
+        swept = sweep(connection, clock.now())
     metrics = service.metrics
     metrics.ended.labels("timedout").inc(swept.late)
     metrics.ended.labels("cancelled").inc(swept.cancelled)

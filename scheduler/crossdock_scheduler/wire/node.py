@@ -146,6 +146,37 @@ class Shares(Message):
     shares: list[Share] = Field(max_length=100)
 
 
+class Sealed(Message):
+    """A secret of a definition, sealed to the runtime's vault. ``id`` says where it is."""
+
+    id: str
+    data: str
+
+
+class Secrets(Message):
+    """All that is sealed to a version of the vault, and the nodes that open it, with their public keys."""
+
+    version: int
+    secrets: list[Sealed]
+    nodes: list[Share]
+
+
+class Resealed(Sealed):
+    """The same secret, sealed to the next vault; ``was`` is how it was sealed to the one before."""
+
+    was: str
+
+
+class NextVault(Message):
+    """The vault after the one of ``version``: its public key, its private key sealed to nodes, and all
+    secrets, sealed to it."""
+
+    version: int
+    public_key: str = Field(max_length=1000)
+    shares: list[Share]
+    secrets: list[Resealed]
+
+
 class Claim(Message):
     """Wait up to ``wait`` seconds for at most ``want`` jobs."""
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
 
+from ... import clock
 from ..checks.parameters import parameters_of
 from ..definitions import Definition, Factory
 from ..policy import Policy
@@ -28,10 +28,6 @@ from .values import arguments, without_secrets
 
 def _unseen(_: ActivityRun) -> None:
     """Nobody watches."""
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
 
 
 @dataclass
@@ -76,7 +72,7 @@ class Interpreter:
         return await self._end(replace(run, return_value=running.return_value), message)
 
     async def _end(self, run: PipelineRun, message: str) -> PipelineRun:
-        run = replace(run, status="Failed" if message else "Succeeded", ended=now(), message=message)
+        run = replace(run, status="Failed" if message else "Succeeded", ended=clock.moment(), message=message)
         kept = without_secrets(run.return_value)
         await self.store.save_pipeline_run(replace(run, return_value=kept, whole=kept == run.return_value))
         return run

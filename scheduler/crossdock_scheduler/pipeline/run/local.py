@@ -7,7 +7,6 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from signal import SIGINT, SIGTERM, Signals
 from typing import Any
@@ -19,6 +18,7 @@ from crossdock import ConfigError, NotFoundError
 from crossdock.credentials import Fetched, fetch
 from crossdock.redact import remember
 
+from ... import clock
 from ..checks.parameters import parameters_of
 from ..coverage import PipelineReport, cover_pipeline, uses
 from ..definitions import Definition, Factory, load
@@ -172,7 +172,7 @@ class Outcome:
 
 def begin(request: Request, prepared: Prepared, run_id: str | None, watch: Watch) -> Outcome:
     """Run it, with a record below the crossdock home. Raises ConfigError where the id is taken."""
-    run = PipelineRun(run_id or str(uuid4()), prepared.pipeline.name, datetime.now(UTC), prepared.parameters)
+    run = PipelineRun(run_id or str(uuid4()), prepared.pipeline.name, clock.moment(), prepared.parameters)
     facts = {"request": asdict(request), "digest": prepared.digest}
     with LocalStore.create(run.run_id, facts) as store:
         return _carried_out(prepared, run, store, watch)
@@ -202,7 +202,7 @@ def resume(run_id: str, prepared: Prepared, watch: Watch) -> Outcome:
             raise ConfigError(
                 f"the definitions that the run {run_id!r} uses have changed since it began; begin it anew"
             )
-        run = runs[0] if runs else PipelineRun(run_id, prepared.pipeline.name, datetime.now(UTC))
+        run = runs[0] if runs else PipelineRun(run_id, prepared.pipeline.name, clock.moment())
         return _carried_out(prepared, replace(run, parameters=prepared.parameters), store, watch)
 
 

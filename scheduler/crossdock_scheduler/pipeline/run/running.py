@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -13,6 +12,7 @@ import anyio
 from crossdock import AdfProperties
 from crossdock.redact import MARK
 
+from ... import clock
 from ..activity_types import Attempt
 from ..attempts import Attempts, attempts_of
 from ..definitions import Definition
@@ -162,13 +162,13 @@ class Running:
             if known and not self._lost(run):
                 result = _result(run)
             else:
-                run = replace(run, started=datetime.now(UTC))
+                run = replace(run, started=clock.moment())
                 result = await self._attempt(activity, frame, run, tries)
-                run = replace(run, ended=datetime.now(UTC))
+                run = replace(run, ended=clock.moment())
             if result.status != "Failed" or number >= tries.retries:
                 return result
             number += 1
-            waited = (datetime.now(UTC) - (run.ended or run.started)).total_seconds()
+            waited = (clock.moment() - (run.ended or run.started)).total_seconds()
             await anyio.sleep(max(tries.wait - waited, 0))
 
     async def _attempt(self, activity: Activity, frame: Frame, run: ActivityRun, tries: Attempts) -> Result:
@@ -216,7 +216,7 @@ class Running:
             return found, found.ended is not None
         made = ActivityRun(
             self.pipeline.name, self.run.run_id, key, activity.name, activity.type, "InProgress",
-            datetime.now(UTC), number, user_properties=_user_properties(activity, self.scope(frame)),
+            clock.moment(), number, user_properties=_user_properties(activity, self.scope(frame)),
         )  # fmt: skip
         return made, False
 
@@ -243,7 +243,7 @@ class Running:
         output = _secured(result.output, "secureOutput", tries is not None and tries.secure_output)
         error = replace(result.error, message=without_secrets(result.error.message)) if result.error else None
         run = replace(
-            run, status=result.status, ended=datetime.now(UTC), output=output, error=error, state=None,
+            run, status=result.status, ended=clock.moment(), output=output, error=error, state=None,
             whole=output == result.output,
         )  # fmt: skip
         if change is not None:

@@ -9,13 +9,13 @@ import hmac
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from crossdock import redacted
 
+from ... import clock
 from ..database.tables import audit
 from ..runtimes.keys import derived
 
@@ -67,7 +67,7 @@ class Chain:
         last = connection.execute(query).first()
         values: dict[str, Any] = {
             "number": last.number + 1 if last else 1,
-            "at": datetime.now(UTC).isoformat(timespec="microseconds"),
+            "at": clock.moment().isoformat(timespec="microseconds"),
             "who": _plain(entry.who), "who_id": _plain(entry.who_id), "address": _plain(entry.address),
             "request_id": entry.request_id, "action": entry.action, "target": _plain(entry.target),
             "factory_id": entry.factory_id, "outcome": entry.outcome,

@@ -6,18 +6,18 @@ What that may do is looked up at each request, so that a token that is revoked o
 from __future__ import annotations
 
 import json
-import time
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass
-from datetime import UTC
 from hashlib import sha256
 from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from ... import clock
 from ..errors import ApiError
 from .bearer import CHALLENGE
+from .jwts import verified
 from .tokens import Token
 
 _ALGORITHM = "ES256"
@@ -50,10 +50,10 @@ class Signer:
 
     def sign(self, token: Token, tenant: str, resource: str) -> Signed:
         """``tenant`` and ``resource`` are what the client asked for; it may want to read them."""
-        now = int(time.time())
+        now = int(clock.now())
         end = now + _SECONDS
         if token.expires is not None:
-            end = min(end, int(token.expires.replace(tzinfo=UTC).timestamp()))
+            end = min(end, int(token.expires.timestamp()))
         claims = {
             "iss": _ISSUER, "aud": [_AUDIENCE, *([resource] if resource else [])], "iat": now, "nbf": now,
             "exp": end, "sub": token.id, "oid": token.id, "appid": token.id, "tid": tenant, "ver": "1.0",
@@ -70,9 +70,9 @@ class Signer:
     def client_of(self, text: str) -> str:
         """The id of the client that a JWT was signed for. Raises ApiError for one that does not hold."""
         try:
-            claims = jwt.decode(
-                text, self._key.public_key(), algorithms=[_ALGORITHM], audience=_AUDIENCE, issuer=_ISSUER,
-                options={"require": ["exp", "iat", "sub"]},
+            claims = verified(
+                text, self._key.public_key(), algorithm=_ALGORITHM, audience=_AUDIENCE, issuer=_ISSUER,
+                required=["exp", "iat", "sub"],
             )  # fmt: skip
         except jwt.InvalidTokenError:
             raise ApiError(401, "The bearer token is not known, or has run out.", headers=CHALLENGE) from None

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
 import jwt
 import sqlalchemy as sa
 
+from ... import clock
 from ...wire.node import ALGORITHM, AUDIENCE, CLOCK, TOKEN_SECONDS
 from ..errors import ApiError
 from ..runtimes import nodes
 from ..runtimes.nodes import Node
 from .bearer import CHALLENGE
+from .jwts import verified
 
 # Seconds that clocks may be apart.
 _LEEWAY = 120
@@ -31,13 +32,13 @@ class Signature:
     until: float
 
 
-_verified: dict[str, Signature] = {}
+_signatures: dict[str, Signature] = {}
 
 
 def known(token: str) -> Signature | None:
     """Whose token it is, if that was verified before. The node may have been deleted since."""
-    found = _verified.get(token)
-    return found if found is not None and time.time() < found.until else None
+    found = _signatures.get(token)
+    return found if found is not None and clock.now() < found.until else None
 
 
 def signed_in(connection: sa.Connection, token: str) -> Node:
@@ -50,9 +51,9 @@ def signed_in(connection: sa.Connection, token: str) -> Node:
         raise _refused("it is no token") from None
     node = registered(connection, kid)
     try:
-        claims = jwt.decode(
-            token, node.row.signing_key, algorithms=[ALGORITHM], audience=AUDIENCE, leeway=_LEEWAY,
-            options={"require": ["exp", "iat", "aud"]},
+        claims = verified(
+            token, node.row.signing_key, algorithm=ALGORITHM, audience=AUDIENCE, leeway=_LEEWAY,
+            required=["exp", "iat", "aud"],
         )  # fmt: skip
     except jwt.ExpiredSignatureError:
         raise _refused("it has run out; is the node's clock right?", CLOCK) from None
@@ -60,11 +61,11 @@ def signed_in(connection: sa.Connection, token: str) -> Node:
         raise _refused("it begins in the future; is the node's clock right?", CLOCK) from None
     except jwt.InvalidTokenError:
         raise _refused("its signature is not the node's") from None
-    if claims["exp"] > time.time() + TOKEN_SECONDS + _LEEWAY:
+    if claims["exp"] > clock.now() + TOKEN_SECONDS + _LEEWAY:
         raise _refused(f"it holds for more than {TOKEN_SECONDS} seconds")
-    if len(_verified) >= _MOST_VERIFIED:
-        _verified.clear()
-    _verified[token] = Signature(node.id, node.row.runtime_id, claims["exp"])
+    if len(_signatures) >= _MOST_VERIFIED:
+        _signatures.clear()
+    _signatures[token] = Signature(node.id, node.row.runtime_id, claims["exp"])
     return node
 
 

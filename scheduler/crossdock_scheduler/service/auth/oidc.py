@@ -15,6 +15,7 @@ from ..definitions.factories import ids_of
 from ..errors import ApiError
 from .bearer import CHALLENGE
 from .issuer_keys import IssuerKeys
+from .jwts import verified
 from .roles import Grant, Principal, Role
 
 # Seconds that clocks may be apart.
@@ -90,9 +91,9 @@ class Issuer:
             raise _refused("the issuer has no such key")
         try:
             # The key says which algorithm it is for, not the token.
-            claims: dict[str, Any] = jwt.decode(
-                token, key, algorithms=[key.algorithm_name], audience=self._audience, issuer=self._url,
-                leeway=_LEEWAY, options={"require": ["exp", "iss", "aud", "sub"]},
+            claims = verified(
+                token, key, algorithm=key.algorithm_name, audience=self._audience, issuer=self._url,
+                leeway=_LEEWAY, required=["exp", "iss", "aud", "sub"],
             )  # fmt: skip
         except jwt.ExpiredSignatureError:
             raise _refused("it has run out") from None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
+from ... import clock
 from ..errors import ApiError
 from .roles import Role
 from .tokens import NAME_LENGTH
@@ -35,6 +36,6 @@ def end_checked(end: object) -> datetime | None:
         raise ApiError(
             400, "expires must be a time with its zone, such as 2030-01-01T00:00:00Z.", target="expires"
         )
-    if found <= datetime.now(UTC):
+    if found <= clock.moment():
         raise ApiError(400, "expires must be in the future.", target="expires")
     return found

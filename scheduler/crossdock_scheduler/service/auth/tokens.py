@@ -16,6 +16,7 @@ from uuid import uuid4
 import sqlalchemy as sa
 from pydantic import SecretStr
 
+from ... import clock
 from ..database.tables import factories, tokens
 from ..definitions.factories import timestamp
 from .roles import Grant, Principal, Role
@@ -39,7 +40,7 @@ class Token:
 
     @property
     def holds(self) -> bool:
-        return self.expires is None or self.expires.replace(tzinfo=UTC) > datetime.now(UTC)
+        return self.expires is None or self.expires > clock.moment()
 
     def as_principal(self) -> Principal:
         return Principal(self.id, self.name, (Grant(self.role, self.factory_id),))
@@ -68,7 +69,7 @@ def create(
             hash=_hash(plain),
             role=role.name.lower(),
             factory_id=factory_id,
-            created=datetime.now(UTC),
+            created=clock.moment(),
             expires=expires.astimezone(UTC) if expires else None,
         )
     )

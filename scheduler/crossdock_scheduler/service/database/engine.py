@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, InvalidatePoolError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from crossdock import ConfigError
 
+from ... import clock
 from .together import A, Many, Together
 
 T = TypeVar("T")
 _KINDS = ("sqlite", "postgresql+psycopg")
 # Seconds that a statement waits for another process's transaction on SQLite.
 _PATIENCE = 30
+# Of a connection to PostgreSQL: when it was used, and for how many seconds it is taken for granted.
+_USED, _FRESH = "crossdock.used", 1.0
+_TIME: sa.Select[Any] = sa.select(sa.cast(sa.extract("epoch", sa.func.clock_timestamp()), sa.Double()))
 
 
 class Database:
@@ -38,13 +43,16 @@ class Database:
         if found.drivername not in _KINDS:
             raise ConfigError(f"--database: {found.drivername!r} is not known; use {' or '.join(_forms())}")
         self.is_sqlite = found.drivername == "sqlite"
-        self.engine = sa.create_engine(found, pool_pre_ping=not self.is_sqlite, **self._options())
+        self.engine = sa.create_engine(found, **self._options())
         # SQLite has one writer: threads of this process wait in turn instead of trying again and again.
         self._turn: AbstractContextManager[Any] = threading.Lock() if self.is_sqlite else nullcontext()
         self._together = Together(self.write)
         if self.is_sqlite:
             sa.event.listen(self.engine, "connect", _prepare)
             sa.event.listen(self.engine, "begin", _begin)
+        else:
+            sa.event.listen(self.engine, "checkin", _used)
+            sa.event.listen(self.engine, "checkout", self._check)
 
     @classmethod
     def embedded(cls, folder: Path) -> Database:
@@ -82,10 +90,10 @@ class Database:
         """
         return await self._together.run(key, work)
 
-    async def alike(self, key: str, asked: A, many: Many[A, T], patience: float) -> T:
+    async def alike(self, key: str, asked: A, many: Many[A, T], pause: float = 0.0) -> T:
         """As ``together``, for what ``many`` does with all that were asked at once: one result for each, or
-        the error of one that has changed nothing. ``patience``: so many seconds it may take."""
-        return await self._together.run_alike(key, asked, many, patience)
+        the error of one that has changed nothing. It is called every ``pause`` seconds at most."""
+        return await self._together.run_alike(key, asked, many, pause)
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -93,12 +101,34 @@ class Database:
         with self.engine.connect() as connection, connection.begin():
             yield connection
 
+    def tell_time(self) -> None:
+        """Have the ``clock`` go by that of the database, by which all replicas go. SQLite has none."""
+        if self.is_sqlite:
+            return
+        with self.read() as connection:
+            asked = time.monotonic()
+            theirs = connection.execute(_TIME).scalar_one()
+            clock.follow(theirs, asked, time.monotonic())
+
+    def _check(self, connection: Any, entry: ConnectionPoolEntry, _: Any) -> None:
+        """Whether a connection that nobody has used for a while still is one. One that was is not asked."""
+        if time.monotonic() - entry.info.get(_USED, 0.0) > _FRESH:
+            dialect = self.engine.dialect
+            try:
+                dialect.do_ping(connection)
+            except dialect.loaded_dbapi.Error as error:
+                raise InvalidatePoolError from error
+
     def close(self) -> None:
         self.engine.dispose()
 
 
 def _forms() -> tuple[str, str]:
     return "sqlite:///FILE", "postgresql+psycopg://user@host/database"
+
+
+def _used(_: Any, entry: ConnectionPoolEntry) -> None:
+    entry.info[_USED] = time.monotonic()
 
 
 def _prepare(connection: Any, _: ConnectionPoolEntry) -> None:

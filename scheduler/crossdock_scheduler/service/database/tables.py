@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from typing import Any
+
 import sqlalchemy as sa
+
+
+class Moment(sa.TypeDecorator[datetime]):
+    """A time, in UTC whatever zone the database's sessions are in; SQLite keeps it without one."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
 
 metadata = sa.MetaData(
     naming_convention={
@@ -23,7 +39,7 @@ factories = sa.Table(
     sa.Column("name", sa.String(63), nullable=False),
     sa.Column("body", sa.JSON, nullable=False),
     sa.Column("etag", sa.String(36), nullable=False),
-    sa.Column("created", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("created", Moment, nullable=False),
     # The id of a factory that was deleted is never another's: the audit log has it.
     sqlite_autoincrement=True,
 )
@@ -39,8 +55,8 @@ resources = sa.Table(
     sa.Column("name", sa.String(260), nullable=False),
     sa.Column("properties", sa.JSON, nullable=False),
     sa.Column("etag", sa.String(36), nullable=False),
-    sa.Column("created", sa.DateTime(timezone=True), nullable=False),
-    sa.Column("changed", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("created", Moment, nullable=False),
+    sa.Column("changed", Moment, nullable=False),
     sa.UniqueConstraint("factory_id", "kind", "name_key", name="uq_resources_name"),
 )
 
@@ -53,8 +69,8 @@ tokens = sa.Table(
     sa.Column("hash", sa.LargeBinary(32), nullable=False, unique=True),
     sa.Column("role", sa.String(16), nullable=False),
     sa.Column("factory_id", sa.Integer, sa.ForeignKey("factories.id", ondelete="CASCADE"), nullable=True),
-    sa.Column("created", sa.DateTime(timezone=True), nullable=False),
-    sa.Column("expires", sa.DateTime(timezone=True), nullable=True),
+    sa.Column("created", Moment, nullable=False),
+    sa.Column("expires", Moment, nullable=True),
 )
 
 # Every change, for ever: triggers refuse to change or delete rows. ``hash`` covers all other columns.
@@ -112,7 +128,7 @@ runtime_shares = sa.Table(
     sa.Column("name", sa.String(63), nullable=False),
     sa.Column("subscription", sa.String(64), nullable=False),
     sa.Column("location", sa.String(64), nullable=False),
-    sa.Column("created", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("created", Moment, nullable=False),
     sa.UniqueConstraint("runtime_id", "factory_key", "name_key", name="uq_runtime_shares_name"),
 )
 
@@ -141,7 +157,7 @@ nodes = sa.Table(
     sa.Column("most_jobs", sa.Integer, nullable=False),
     sa.Column("alone", sa.Boolean, nullable=False, default=False),
     sa.Column("expires", sa.Integer, nullable=True),
-    sa.Column("registered", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("registered", Moment, nullable=False),
     sa.Column("started_at", sa.Float, nullable=True),
     sa.Column("stopped_at", sa.Float, nullable=True),
     sa.Column("seen_at", sa.Float, nullable=True),

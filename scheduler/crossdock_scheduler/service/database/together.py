@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
-from anyio import CancelScope, CapacityLimiter, Lock, sleep
+from anyio import CancelScope, CapacityLimiter, Lock, current_time, sleep
 from anyio.to_thread import run_sync
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -22,11 +22,13 @@ _MOST = 100
 
 
 class _Waiting(Generic[T]):
-    """One piece of work, and what became of it. ``alike``: what does all pieces that are alike at once."""
+    """One piece of work, and what became of it. ``alike``: what does all pieces that are alike at once, when
+    they are ``due`` and every ``pause`` seconds at most."""
 
     def __init__(self, key: str, work: Callable[[sa.Connection], T], alike: Any = None) -> None:
         self.key, self.work, self.alike = key, work, alike
         self.asked: Any = None
+        self.due = self.pause = 0.0
         self.done = False
         self.found: T | None = None
         self.error: Exception | None = None
@@ -42,6 +44,8 @@ class Together:
     def __init__(self, begun: Callable[[], AbstractContextManager[sa.Connection]]) -> None:
         self._begun = begun
         self._waiting: list[_Waiting[Any]] = []
+        # When pieces that are alike are due again.
+        self._next: dict[Any, float] = {}
         self._turn = Lock()
         # A thread that is there whatever else threads are busy with.
         self._thread = CapacityLimiter(1)
@@ -53,9 +57,11 @@ class Together:
         """
         return await self._ended(_Waiting(key, work))
 
-    async def run_alike(self, key: str, asked: A, many: Many[A, T], patience: float) -> T:
-        """As ``run``, for what ``many`` does at once, in the order of keys and before all others. For
-        ``patience`` seconds others may take it along."""
+    async def run_alike(self, key: str, asked: A, many: Many[A, T], pause: float) -> T:
+        """As ``run``, for what ``many`` does at once, in the order of keys and before all others.
+
+        It is called every ``pause`` seconds at most: those that come too soon wait for each other until then.
+        """
 
         def alone(connection: sa.Connection) -> T:
             (found,) = many(connection, [asked])
@@ -64,22 +70,31 @@ class Together:
             return found
 
         mine = _Waiting(key, alone, many)
-        mine.asked = asked
-        return await self._ended(mine, patience)
+        mine.asked, mine.due, mine.pause = asked, self._next.get(many, 0.0), pause
+        return await self._ended(mine)
 
-    async def _ended(self, mine: _Waiting[T], patience: float = 0.0) -> T:
+    async def _ended(self, mine: _Waiting[T]) -> T:
         self._waiting.append(mine)
-        if patience:
-            await sleep(patience)
-        async with self._turn:
-            # Whoever had the turn before has done it, or it is done here with all that came meanwhile.
-            while not mine.done:
-                batch, self._waiting = self._waiting[:_MOST], self._waiting[_MOST:]
-                with CancelScope(shield=True):
-                    await run_sync(partial(self._commit, batch), limiter=self._thread)
+        if (wait := mine.due - current_time()) > 0:
+            await sleep(wait)
+        if not mine.done:
+            async with self._turn:
+                # Whoever had the turn before has done it, or it is done here with all that came meanwhile.
+                while not mine.done:
+                    batch = self._taken(max(mine.due, current_time()))
+                    with CancelScope(shield=True):
+                        await run_sync(partial(self._commit, batch), limiter=self._thread)
         if mine.error is not None:
             raise mine.error
         return mine.found  # type: ignore[return-value] # it has ended
+
+    def _taken(self, now: float) -> list[_Waiting[Any]]:
+        """Those who have waited longest of all that are due."""
+        due = [each for each in self._waiting if each.due <= now]
+        later = [each for each in self._waiting if each.due > now]
+        batch, self._waiting = due[:_MOST], due[_MOST:] + later
+        self._next |= {each.alike: now + each.pause for each in batch if each.alike is not None}
+        return batch
 
     def _commit(self, batch: list[_Waiting[Any]]) -> None:
         left = sorted(batch, key=lambda each: each.key)

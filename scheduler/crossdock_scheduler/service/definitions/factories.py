@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
+from ... import clock
 from ..database.tables import factories
 from ..errors import ApiError, not_found
 from .matching import check_etag
@@ -52,12 +54,15 @@ class FactoryRow:
 
 def timestamp(moment: datetime) -> str:
     """As Data Factory writes it: UTC, seven digits of a second."""
-    return moment.replace(tzinfo=UTC).strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
 
 
-def find(connection: sa.Connection, subscription: str, group: str, name: str) -> FactoryRow:
-    """Raises ApiError where there is none of that name in that place."""
-    row = connection.execute(sa.select(factories).where(factories.c.name_key == name.lower())).first()
+def find(
+    connection: sa.Connection, subscription: str, group: str, name: str, *, locked: bool = False
+) -> FactoryRow:
+    """Raises ApiError where there is none of that name in that place. ``locked``: nobody else changes it, or
+    locks it, until the transaction is over."""
+    row = _look(connection, name, locked=locked)
     if row is None or (row.subscription.lower(), row.resource_group.lower()) != (
         subscription.lower(),
         group.lower(),
@@ -88,7 +93,7 @@ def put(
     """Create or replace one. Raises ApiError for a wrong name, a foreign one, or another ETag."""
     check_factory(group, name)
     _check_body(body)
-    row = connection.execute(sa.select(factories).where(factories.c.name_key == name.lower())).first()
+    row = _look(connection, name, locked=True)
     old = None if row is None else _of(row)
     if old and (old.subscription.lower(), old.group.lower()) != (subscription.lower(), group.lower()):
         raise ApiError(409, f"The name {name!r} is taken.", "FactoryNameInUse", name)
@@ -101,9 +106,20 @@ def put(
         connection.execute(sa.update(factories).where(factories.c.id == old.id).values(values))
     else:
         values |= {"subscription": subscription, "resource_group": group, "name": name}
-        values |= {"name_key": name.lower(), "created": datetime.now(UTC)}
-        connection.execute(sa.insert(factories).values(values))
+        values |= {"name_key": name.lower(), "created": clock.moment()}
+        try:
+            with connection.begin_nested():
+                connection.execute(sa.insert(factories).values(values))
+        except IntegrityError:
+            # Another replica has made it at the same moment.
+            return put(connection, subscription, group, name, body, if_match=if_match)
     return find(connection, subscription, group, name)
+
+
+def _look(connection: sa.Connection, name: str, *, locked: bool) -> Any:
+    query = sa.select(factories).where(factories.c.name_key == name.lower())
+    # What refers to the factory may come meanwhile.
+    return connection.execute(query.with_for_update(key_share=True) if locked else query).first()
 
 
 def _check_body(body: Mapping[str, Any]) -> None:

@@ -36,7 +36,7 @@ def put(
     properties = types.repaired(kind, name, properties)
     checking.check_put(connection, factory, kind, name, properties)
     old = resources.look(connection, factory, kind, name)
-    vault = _vault(connection, factory, properties) if kind is LINKED_SERVICE else None
+    vault = _vault(connection, factory, properties, held=True) if kind is LINKED_SERVICE else None
     kept = stored(properties, old.properties if old else {}, vault, keeper)
     made = resources.put(connection, factory, kind, name, kept, if_match=if_match)
     self_hosted = kind is RUNTIME and str(properties.get("type")).lower() == "selfhosted"
@@ -54,13 +54,15 @@ def delete(connection: sa.Connection, factory: FactoryRow, kind: Kind, name: str
     return resources.delete(connection, factory, kind, name)
 
 
-def _vault(connection: sa.Connection, factory: FactoryRow, properties: Mapping[str, Any]) -> OpenVault | None:
+def _vault(
+    connection: sa.Connection, factory: FactoryRow, properties: Mapping[str, Any], *, held: bool = False
+) -> OpenVault | None:
     via = properties.get("connectVia")
     name = via.get("referenceName", "") if isinstance(via, Mapping) else ""
     if not isinstance(name, str):
         raise ApiError(400, "connectVia.referenceName must be a text.", target="connectVia")
     found = chosen(connection, factory.id, name)
-    return None if found is None else vaults.of(connection, found)
+    return None if found is None else vaults.of(connection, found, held=held)
 
 
 def seal_waiting(connection: sa.Connection, factory: FactoryRow, vault: OpenVault, keeper: Keeper) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
 import sqlalchemy as sa
 
+from ... import clock
 from ..database.tables import resources
 from ..errors import not_found
 from .factories import FactoryRow
@@ -75,7 +76,7 @@ def put(
     kind.check(name)
     old = look(connection, factory, kind, name)
     check_etag(if_match, old.etag if old else None)
-    now = datetime.now(UTC)
+    now = clock.moment()
     values: dict[str, Any] = {"properties": dict(properties), "etag": str(uuid4()), "changed": now}
     if old:
         connection.execute(sa.update(resources).where(resources.c.id == old.id).values(values))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +11,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
+from ... import clock
 from ..database import Database
 from ..database.tables import factories, jobs, pipeline_runs, resources
 from ..runtimes import nodes
@@ -49,7 +49,7 @@ def _queues(connection: sa.Connection) -> list[GaugeMetricFamily]:
     age = GaugeMetricFamily(
         "crossdock_queue_oldest_seconds", "How long the job waits that waits longest.", labels=labels[:2]
     )
-    now = time.time()
+    now = clock.now()
     for state in ("queued", "claimed"):
         counted = (
             sa.select(
@@ -75,7 +75,7 @@ def _queues(connection: sa.Connection) -> list[GaugeMetricFamily]:
 
 def _nodes(connection: sa.Connection) -> GaugeMetricFamily:
     found = GaugeMetricFamily("crossdock_nodes", "Nodes by status.", labels=("status",))
-    counted = Counter(nodes.statuses(connection, time.time()))
+    counted = Counter(nodes.statuses(connection, clock.now()))
     for status in _STATUSES:
         found.add_metric([status], counted[status])
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +12,7 @@ import anyio
 import sqlalchemy as sa
 from anyio.to_thread import run_sync
 
-from ... import telemetry
+from ... import clock, telemetry
 from ...pipeline.definitions.links import referenced
 from ...pipeline.looking import Kind, Look, packed_look
 from ...wire import node as wire
@@ -71,7 +70,7 @@ def prepared(
         raise ApiError(
             400, f"It is reached through the integration runtime {other[0]!r}.", "OtherRuntime", name
         )
-    now = time.time()
+    now = clock.now()
     alive = [each for each in nodes.of(connection, runtime) if each.status(now) in ("Online", "Limited")]
     able = [each for each in alive if each.in_step]
     whole = packed_look(known, used, kind, look) | {"trace": telemetry.current().traceparent}
@@ -151,7 +150,7 @@ async def _as_job(service: Service, asking: Asking) -> wire.Finish:
 
 
 def _enqueue(service: Service, asking: Asking, job_id: str) -> None:
-    now = time.time()
+    now = clock.now()
     with service.database.write() as connection:
         stale = sa.delete(jobs).where(jobs.c.id >= _ID, jobs.c.created < now - _STALE)
         connection.execute(stale)
@@ -162,7 +161,7 @@ def _enqueue(service: Service, asking: Asking, job_id: str) -> None:
 
 def _find(service: Service, job_id: str) -> Job | None:
     with service.database.read() as connection:
-        return find(connection, job_id, time.time())
+        return find(connection, job_id, clock.now())
 
 
 def _forget(service: Service, job_id: str) -> None:

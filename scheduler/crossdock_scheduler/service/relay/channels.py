@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +12,7 @@ import anyio
 from pydantic import ValidationError
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
+from ... import clock
 from ...wire import node as wire
 
 _LOG = logging.getLogger(__name__)
@@ -106,7 +106,7 @@ class Channels:
         finally:
             if self._by_node.get(node_id) is channel:
                 del self._by_node[node_id]
-                self.lost[node_id] = time.time()
+                self.lost[node_id] = clock.now()
 
     def of(self, node_ids: Iterable[str]) -> list[Channel]:
         """Those of the nodes that are connected here, the least busy first."""

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Annotated
 
 import anyio
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Request
 
+from ... import clock
 from ...wire import node as wire
 from ..audit import Entry
 from ..auth.bearer import bearer
-from ..auth.nodes import registered, signed_in
+from ..auth.nodes import registered, signed_in, unregistered
 from ..beating import Beat, beaten
 from ..context import Service
 from ..definitions import keeping, resources
@@ -31,7 +31,7 @@ from .node_route import NodeRoute, Sent
 # Another replica may have put a job into the queue.
 _LOOK_AGAIN = 1.0
 # Nobody waits for the answer to a heartbeat: those of many nodes are one transaction.
-_PATIENCE = 0.05
+_PAUSE = 0.25
 
 _PREFIX = "/crossdock/v1/nodes"
 often = APIRouter(prefix=_PREFIX, tags=["Nodes"], route_class=NodeRoute)
@@ -44,6 +44,15 @@ class Asking:
 
     service: Service
     node: Node
+
+    def note(
+        self, connection: sa.Connection, request: Request, operation: str, gone: Sequence[str] = ()
+    ) -> None:
+        """Has it in the audit log that the node did something, by which other nodes are ``gone``."""
+        runtime = resources.by_id(connection, RUNTIME, self.node.row.runtime_id)
+        entry = _entry(request, runtime, self.node.id, self.node.name, operation)
+        entry.detail = {"deleted": list(gone)} if gone else {}
+        self.service.audit.append(connection, entry)
 
 
 def _asking(request: Request) -> Asking:
@@ -73,12 +82,14 @@ def _registered(service: Service, asked: wire.Register, request: Request) -> wir
         runtime = runtimes.by_guid(connection, guid)
         if runtime is None or not service.keys.is_one(asked.auth_key.strip(), guid, runtime.generations):
             raise ApiError(401, "The auth key is not valid; list the runtime's keys anew.", "InvalidAuthKey")
-        node_id = nodes.register(connection, runtime, asked, address(request), now=time.time())
+        node_id, gone = nodes.register(connection, runtime, asked, address(request), now=clock.now())
         resource = runtime.resource
         if vaults.offer(connection, runtime.id, node_id, asked.vault):
             vault = vaults.of(connection, runtime.id)
             keeping.seal_waiting(connection, resource.factory, vault, service.keeper)
-        service.audit.append(connection, _entry(request, resource, node_id, asked.name, "REGISTER"))
+        entry = _entry(request, resource, node_id, asked.name, "REGISTER")
+        entry.detail = {"deleted": gone} if gone else {}
+        service.audit.append(connection, entry)
     service.looked_at.pop(runtime.id, None)
     return wire.Registered(
         node_id=node_id,
@@ -97,31 +108,8 @@ def _entry(request: Request, runtime: Resource, node_id: str, name: str, operati
 
 @often.post("/heartbeat")
 async def heartbeat(beat: wire.Heartbeat, sent: Sent) -> wire.Beaten:
-    said = Beat(sent.service, sent.node_id, sent.runtime_id, beat, time.time())
-    return await sent.service.database.alike(sent.node_id, said, beaten, _PATIENCE)
-
-
-@router.post("/vault/new")
-def new_vault(made: wire.Vault, asking: Signed, request: Request) -> None:
-    """A vault for a runtime whose own was lost. Another node may have been quicker."""
-    service, node = asking.service, asking.node
-    with service.database.write() as connection:
-        if vaults.offer(connection, node.row.runtime_id, node.id, made):
-            vault = vaults.of(connection, node.row.runtime_id)
-            runtime = resources.by_id(connection, RUNTIME, node.row.runtime_id)
-            keeping.seal_waiting(connection, runtime.factory, vault, service.keeper)
-            service.audit.append(connection, _entry(request, runtime, node.id, node.name, "NEWVAULT"))
-
-
-@router.post("/vault")
-def share_vault(given: wire.Shares, asking: Signed) -> None:
-    """The vault's key, sealed by a node that has it to nodes that lack it."""
-    node = asking.node
-    if not node.in_step or given.version != node.row.vault_version:
-        raise ApiError(409, "The vault has another version by now.", "VaultChanged")
-    with asking.service.database.write() as connection:
-        for each in given.shares:
-            vaults.share(connection, node, given.version, each)
+    said = Beat(sent.service, sent.node_id, sent.runtime_id, beat, clock.now())
+    return await sent.service.database.alike(sent.node_id, said, beaten, _PAUSE)
 
 
 @often.post("/claim")
@@ -134,9 +122,8 @@ async def claim_jobs(asked: wire.Claim, sent: Sent) -> wire.Jobs:
     while True:
         # Listening before the look: what is put into the queue between both is heard of.
         with service.new_jobs.listening(sent.runtime_id) as news:
-            found = await service.database.together(
-                sent.node_id, partial(_claimed, sent.node_id, asked.want, service.lease)
-            )
+            wanted = _Wanted(sent.node_id, asked.want, service.lease)
+            found = await service.database.alike(sent.node_id, wanted, _claimed)
             left = until - anyio.current_time()
             if found or left <= 0 or service.drain.began:
                 service.metrics.claimed.inc(len(found))
@@ -145,18 +132,34 @@ async def claim_jobs(asked: wire.Claim, sent: Sent) -> wire.Jobs:
                 await news.wait()
 
 
-def _claimed(node_id: str, want: int, lease: float, connection: sa.Connection) -> list[Claimed]:
-    node = registered(connection, node_id, locked=True)
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """At most so many jobs for a node, for ``lease`` seconds."""
+
+    node_id: str
+    most: int
+    lease: float
+
+
+def _claimed(connection: sa.Connection, asked: Sequence[_Wanted]) -> Sequence[list[Claimed] | ApiError]:
+    known = nodes.by_ids(connection, [each.node_id for each in asked])
+    return [
+        _claimed_by(connection, known[each.node_id], each) if each.node_id in known else unregistered()
+        for each in asked
+    ]
+
+
+def _claimed_by(connection: sa.Connection, node: Node, wanted: _Wanted) -> list[Claimed]:
     if not node.in_step:
         return []  # it could not open the secrets of a job
     if node.row.stopped_at is not None or node.said.get("state") == "upgrading":
         return []  # what still asks is a request that it has left behind
     who = Claimer(node.id, node.row.runtime_id, node.row.concurrent_jobs)
-    return claim(connection, who, want, lease, time.time())
+    return claim(connection, who, wanted.most, wanted.lease, clock.now())
 
 
 def _job(found: Claimed) -> wire.Job:
-    left = None if found.deadline is None else max(0.0, found.deadline - time.time())
+    left = None if found.deadline is None else max(0.0, found.deadline - clock.now())
     return wire.Job(id=found.id, epoch=found.epoch, work=dict(found.work), deadline=left)
 
 
@@ -167,7 +170,7 @@ async def finish_job(said: wire.Finish, sent: Sent, job_id: str) -> None:
     def finished(connection: sa.Connection) -> float | None:
         held = Held(job_id, said.epoch)
         try:
-            return finish(connection, sent.node_id, held, said.outcome, said.result, now=time.time())
+            return finish(connection, sent.node_id, held, said.outcome, said.result, now=clock.now())
         except Lost:
             registered(connection, sent.node_id)
             raise
@@ -187,17 +190,16 @@ def choose_company(wanted: wire.Company, asking: Signed, request: Request) -> No
     """Whether the runtime may have other nodes."""
     service, node = asking.service, asking.node
     with service.database.write() as connection:
-        runtime = resources.by_id(connection, RUNTIME, node.row.runtime_id)
-        nodes.be_alone(connection, node, time.time(), alone=wanted.alone)
-        said = "ALONE" if wanted.alone else "SHARED"
-        service.audit.append(connection, _entry(request, runtime, node.id, node.name, said))
+        gone = nodes.be_alone(connection, node, clock.now(), alone=wanted.alone)
+        asking.note(connection, request, "ALONE" if wanted.alone else "SHARED", gone)
 
 
 @router.post("/leave")
-def leave(asking: Signed) -> None:
+def leave(asking: Signed, request: Request) -> None:
     """The node is none any more; what it held is given to others when its lease runs out."""
     with asking.service.database.write() as connection:
         nodes.delete(connection, asking.node)
+        asking.note(connection, request, "LEAVE")
 
 
 router.routes[:0] = often.routes

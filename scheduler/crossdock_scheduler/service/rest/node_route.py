@@ -5,7 +5,7 @@ What it does for a request takes several times as long as claiming a job.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
 from inspect import signature
 from typing import Annotated, Any, get_type_hints
@@ -15,15 +15,14 @@ from fastapi import Depends, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import ValidationError
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ...wire.node import Message
 from ..auth.bearer import bearer
 from ..auth.nodes import known, signed_in
+from ..bounds import MOST_BYTES
 from ..context import Service
 from .bodies import raw_body
-
-# A result has what a Lookup has read: four million bytes, as JSON in JSON.
-_MOST_BYTES = 32 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +55,18 @@ Sent = Annotated[Sender, Depends(sender)]
 class NodeRoute(APIRoute):
     """Of a function that takes a message and a ``Sender``, and parts of the path as they are named in it."""
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    def __init__(self, path: str, endpoint: Callable[..., Any], **more: Any) -> None:
+        super().__init__(path, endpoint, **more)
+        self.app = self._answering()
+
+    def _answering(self) -> ASGIApp:
         hints = get_type_hints(self.endpoint)
         message: type[Message] = hints[next(iter(signature(self.endpoint).parameters))]
 
-        async def answered(request: Request) -> Response:
+        async def answered(scope: Scope, receive: Receive, send: Send) -> None:
+            request = Request(scope, receive)
             asking = await sender(request)
-            raw = await raw_body(request, _MOST_BYTES)
+            raw = await raw_body(request, MOST_BYTES)
             try:
                 said = message.model_validate_json(raw)
             except ValidationError as error:
@@ -71,6 +75,6 @@ class NodeRoute(APIRoute):
                 ) from error
             answer: Message | None = await self.endpoint(said, asking, **request.path_params)
             told = "null" if answer is None else answer.model_dump_json()
-            return Response(told, media_type="application/json")
+            await Response(told, media_type="application/json")(scope, receive, send)
 
         return answered

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import uuid4
 
 import sqlalchemy as sa
 from fastapi import Depends, Header, Query
 
+from ... import clock
 from ..context import NEW_RUN, Operator, Reader, signed_in_router
 from ..database.tables import pipeline_runs
 from ..definitions.factories import FactoryRow
@@ -56,7 +56,7 @@ def create_run(
         repeated = earlier if recovery.recovers else None
         run = begin(
             connection, factory, definitions, name, given, keeper=call.service.keeper, request_id=request_id,
-            run_id=str(uuid4()), started=datetime.now(UTC), first_run_id=repeated.first if repeated else "",
+            run_id=str(uuid4()), started=clock.moment(), first_run_id=repeated.first if repeated else "",
         )  # fmt: skip
         if repeated:
             take_over(connection, repeated, run, definitions, recovery, same=not body)

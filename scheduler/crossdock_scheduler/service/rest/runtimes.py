@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -14,6 +13,7 @@ from fastapi import Response
 
 import crossdock
 
+from ... import clock
 from ..auth.roles import Role
 from ..context import Call, Contributor, Operator, Owner, Reader, signed_in_router
 from ..definitions import keeping, resources
@@ -131,7 +131,7 @@ def _key(call: Call, runtime: Runtime, number: int) -> str:
 @router.post(f"{ONE}/getconnectioninfo")
 def get_connection_info(name: str, call: Owner) -> dict[str, Any]:
     """Of the node that dispatches. There is no channel of Microsoft's own protocol: the token is for none."""
-    now = time.time()
+    now = clock.now()
     with _served(call, name) as (connection, runtime):
         found = nodes.of(connection, runtime)
     first = status.dispatcher(found, now)
@@ -164,7 +164,7 @@ def reset_vault(name: str, body: MaybeBody, call: Owner) -> dict[str, Any]:
     Answers 409 while a node that opens it is alive, without ``force``.
     """
     with _runtime(call, name) as (connection, runtime):
-        now = time.time()
+        now = clock.now()
         opening = [each.name for each in nodes.of(connection, runtime) if each.in_step and each.is_alive(now)]
         if opening and body.get("force") is not True:
             raise ApiError(
@@ -207,7 +207,7 @@ def upgrade(name: str, call: Operator) -> None:
     others updates them."""
     with _runtime(call, name) as (connection, runtime):
         found = nodes.of(connection, runtime)
-        updating.ask(connection, runtime.id, time.time())
+        updating.ask(connection, runtime.id, clock.now())
     behind = [
         each.name
         for each in found
@@ -247,9 +247,10 @@ def patch_node(name: str, node: str, body: Body, call: Contributor) -> dict[str,
 
 
 def _node_json(connection: sa.Connection, runtime: Runtime, name: str) -> dict[str, Any]:
-    found, now = nodes.find(connection, runtime, name), time.time()
-    first = status.dispatcher(nodes.of(connection, runtime), now)
-    return found.as_json(now, dispatcher=first is not None and first.id == found.id)
+    asked, listed = nodes.find(connection, runtime, name), nodes.of(connection, runtime)
+    first = status.dispatcher(listed, now := clock.now())
+    found = next(each for each in listed if each.id == asked.id)
+    return found.as_json(now, dispatcher=found is first)
 
 
 @router.delete(NODE)

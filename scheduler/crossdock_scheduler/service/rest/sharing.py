@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
 
+from ... import clock
 from ..auth.roles import Role
 from ..context import Call, Owner, signed_in_router
 from ..definitions import keeping, resources
@@ -68,7 +68,7 @@ def status_of(call: Call, connection: sa.Connection, asked: Resource) -> dict[st
             }  # fmt: skip
         runtime, links = behind, []
     found = nodes.of(connection, runtime)
-    told = status.as_json(runtime, found, call.service.keys.endpoint, time.time())
+    told = status.as_json(runtime, found, call.service.keys.endpoint, clock.now())
     told["name"] = asked.name
     told["properties"]["dataFactoryName"] = asked.factory.name
     told["properties"]["typeProperties"]["links"] = links

@@ -103,7 +103,7 @@ def configure_repo(subscription: str, location: str, body: Body, call: Contribut
     if not (given is None or isinstance(given, Mapping)):
         raise ApiError(400, "repoConfiguration must be an object.", target="repoConfiguration")
     with call.change() as (connection, entry):
-        found = call.factory(connection, parts[1], parts[2], parts[3])
+        found = call.factory(connection, parts[1], parts[2], parts[3], locked=True)
         entry.factory_id, entry.detail = found.id, {"factory": found.path}
         properties = {**(found.body.get("properties") or {}), "repoConfiguration": given}
         whole = {**found.body, "properties": properties}

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-import time
 from typing import Annotated, Any
 from urllib.parse import parse_qs, unquote_plus
 
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import JSONResponse
 
+from ... import clock
 from ..auth.issuing import Signed
 from ..context import Service
 from ..errors import ApiError
@@ -112,7 +112,7 @@ def _sign_in(request: Request, tenant: str, client_id: str, secret: str, resourc
 
 
 def _issued(signed: Signed, **more: str) -> JSONResponse:
-    left = max(0, signed.expires - int(time.time()))
+    left = max(0, signed.expires - int(clock.now()))
     said: dict[str, Any] = {
         "token_type": "Bearer", "access_token": signed.text, "expires_in": left, "ext_expires_in": left,
         "expires_on": str(signed.expires),

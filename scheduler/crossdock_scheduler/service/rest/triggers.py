@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from fastapi import Request, Response
 
+from ... import clock
 from ..context import Contributor, Operator, Reader, signed_in_router
 from ..definitions import keeping, resources, types
 from ..definitions.matching import is_known
@@ -80,7 +80,7 @@ def delete(name: str, call: Contributor) -> Response:
     with call.write() as (connection, factory):
         found = resources.look(connection, factory, TRIGGER, name)
         if found is not None:
-            state.before_deletion(connection, found, time.time())
+            state.before_deletion(connection, found, clock.now())
         there = keeping.delete(connection, factory, TRIGGER, name)
     return Response(status_code=200 if there else 204)
 
@@ -107,7 +107,7 @@ def query(body: Body, call: Reader) -> dict[str, Any]:
 @router.post(f"{ONE}/start")
 def start(name: str, call: Operator) -> None:
     with call.write() as (connection, factory):
-        state.start(connection, resources.find(connection, factory, TRIGGER, name), time.time())
+        state.start(connection, resources.find(connection, factory, TRIGGER, name), clock.now())
 
 
 @router.post(f"{ONE}/stop")
@@ -151,12 +151,12 @@ def query_runs(body: Body, call: Reader) -> dict[str, Any]:
 @router.post(f"{RUN}/rerun")
 def rerun(name: str, run_id: str, call: Operator) -> None:
     with call.write() as (connection, factory):
-        runs.rerun(connection, factory, name, run_id, time.time())
+        runs.rerun(connection, factory, name, run_id, clock.now())
 
 
 @router.post(f"{RUN}/cancel")
 def cancel(name: str, run_id: str, call: Operator) -> None:
     with call.write() as (connection, factory):
-        group = runs.cancel(connection, factory, name, run_id, time.time())
+        group = runs.cancel(connection, factory, name, run_id, clock.now())
     if group is not None:
         call.service.changed.ring(group)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -11,6 +10,7 @@ import anyio
 import sqlalchemy as sa
 from anyio.to_thread import run_sync
 
+from ... import clock
 from ...pipeline.activity_types import Attempt, Hop
 from ...pipeline.copy.hops import joined
 from ...pipeline.run.failure import ActivityFailed
@@ -94,7 +94,7 @@ class QueueCarrier:
             if shared:
                 # Pipelines of the same name in different factories do not share a turn.
                 lane = f"{self.factory_id}/{lane}"[:_LANE]
-            new = enqueue(connection, NewJob(attempt.run_id, runtime_id, lane, work), time.time())
+            new = enqueue(connection, NewJob(attempt.run_id, runtime_id, lane, work), clock.now())
         if new:
             self.service.new_jobs.ring(runtime_id)
         return True
@@ -129,14 +129,14 @@ class QueueCarrier:
 
     def _find(self, job_id: str) -> Job:
         with self.hold.needed(), self.service.database.read() as connection:
-            found = find(connection, job_id, time.time())
+            found = find(connection, job_id, clock.now())
         if found is None:
             raise ActivityFailed("JobLost", "the integration runtime of the job was deleted", "SystemError")
         return found
 
     def _cancel(self, job_id: str) -> None:
         with self.hold.needed(), self.service.database.write() as connection:
-            cancel(connection, job_id, time.time())
+            cancel(connection, job_id, clock.now())
 
 
 def _doing(connection: sa.Connection, chosen: Resource) -> tuple[int, bool]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import time
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -14,6 +13,7 @@ import sqlalchemy as sa
 from anyio.to_thread import run_sync
 from sqlalchemy.exc import SQLAlchemyError
 
+from ... import clock
 from ...pipeline.run import Interpreter
 from ...pipeline.run.records import restored_pipeline
 from ..context import NEW_RUN, Service
@@ -73,7 +73,7 @@ class Driver:
             return []
 
     def _take_some(self) -> list[Taken]:
-        now = time.time()
+        now = clock.now()
         with self.service.database.write() as connection:
             query = (
                 sa.select(pipeline_runs)
@@ -140,7 +140,7 @@ class Driver:
         with hold.needed(), self.service.database.write() as connection:
             mine = (pipeline_runs.c.run_id == run_id, pipeline_runs.c.driver == self.id)
             done = connection.execute(
-                sa.update(pipeline_runs).where(*mine).values(driven_until=time.time() + _LEASE)
+                sa.update(pipeline_runs).where(*mine).values(driven_until=clock.now() + _LEASE)
             )
             if not done.rowcount:
                 hold.lost = True

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from ... import clock
 from ...pipeline.run.records import derived_id, restored_activity, restored_pipeline, stored
 from ..database.tables import activity_runs, pipeline_runs
 from ..queue import cancel
@@ -30,7 +29,7 @@ def ask_to_end(connection: sa.Connection, row: Any) -> str:
 
 def cancelled(connection: sa.Connection, group_id: str) -> None:
     """All runs of a group that are going on, and their activities, are cancelled."""
-    now, moment = time.time(), datetime.now(UTC)
+    now, moment = clock.now(), clock.moment()
     open_runs = connection.execute(
         sa.select(pipeline_runs.c.run_id, pipeline_runs.c.record).where(
             pipeline_runs.c.group_id == group_id, pipeline_runs.c.ended.is_(None)
@@ -69,7 +68,7 @@ def cancel_jobs(connection: sa.Connection, factory_id: int) -> None:
         activity = restored_activity(record).run_id
         # A staged copy between two runtimes is a job on each.
         for job_id in (activity, *(derived_id(activity, hop) for hop in ("out", "in"))):
-            cancel(connection, job_id, time.time())
+            cancel(connection, job_id, clock.now())
 
 
 def release(connection: sa.Connection, driver: str) -> None:

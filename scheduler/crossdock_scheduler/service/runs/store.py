@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +10,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from anyio.to_thread import run_sync
 
+from ... import clock
 from ...pipeline.run import ActivityRun, Change, PipelineRun
 from ...pipeline.run.records import restored_activity, restored_pipeline, stored
 from ..database import Database
@@ -56,7 +56,7 @@ class SqlStore:
         def save_both(connection: sa.Connection) -> None:
             keep_activity(connection, run)
             touched = sa.update(pipeline_runs).where(pipeline_runs.c.run_id == run.pipeline_run_id)
-            connection.execute(touched.values(updated=time.time()))
+            connection.execute(touched.values(updated=clock.now()))
             if change is not None:
                 keep_change(connection, run.pipeline_run_id, change)
 
@@ -95,7 +95,7 @@ def save(connection: sa.Connection, factory_id: int, run: PipelineRun, **more: A
     """Put it in the place of the one with the same id."""
     values: dict[str, Any] = {
         "record": stored(run), "status": run.status, "started": _seconds(run.started),
-        "ended": _seconds(run.ended), "updated": time.time(), **more,
+        "ended": _seconds(run.ended), "updated": clock.now(), **more,
     }  # fmt: skip
     same = sa.update(pipeline_runs).where(pipeline_runs.c.run_id == run.run_id)
     if connection.execute(same.values(values)).rowcount:
@@ -109,7 +109,7 @@ def save(connection: sa.Connection, factory_id: int, run: PipelineRun, **more: A
 
 def keep_activity(connection: sa.Connection, run: ActivityRun) -> None:
     """Put it in the place of the one with the same key and attempt."""
-    values: dict[str, Any] = {"record": stored(run), "updated": time.time()}
+    values: dict[str, Any] = {"record": stored(run), "updated": clock.now()}
     values |= {"started": _seconds(run.started), "ended": _seconds(run.ended)}
     same = _of(run.pipeline_run_id, run.key, run.attempt)
     if not connection.execute(sa.update(activity_runs).where(*same).values(values)).rowcount:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Any
 from uuid import uuid4
 
@@ -13,6 +15,7 @@ import sqlalchemy as sa
 
 import crossdock
 
+from ... import clock
 from ...wire.node import Heartbeat, Register
 from ..database.tables import jobs, nodes, runtimes
 from ..definitions.factories import timestamp
@@ -28,11 +31,13 @@ LEASE = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node as it is stored; ``said`` is its last heartbeat. ``in_step``: it opens the runtime's vault."""
+    """A node as it is stored; ``said`` is its last heartbeat. ``in_step``: it opens the runtime's vault.
+    ``usual`` is the version of most nodes of the runtime; empty for one that is looked at alone."""
 
     row: Any
     said: Mapping[str, Any]
     in_step: bool
+    usual: str = ""
 
     @property
     def id(self) -> str:
@@ -79,6 +84,8 @@ class Node:
         """What a live node lacks; empty where it lacks nothing."""
         said = self.said.get("capabilities", {})
         found = [] if self.in_step else ["it does not open the runtime's secrets yet"]
+        if self.usual and self.row.version != self.usual:
+            found.append(f"it has the version {self.row.version}, most nodes have {self.usual}")
         if not said.get("enabled", True):
             found.append("it takes no jobs")
         if why := said.get("relay_problem"):
@@ -107,7 +114,7 @@ class Node:
             "lastConnectTime": _moment(row.seen_at),
             "lastStartTime": _moment(row.started_at),
             "lastStopTime": _moment(row.stopped_at),
-            "lastUpdateResult": "None",
+            "lastUpdateResult": "Fail" if self.said.get("update") == "failed" else "None",
             "isActiveDispatcher": dispatcher,
             "concurrentJobsLimit": row.concurrent_jobs,
             "maxConcurrentJobs": row.most_jobs,
@@ -134,13 +141,14 @@ def _moment(seconds: float | None) -> str | None:
 
 def register(
     connection: sa.Connection, runtime: Runtime, asked: Register, address: str, *, now: float
-) -> str:
-    """The id of the node. The same machine, known by its key, is the same node.
+) -> tuple[str, list[str]]:
+    """The id of the node, and the names of those that are none any more. The same machine, known by its key,
+    is the same node.
 
     Raises ApiError where a live node has the name, or the runtime has as many nodes as it may.
     """
-    _lock(connection, runtime.id)
-    _drop_expired(connection, runtime.id, asked.signing_key, now)
+    lock(connection, runtime.id)
+    gone = _drop_expired(connection, runtime.id, asked.signing_key, now)
     found = look(connection, runtime, asked.name)
     values: dict[str, Any] = {
         "name": asked.name, "machine": asked.machine, "version": asked.version, "address": address,
@@ -152,7 +160,7 @@ def register(
         # What an operator has set stays.
         values["concurrent_jobs"] = min(found.row.concurrent_jobs, asked.most_jobs)
         connection.execute(sa.update(nodes).where(nodes.c.id == found.id).values(values))
-        return found.id
+        return found.id, gone
     if found is not None and found.is_alive(now):
         raise ApiError(
             409, f"Another machine is registered as {found.name!r} and is alive; choose another name.",
@@ -160,16 +168,17 @@ def register(
         )  # fmt: skip
     if found is not None:
         # Whoever comes back with the old key is nobody any more.
-        connection.execute(sa.delete(nodes).where(nodes.c.id == found.id))
+        delete(connection, found)
+        gone.append(found.name)
     _refuse_more(runtime, of(connection, runtime), asked)
     made = str(uuid4())
     values |= {"id": made, "runtime_id": runtime.id, "name_key": asked.name.lower(), "said": {}}
-    values |= {"signing_key": asked.signing_key, "registered": datetime.now(UTC)}
+    values |= {"signing_key": asked.signing_key, "registered": clock.moment()}
     connection.execute(sa.insert(nodes).values(values))
-    return made
+    return made, gone
 
 
-def _lock(connection: sa.Connection, runtime_id: int) -> None:
+def lock(connection: sa.Connection, runtime_id: int) -> None:
     """Who counts nodes does so alone: two at once would both find room.
 
     The nodes come first, as with heartbeats that ask for an update: else each might wait for the other.
@@ -190,16 +199,17 @@ def _refuse_more(runtime: Runtime, others: Sequence[Node], asked: Register) -> N
         )  # fmt: skip
 
 
-def _drop_expired(connection: sa.Connection, runtime_id: int, asking: str, now: float) -> None:
+def _drop_expired(connection: sa.Connection, runtime_id: int, asking: str, now: float) -> list[str]:
     """Delete the nodes, other than the one with the key ``asking``, that wanted to be none any more after so
-    long a silence, but never the last one that opens the vault: nobody could open it again.
+    long a silence, but never the last one that opens the vault: nobody could open it again. Their names.
     """
     known = _of_runtime(connection, runtime_id)
     gone = [each for each in known if each.is_expired(now) and each.row.signing_key != asking]
     opened = any(each.in_step for each in known if each not in gone)
-    for each in gone:
-        if opened or not each.in_step:
-            delete(connection, each)
+    deleted = [each for each in gone if opened or not each.in_step]
+    for each in deleted:
+        delete(connection, each)
+    return [each.name for each in deleted]
 
 
 _SAID_BY_NODES = (nodes.c.said, nodes.c.seen_at, nodes.c.version, nodes.c.stopped_at)
@@ -258,13 +268,24 @@ def of(connection: sa.Connection, runtime: Runtime) -> Sequence[Node]:
 
 def _of_runtime(connection: sa.Connection, runtime_id: int) -> Sequence[Node]:
     query = _ALL.where(nodes.c.runtime_id == runtime_id).order_by(nodes.c.registered, nodes.c.id)
-    return [found for row in connection.execute(query) if (found := _of(row))]
+    return list(_among_others(connection.execute(query).all()))
 
 
 def everywhere(connection: sa.Connection) -> Iterator[Node]:
-    """All nodes of all runtimes, in the order in which they came."""
-    query = _ALL.order_by(nodes.c.registered, nodes.c.id)
-    return (found for row in connection.execute(query) if (found := _of(row)))
+    """All nodes, runtime by runtime, in the order in which they came there."""
+    query = _ALL.order_by(nodes.c.runtime_id, nodes.c.registered, nodes.c.id)
+    for _, rows in groupby(connection.execute(query), key=lambda row: row.runtime_id):
+        yield from _among_others(list(rows))
+
+
+def _among_others(rows: Sequence[Any]) -> Iterator[Node]:
+    usual = usual_version(rows)
+    return (replace(found, usual=usual) for row in rows if (found := _of(row)))
+
+
+def usual_version(rows: Sequence[Any]) -> str:
+    """The one that most nodes of a runtime have; empty without any."""
+    return next((found for found, _ in Counter(row.version for row in rows).most_common(1)), "")
 
 
 def statuses(connection: sa.Connection, now: float) -> Iterator[str]:
@@ -323,17 +344,21 @@ def change(connection: sa.Connection, node: Node, concurrent_jobs: int) -> None:
     connection.execute(sa.update(nodes).where(nodes.c.id == node.id).values(concurrent_jobs=concurrent_jobs))
 
 
-def be_alone(connection: sa.Connection, node: Node, now: float, *, alone: bool) -> None:
-    """Refuse other nodes from now on, or take them. Raises ApiError where there are others already."""
+def be_alone(connection: sa.Connection, node: Node, now: float, *, alone: bool) -> list[str]:
+    """Refuse other nodes from now on, or take them; the names of those that are none any more.
+
+    Raises ApiError where there are others already.
+    """
     runtime_id = node.row.runtime_id
-    _lock(connection, runtime_id)
-    _drop_expired(connection, runtime_id, node.row.signing_key, now)
+    lock(connection, runtime_id)
+    gone = _drop_expired(connection, runtime_id, node.row.signing_key, now)
     others = sa.select(nodes.c.name).where(nodes.c.runtime_id == runtime_id, nodes.c.id != node.id)
     if alone and (names := connection.execute(others.order_by(nodes.c.name)).scalars().all()):
         raise ApiError(
             409, f"The runtime has other nodes: {', '.join(names)}; delete them before.", "NodeLimitReached"
         )
     connection.execute(sa.update(nodes).where(nodes.c.id == node.id).values(alone=alone))
+    return gone
 
 
 def delete(connection: sa.Connection, node: Node) -> None:

@@ -6,7 +6,6 @@ under a lease, so that it is told by one replica, and by another one where that 
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from ... import clock
 from ..database import Database
 from ..database.tables import factories, nodes, notices, resources, runtimes
 from .nodes import SILENCE, Node, everywhere
@@ -65,7 +65,8 @@ def note(database: Database, now: float, started: float) -> None:
     if not found:
         return
     with database.write() as connection:
-        for each in found:
+        # In the order in which all lock these rows: else one might wait for another, and that for this one.
+        for each in sorted(found, key=lambda each: (each.node == "", each.row)):
             if _is_new(connection, each):
                 said = {"said": each.as_json(now), "held_until": 0.0}
                 connection.execute(sa.insert(notices).values(said))
@@ -73,7 +74,7 @@ def note(database: Database, now: float, started: float) -> None:
 
 def take(database: Database, lease: float) -> Notice | None:
     """The oldest that nobody tells, to be told within ``lease`` seconds; None without one."""
-    now = time.time()
+    now = clock.now()
     free = notices.c.held_until < now
     with database.read() as connection:
         first = connection.execute(sa.select(sa.func.min(notices.c.id)).where(free)).scalar()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from ... import clock
 from ...wire.sealing import MASK
 from ..database.tables import resources as resource_table
 from ..database.tables import runtime_links, runtime_shares
@@ -158,7 +158,7 @@ def share(connection: sa.Connection, runtime: Runtime, with_: Linked, most: int)
         sa.insert(runtime_shares).values(
             runtime_id=runtime.id, factory_key=with_.factory.lower(), name_key=with_.name.lower(),
             factory=with_.factory, name=with_.name, subscription=with_.subscription,
-            location=with_.location, created=datetime.now(UTC),
+            location=with_.location, created=clock.moment(),
         )
     )  # fmt: skip
 

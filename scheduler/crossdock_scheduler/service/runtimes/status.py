@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import crossdock
 
 from ..definitions.factories import timestamp
+from . import nodes, updating
 from .nodes import Node
 from .runtimes import Runtime, is_self_contained
 
@@ -25,8 +26,7 @@ def state(found: Sequence[Node], now: float) -> str:
 
 def version(found: Sequence[Node]) -> str | None:
     """The one that most nodes have."""
-    counted = Counter(each.row.version for each in found)
-    return counted.most_common(1)[0][0] if counted else None
+    return nodes.usual_version([each.row for each in found]) or None
 
 
 def dispatcher(found: Sequence[Node], now: float) -> Node | None:
@@ -39,6 +39,9 @@ def as_json(runtime: Runtime, found: Sequence[Node], endpoint: str, now: float) 
     first, most = dispatcher(found, now), version(found)
     listed = [each.as_json(now, dispatcher=each is first) for each in found]
     names = listed[0]["capabilities"] if listed else {}
+    behind = runtime.auto_update and any(each.row.version != crossdock.__version__ for each in found)
+    when = datetime.fromtimestamp(updating.next_time(runtime.update_delay, now), UTC) if behind else None
+    update = None if when is None else timestamp(when)
     together = {name: str(all(each["capabilities"][name] == "True" for each in listed)) for name in names}
     return {
         "name": runtime.resource.name,
@@ -52,6 +55,8 @@ def as_json(runtime: Runtime, found: Sequence[Node], endpoint: str, now: float) 
                 "internalChannelEncryption": "SslEncrypted",
                 "version": most,
                 "nodes": listed,
+                "scheduledUpdateDate": update,
+                "autoUpdateETA": update,
                 "updateDelayOffset": runtime.update_delay,
                 "localTimeZoneOffset": "PT0H",
                 "capabilities": together,

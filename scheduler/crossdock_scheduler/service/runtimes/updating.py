@@ -49,6 +49,12 @@ def ask(connection: sa.Connection, runtime_id: int, now: float) -> None:
 
 def is_time(offset: str, now: float) -> bool:
     """Whether it is the hour of the day (UTC) that begins at a duration after midnight."""
+    return next_time(offset, now) <= now
+
+
+def next_time(offset: str, now: float) -> float:
+    """When that hour begins, or has begun if it is not over."""
     found = _OFFSET.fullmatch(offset)
     hours, minutes, seconds = (int(each or 0) for each in found.groups()) if found else (0, 0, 0)
-    return (now - (hours * 3600 + minutes * 60 + seconds)) % _DAY < _WINDOW
+    passed = (now - (hours * 3600 + minutes * 60 + seconds)) % _DAY
+    return now - passed + (0.0 if passed < _WINDOW else _DAY)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from ...wire.node import Share, Vault
+from ...wire.node import NextVault, Share, Vault
 from ..database.tables import nodes, runtimes, vault_shares
 from .nodes import Node
 
@@ -32,8 +32,10 @@ class OpenVault:
     public_key: str
 
 
-def of(connection: sa.Connection, runtime_id: int) -> OpenVault:
-    row = connection.execute(sa.select(runtimes).where(runtimes.c.resource_id == runtime_id)).one()
+def of(connection: sa.Connection, runtime_id: int, *, held: bool = False) -> OpenVault:
+    """``held``: it stays the runtime's until the transaction is over."""
+    query = sa.select(runtimes).where(runtimes.c.resource_id == runtime_id)
+    row = connection.execute(query.with_for_update(read=True, key_share=True) if held else query).one()
     return OpenVault(row.guid, row.vault_version if row.vault_key else 0, row.vault_key or "")
 
 
@@ -50,6 +52,22 @@ def offer(connection: sa.Connection, runtime_id: int, node_id: str, made: Vault)
         return False
     _keep(connection, node_id, int(taken.vault_version), made.private_key)
     return True
+
+
+def openers(connection: sa.Connection, runtime_id: int) -> Sequence[Share]:
+    """The runtime's nodes, with the public keys to which the vault's key is sealed."""
+    query = sa.select(nodes.c.id, nodes.c.sealing_key).where(nodes.c.runtime_id == runtime_id)
+    return [Share(node_id=row.id, key=row.sealing_key) for row in connection.execute(query)]
+
+
+def follow(connection: sa.Connection, node: Node, given: NextVault) -> None:
+    """The next vault, whose key a node has sealed to others: whom it has passed over is given it later."""
+    mine = runtimes.c.resource_id == node.row.runtime_id
+    connection.execute(
+        sa.update(runtimes).where(mine).values(vault_version=given.version + 1, vault_key=given.public_key)
+    )
+    for each in given.shares:
+        share(connection, node, given.version + 1, each)
 
 
 def reset(connection: sa.Connection, runtime_id: int) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from dataclasses import dataclass, field
 
 import anyio
@@ -11,6 +10,7 @@ import sqlalchemy as sa
 from anyio.to_thread import run_sync
 from sqlalchemy.exc import SQLAlchemyError
 
+from ... import clock
 from ..context import NEW_RUN, Service
 from ..database import Database
 from ..database.tables import pipeline_runs, trigger_runs, triggers
@@ -37,7 +37,7 @@ async def firing(service: Service) -> None:
     while True:
         try:
             for _ in range(_PASSES):
-                if not await run_sync(loop.once, time.time()):
+                if not await run_sync(loop.once, clock.now()):
                     break
                 await run_sync(service.changed.ring, NEW_RUN)
         except SQLAlchemyError as error:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from crossdock import AdfProperties
 
+from .... import clock
 from ...definitions.links import link_of
 from ..failure import ActivityFailed
 from ..records import PipelineRun, derived_id, moment
@@ -20,7 +20,7 @@ async def _execute(step: Step) -> Mapping[str, Any]:
     name = _name(step.properties)
     given = step.evaluate("parameters") or {}
     waits = bool(step.properties.flag("waitOnCompletion"))
-    caller, now = step.run, datetime.now(UTC)
+    caller, now = step.run, clock.moment()
     step.input = {"pipeline": {"referenceName": name}, "waitOnCompletion": waits, "parameters": given}
     run = await step.call(
         PipelineRun(

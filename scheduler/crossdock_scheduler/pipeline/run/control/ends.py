@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import anyio
 
+from .... import clock
 from ...expressions.values import to_text
 from ..failure import ActivityFailed
 from ..step import Step
@@ -25,7 +25,7 @@ async def _wait(step: Step) -> Mapping[str, Any]:
         await step.keep({"seconds": seconds or 0})
     seconds = step.state["seconds"]
     step.input = {"waitTimeInSeconds": seconds}
-    passed = (datetime.now(UTC) - step.record.started).total_seconds()
+    passed = (clock.moment() - step.record.started).total_seconds()
     await anyio.sleep(max(seconds - passed, 0))
     return {}
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import anyio
 
 from crossdock import AdfProperties
 
+from .... import clock
 from ..failure import ActivityFailed
 from ..records import Problem
 from ..step import Step
@@ -58,7 +58,7 @@ async def _iterations(step: Step, items: list[Any], at_once: int) -> dict[int, P
 
 async def _until(step: Step) -> Mapping[str, Any]:
     timeout = AdfProperties({"timeout": step.evaluate("timeout")}).seconds("timeout") or _A_WEEK
-    passed = (datetime.now(UTC) - step.record.started).total_seconds()
+    passed = (clock.moment() - step.record.started).total_seconds()
     with anyio.move_on_after(timeout - passed) as limit:
         return {"iterations": await _rounds(step)}
     raise ActivityFailed(
