@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -117,12 +117,13 @@ class OneActivity:
         cancel: threading.Event | None = None,
         policy: Policy | None = None,
         run_id: str = "run-1",
+        progress: Callable[[Mapping[str, Any]], None] = lambda _: None,
         **more: Any,
     ) -> Mapping[str, Any]:
         """The activity's output, which is JSON."""
         factory, pipeline, activity, known = self._loaded(kind, {"typeProperties": properties, **more})
         attempt = Attempt(
-            factory, pipeline, activity, scope or Scope(), policy or Policy(), run_id,
+            factory, pipeline, activity, scope or Scope(), policy or Policy(), run_id, progress,
             cancel=cancel or threading.Event(),
         )  # fmt: skip
         found = known.run(attempt)

@@ -7,9 +7,10 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from azure.storage.blob import ContainerClient, ContentSettings
@@ -196,8 +197,10 @@ def test_validation_says_what_is_lacking(one: OneActivity) -> None:
     ):
         one.run("Validation", valid(timeout="00:00:00"))
     one.write("in/a.bin", "x")
+    left: list[Mapping[str, Any]] = []  # what a failed one has as its output
     with pytest.raises(TransientError, match=r"in/a\.bin has 1 bytes, not 2"):
-        one.run("Validation", valid(timeout="00:00:00", minimumSize=2))
+        one.run("Validation", valid(timeout="00:00:00", minimumSize=2), progress=left.append)
+    assert [(each["exists"], each["size"]) for each in left] == [(True, 1)]
     said = one.said("Validation", valid(minimumSize=-1, timeout="soon"))
     assert [each for _, each in said] == [
         "minimumSize: it must not be below 0",
