@@ -4,29 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import broken_stores
+from broken_stores import found_by
 
 from crossdock import (
     AlreadyExistsError,
     Attributes,
     Folders,
-    Location,
     NotFoundError,
     ObjectAttributes,
     ObjectInfo,
     UploadRequest,
 )
-from crossdock.template.store import SPEC, SampleStore
-
-
-class Wrong(broken_stores.Wrong):
-    """As there; not collected itself."""
-
-    __test__ = False
+from crossdock.template.store import SampleStore
 
 
 class DescribedStore(SampleStore, Attributes):
@@ -49,50 +40,29 @@ class DescribedStore(SampleStore, Attributes):
         return ObjectAttributes(metadata=json.loads(self.note(info.path).read_text()))
 
 
+@found_by("test_attributes")
 class ForgetfulStore(DescribedStore):
+    """Forgets attributes."""
+
     def attributes(self, info: ObjectInfo) -> ObjectAttributes:
         super().attributes(info)
         return ObjectAttributes()
 
 
-def open_forgetful(config: Any, location: Location) -> ForgetfulStore:
-    return ForgetfulStore(location.path)
-
-
-class TestForgetsAttributes(Wrong):
-    __test__ = True
-    spec = replace(SPEC, open_store=open_forgetful)
-    caught_by = frozenset({"test_attributes"})
-
-
+@found_by("test_attributes_of_another_version")
 class CarelessStore(DescribedStore):
+    """Takes attributes of any version."""
+
     def attributes(self, info: ObjectInfo) -> ObjectAttributes:
         return super().attributes(self.stat(info.path))
 
 
-def open_careless(config: Any, location: Location) -> CarelessStore:
-    return CarelessStore(location.path)
-
-
-class TestTakesAttributesOfAnyVersion(Wrong):
-    __test__ = True
-    spec = replace(SPEC, open_store=open_careless)
-    caught_by = frozenset({"test_attributes_of_another_version"})
-
-
+@found_by("test_delete_version")
 class HastyStore(SampleStore):
+    """Deletes any version."""
+
     def delete_version(self, info: ObjectInfo) -> None:
         self.delete(info.path)
-
-
-def open_hasty(config: Any, location: Location) -> HastyStore:
-    return HastyStore(location.path)
-
-
-class TestDeletesAnyVersion(Wrong):
-    __test__ = True
-    spec = replace(SPEC, open_store=open_hasty)
-    caught_by = frozenset({"test_delete_version"})
 
 
 class CoveredStore(SampleStore, Folders):
@@ -114,33 +84,19 @@ class CoveredStore(SampleStore, Folders):
             raise AlreadyExistsError(path) from error
 
 
+@found_by("test_folders")
 class UpsideDownStore(CoveredStore):
+    """Lists folders upside down."""
+
     def folders(self) -> Iterator[tuple[str, bool]]:
         return reversed(list(super().folders()))
 
 
-def open_upside_down(config: Any, location: Location) -> UpsideDownStore:
-    return UpsideDownStore(location.path)
-
-
-class TestListsFoldersUpsideDown(Wrong):
-    __test__ = True
-    spec = replace(SPEC, open_store=open_upside_down)
-    caught_by = frozenset({"test_folders"})
-
-
+@found_by("test_folders")
 class TramplingStore(CoveredStore):
+    """Folder in place of an object."""
+
     def make_folder(self, path: str, attributes: ObjectAttributes) -> None:
         if Path(self.root, path).is_file():
             Path(self.root, path).unlink()
         super().make_folder(path, attributes)
-
-
-def open_trampling(config: Any, location: Location) -> TramplingStore:
-    return TramplingStore(location.path)
-
-
-class TestFolderInPlaceOfAnObject(Wrong):
-    __test__ = True
-    spec = replace(SPEC, open_store=open_trampling)
-    caught_by = frozenset({"test_folders"})

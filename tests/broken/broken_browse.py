@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
-import broken_stores
+from broken_stores import found_by
 
-from crossdock import Browsable, Entry, EntryPage, Location, NotFoundError, Reached
-from crossdock.template.store import SPEC, SampleStore
-
-
-class Wrong(broken_stores.Wrong):
-    """As there; not collected itself."""
-
-    __test__ = False
+from crossdock import Browsable, Entry, EntryPage, NotFoundError, Reached
+from crossdock.template.store import SampleStore
 
 
 class ShownStore(SampleStore, Browsable):
@@ -39,38 +32,27 @@ class ShownStore(SampleStore, Browsable):
         return EntryPage(tuple(left[:most]), left[most - 1].path if len(left) > most else None)
 
 
+@found_by("test_browse")
 class DeepStore(ShownStore):
+    """Shows all levels."""
+
     def level(self, prefix: str) -> list[Entry]:
         super().level(prefix)
         return [Entry(i.path, "file", i.path, i.size) for page in self.list(prefix) for i in page]
 
 
-def open_deep(config: Any, location: Location) -> DeepStore:
-    return DeepStore(location.path)
-
-
-class TestShowsAllLevels(Wrong):
-    __test__ = True
-    spec = replace(SPEC, open_store=open_deep)
-    caught_by = frozenset({"test_browse"})
-
-
+@found_by("test_browse")
 class BlindStore(ShownStore):
+    """Loses the rest of a page."""
+
     def browse(self, path: str = "", after: str | None = None, most: int = 1000) -> EntryPage:
         return EntryPage(super().browse(path, after, most).entries)
 
 
-def open_blind(config: Any, location: Location) -> BlindStore:
-    return BlindStore(location.path)
-
-
-class TestLosesTheRestOfAPage(Wrong):
-    __test__ = True
-    spec = replace(SPEC, open_store=open_blind)
-    caught_by = frozenset({"test_browse"})
-
-
+@found_by("test_browse")
 class TolerantStore(ShownStore):
+    """Shows what is not there."""
+
     def level(self, prefix: str) -> list[Entry]:
         try:
             return super().level(prefix)
@@ -78,16 +60,7 @@ class TolerantStore(ShownStore):
             return []
 
 
-def open_tolerant(config: Any, location: Location) -> TolerantStore:
-    return TolerantStore(location.path)
-
-
-class TestShowsWhatIsNotThere(Wrong):
-    __test__ = True
-    spec = replace(SPEC, open_store=open_tolerant)
-    caught_by = frozenset({"test_browse"})
-
-
+@found_by("test_browse")
 class HalfStore(SampleStore):
     """Has the method without the ability: nobody would call it."""
 
@@ -95,26 +68,9 @@ class HalfStore(SampleStore):
         return EntryPage(())
 
 
-def open_half(config: Any, location: Location) -> HalfStore:
-    return HalfStore(location.path)
-
-
-class TestOffersWhatIsNotDeclared(Wrong):
-    __test__ = True
-    spec = replace(SPEC, open_store=open_half)
-    caught_by = frozenset({"test_browse"})
-
-
+@found_by("test_reached")
 class AnonymousStore(ShownStore):
+    """Does not say what it reached."""
+
     def test(self) -> Reached:
         return Reached("")
-
-
-def open_anonymous(config: Any, location: Location) -> AnonymousStore:
-    return AnonymousStore(location.path)
-
-
-class TestDoesNotSayWhatItReached(Wrong):
-    __test__ = True
-    spec = replace(SPEC, open_store=open_anonymous)
-    caught_by = frozenset({"test_reached"})

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from functools import partial
 
-import broken_stores
+from broken_stores import found_by
 
-from crossdock import Described, Facts, Location, NotFoundError
+from crossdock import (
+    Described,
+    Facts,
+    Fetchable,
+    NotFoundError,
+    ObjectInfo,
+    StagedFile,
+)
 from crossdock.template.store import SPEC, SampleStore
-
-
-class Wrong(broken_stores.Wrong):
-    """As there; not collected itself."""
-
-    __test__ = False
 
 
 class TellingStore(SampleStore, Described):
@@ -24,42 +25,29 @@ class TellingStore(SampleStore, Described):
         if path and not path.endswith("/"):
             info = self.stat(path)
             return Facts(info.size, info.modified)
-        if not self.is_folder(path):
+        if path and not self.is_folder(path):
             raise NotFoundError(f"{path} does not exist")
         return Facts()
 
 
+@found_by("test_facts")
 class ForgedStore(TellingStore):
+    """Tells the digest of something else."""
+
     def facts(self, path: str) -> Facts:
         found = super().facts(path)
         return Facts(found.size, found.modified, md5=b"0" * 16 if found.size else None)
 
 
-def open_forged(config: Any, location: Location) -> ForgedStore:
-    return ForgedStore(location.path)
-
-
-class TestTellsTheDigestOfSomethingElse(Wrong):
-    __test__ = True
-    spec = replace(SPEC, open_store=open_forged)
-    caught_by = frozenset({"test_facts"})
-
-
+@found_by("test_facts")
 class LenientStore(TellingStore):
+    """Takes an object for a folder."""
+
     def facts(self, path: str) -> Facts:
         return super().facts(path if self.is_folder(path) else path.rstrip("/"))
 
 
-def open_lenient(config: Any, location: Location) -> LenientStore:
-    return LenientStore(location.path)
-
-
-class TestTakesAnObjectForAFolder(Wrong):
-    __test__ = True
-    spec = replace(SPEC, open_store=open_lenient)
-    caught_by = frozenset({"test_facts"})
-
-
+@found_by("test_facts")
 class SecretStore(SampleStore):
     """Has the method without the ability: nobody would call it."""
 
@@ -67,11 +55,25 @@ class SecretStore(SampleStore):
         return Facts()
 
 
-def open_secret(config: Any, location: Location) -> SecretStore:
-    return SecretStore(location.path)
+_FETCHED = replace(SPEC, capabilities=replace(SPEC.capabilities, fetched_by="https"))
 
 
-class TestTellsWhatNobodyAsksFor(Wrong):
-    __test__ = True
-    spec = replace(SPEC, open_store=open_secret)
-    caught_by = frozenset({"test_facts"})
+misfetched = partial(found_by, "test_fetchable", also=None)
+
+
+@misfetched(spec=_FETCHED)
+class SharedStore(SampleStore, Fetchable):
+    """Gives addresses of another scheme than it declares."""
+
+    def fetchable(self, info: ObjectInfo, file_format: str) -> StagedFile:
+        return StagedFile(f"http://here/{info.path}", file_format, info.size)
+
+
+@misfetched()
+class ModestStore(SharedStore):
+    """Can be fetched from and does not say so."""
+
+
+@misfetched(spec=_FETCHED)
+class BoastfulStore(SampleStore):
+    """Only declares that it can be fetched from."""

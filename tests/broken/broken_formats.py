@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any, ClassVar
 
 import pyarrow as pa
+from only import AnyWrong
+from only import found_by as found
 
-from crossdock import ByteSink, FormatWriter, ObjectInfo, Piece, PlanHint, RowSkips
+from crossdock import ByteSink, ConnectorSpec, FormatWriter, ObjectInfo, Piece, PlanHint, RowSkips
 from crossdock.contract import FormatContract
 from crossdock.template.format import SPEC, SampleFormat, SampleWriter
 
@@ -23,11 +24,20 @@ class Wrong(FormatContract):
     also: ClassVar[frozenset[str]] = frozenset()
 
 
+def found_by(
+    *checks: str, also: Collection[str] | None = (), spec: ConnectorSpec = SPEC
+) -> Callable[[AnyWrong], AnyWrong]:
+    return found(
+        *checks, contract=Wrong, spec=spec, factory="open_format", opens=lambda kind, *_: kind(), also=also
+    )
+
+
 class StreamWriter(SampleWriter):
     def open(self, out: Any, schema: pa.Schema, options: Any) -> Any:
         return pa.ipc.new_stream(out, schema, options=options)
 
 
+@found_by("test_file_lost_its_end", "test_file_ends_before_its_size")
 class EndlessFormat(SampleFormat):
     """Arrow streams without a footer: whatever breaks off is taken for the end."""
 
@@ -57,16 +67,7 @@ class EndlessFormat(SampleFormat):
         return StreamWriter(out, schema, None)
 
 
-def open_endless(config: Any) -> EndlessFormat:
-    return EndlessFormat()
-
-
-class TestTakesAShortFileForTheEnd(Wrong):
-    __test__ = True
-    spec = replace(SPEC, open_format=open_endless)
-    caught_by = frozenset({"test_file_lost_its_end", "test_file_ends_before_its_size"})
-
-
+@found_by("test_large", "test_pieces_hold_each_row_once")
 class ForgetfulFormat(SampleFormat):
     """Plans one piece less than there are when it cuts the file."""
 
@@ -77,48 +78,18 @@ class ForgetfulFormat(SampleFormat):
         yield from pieces[:-1] if len(pieces) > 2 else pieces
 
 
-def open_forgetful(config: Any) -> ForgetfulFormat:
-    return ForgetfulFormat()
-
-
-class TestLosesAPiece(Wrong):
-    __test__ = True
-    spec = replace(SPEC, open_format=open_forgetful)
-    caught_by = frozenset({"test_pieces_hold_each_row_once"})
-    also = frozenset({"test_large"})
-
-
+@found_by("test_no_parts", "test_parts_join_in_the_order_given", "test_parts_without_rows", "test_parts_join")
 class BoastfulFormat(SampleFormat):
     """Declares that parts join, which Arrow files do not."""
 
     joinable = True
 
 
-def open_boastful(config: Any) -> BoastfulFormat:
-    return BoastfulFormat()
-
-
-class TestDeclaresThatPartsJoin(Wrong):
-    __test__ = True
-    spec = replace(SPEC, open_format=open_boastful)
-    caught_by = frozenset({"test_parts_join"})
-    also = frozenset({"test_no_parts", "test_parts_join_in_the_order_given", "test_parts_without_rows"})
-
-
+@found_by("test_dictionaries_stand_for_values")
 class CodedFormat(SampleFormat):
     """Declares that its writer takes dictionaries for values; it refuses any other schema than its own."""
 
     dictionaries = True
-
-
-def open_coded(config: Any) -> CodedFormat:
-    return CodedFormat()
-
-
-class TestDeclaresThatItTakesDictionaries(Wrong):
-    __test__ = True
-    spec = replace(SPEC, open_format=open_coded)
-    caught_by = frozenset({"test_dictionaries_stand_for_values"})
 
 
 class LossyWriter(SampleWriter):
@@ -131,6 +102,7 @@ class LossyWriter(SampleWriter):
         super().write(batch.cast(self.kept, safe=False))
 
 
+@found_by("test_types")
 class LossyFormat(SampleFormat):
     """Keeps decimals as doubles and does not say so."""
 
@@ -138,32 +110,14 @@ class LossyFormat(SampleFormat):
         return LossyWriter(out, schema)
 
 
-def open_lossy(config: Any) -> LossyFormat:
-    return LossyFormat()
-
-
-class TestLosesDigits(Wrong):
-    __test__ = True
-    spec = replace(SPEC, open_format=open_lossy)
-    caught_by = frozenset({"test_types"})
-
-
+@found_by("test_typed", "test_rows_that_do_not_fit")
 class UntypedFormat(SampleFormat):
     """Says that values have no types, and they have."""
 
     typed = False
 
 
-def open_untyped(config: Any) -> UntypedFormat:
-    return UntypedFormat()
-
-
-class TestSaysThatValuesHaveNoTypes(Wrong):
-    __test__ = True
-    spec = replace(SPEC, open_format=open_untyped)
-    caught_by = frozenset({"test_typed", "test_rows_that_do_not_fit"})
-
-
+@found_by("test_typed")
 class GuessingFormat(SampleFormat):
     """Makes numbers of texts that look like some."""
 
@@ -180,16 +134,7 @@ class GuessingFormat(SampleFormat):
             yield (batch.cast(schema) for batch in batches)
 
 
-def open_guessing(config: Any) -> GuessingFormat:
-    return GuessingFormat()
-
-
-class TestMakesNumbersOfTexts(Wrong):
-    __test__ = True
-    spec = replace(SPEC, open_format=open_guessing)
-    caught_by = frozenset({"test_typed"})
-
-
+@found_by("test_rows_that_fit", "test_rows_that_do_not_fit")
 class DroppingFormat(SampleFormat):
     """Loses rows where some may be left out."""
 
@@ -199,13 +144,3 @@ class DroppingFormat(SampleFormat):
     ) -> Iterator[Iterator[pa.RecordBatch]]:
         with self.read(file, info, token, schema) as batches:
             yield (batch.slice(1) for batch in batches)
-
-
-def open_dropping(config: Any) -> DroppingFormat:
-    return DroppingFormat()
-
-
-class TestLosesRowsThatFit(Wrong):
-    __test__ = True
-    spec = replace(SPEC, open_format=open_dropping)
-    caught_by = frozenset({"test_rows_that_fit", "test_rows_that_do_not_fit"})

@@ -1,4 +1,4 @@
-"""Tables that tell their secrets, are wrong about being cancelled, or lose rows of large tables.
+"""Tables and stores that tell their secrets, are wrong about being cancelled, or lose rows of large tables.
 
 Variations of the template's, with only the checks that look for that.
 """
@@ -6,20 +6,34 @@ Variations of the template's, with only the checks that look for that.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from threading import Event
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
+import broken_stores
 import pyarrow as pa
-from pydantic import Field, SecretStr
+from broken_tables import OddlyWritten
+from only import AnyWrong, found_by
+from pydantic import Field, SecretStr, field_validator
 from sample_place import OnSample
 
-from crossdock import Attempt, Begun, Cancellable, ConnectorConfig, Location, Split, Target, Unit
-from crossdock.contract.secrets_kept import TableSecretChecks
+from crossdock import (
+    Begun,
+    Cancellable,
+    ConnectorConfig,
+    ConnectorSpec,
+    NotFoundError,
+    ObjectInfo,
+    Target,
+    Unit,
+)
+from crossdock.contract.secrets_kept import StoreSecretChecks, TableSecretChecks
 from crossdock.contract.table_cancelling import CancelChecks
 from crossdock.contract.table_source import SourceChecks
-from crossdock.template import table as good
+from crossdock.template import store, table
+
+_SECRETS = "test_secrets_stay_out_of_what_is_kept"
 
 
 class Wrong(OnSample, CancelChecks, TableSecretChecks, SourceChecks):
@@ -30,80 +44,153 @@ class Wrong(OnSample, CancelChecks, TableSecretChecks, SourceChecks):
     also: ClassVar[frozenset[str]] = frozenset()
 
 
+class WrongStore(broken_stores.Wrong, StoreSecretChecks):
+    """Not collected itself."""
+
+    __test__ = False
+
+
+# -- secrets --------------------------------------------------------------------------------------
+
+
 class LockedConfig(ConnectorConfig):
     password: SecretStr = Field(SecretStr(""), description="The password")
 
 
-class TellingSink(good.SampleSink):
-    """Puts the password into the handle: another process needs it."""
+class Locked:
+    """Knows its password."""
 
-    def __init__(self, folder: good.Folder, password: str) -> None:
-        super().__init__(folder, None)
-        self.password = password
+    password = ""
+
+    def unlocked(self, config: Any) -> Self:
+        self.password = config.password.get_secret_value()
+        return self
+
+
+def in_store(config: type[ConnectorConfig] = LockedConfig) -> Callable[[AnyWrong], AnyWrong]:
+    return found_by(
+        _SECRETS,
+        contract=WrongStore,
+        spec=replace(store.SPEC, config=config),
+        factory="open_store",
+        opens=lambda kind, config, at: kind(at.path).unlocked(config),
+    )
+
+
+@found_by(
+    _SECRETS,
+    contract=Wrong,
+    spec=replace(table.SPEC, config=LockedConfig),
+    factory="open_sink",
+    opens=lambda kind, config, at: kind(table.Folder(at.path), None).unlocked(config),
+    options={"password": "hunter2"},
+)
+class TellingSink(Locked, table.SampleSink):
+    """Puts the password into the handle: another process needs it."""
 
     def begin(self, unit: Unit, target: Target, run_id: str) -> Begun:
         begun = super().begin(unit, target, run_id)
         return replace(begun, handle=json.dumps(json.loads(begun.handle) | {"login": self.password}).encode())
 
 
-def open_telling(config: Any, location: Location) -> TellingSink:
-    return TellingSink(good.Folder(location.path), config.password.get_secret_value())
+@found_by(
+    _SECRETS,
+    contract=Wrong,
+    spec=replace(table.SPEC, config=LockedConfig, open_sink=None),
+    factory="open_source",
+    opens=lambda kind, config, at: kind(table.Folder(at.path)).unlocked(config),
+)
+class ChattySource(Locked, table.SampleSource):
+    """Says with which password a table was not found; its test gives none."""
+
+    def schema(self, unit: Unit) -> pa.Schema:
+        raise NotFoundError(f"there is no {unit.name} for {self.password}")
 
 
-class TestKeepsTheSecretInItsHandle(Wrong):
-    __test__ = True
-    spec = replace(good.SPEC, config=LockedConfig, open_source=good.open_source, open_sink=open_telling)
-    options: ClassVar = {"password": "hunter2"}
-    caught_by = frozenset({"test_secrets_stay_out_of_what_is_kept"})
+@in_store()
+class ChattyStore(Locked, store.SampleStore):
+    """Says with which password an object was not found; its test gives none."""
+
+    def stat(self, path: str) -> ObjectInfo:
+        raise NotFoundError(f"there is no {path} for {self.password}")
 
 
-class QuietSource(good.SampleSource, Cancellable):
+class StrictConfig(LockedConfig):
+    @field_validator("password")
+    @classmethod
+    def check(cls, password: SecretStr) -> SecretStr:
+        if password.get_secret_value():
+            raise ValueError(f"{password.get_secret_value()} is too short")
+        return password
+
+
+@in_store(StrictConfig)
+class StrictStore(Locked, store.SampleStore):
+    """Says which password it does not take."""
+
+
+# -- cancelling -----------------------------------------------------------------------------------
+
+_CANCELS = replace(table.SPEC, capabilities=replace(table.SPEC.capabilities, cancel=True))
+
+
+def source(check: str, spec: ConnectorSpec = _CANCELS) -> Callable[[AnyWrong], AnyWrong]:
+    return found_by(
+        check,
+        contract=Wrong,
+        spec=spec,
+        factory="open_source",
+        opens=lambda kind, _, at: kind(table.Folder(at.path)),
+        also=(),
+    )
+
+
+def sink(check: str) -> Callable[[AnyWrong], AnyWrong]:
+    return found_by(
+        check,
+        contract=Wrong,
+        spec=table.SPEC,
+        factory="open_sink",
+        opens=lambda kind, _, at: kind(table.Folder(at.path), None),
+        also=(),
+    )
+
+
+@source("test_cancel_is_there_when_declared")
+class DeafSource(table.SampleSource):
+    """Declares that it can be cancelled."""
+
+
+@source("test_cancelled_reading_is_never_a_short_success")
+class QuietSource(table.SampleSource, Cancellable):
     """Takes being cancelled for the end of the data."""
 
-    def __init__(self, folder: good.Folder) -> None:
+    def __init__(self, folder: table.Folder) -> None:
         super().__init__(folder)
         self.cancelled = Event()
 
     def cancel(self) -> None:
         self.cancelled.set()
 
-    def _batches(self, parts: list[str]) -> Iterator[pa.RecordBatch]:
+    def _batches(self, parts: list[str]) -> Generator[pa.RecordBatch, None, None]:
         for batch in super()._batches(parts):
             if self.cancelled.is_set():
                 return
             yield batch
 
 
-def open_quiet(config: Any, location: Location) -> QuietSource:
-    return QuietSource(good.Folder(location.path))
-
-
-class TestEndsQuietlyWhenCancelled(Wrong):
-    __test__ = True
-    spec = replace(
-        good.SPEC, open_source=open_quiet, capabilities=replace(good.SPEC.capabilities, cancel=True)
-    )
-    caught_by = frozenset({"test_cancelled_reading_is_never_a_short_success"})
-
-
-class UnaskedSink(good.SampleSink, Cancellable):
+@sink("test_cancelled_writing_leaves_nothing")
+class UnaskedSink(table.SampleSink, Cancellable):
     """Can be cancelled and does not say so."""
 
     def cancel(self) -> None:
         pass
 
 
-def open_unasked(config: Any, location: Location) -> UnaskedSink:
-    return UnaskedSink(good.Folder(location.path), None)
+# -- many rows ------------------------------------------------------------------------------------
 
 
-class TestCancelsWithoutSaying(Wrong):
-    __test__ = True
-    spec = replace(good.SPEC, open_sink=open_unasked)
-    caught_by = frozenset({"test_cancelled_writing_leaves_nothing"})
-
-
-class FullWriter(good.SampleWriter):
+class FullWriter(table.SampleWriter):
     """Has room for 32,768 rows, and counts the others."""
 
     def write(self, item: pa.RecordBatch) -> None:
@@ -112,18 +199,8 @@ class FullWriter(good.SampleWriter):
         self._rows += max(0, item.num_rows - room)
 
 
-class FullSink(good.SampleSink):
-    def writer(self, handle: bytes, split: Split, attempt: Attempt) -> FullWriter:
-        begun = json.loads(handle)
-        name = f"{self._stem(begun)}{split.index}@{attempt.number}.arrow"
-        return FullWriter(self._folder.path / name, good._schema(begun["schema"]), None)
+@sink("test_large")
+class FullSink(OddlyWritten):
+    """Loses rows of large tables."""
 
-
-def open_full(config: Any, location: Location) -> FullSink:
-    return FullSink(good.Folder(location.path), None)
-
-
-class TestLosesRowsOfLargeTables(Wrong):
-    __test__ = True
-    spec = replace(good.SPEC, open_sink=open_full)
-    caught_by = frozenset({"test_large"})
+    kind = FullWriter

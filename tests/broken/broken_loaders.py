@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -12,12 +13,6 @@ from crossdock import Attempt, BulkLoad, BulkLoader, Location, Receipt, Split, S
 from crossdock.template import table as good
 
 _LOADS = BulkLoad(frozenset({"parquet"}), frozenset({"file"}))
-
-
-class Wrong(broken_tables.Wrong):
-    """As there; not collected itself."""
-
-    __test__ = False
 
 
 class LoadingSink(good.SampleSink, BulkLoader):
@@ -36,6 +31,15 @@ class LoadingSink(good.SampleSink, BulkLoader):
         return pq.ParquetFile(path).iter_batches(batch_size=100)
 
 
+def open_loading(config: Any, location: Location) -> LoadingSink:
+    return LoadingSink(good.Folder(location.path), None)
+
+
+LOADING = broken_tables.with_sink(open_loading, bulk_load=_LOADS)
+found_by = partial(broken_tables.found_by, also=None)
+
+
+@found_by("test_bulk_load", spec=LOADING)
 class LosingSink(LoadingSink):
     """Loads the first batch only."""
 
@@ -43,30 +47,11 @@ class LosingSink(LoadingSink):
         yield next(super().batches(path))
 
 
-def open_loading(config: Any, location: Location) -> LoadingSink:
-    return LoadingSink(good.Folder(location.path), None)
+@found_by("test_bulk_load_is_declared_where_it_is")
+class ModestSink(LoadingSink):
+    """Does not declare that it loads."""
 
 
-LOADING = broken_tables.with_sink(open_loading, bulk_load=_LOADS)
-
-
-def open_losing(config: Any, location: Location) -> LosingSink:
-    return LosingSink(good.Folder(location.path), None)
-
-
-class TestLoadsTheFirstBatchOnly(Wrong):
-    __test__ = True
-    spec = broken_tables.with_sink(open_losing, bulk_load=_LOADS)
-    caught_by = frozenset({"test_bulk_load"})
-
-
-class TestLoadsUndeclared(Wrong):
-    __test__ = True
-    spec = broken_tables.with_sink(open_loading)
-    caught_by = frozenset({"test_bulk_load_is_declared_where_it_is"})
-
-
-class TestOnlyDeclaresToLoad(Wrong):
-    __test__ = True
-    spec = broken_tables.with_sink(good.SPEC.open_sink, bulk_load=_LOADS)
-    caught_by = frozenset({"test_bulk_load_is_declared_where_it_is"})
+@found_by("test_bulk_load_is_declared_where_it_is", spec=LOADING)
+class BoastfulSink(good.SampleSink):
+    """Only declares that it loads."""

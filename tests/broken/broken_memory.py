@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import fcntl
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import quote
 
+from only import AnyWrong
+from only import found_by as found
 from sample_place import OnSample
 
 from crossdock import Location, Receipt, Remembering, Split, Unit
@@ -79,6 +81,18 @@ def open_remembering(config: Any, location: Location) -> RememberingSink:
 REMEMBERING = replace(good.SPEC, open_sink=open_remembering)
 
 
+def found_by(*checks: str, also: Collection[str] = ()) -> Callable[[AnyWrong], AnyWrong]:
+    return found(
+        *checks,
+        contract=Wrong,
+        spec=good.SPEC,
+        factory="open_sink",
+        opens=lambda kind, _, at: kind(good.Folder(at.path), None),
+        also=also,
+    )
+
+
+@found_by("test_committed_is_remembered", also=("test_asked_while_it_commits",))
 class ForgettingSink(RememberingSink):
     """Knows of no commit."""
 
@@ -87,17 +101,15 @@ class ForgettingSink(RememberingSink):
             self._drop(unit, run_id)
 
 
-def open_forgetting(config: Any, location: Location) -> ForgettingSink:
-    return ForgettingSink(good.Folder(location.path), None)
+@found_by("test_committed_is_remembered", "test_asked_for_nothing", "test_asked_while_it_commits")
+class AloofSink(RememberingSink):
+    """Says that nothing was committed, without a look."""
+
+    def committed(self, unit: Unit, run_id: str) -> None:
+        pass
 
 
-class TestForgets(Wrong):
-    __test__ = True
-    spec = replace(good.SPEC, open_sink=open_forgetting)
-    caught_by = frozenset({"test_committed_is_remembered"})
-    also = frozenset({"test_asked_while_it_commits"})
-
-
+@found_by("test_asked_for_nothing", "test_abandon_forgets_a_commit", also=("test_asked_while_it_commits",))
 class CredulousSink(RememberingSink):
     """Takes what is staged for committed: the rows would never come."""
 
@@ -107,30 +119,9 @@ class CredulousSink(RememberingSink):
         return Receipt(b"", 0, 0) if staged else None
 
 
-def open_credulous(config: Any, location: Location) -> CredulousSink:
-    return CredulousSink(good.Folder(location.path), None)
-
-
-class TestTakesStagedForCommitted(Wrong):
-    __test__ = True
-    spec = replace(good.SPEC, open_sink=open_credulous)
-    caught_by = frozenset({"test_asked_for_nothing"})
-    also = frozenset({"test_asked_while_it_commits", "test_abandon_forgets_a_commit"})
-
-
+@found_by("test_asked_for_nothing", also=("test_asked_while_it_commits",))
 class TolerantSink(RememberingSink):
     """Says that nothing was committed, and lets whoever began it commit it after that."""
 
     def committed(self, unit: Unit, run_id: str) -> Receipt | None:
         return Receipt(b"", 0, 0) if self._noted(unit.name, run_id).exists() else None
-
-
-def open_tolerant(config: Any, location: Location) -> TolerantSink:
-    return TolerantSink(good.Folder(location.path), None)
-
-
-class TestCommitsAfterTheAnswer(Wrong):
-    __test__ = True
-    spec = replace(good.SPEC, open_sink=open_tolerant)
-    caught_by = frozenset({"test_asked_for_nothing"})
-    also = frozenset({"test_asked_while_it_commits"})

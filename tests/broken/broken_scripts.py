@@ -19,7 +19,7 @@ from adbc_driver_manager import (
 )
 from sample_place import OnSample
 
-from crossdock import Location, Parameter, ScriptResult
+from crossdock import CrossdockError, Location, Parameter, ScriptResult
 from crossdock.contract.table_scripts import ScriptChecks
 from crossdock.template import table as good
 from crossdock_connectors.tables import sqlite
@@ -82,6 +82,28 @@ class TestDoesNotCountWhatItChanges(Wrong):
     __test__ = True
     spec = replace(sqlite.SPEC, open_source=open_silent)
     caught_by = frozenset({"test_script"})
+
+
+class CalmSource(SqliteSource):
+    """Takes a script that fails for one that changes nothing."""
+
+    def script(
+        self, text: str, parameters: Sequence[Parameter] = (), *, rows: int | None = None
+    ) -> ScriptResult:
+        try:
+            return super().script(text, parameters, rows=rows)
+        except CrossdockError:
+            return ScriptResult()
+
+
+def open_calm(config: Any, location: Location) -> SqliteSource:
+    return opened(config, location, CalmSource)
+
+
+class TestTakesAFailureForNothing(Wrong):
+    __test__ = True
+    spec = replace(sqlite.SPEC, open_source=open_calm)
+    caught_by = frozenset({"test_scripts_that_fail"})
 
 
 class PretendingSource(good.SampleSource):

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from only import AnyWrong
+from only import found_by as found
 
-from crossdock import Block, Location, ObjectInfo, ObjectReader, UploadRequest
+from crossdock import Block, ConnectorSpec, ObjectInfo, ObjectReader, UploadRequest
 from crossdock.contract import StoreContract
 from crossdock.template.store import SPEC, SampleReader, SampleStore
 
@@ -32,6 +33,20 @@ class Wrong(StoreContract):
         return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.name != ".staged")
 
 
+def found_by(
+    *checks: str, also: Collection[str] | None = (), spec: ConnectorSpec = SPEC
+) -> Callable[[AnyWrong], AnyWrong]:
+    return found(
+        *checks,
+        contract=Wrong,
+        spec=spec,
+        factory="open_store",
+        opens=lambda kind, _, at: kind(at.path),
+        also=also,
+    )
+
+
+@found_by("test_guard_survives_a_resume")
 class AmnesicStore(SampleStore):
     """Keeps in memory, not in the handle, that an object may not be replaced."""
 
@@ -50,16 +65,7 @@ class AmnesicStore(SampleStore):
         super().commit(upload, blocks)
 
 
-def open_amnesic(config: Any, location: Location) -> AmnesicStore:
-    return AmnesicStore(location.path)
-
-
-class TestForgetsItsGuardOnResume(Wrong):
-    __test__ = True
-    spec = replace(SPEC, open_store=open_amnesic)
-    caught_by = frozenset({"test_guard_survives_a_resume"})
-
-
+@found_by("test_guard_against_an_object_that_appeared", "test_guard_survives_a_resume")
 class CarelessStore(SampleStore):
     """Looks for a foreign object when the upload begins and not at commit."""
 
@@ -70,16 +76,7 @@ class CarelessStore(SampleStore):
         return upload
 
 
-def open_careless(config: Any, location: Location) -> CarelessStore:
-    return CarelessStore(location.path)
-
-
-class TestLooksOnlyOnce(Wrong):
-    __test__ = True
-    spec = replace(SPEC, open_store=open_careless)
-    caught_by = frozenset({"test_guard_against_an_object_that_appeared", "test_guard_survives_a_resume"})
-
-
+@found_by("test_commit_again_after_a_foreign_change")
 class RepeatingStore(SampleStore):
     """Commits anew each time, from the blocks that are still staged."""
 
@@ -87,16 +84,7 @@ class RepeatingStore(SampleStore):
         return False
 
 
-def open_repeating(config: Any, location: Location) -> RepeatingStore:
-    return RepeatingStore(location.path)
-
-
-class TestCommitsTwice(Wrong):
-    __test__ = True
-    spec = replace(SPEC, open_store=open_repeating)
-    caught_by = frozenset({"test_commit_again_after_a_foreign_change"})
-
-
+@found_by("test_two_attempts_at_a_split")
 class SharingStore(SampleStore):
     """Gives the blocks of all attempts at a split the same name."""
 
@@ -104,16 +92,15 @@ class SharingStore(SampleStore):
         return f"{block.split}.{block.index}"
 
 
-def open_sharing(config: Any, location: Location) -> SharingStore:
-    return SharingStore(location.path)
-
-
-class TestOneStagingNameForTwoAttempts(Wrong):
-    __test__ = True
-    spec = replace(SPEC, open_store=open_sharing)
-    caught_by = frozenset({"test_two_attempts_at_a_split"})
-
-
+@found_by(
+    "test_attempts_of_different_length",
+    "test_only_named_blocks_are_committed",
+    also=(
+        "test_abort_after_commit_leaves_the_object_only",
+        "test_two_attempts_at_a_split",
+        "test_two_attempts_at_a_split_with_known_offsets",
+    ),
+)
 class GreedyStore(SampleStore):
     """Commits all blocks that were written, whatever the commit names."""
 
@@ -122,24 +109,6 @@ class GreedyStore(SampleStore):
         staged = {path.name for path in folder.glob("[0-9]*")}
         extra = [Block(*map(int, name.split(".")), 0, 0) for name in sorted(staged - names)]  # type: ignore[arg-type]
         super().assemble(folder, [*blocks, *extra])
-
-
-def open_greedy(config: Any, location: Location) -> GreedyStore:
-    return GreedyStore(location.path)
-
-
-class TestCommitsBlocksThatAreNotNamed(Wrong):
-    __test__ = True
-    spec = replace(SPEC, open_store=open_greedy)
-    caught_by = frozenset({"test_only_named_blocks_are_committed"})
-    also = frozenset(
-        {
-            "test_abort_after_commit_leaves_the_object_only",
-            "test_attempts_of_different_length",
-            "test_two_attempts_at_a_split",
-            "test_two_attempts_at_a_split_with_known_offsets",
-        }
-    )
 
 
 class LazyReader(ObjectReader):
@@ -155,6 +124,7 @@ class LazyReader(ObjectReader):
         self.reader.close()
 
 
+@found_by("test_read_ranges", also=("test_read_from_several_threads",))
 class LazyStore(SampleStore):
     """Its readers return less than asked before the end."""
 
@@ -162,17 +132,7 @@ class LazyStore(SampleStore):
         return LazyReader(super().open_read(path, info))
 
 
-def open_lazy(config: Any, location: Location) -> LazyStore:
-    return LazyStore(location.path)
-
-
-class TestReturnsShortReads(Wrong):
-    __test__ = True
-    spec = replace(SPEC, open_store=open_lazy)
-    caught_by = frozenset({"test_read_ranges"})
-    also = frozenset({"test_read_from_several_threads"})
-
-
+@found_by("test_pinned_version_that_changed")
 class UnpinnedStore(SampleStore):
     """Reads whatever is there now."""
 
@@ -180,16 +140,14 @@ class UnpinnedStore(SampleStore):
         return super().open_read(path)
 
 
-def open_unpinned(config: Any, location: Location) -> UnpinnedStore:
-    return UnpinnedStore(location.path)
-
-
-class TestForgetsThePinnedVersion(Wrong):
-    __test__ = True
-    spec = replace(SPEC, open_store=open_unpinned)
-    caught_by = frozenset({"test_pinned_version_that_changed"})
-
-
+@found_by(
+    "test_nothing_is_visible_before_commit",
+    also=(
+        "test_abort_before_any_block",
+        "test_abort_in_another_process",
+        "test_old_content_is_visible_until_commit",
+    ),
+)
 class IndiscreetStore(SampleStore):
     """Lists what is staged."""
 
@@ -203,23 +161,16 @@ class IndiscreetStore(SampleStore):
         self.staging = hidden
 
 
-def open_indiscreet(config: Any, location: Location) -> IndiscreetStore:
-    return IndiscreetStore(location.path)
-
-
-class TestListsStagedData(Wrong):
-    __test__ = True
-    spec = replace(SPEC, open_store=open_indiscreet)
-    caught_by = frozenset({"test_nothing_is_visible_before_commit"})
-    also = frozenset(
-        {
-            "test_abort_before_any_block",
-            "test_abort_in_another_process",
-            "test_old_content_is_visible_until_commit",
-        }
-    )
-
-
+@found_by(
+    "test_abort_is_idempotent_and_leaves_nothing",
+    also=(
+        "test_a_run_is_cleaned_up_without_its_paths",
+        "test_abort_after_commit_leaves_the_object_only",
+        "test_abort_before_any_block",
+        "test_abort_in_another_process",
+        "test_commit_after_abort_is_stage_lost",
+    ),
+)
 class LeakingStore(SampleStore):
     """Abort removes nothing."""
 
@@ -227,25 +178,7 @@ class LeakingStore(SampleStore):
         pass
 
 
-def open_leaking(config: Any, location: Location) -> LeakingStore:
-    return LeakingStore(location.path)
-
-
-class TestLeaksOnAbort(Wrong):
-    __test__ = True
-    spec = replace(SPEC, open_store=open_leaking)
-    caught_by = frozenset({"test_abort_is_idempotent_and_leaves_nothing"})
-    also = frozenset(
-        {
-            "test_abort_after_commit_leaves_the_object_only",
-            "test_abort_before_any_block",
-            "test_a_run_is_cleaned_up_without_its_paths",
-            "test_abort_in_another_process",
-            "test_commit_after_abort_is_stage_lost",
-        }
-    )
-
-
+@found_by("test_a_lost_handle_leaves_nothing")
 class AbsentStore(SampleStore):
     """Leaves what was staged under a handle that was lost."""
 
@@ -253,16 +186,7 @@ class AbsentStore(SampleStore):
         pass
 
 
-def open_absent(config: Any, location: Location) -> AbsentStore:
-    return AbsentStore(location.path)
-
-
-class TestLeavesWhatALostHandleStaged(Wrong):
-    __test__ = True
-    spec = replace(SPEC, open_store=open_absent)
-    caught_by = frozenset({"test_a_lost_handle_leaves_nothing"})
-
-
+@found_by("test_a_run_is_cleaned_up_without_its_paths")
 class ForgetfulStore(SampleStore):
     """Knows what a run has staged by the paths only."""
 
@@ -270,16 +194,14 @@ class ForgetfulStore(SampleStore):
         pass
 
 
-def open_forgetful(config: Any, location: Location) -> ForgetfulStore:
-    return ForgetfulStore(location.path)
-
-
-class TestLeavesWhatARunStaged(Wrong):
-    __test__ = True
-    spec = replace(SPEC, open_store=open_forgetful)
-    caught_by = frozenset({"test_a_run_is_cleaned_up_without_its_paths"})
-
-
+@found_by(
+    "test_two_runs_on_one_object",
+    also=(
+        "test_concurrent_uploads",
+        "test_guard_against_an_object_that_appeared",
+        "test_guard_survives_a_resume",
+    ),
+)
 class ConfidentStore(SampleStore):
     """Declares private staging; its commit throws away what other runs staged."""
 
@@ -291,37 +213,16 @@ class ConfidentStore(SampleStore):
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def open_confident(config: Any, location: Location) -> ConfidentStore:
-    return ConfidentStore(location.path)
-
-
-class TestDeclaresPrivateStaging(Wrong):
-    __test__ = True
-    spec = replace(SPEC, open_store=open_confident)
-    caught_by = frozenset({"test_two_runs_on_one_object"})
-    also = frozenset(
-        {
-            "test_concurrent_uploads",
-            "test_guard_against_an_object_that_appeared",
-            "test_guard_survives_a_resume",
-        }
-    )
-
-
+@found_by(
+    "test_list_is_ordered_and_complete",
+    also=(
+        "test_list_after",
+        "test_list_prefix",
+    ),
+)
 class WalkingStore(SampleStore):
     """Lists in the order of a walk through folders, which is not that of the paths."""
 
     def list(self, prefix: str = "", after: str | None = None) -> Iterator[Sequence[ObjectInfo]]:
         for page in super().list(prefix, after):
             yield sorted(page, key=lambda info: info.path.split("/"))
-
-
-def open_walking(config: Any, location: Location) -> WalkingStore:
-    return WalkingStore(location.path)
-
-
-class TestListsInTheOrderOfAWalk(Wrong):
-    __test__ = True
-    spec = replace(SPEC, open_store=open_walking)
-    caught_by = frozenset({"test_list_is_ordered_and_complete"})
-    also = frozenset({"test_list_after", "test_list_prefix"})

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pyarrow as pa
+from only import AnyWrong
+from only import found_by as found
 from sample_place import OnSample
 
 from crossdock import (
+    Attempt,
     Begun,
     Capabilities,
     ConnectorSpec,
-    Location,
     PlanHint,
     Receipt,
     Split,
@@ -56,6 +58,52 @@ def with_sink(opened: Any, **capabilities: Any) -> ConnectorSpec:
     return replace(good.SPEC, open_sink=opened, capabilities=Capabilities(**said))
 
 
+def found_by(
+    *checks: str, also: Collection[str] | None = (), spec: ConnectorSpec = good.SPEC
+) -> Callable[[AnyWrong], AnyWrong]:
+    return found(
+        *checks,
+        contract=Wrong,
+        spec=spec,
+        factory="open_sink",
+        opens=lambda kind, _, at: kind(good.Folder(at.path), None),
+        also=also,
+    )
+
+
+def source_found_by(*checks: str, also: Collection[str] | None = ()) -> Callable[[AnyWrong], AnyWrong]:
+    return found(
+        *checks,
+        contract=Wrong,
+        spec=good.SPEC,
+        factory="open_source",
+        opens=lambda kind, _, at: kind(good.Folder(at.path)),
+        also=also,
+    )
+
+
+class OddlyWritten(good.SampleSink):
+    """Correct but for its writers."""
+
+    kind: type[good.SampleWriter]
+
+    def writer(self, handle: bytes, split: Split, attempt: Attempt) -> good.SampleWriter:
+        plain = super().writer(handle, split, attempt)
+        plain.__class__ = self.kind
+        return plain
+
+
+@found_by(
+    "test_disturbed_copy_leaves_what_an_undisturbed_one_leaves",
+    "test_retry_after_a_kill_in_the_middle",
+    "test_zombie_finishes_after_commit",
+    "test_retry_after_finish",
+    also=(
+        "test_commit_after_cleanup_is_stage_lost",
+        "test_earlier_attempt_may_be_the_one_that_counts",
+        "test_zombie_finishes_late",
+    ),
+)
 class DuplicatingSink(good.SampleSink):
     """Commits every file of the run, not those of the receipts: a retried split counts twice."""
 
@@ -66,26 +114,7 @@ class DuplicatingSink(good.SampleSink):
         super().commit(handle, found)
 
 
-def open_duplicating(config: Any, location: Location) -> DuplicatingSink:
-    return DuplicatingSink(good.Folder(location.path), None)
-
-
-class TestDuplicatesARetriedSplit(Wrong):
-    __test__ = True
-    spec = with_sink(open_duplicating)
-    caught_by = frozenset({"test_retry_after_finish"})
-    also = frozenset(
-        {
-            "test_commit_after_cleanup_is_stage_lost",
-            "test_disturbed_copy_leaves_what_an_undisturbed_one_leaves",
-            "test_earlier_attempt_may_be_the_one_that_counts",
-            "test_retry_after_a_kill_in_the_middle",
-            "test_zombie_finishes_after_commit",
-            "test_zombie_finishes_late",
-        }
-    )
-
-
+@found_by("test_commit_twice", "test_commit_again_after_a_foreign_change", also=("test_commit_raced",))
 class ForgetfulSink(good.SampleSink):
     """Does not find its own earlier commit: keeps no record of who has committed."""
 
@@ -97,17 +126,7 @@ class ForgetfulSink(good.SampleSink):
         super().commit(handle, receipts)
 
 
-def open_forgetful(config: Any, location: Location) -> ForgetfulSink:
-    return ForgetfulSink(good.Folder(location.path), None)
-
-
-class TestCommitsTwice(Wrong):
-    __test__ = True
-    spec = with_sink(open_forgetful)
-    caught_by = frozenset({"test_commit_twice", "test_commit_again_after_a_foreign_change"})
-    also = frozenset({"test_commit_raced"})
-
-
+@source_found_by("test_plan_is_repeatable")
 class RestlessSource(good.SampleSource):
     """Plans differently each time, as one that samples the table would."""
 
@@ -117,16 +136,14 @@ class RestlessSource(good.SampleSource):
             yield replace(split, weight=random.randint(1, 1 << 30))
 
 
-def open_restless(config: Any, location: Location) -> RestlessSource:
-    return RestlessSource(good.Folder(location.path))
-
-
-class TestPlanNotRepeatable(Wrong):
-    __test__ = True
-    spec = replace(good.SPEC, open_source=open_restless)
-    caught_by = frozenset({"test_plan_is_repeatable"})
-
-
+@source_found_by(
+    "test_plan_holds_each_row_once",
+    also=(
+        "test_read_left_early",
+        "test_schema_is_that_of_the_batches",
+        "test_splits_are_read_from_several_threads",
+    ),
+)
 class HastySource(good.SampleSource):
     """Takes a batch that is shorter than the first for the last one."""
 
@@ -139,23 +156,7 @@ class HastySource(good.SampleSource):
                 return
 
 
-def open_hasty(config: Any, location: Location) -> HastySource:
-    return HastySource(good.Folder(location.path))
-
-
-class TestTakesAShortBatchForTheEnd(Wrong):
-    __test__ = True
-    spec = replace(good.SPEC, open_source=open_hasty)
-    caught_by = frozenset({"test_plan_holds_each_row_once"})
-    also = frozenset(
-        {
-            "test_read_left_early",
-            "test_schema_is_that_of_the_batches",
-            "test_splits_are_read_from_several_threads",
-        }
-    )
-
-
+@source_found_by("test_damaged_table_is_never_a_short_success")
 class BlindSource(good.SampleSource):
     """Takes whatever goes wrong while reading for the end of the data."""
 
@@ -164,33 +165,19 @@ class BlindSource(good.SampleSource):
             yield from super()._batches(parts)
 
 
-def open_blind(config: Any, location: Location) -> BlindSource:
-    return BlindSource(good.Folder(location.path))
-
-
-class TestTakesAnErrorForTheEnd(Wrong):
-    __test__ = True
-    spec = replace(good.SPEC, open_source=open_blind)
-    caught_by = frozenset({"test_damaged_table_is_never_a_short_success"})
-
-
+@found_by(
+    "test_overwrite_replaces",
+    also=(
+        "test_overwrite_is_one_step",
+        "test_overwrite_may_change_the_schema",
+    ),
+)
 class AppendingSink(good.SampleSink):
     """Declares overwrite and appends."""
 
     def begin(self, unit: Unit, target: Target, run_id: str) -> Begun:
         mode = WriteMode.APPEND if target.mode is WriteMode.OVERWRITE else target.mode
         return super().begin(unit, Target(mode, target.schema), run_id)
-
-
-def open_appending(config: Any, location: Location) -> AppendingSink:
-    return AppendingSink(good.Folder(location.path), None)
-
-
-class TestDeclaresWhatItCannotDo(Wrong):
-    __test__ = True
-    spec = with_sink(open_appending)
-    caught_by = frozenset({"test_overwrite_replaces"})
-    also = frozenset({"test_overwrite_is_one_step", "test_overwrite_may_change_the_schema"})
 
 
 class TestDoesWhatItDoesNotDeclare(Wrong):
@@ -201,6 +188,17 @@ class TestDoesWhatItDoesNotDeclare(Wrong):
     caught_by = frozenset({"test_undeclared_modes_are_refused"})
 
 
+@found_by(
+    "test_declared_modes_create_a_table",
+    "test_empty_split",
+    "test_resume_in_another_process",
+    "test_writers_at_once",
+    "test_order_of_splits",
+    also=(
+        "test_append_adds",
+        "test_commit_twice",
+    ),
+)
 class ShufflingSink(good.SampleSink):
     """Commits the splits by the names of their files: 10 comes before 2, and the last may come first."""
 
@@ -208,26 +206,7 @@ class ShufflingSink(good.SampleSink):
         return sorted(super()._durable(receipts), reverse=True)
 
 
-def open_shuffling(config: Any, location: Location) -> ShufflingSink:
-    return ShufflingSink(good.Folder(location.path), None)
-
-
-class TestLosesTheOrderOfSplits(Wrong):
-    __test__ = True
-    spec = with_sink(open_shuffling)
-    caught_by = frozenset({"test_order_of_splits"})
-    also = frozenset(
-        {
-            "test_append_adds",
-            "test_commit_twice",
-            "test_declared_modes_create_a_table",
-            "test_empty_split",
-            "test_resume_in_another_process",
-            "test_writers_at_once",
-        }
-    )
-
-
+@found_by("test_guard_survives_a_resume")
 class AmnesicSink(good.SampleSink):
     """Keeps in memory, not in the handle, that an existing table must stay."""
 
@@ -248,16 +227,7 @@ class AmnesicSink(good.SampleSink):
         super().commit(handle, receipts)
 
 
-def open_amnesic(config: Any, location: Location) -> AmnesicSink:
-    return AmnesicSink(good.Folder(location.path), None)
-
-
-class TestForgetsItsGuardOnResume(Wrong):
-    __test__ = True
-    spec = with_sink(open_amnesic)
-    caught_by = frozenset({"test_guard_survives_a_resume"})
-
-
+@found_by("test_overwrite_replaces", also=("test_overwrite_is_one_step",))
 class TruncatingSink(good.SampleSink):
     """Empties the table at begin when it will be overwritten."""
 
@@ -268,14 +238,3 @@ class TruncatingSink(good.SampleSink):
             stem = self._stem(json.loads(begun.handle))
             self._folder.publish(unit.name, version + 1, there | {"parts": []}, stem)
         return begun
-
-
-def open_truncating(config: Any, location: Location) -> TruncatingSink:
-    return TruncatingSink(good.Folder(location.path), None)
-
-
-class TestTruncatesBeforeCommit(Wrong):
-    __test__ = True
-    spec = with_sink(open_truncating)
-    caught_by = frozenset({"test_overwrite_replaces"})
-    also = frozenset({"test_overwrite_is_one_step"})

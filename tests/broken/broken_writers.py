@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
 
 import pyarrow as pa
-from broken_tables import Receipts, Wrong, with_sink
+from broken_tables import OddlyWritten, Receipts, found_by
 
-from crossdock import Attempt, Location, Receipt, Split, WriteMode
+from crossdock import Attempt, Receipt, Split, WriteMode
 from crossdock.template import table as good
 
 
@@ -25,6 +24,25 @@ class EagerWriter(good.SampleWriter):
         return receipt
 
 
+@found_by(
+    "test_nothing_is_visible_before_commit",
+    "test_append_adds",
+    "test_overwrite_replaces",
+    also=(
+        "test_cleanup_raced",
+        "test_cleanup_without_commit_leaves_nothing",
+        "test_commit_after_cleanup_is_stage_lost",
+        "test_disturbed_copy_leaves_what_an_undisturbed_one_leaves",
+        "test_error_refuses_a_table_that_appeared",
+        "test_guard_survives_a_resume",
+        "test_order_of_splits",
+        "test_overwrite_is_one_step",
+        "test_overwrite_may_change_the_schema",
+        "test_two_units_at_once",
+        "test_writers_at_once",
+        "test_zombie_finishes_after_commit",
+    ),
+)
 class EagerSink(good.SampleSink):
     """Shows each split as soon as it is written; little is left to do at commit."""
 
@@ -57,56 +75,16 @@ class EagerSink(good.SampleSink):
             super().commit(handle, receipts)
 
 
-def open_eager(config: Any, location: Location) -> EagerSink:
-    return EagerSink(good.Folder(location.path), None)
-
-
-class TestShowsDataBeforeCommit(Wrong):
-    __test__ = True
-    spec = with_sink(open_eager)
-    caught_by = frozenset(
-        {"test_nothing_is_visible_before_commit", "test_append_adds", "test_overwrite_replaces"}
-    )
-    also = frozenset(
-        {
-            "test_cleanup_raced",
-            "test_cleanup_without_commit_leaves_nothing",
-            "test_commit_after_cleanup_is_stage_lost",
-            "test_disturbed_copy_leaves_what_an_undisturbed_one_leaves",
-            "test_error_refuses_a_table_that_appeared",
-            "test_guard_survives_a_resume",
-            "test_order_of_splits",
-            "test_overwrite_is_one_step",
-            "test_overwrite_may_change_the_schema",
-            "test_two_units_at_once",
-            "test_writers_at_once",
-            "test_zombie_finishes_after_commit",
-        }
-    )
-
-
 class LeakingWriter(good.SampleWriter):
     def abort(self) -> None:
         self._file.close()
 
 
-class LeakingSink(good.SampleSink):
+@found_by("test_abort_leaves_nothing")
+class LeakingSink(OddlyWritten):
     """Leaves the file of an aborted attempt until the whole unit is cleaned up."""
 
-    def writer(self, handle: bytes, split: Split, attempt: Attempt) -> good.SampleWriter:
-        plain = super().writer(handle, split, attempt)
-        plain.__class__ = LeakingWriter
-        return plain
-
-
-def open_leaking(config: Any, location: Location) -> LeakingSink:
-    return LeakingSink(good.Folder(location.path), None)
-
-
-class TestLeaksOnAbort(Wrong):
-    __test__ = True
-    spec = with_sink(open_leaking)
-    caught_by = frozenset({"test_abort_leaves_nothing"})
+    kind = LeakingWriter
 
 
 class SwallowingWriter(good.SampleWriter):
@@ -115,23 +93,11 @@ class SwallowingWriter(good.SampleWriter):
             super().consume(items)
 
 
-class SwallowingSink(good.SampleSink):
+@found_by("test_error_of_the_items_passes_through")
+class SwallowingSink(OddlyWritten):
     """Takes an error of the source for its end."""
 
-    def writer(self, handle: bytes, split: Split, attempt: Attempt) -> good.SampleWriter:
-        plain = super().writer(handle, split, attempt)
-        plain.__class__ = SwallowingWriter
-        return plain
-
-
-def open_swallowing(config: Any, location: Location) -> SwallowingSink:
-    return SwallowingSink(good.Folder(location.path), None)
-
-
-class TestSwallowsAnErrorOfTheItems(Wrong):
-    __test__ = True
-    spec = with_sink(open_swallowing)
-    caught_by = frozenset({"test_error_of_the_items_passes_through"})
+    kind = SwallowingWriter
 
 
 class WrappingWriter(good.SampleWriter):
@@ -142,44 +108,24 @@ class WrappingWriter(good.SampleWriter):
             raise pa.ArrowInvalid(f"stream failed: {error}") from error
 
 
-class WrappingSink(good.SampleSink):
+@found_by("test_error_of_the_items_passes_through")
+class WrappingSink(OddlyWritten):
     """Blames itself for an error of the source, as a driver that pulls a stream does."""
 
-    def writer(self, handle: bytes, split: Split, attempt: Attempt) -> good.SampleWriter:
-        plain = super().writer(handle, split, attempt)
-        plain.__class__ = WrappingWriter
-        return plain
+    kind = WrappingWriter
 
 
-def open_wrapping(config: Any, location: Location) -> WrappingSink:
-    return WrappingSink(good.Folder(location.path), None)
-
-
-class TestWrapsAnErrorOfTheItems(Wrong):
-    __test__ = True
-    spec = with_sink(open_wrapping)
-    caught_by = frozenset({"test_error_of_the_items_passes_through"})
-
-
+@found_by(
+    "test_zombie_finishes_late",
+    "test_earlier_attempt_may_be_the_one_that_counts",
+    also=(
+        "test_disturbed_copy_leaves_what_an_undisturbed_one_leaves",
+        "test_retry_after_a_kill_in_the_middle",
+        "test_zombie_finishes_after_commit",
+    ),
+)
 class SharingSink(good.SampleSink):
     """Gives all attempts at a split the same staging name."""
 
     def writer(self, handle: bytes, split: Split, attempt: Attempt) -> good.SampleWriter:
         return super().writer(handle, split, Attempt(attempt.run_id, 1))
-
-
-def open_sharing(config: Any, location: Location) -> SharingSink:
-    return SharingSink(good.Folder(location.path), None)
-
-
-class TestOneStagingNameForTwoAttempts(Wrong):
-    __test__ = True
-    spec = with_sink(open_sharing)
-    caught_by = frozenset({"test_zombie_finishes_late", "test_earlier_attempt_may_be_the_one_that_counts"})
-    also = frozenset(
-        {
-            "test_disturbed_copy_leaves_what_an_undisturbed_one_leaves",
-            "test_retry_after_a_kill_in_the_middle",
-            "test_zombie_finishes_after_commit",
-        }
-    )

@@ -13,16 +13,24 @@ from xml.etree import ElementTree
 import broken_attributes
 import broken_browse
 import broken_facts
+import broken_files
 import broken_formats
 import broken_keeping
 import broken_loaders
 import broken_memory
+import broken_reading
 import broken_scripts
+import broken_sinks
 import broken_skips
+import broken_sources
+import broken_specs
 import broken_stores
 import broken_tables
+import broken_uploads
 import broken_writers
 import pytest
+
+from crossdock.contract import FormatContract, StoreContract, TableContract
 
 _MODULES = (
     broken_tables,
@@ -31,13 +39,21 @@ _MODULES = (
     broken_attributes,
     broken_browse,
     broken_facts,
+    broken_files,
     broken_formats,
     broken_keeping,
     broken_loaders,
     broken_memory,
+    broken_reading,
     broken_scripts,
+    broken_sinks,
     broken_skips,
+    broken_sources,
+    broken_specs,
+    broken_uploads,
 )
+# Checks that no wrong connector can fail, and why: none.
+_UNPROVEN: dict[str, str] = {}
 
 
 def _outcomes(module: str) -> dict[str, set[str]]:
@@ -82,18 +98,36 @@ def _fault(wrong: Any, failed: set[str]) -> str:
     return "" if wrong.caught_by else f"{wrong.__name__} is found by nothing"
 
 
+def _wrongs(module: Any) -> list[Any]:
+    """The tests of a module's wrong connectors."""
+    return [
+        wrong
+        for wrong in vars(module).values()
+        if isinstance(wrong, type) and hasattr(wrong, "caught_by") and wrong.__test__ is True  # type: ignore[attr-defined]
+    ]
+
+
+def _check(kind: type[Any], name: str) -> str:
+    """A check by the class that has it: those of specs are the same for all kinds."""
+    owner = next(each for each in kind.__mro__ if vars(each).get(name) is not None)
+    return f"{owner.__module__}.{owner.__name__}.{name}"
+
+
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("module", _MODULES, ids=lambda module: module.__name__)
 def test_the_kit_finds_each_fault(module: Any) -> None:
     """The checks that look for a fault fail; no check fails that has nothing to do with it."""
     # A test for each connector would run the kit on all of its module again in each of pytest's processes.
     outcomes = _outcomes(module.__name__)
-    wrongs = [
-        wrong
-        for wrong in vars(module).values()
-        if isinstance(wrong, type)
-        and issubclass(wrong, module.Wrong)
-        and not wrong.__name__.startswith("Wrong")
-    ]
-    assert wrongs
-    assert not [fault for wrong in wrongs if (fault := _fault(wrong, outcomes[wrong.__name__]))]
+    assert outcomes.keys() == {wrong.__name__ for wrong in _wrongs(module)}
+    assert not [fault for wrong in _wrongs(module) if (fault := _fault(wrong, outcomes[wrong.__name__]))]
+
+
+def test_every_check_fails_a_wrong_connector() -> None:
+    """Whoever adds a check shows that it finds something: ``caught_by`` of a connector here names it."""
+    kinds = (StoreContract, TableContract, FormatContract)
+    checks = {_check(kind, name) for kind in kinds for name in dir(kind) if name.startswith("test_")}
+    proven = {
+        _check(wrong, name) for module in _MODULES for wrong in _wrongs(module) for name in wrong.caught_by
+    }
+    assert sorted(checks - proven) == sorted(_UNPROVEN)

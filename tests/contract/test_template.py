@@ -9,6 +9,7 @@ import runpy
 import subprocess
 import sys
 import sysconfig
+import time
 import tomllib
 import venv
 from collections.abc import Callable
@@ -230,6 +231,7 @@ def test_check_of_what_is_taken(module: Callable[..., Path], capsys: pytest.Capt
 _NO_END = {
     "interrupted": ("raise KeyboardInterrupt", "ended with status 2 in the check TestShelf test_"),
     "gone": ("import os; os._exit(0)", "ended with status 0 in the check TestShelf test_"),
+    "left": ("import pytest; pytest.exit('enough', returncode=0)", "status 0 in the check TestShelf test_"),
     "hangs": (
         "import time; time.sleep(60)",
         r"the check TestShelf test_\S+ of crossdock_shelf has not ended after 1 seconds",
@@ -248,6 +250,26 @@ def test_check_that_does_not_end(
     said = capsys.readouterr()
     assert re.search(complaint, said.err)
     assert not said.out
+
+
+def test_nothing_stays_of_a_check_that_is_killed(module: Callable[..., Path], tmp_path: Path) -> None:
+    """The process that runs the checks sees it, ends and takes its files along."""
+    before, place = "    return ShelfFormat(config.compression)", tmp_path / "temporary"
+    place.mkdir()
+    module(fault=(before, f"    print(file=open('began', 'w')); import time; time.sleep(60)\n{before}"))
+    program = [sys.executable, "-m", "crossdock", "plugin", "check", "crossdock_shelf"]
+    with subprocess.Popen(program, env=os.environ | {"TMPDIR": str(place)}) as check:
+        _until(Path("began").exists)
+        assert list(place.glob("crossdock-check-*"))
+        check.kill()
+    _until(lambda: not list(place.glob("crossdock-check-*")))
+
+
+def _until(there: Callable[[], bool]) -> None:
+    last = time.monotonic() + 60
+    while not there():
+        assert time.monotonic() < last
+        time.sleep(0.02)
 
 
 # -- the page -------------------------------------------------------------------------------------

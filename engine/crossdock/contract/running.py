@@ -1,13 +1,17 @@
 """The kit on a module's connectors, without a test file: ``crossdock.kit`` calls ``main`` in a process.
 
-Its input is a ``crossdock.kit.Setup``; the folder gets ``report.xml``, or ``refusal.txt``. ``check.txt``
-names the check that runs, ``hung.txt`` tells where one stood that took too long.
+Its input is a ``crossdock.kit.Setup``; the folder gets ``report.xml``, or ``refusal.txt``. ``count.txt`` says
+how many checks there are, ``check.txt`` names the one that runs, ``hung.txt`` tells where one stood that took
+too long.
 """
 
 from __future__ import annotations
 
 import faulthandler
 import json
+import os
+import shutil
+import signal
 import sys
 import uuid
 from collections.abc import Iterable, Iterator
@@ -18,6 +22,7 @@ from typing import Any
 import pytest
 
 from ..kit import Setup
+from ..parent import end_with
 from ..plugins import Registry, registry
 from ..spi import ConnectorSpec
 from .base import Contract
@@ -105,10 +110,13 @@ def _fresh(given: str, spec: ConnectorSpec) -> Any:
 
 
 class _Watch:
-    """Names the check that runs, and ends the process where it takes too long, whatever holds it."""
+    """Counts the checks, names the one that runs, and ends the process where that takes too long."""
 
     def __init__(self, folder: Path, timeout: float) -> None:
         self._folder, self._timeout = folder, timeout
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        (self._folder / "count.txt").write_text(str(len(session.items)))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
@@ -121,7 +129,20 @@ class _Watch:
                 faulthandler.cancel_dump_traceback_later()
 
 
-def main(folder: Path) -> int:
+def _end_with(parent: int, folder: Path) -> None:
+    """Nobody else removes the folder when the parent is killed."""
+
+    def end(*_: object) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        os._exit(1)
+
+    signal.signal(signal.SIGTERM, end)
+    end_with(parent, signal.SIGTERM)
+
+
+def main(folder: Path, parent: int) -> int:
+    """Run the checks for the process ``parent``; returns pytest's status, 2 for a module that is refused."""
+    _end_with(parent, folder)
     setup = Setup(**json.load(sys.stdin))
     try:
         found.update(contracts(setup))

@@ -64,12 +64,13 @@ def _secrets(spec: ConnectorSpec) -> None:
         # The path of a file that holds one is none, nor is a choice among known words.
         harmless = name.endswith("_file") or get_origin(field.annotation) is Literal
         if _SECRET.search(name) and not harmless:
-            assert _holds_secret(field.annotation), f"the option {name!r} looks secret: make it a SecretStr"
+            assert holds_secret(field.annotation), f"the option {name!r} looks secret: make it a SecretStr"
 
 
-def _holds_secret(annotation: Any) -> bool:
+def holds_secret(annotation: Any) -> bool:
+    """Whether an option of this type is a secret, or may hold one."""
     inner = get_args(annotation)
-    return annotation in (SecretStr, SecretBytes) or any(_holds_secret(each) for each in inner)
+    return annotation in (SecretStr, SecretBytes) or any(holds_secret(each) for each in inner)
 
 
 def _addresses(spec: ConnectorSpec) -> None:

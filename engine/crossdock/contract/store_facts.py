@@ -1,4 +1,4 @@
-"""Checks of what a store tells of an object or a folder (``Described``)."""
+"""Checks of what a store tells of its objects: ``Described``, ``Fetchable``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import time
 
 from ..errors import NotFoundError
-from ..spi import Described, Facts, ObjectStore
+from ..spi import Described, Facts, Fetchable, ObjectStore
 from .store_base import StoreBase, noise
 
 
@@ -35,3 +35,21 @@ class FactChecks(StoreBase):
         assert found.md5 is None, "a folder has no content"
         for moment in (found.created, found.modified):
             assert moment is None or 0 < moment < time.time() + 86_400
+
+    def test_fetchable(self, store: ObjectStore) -> None:
+        """``fetched_by``: an object has an address of that scheme, without what lets others in."""
+        scheme = self.spec.capabilities.fetched_by
+        assert isinstance(store, Fetchable) == bool(scheme), (
+            "fetched_by is declared by a Fetchable, and by it alone"
+        )
+        if not isinstance(store, Fetchable):
+            assert not hasattr(store, "fetchable"), (
+                "fetchable() without the ability Fetchable is never called"
+            )
+            return
+        self.put(store, "a b/x", noise(10))
+        found = store.fetchable(store.stat("a b/x"), "parquet")
+        assert found.url.startswith(f"{scheme}://"), f"{found.url} is not fetched by {scheme}"
+        assert (found.format, found.size) == ("parquet", 10)
+        assert bool(found.secret) == (found.credential in ("sas", "account key"))
+        assert not found.secret or found.secret not in found.url, "the address has the secret in it"

@@ -9,7 +9,14 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from ..errors import AlreadyExistsError, CrossdockError, NotFoundError, NotSupportedError, SchemaMismatchError
+from ..errors import (
+    AlreadyExistsError,
+    CrossdockError,
+    NotFoundError,
+    NotSupportedError,
+    SchemaMismatchError,
+    StageLostError,
+)
 from ..spi import Sink, Target, Unit, WriteMode
 from .table_base import SCHEMA, TableBase, rows
 
@@ -133,7 +140,7 @@ class ModeChecks(TableBase):
             sink.check(Unit("t"), Target(WriteMode.APPEND, schema))
 
     def test_two_runs_append(self, sink: Sink[Any], url: str) -> None:
-        """``private_staging``: what another run staged survives our commit and our cleanup."""
+        """``private_staging``: what another run staged survives our commit and cleanup; else it is lost."""
         self.need(WriteMode.APPEND)
         self.seed(url, "t", rows(0, 5))
         first, second = (self.begin(sink, "t", WriteMode.APPEND) for _ in range(2))
@@ -143,6 +150,10 @@ class ModeChecks(TableBase):
         sink.cleanup(first.handle)
         if self.spec.capabilities.private_staging:
             sink.commit(second.handle, theirs)
+        else:
+            with self.raises(StageLostError):
+                sink.commit(second.handle, theirs)
+                pytest.fail("both runs committed: declare private_staging=True")
         sink.cleanup(second.handle)
         wanted = {*range(5), *range(100, 105)}
         if self.spec.capabilities.private_staging:

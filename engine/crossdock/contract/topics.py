@@ -36,7 +36,7 @@ _PATTERNS = {
     ),
     "capabilities": (
         "abilities", "declared_*", "undeclared_*", "read_back", "browse*", "reached", "bulk_load*",
-        "attributes*", "folder*", "facts", "script*", "values_of_*", "rows_*", "read_skipping",
+        "attributes*", "folder*", "facts", "fetchable", "script*", "values_of_*", "rows_*", "read_skipping",
         "range_copier", "whole_writer", "parts_join*", "error_refuses_*", "overwrite_*", "append_*",
         "check_*", "notes", "delete_version",
     ),
