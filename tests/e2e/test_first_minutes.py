@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -31,7 +32,12 @@ def sh(tmp_path: Path) -> Run:
     def run_script(script: str, shell: str = "sh", **more: str) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}", **more}
         return subprocess.run(
-            [shell, "-ec", script], env=environment, cwd=here, capture_output=True, text=True, check=False
+            [shell, "-c" if shell == "fish" else "-ec", script],
+            env=environment,
+            cwd=here,
+            capture_output=True,
+            text=True,
+            check=False,
         )
 
     return run_script
@@ -122,3 +128,28 @@ def test_completion_in_others(sh: Run, shell: str, asked: dict[str, str]) -> Non
     assert "crossdock" in script
     assert all(name in script for name in asked)
     assert "NotFound" in sh("crossdock", _CROSSDOCK_COMPLETE=f"complete_{shell}", **asked).stdout
+
+
+# The functions that a shell calls are given what it would give them; what they answer is printed.
+_REAL = {
+    "zsh": """
+        autoload -Uz compinit && compinit -u -d dump
+        eval "$(_CROSSDOCK_COMPLETE=source_zsh crossdock)"
+        _arguments() { print -r -- "$@" }
+        words=(crossdock errors NotF) CURRENT=3
+        $_comps[crossdock]
+    """,
+    "fish": """
+        _CROSSDOCK_COMPLETE=source_fish crossdock | source
+        complete --do-complete 'crossdock errors NotF'
+    """,
+}
+
+
+@pytest.mark.parametrize(("shell", "script"), _REAL.items(), ids=list(_REAL))
+def test_completion_in_the_shell_itself(sh: Run, shell: str, script: str) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed; .ci/run installs it")
+    done = sh(script, shell)
+    assert "NotFound" in done.stdout, done.stderr
+    assert "AccessDenied" not in done.stdout
