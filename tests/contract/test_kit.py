@@ -151,6 +151,7 @@ _WRONG = {
     ),
     "sink_without_modes": (replace(_TABLE, open_sink=light_plugin.opens), "exactly where there is a sink"),
     "block_range": (replace(FILE, capabilities=Capabilities(block_range=(5, 1))), "block_range"),
+    "format_with_lock": (replace(BINARY, capabilities=Capabilities(gil_bound=True)), "gil_bound is a"),
     "heavy": (replace(FILE, requires=("pydantic",)), "importing the plugin imports pydantic"),
     "heavy_and_silent": (
         replace(FILE, classify=heavy_plugin.classify),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from crossdock import Capabilities, ConnectorSpec, CrossdockError, DataError
+from crossdock import ConnectorSpec, CrossdockError, DataError
 
 if TYPE_CHECKING:
     from crossdock import AdfEnd, AdfTranslation, FileFormat
@@ -46,7 +46,6 @@ SPEC = ConnectorSpec(
     config=_config,
     extensions=(".avro",),
     adf_types=("Avro", "AvroSource", "AvroSink", "AvroFormat"),
-    capabilities=Capabilities(gil_bound=True),
     open_format=_open,
     from_adf=_from_adf,
     example="crossdock copy events.avro events.parquet",

@@ -101,6 +101,7 @@ def _capabilities(spec: ConnectorSpec) -> None:
         assert said.read_back == "no" or writes, "read_back needs a sink"
     if spec.kind == "format":
         assert (said.block_range, said.max_blocks) == (None, None), "blocks are a store's"
+        assert not said.gil_bound, "gil_bound is a store's or a table's: a format works where its store does"
     if said.block_range is not None:
         assert 0 < said.block_range[0] <= said.block_range[1], "block_range is (smallest, largest)"
     smallest, largest = said.block_range or (1, said.best_block or 1)

@@ -101,7 +101,7 @@ class Capabilities:
     cancel: bool = False
     """Whether a blocked call can be ended from another thread (``Cancellable``)."""
     gil_bound: bool = False
-    """Whether it holds the interpreter lock while it works; its splits then run in child processes."""
+    """Of a store or table: it holds the interpreter lock at work; its splits run in child processes."""
     isolated: bool = False
     """Whether its library may end the process, or its calls cannot be interrupted: as ``gil_bound``."""
     cheap_scan: bool = False
