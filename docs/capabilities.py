@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from crossdock.contract.cases import TYPE_NAMES
 from crossdock.contract.topics import TOPICS
 
 PAGE = Path(__file__).parent / "reference" / "capabilities.md"
@@ -127,7 +128,8 @@ def _types(cases: list[dict[str, Any]]) -> Iterator[str]:
     names = sorted({name for each in answers.values() for name in each})
     yield "| | " + " | ".join(names) + " |"
     yield "|---|" + "---|" * len(names)
-    for kind, each in answers.items():
+    # The checks may have run in any order.
+    for kind, each in sorted(answers.items(), key=lambda pair: TYPE_NAMES.index(pair[0])):
         cells = (" or ".join(sorted(each[name])) if name in each else "" for name in names)
         yield f"| {kind} | " + " | ".join(cells) + " |"
 
