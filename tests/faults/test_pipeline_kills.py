@@ -172,18 +172,22 @@ def test_a_called_pipeline_goes_on_too(bench: Bench, wait: bool) -> None:
 def test_outputs_that_no_record_may_have_are_had_again_where_they_are_needed(bench: Bench) -> None:
     secure = {"secureOutput": True, "secureInput": True}
     bench.add("main", [
-        bench.note("Get", output={"token": "a-s3cret"}, policy=secure),
+        bench.note("Bad", fails=1, policy=secure),
+        bench.note("Get", "Bad:Failed", output={"token": "a-s3cret"}, policy=secure),
         bench.note("Other", "Get", output={"token": "b-s3cret"}, policy=secure),
         activity("Set", "SetVariable", "Other", variableName="v", value="@activity('Get').output.token",
                  policy=secure),
         bench.note("Slow", "Set", seconds=2),
-        bench.note("Use", "Slow", line="@{activity('Get').output.token} @{variables('v')}", policy=secure),
+        bench.note("Use", "Slow", policy=secure, line="@{activity('Get').output.token} @{variables('v')} "
+                   "@{activity('Bad').output.errors[0].Message}"),
     ], variables={"v": {"type": "String"}})  # fmt: skip
-    killed(bench, 3)
+    killed(bench, 4)
     ran = bench.run(run_id="it")
     counts = Counter(bench.lines())
     assert ran.status == "Succeeded"
-    assert counts == {"Get": 2, "Other": 1, "Slow": 2, "a-s3cret a-s3cret": 1}
+    assert counts == {
+        "Bad": 1, "Get": 2, "Other": 1, "Slow": 2, "a-s3cret a-s3cret attempt 1 fails": 1,
+    }  # fmt: skip
 
 
 def test_a_variable_whose_value_is_lost_is_an_error_and_not_empty(bench: Bench) -> None:

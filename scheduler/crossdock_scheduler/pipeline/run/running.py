@@ -258,6 +258,8 @@ class Running:
 
 
 def _result(run: ActivityRun) -> Result:
+    if run.status == "Failed" and run.error is not None and not run.whole:
+        return replace(_failed(run.error, {}), run=run)  # the error is no secret
     return Result(run.status, run.output, run.error, run)
 
 
