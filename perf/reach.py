@@ -122,6 +122,13 @@ def cores(runs: int) -> Iterator[Line]:
     found = taken({"one": f"taskset -c 0 {CSV}", "two": f"taskset -c 0,1 {CSV}"}, runs)
     ratio = _median(found["one"], "wall") / _median(found["two"], "wall")
     yield "two cores for one, CSV to Parquet", "at least 1.7 times", f"{ratio:.2f} times"
+    # What the machine itself gives: processes that share nothing but the memory and its caches.
+    prepare("wide", {})
+    bare = "taskset -c {core} {{python}} -m perf.peers pyarrow {{data}}/wide.csv {{out}}/{core}.parquet"
+    alone, other = (bare.format(core=core) for core in (0, 1))
+    found = taken({"alone": alone, "side by side": f"sh -c '{alone} & {other} & wait'"}, runs)
+    ratio = 2 * _median(found["alone"], "wall") / _median(found["side by side"], "wall")
+    yield "the same of two pyarrow loops, each on its core, for one", "-", f"{ratio:.2f} times"
 
 
 def memory(runs: int) -> Iterator[Line]:
