@@ -136,7 +136,7 @@ def test_stopped_node_adds_nothing_when_it_goes_on(tmp_path: Path, postgres: Pos
 def test_a_node_that_is_cut_off_adds_nothing(tmp_path: Path, postgres: Postgres, database: str) -> None:
     """Its copies go on, and end before they commit; another node does them. It comes back and works.
 
-    By the default lease another node begins within 15 seconds; a slow machine gets half as many again.
+    By the default lease anybody may have them after 11 seconds, and 20 on a machine that is slow.
     """
     import psycopg
 
@@ -157,15 +157,15 @@ def test_a_node_that_is_cut_off_adds_nothing(tmp_path: Path, postgres: Postgres,
         _hold(lock)
         with node(tmp_path / "a") as first:
             runs = _held_runs(sdk, postgres, name)
+            began = [f"job {each} begins" for each in jobs(tmp_path / "a")]
+            assert len(began) == 2
             way.cut()
             cut = time.monotonic()
             lock.rollback()
+            eventually(lambda: "were silent went back to the queue" in server.errors.read_text())
+            assert time.monotonic() - cut < 20
             with node(tmp_path / "b") as second:
-                began = [f"job {each} begins" for each in jobs(tmp_path / "a")]
                 eventually(lambda: all(each in second.errors.read_text() for each in began))
-                after = time.monotonic() - cut
-                print(f"others had its jobs {after:.1f} s after it was cut off")
-                assert after < 22.5
                 eventually(lambda: all(_ended(sdk, each) for each in runs))
             assert [_ended(sdk, each) for each in runs] == ["Succeeded"] * 2
             way.mend()
