@@ -41,6 +41,16 @@ def _own_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redact, "_known", redact._Known())
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _cores() -> Iterator[None]:
+    """Commands that are run in this process do not keep it, and all that it starts, from leaving cores."""
+    from crossdock_scheduler.node import caps
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(caps, "no_core", lambda: None)
+        yield
+
+
 @pytest.fixture
 def run_python() -> Callable[..., str]:
     """Run code in a fresh interpreter, with ``paths`` first on ``sys.path``; returns what it printed."""

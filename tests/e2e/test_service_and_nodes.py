@@ -185,8 +185,9 @@ def test_crash_of_a_worker_is_that_copys(tmp_path: Path, sdk: Any, registered: C
         os.kill(found.process.pid, signal.SIGCONT)
         eventually(lambda: bool(worker_of(found)))
         for each in worker_of(found):
-            # Another signal would leave no file of its memory either.
+            # Another signal would leave nothing of its memory either.
             assert resource.prlimit(each, resource.RLIMIT_CORE) == (0, 0)
+            assert int(Path(f"/proc/{each}/coredump_filter").read_text(), 16) == 0
             os.kill(each, signal.SIGKILL)
         eventually(lambda: status(sdk, run_id) in ENDED)
         assert status(sdk, run_id) == "Failed"

@@ -16,10 +16,12 @@ from typer.testing import CliRunner
 from crossdock import ConfigError
 from crossdock_scheduler.commands.node import node
 from crossdock_scheduler.node import keeping, os_keyring
-from crossdock_scheduler.node.identity import SEALING, SIGNING, Keys, forget, pem
+from crossdock_scheduler.node.backup import back_up, restore
+from crossdock_scheduler.node.identity import SEALING, SIGNING, Identity, Keys, forget, load, pem, save
 from crossdock_scheduler.node.proxy import FILE, Proxy, proxy_of, set_proxy
 
 PROXY = Proxy("custom", "proxy", 3128, "me", "the password of the proxy")
+PASSWORD = "correct horse battery"  # noqa: S105 - of a backup that the tests make
 KEPT = (SIGNING, SEALING, FILE)
 
 # The library leaves its socket open where the bus does not answer.
@@ -74,6 +76,20 @@ def moved(folder: Path, place: str) -> None:
 
 def entry(folder: Path) -> str:
     return str(json.loads((folder / keeping.CHOICE).read_text())["entry"])
+
+
+def registered(folder: Path) -> bytes:
+    """Its key."""
+    key = Keys.of(folder).signing
+    save(folder, Identity("id", "a", "https://host", "f", "r", "guid", 5.0, 30.0, "", key))
+    return pem(key)
+
+
+def unregistered(folder: Path, *more: str) -> str:
+    done = CliRunner().invoke(node, ["unregister", *more, "--state", str(folder)])
+    if done.exception:
+        raise done.exception
+    return done.output
 
 
 def places(folder: Path) -> set[str]:
@@ -154,3 +170,54 @@ def test_broken_off_it_is_done_again(
         assert secrets_of(folder) == before
         moved(folder, place)
         assert (places(folder), secrets_of(folder)) == ({place}, before)
+
+
+def test_without_its_entry_a_node_is_restored(folder: Path, keyring: ExitStack, tmp_path: Path) -> None:
+    before = registered(folder)
+    back_up(folder, tmp_path / "backup", PASSWORD)
+    moved(folder, "keyring")
+    os_keyring.forget(entry(folder))
+    for use in (load, unregistered):
+        with pytest.raises(ConfigError, match="has no key for the node") as refused:
+            use(folder)
+        assert "crossdock node unregister --force" in str(refused.value.hint)
+    assert "crossdock node machine-key keyring" in unregistered(folder, "--force")
+    restore(folder, tmp_path / "backup", PASSWORD)
+    assert (load(folder).node_id, pem(load(folder).signing)) == ("id", before)
+
+
+def test_one_that_keeps_something_else_is_not_chosen(
+    folder: Path, keyring: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, secret, put = contents(folder), os_keyring.secret, list[str]()
+
+    def other(name: str) -> bytes | None:
+        put.append(name)
+        return None if secret(name) is None else b"another"
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os_keyring, "secret", other)
+        with pytest.raises(ConfigError, match="does not keep what it is given"):
+            keeping.move(folder, "keyring", KEPT)
+    assert contents(folder) == before
+    assert [os_keyring.secret(each) for each in set(put)] == [None]
+
+
+def test_an_entry_that_was_not_chosen_yet_is_known(
+    folder: Path, keyring: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, put = secrets_of(folder), os_keyring.put
+
+    def ended(name: str, content: bytes) -> None:
+        put(name, content)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os_keyring, "put", ended)
+        with pytest.raises(KeyboardInterrupt):
+            keeping.move(folder, "keyring", KEPT)
+    made = os_keyring.secret(entry(folder))
+    assert made is not None
+    assert (keeping.place(folder), secrets_of(folder)) == ("file", before)
+    moved(folder, "keyring")
+    assert (os_keyring.secret(entry(folder)), secrets_of(folder)) == (made, before)

@@ -11,6 +11,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PROGRAMS = ("dbus-daemon", "gnome-keyring-daemon")
+# Without the services of the system: asked for a keyring before this one is on it, the bus would start
+# another one, which is locked.
+_CONFIGURATION = """
+<busconfig>
+  <type>session</type>
+  <listen>{address}</listen>
+  <auth>EXTERNAL</auth>
+  <policy context="default">
+    <allow send_destination="*" eavesdrop="true"/>
+    <allow eavesdrop="true"/>
+    <allow own="*"/>
+  </policy>
+</busconfig>
+"""
 MISSING = [each for each in PROGRAMS if shutil.which(each) is None]
 
 
@@ -20,7 +34,8 @@ def bus() -> Iterator[tuple[Path, str]]:
     # Addresses of sockets are short: not in pytest's folders.
     with tempfile.TemporaryDirectory(prefix="crossdock-bus-") as folder:
         address = f"unix:path={folder}/bus"
-        command = ["dbus-daemon", "--session", "--nofork", "--nopidfile", f"--address={address}"]
+        (Path(folder) / "bus.conf").write_text(_CONFIGURATION.format(address=address))
+        command = ["dbus-daemon", f"--config-file={folder}/bus.conf", "--nofork", "--nopidfile"]
         environment = _environment(folder, address)
         with subprocess.Popen(
             [*command, "--print-address=1"], stdout=subprocess.PIPE, text=True, env=environment

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from crossdock_scheduler.node.backup import back_up, restore
 from crossdock_scheduler.node.company import Company, company, keep_company
 from crossdock_scheduler.node.identity import Identity, Keys, forget, load, pem, public, save
 from crossdock_scheduler.node.permitted import Permitted, permit, permitted
+from crossdock_scheduler.node.status import status_of
 from crossdock_scheduler.node.vault import Vault
 from crossdock_scheduler.wire.sealing import seal, sealed_secret
 
@@ -72,17 +74,96 @@ def test_damaged_files_are_refused(folder: Path, content: bytes) -> None:
         load(folder)
 
 
-def test_key_of_systemd_goes_before_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def credential(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of systemd."""
     credentials = tmp_path / "credentials"
     credentials.mkdir()
     (credentials / keeping.CREDENTIAL).write_bytes(b"k" * 40)
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(credentials))
+
+
+@pytest.mark.usefixtures("credential")
+def test_key_of_systemd_goes_before_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = Keys.of(tmp_path / "node")
     assert not (tmp_path / "node" / keeping.KEY_FILE).exists()
     assert pem(Keys.of(tmp_path / "node").signing) == pem(before.signing)
     monkeypatch.delenv("CREDENTIALS_DIRECTORY")
     with pytest.raises(ConfigError, match=f"need the systemd credential {keeping.CREDENTIAL}"):
         Keys.of(tmp_path / "node")
+
+
+@pytest.mark.usefixtures("credential")
+def test_key_that_is_none_is_not_chosen(tmp_path: Path) -> None:
+    folder = tmp_path / "node"
+    Keys.of(folder)
+    (folder / keeping.KEY_FILE).write_bytes(b"short")
+    before = {each.name: each.read_bytes() for each in folder.iterdir()}
+    with pytest.raises(ConfigError, match="is no key of a machine"):
+        keeping.move(folder, "file", ("signing.key", "sealing.key"))
+    assert {each.name: each.read_bytes() for each in folder.iterdir()} == before
+
+
+@pytest.mark.usefixtures("credential")
+def test_what_a_key_opens_is_on_the_disk_anew_before_the_key_goes(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    fsync, replace, unlink = os.fsync, Path.replace, Path.unlink
+
+    def synced(descriptor: int) -> None:
+        done.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)
+        fsync(descriptor)
+
+    def replaced(path: Path, target: Path) -> Path:
+        done.append(f"to {target.name}")
+        return replace(path, target)
+
+    def unlinked(path: Path, *, missing_ok: bool = False) -> None:
+        done.append(f"not {path.name}")
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", replaced)
+    monkeypatch.setattr(Path, "unlink", unlinked)
+    keeping.move(folder, "systemd", ("signing.key",))
+    assert done[-3:] == ["to signing.key", folder.name, f"not {keeping.KEY_FILE}"]
+
+
+def unregistered(folder: Path, *more: str) -> str:
+    done = CliRunner().invoke(node, ["unregister", *more, "--state", str(folder)])
+    if done.exception:
+        raise done.exception
+    return done.output
+
+
+@pytest.mark.usefixtures("credential")
+def test_node_without_its_credential_is_seen_and_restored(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    back_up(folder, tmp_path / "backup", PASSWORD)
+    before = secrets_of(folder)
+    keeping.move(folder, "systemd", ("signing.key", "sealing.key", "vault.key"))
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY")
+    assert status_of(folder).as_json()["name"] == "a"
+    with pytest.raises(ConfigError, match="need the systemd credential"):
+        unregistered(folder)
+    said = unregistered(folder, "--force")
+    assert "a is no node of r in f any more" in said
+    assert "crossdock node machine-key systemd" in said
+    restore(folder, tmp_path / "backup", PASSWORD)
+    assert (load(folder).node_id, secrets_of(folder)) == ("id", before)
+
+
+@pytest.mark.parametrize("left", ["node.json", "signing.key", keeping.CHOICE])
+def test_what_is_damaged_is_forgotten_when_forced(tmp_path: Path, left: str) -> None:
+    (tmp_path / left).write_bytes(b"{")
+    with pytest.raises((ConfigError, NotFoundError)):
+        unregistered(tmp_path)
+    assert "is deleted" in unregistered(tmp_path, "--force")
+    assert not (tmp_path / left).exists()
+    with pytest.raises(NotFoundError):
+        unregistered(tmp_path, "--force")
 
 
 def test_backup_has_what_jobs_may_reach(folder: Path, tmp_path: Path) -> None:

@@ -44,6 +44,13 @@ node = typer.Typer(
 )
 
 
+@node.callback()
+def _secrets_at_hand() -> None:
+    from ..node.caps import no_core
+
+    no_core()
+
+
 @node.command(rich_help_panel=HERE)
 def register(
     context: typer.Context,
@@ -113,7 +120,6 @@ def start(
     import anyio
 
     from ..node.agent import Agent
-    from ..node.caps import no_core
     from ..node.identity import load
     from ..node.permitted import permitted
     from ..node.presence import alone
@@ -121,7 +127,6 @@ def start(
     from ..node.updates import watched as updates_of
     from ..node.vault import Vault
 
-    no_core()
     telemetry.start("crossdock-node")
     session = options.session_of(context)
     session.command = "node start"

@@ -78,7 +78,7 @@ def doctor(
 def _checks(folder: Path, definitions: Path | None, url: str, ca: str) -> Iterator[Check]:
     from ..node import checks_reaching as reaching
     from ..node.checks import held, machine
-    from ..node.identity import load
+    from ..node.identity import registered
     from ..node.permitted import permitted
     from ..node.proxy import proxy_of
     from ..node.status import status_of
@@ -88,7 +88,8 @@ def _checks(folder: Path, definitions: Path | None, url: str, ca: str) -> Iterat
         proxy = proxy_of(folder)
         yield held(permitted(folder))
         if not url:
-            known = load(folder)
+            known = registered(folder)
+            yield from _unopened(folder)
             url, ca = known.url, known.ca
             agent = status_of(folder)
             online = agent.state == "Online"
@@ -108,12 +109,22 @@ def _checks(folder: Path, definitions: Path | None, url: str, ca: str) -> Iterat
             yield reaching.reachable(each.host, each.port, proxy)
 
 
-def _reached(folder: Path, definitions: Path | None, url: str) -> list[Reached]:
+def _unopened(folder: Path) -> Iterator[Check]:
+    """Only where it fails."""
     from ..node.identity import load
+
+    try:
+        load(folder)
+    except CrossdockError as error:
+        yield Check("keys", "failed", error.message, error.hint or "")
+
+
+def _reached(folder: Path, definitions: Path | None, url: str) -> list[Reached]:
+    from ..node.identity import registered
     from ..node.proxy import proxy_of
     from ..pipeline.reached import Reached
 
-    parts = urlsplit(url or load(folder).url)
+    parts = urlsplit(url or registered(folder).url)
     found = [Reached(parts.hostname or "", parts.port or 443, "the service: jobs, heartbeats, credentials")]
     found += [
         Reached(host, port, "the proxy, for all that is HTTP") for host, port in proxy_of(folder).addresses()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crossdock import AuthError, ConfigError, TransientError
+from crossdock import AuthError, ConfigError, CrossdockError, TransientError
 from crossdock.cli import options
 from crossdock.cli.session import Output
 
@@ -121,7 +121,11 @@ def unregister(
     *,
     force: Annotated[
         bool,
-        typer.Option("--force", help="Also where the service cannot be told: it keeps the node as offline."),
+        typer.Option(
+            "--force",
+            help="Also where the service cannot be told, or the node's keys cannot be opened. "
+            "The service keeps the node as offline.",
+        ),
     ] = False,
     state: StateOption = None,
 ) -> None:
@@ -130,18 +134,32 @@ def unregister(
     import anyio
 
     from ..node import presence
-    from ..node.identity import forget, load
+    from ..node.identity import Identity, forget, load, registered, remains
 
     session = options.session_of(context)
     session.command = "node unregister"
     folder = node_folder(state)
-    known = load(folder)
+    known = None
+    try:
+        known = registered(folder) if force else load(folder)
+    except CrossdockError:
+        if not force or not remains(folder):
+            raise
     if presence.running(folder):
         raise ConfigError("the agent of this node runs", hint="stop it first: crossdock node stop")
-    if not force:
+    if isinstance(known, Identity):
         anyio.run(_leave, known, folder)
-    forget(folder)
-    session.say(f"{known.name} is no node of {known.runtime} in {known.factory} any more")
+    chosen = forget(folder)
+    session.say(
+        f"{known.name} is no node of {known.runtime} in {known.factory} any more"
+        if known
+        else f"what was kept for a node in {folder} is deleted"
+    )
+    if chosen:
+        session.say(
+            f"where the key of this machine is ({chosen}) is forgotten too; to have it there again, say so "
+            f"before this machine is a node again: crossdock node machine-key {chosen}"
+        )
 
 
 async def _leave(identity: Identity, folder: Path) -> None:

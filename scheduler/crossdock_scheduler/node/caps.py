@@ -6,9 +6,14 @@ import os
 import random
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 NAMES = ("memory", "cores")
+# Which kinds of mappings a core has; those who are started inherit it.
+_MAPPINGS_OF_CORES = Path("/proc/self/coredump_filter")
+_SET_DUMPABLE = 4
 
 
 def divided(policy: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -19,12 +24,25 @@ def divided(policy: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     )
 
 
-def no_core() -> None:
-    """A crash of this process, or of one that it starts, leaves no file of its memory: secrets are in it."""
-    if sys.platform != "win32":
-        import resource
+def no_core(*, watched: bool = False) -> None:
+    """A crash of this process, or of one that it starts, leaves nothing of its memory: secrets are in it.
 
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    Its own leaves no core at all, unless it is ``watched``: a guard that is not root could not read it then.
+    """
+    if sys.platform == "win32":
+        return
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform != "linux":
+        return
+    import ctypes
+
+    # The limit is for files only: a program that is to have the core (core(5)) would get it whole.
+    with suppress(OSError):
+        _MAPPINGS_OF_CORES.write_text("0")
+    if not watched:
+        ctypes.CDLL(None).prctl(_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def cap(memory: int | None = None, cores: int | None = None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +15,19 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from crossdock import ConfigError, NotFoundError
 
 from ..wire.node import ALGORITHM, AUDIENCE, TOKEN_SECONDS
-from .keeping import forget_key, keep, kept, write
+from .keeping import ANEW, CHOICE, forget_key, keep, kept, write
 
 _VERSION = 1
 FILE = "node.json"
 COMPANY = "company.json"
 SIGNING, SEALING = "signing.key", "sealing.key"
+_FORGOTTEN = (FILE, "vault.key", SIGNING, SEALING, "proxy.json", COMPANY)
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
-    """A registered node. ``ca`` is the file by which it trusts the service; empty for the system's."""
+class Registered:
+    """A node, as far as no key is needed. ``ca`` is the file by which it trusts the service; empty for the
+    system's."""
 
     node_id: str
     name: str
@@ -36,6 +38,12 @@ class Identity:
     heartbeat: float
     lease: float
     ca: str
+
+
+@dataclass(frozen=True, slots=True)
+class Identity(Registered):
+    """A registered node that can sign in."""
+
     signing: ec.EllipticCurvePrivateKey = field(repr=False)
 
     def token(self) -> str:
@@ -71,30 +79,43 @@ def pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(serialization.Encoding.PEM, kind, none)
 
 
-def load(folder: Path) -> Identity:
-    """Raises NotFoundError where no node is registered, ConfigError for a file of another release."""
+def registered(folder: Path) -> Registered:
+    """Raises NotFoundError where no node is registered, ConfigError for a file that is not understood."""
     try:
-        found: dict[str, Any] = json.loads((folder / FILE).read_text())
+        found: dict[str, Any] = json.loads((folder / FILE).read_bytes())
+        if found.pop("version", None) == _VERSION:
+            return Registered(**found)
     except FileNotFoundError:
         raise NotFoundError(
             f"no node is registered in {folder}", hint="register it with: crossdock node register KEY"
         ) from None
-    if found.pop("version", None) != _VERSION:
-        raise ConfigError(f"{folder / FILE} is of another release; register the node again")
-    return Identity(**found, signing=Keys.of(folder).signing)
+    except (ValueError, TypeError, AttributeError):
+        pass
+    raise ConfigError(f"{folder / FILE} is damaged, or of another release", hint=ANEW)
+
+
+def load(folder: Path) -> Identity:
+    """Raises as ``registered`` does, and ConfigError where its keys cannot be opened."""
+    return Identity(**asdict(registered(folder)), signing=Keys.of(folder).signing)
 
 
 def save(folder: Path, identity: Identity) -> None:
     """In one step: a node is registered or it is not."""
-    said = {name: getattr(identity, name) for name in Identity.__dataclass_fields__ if name != "signing"}
+    said = {name: getattr(identity, name) for name in Registered.__dataclass_fields__}
     write(folder / FILE, json.dumps({"version": _VERSION, **said}, indent=2).encode())
 
 
-def forget(folder: Path) -> None:
-    """The keys go too: who registers next is another node."""
-    for name in (FILE, "vault.key", SIGNING, SEALING, "proxy.json", COMPANY):
+def remains(folder: Path) -> bool:
+    """Whether there is something to ``forget``."""
+    return any((folder / name).exists() for name in (*_FORGOTTEN, CHOICE))
+
+
+def forget(folder: Path) -> str | None:
+    """The keys go too: who registers next is another node. Returns the place that was chosen for the key of
+    the machine, which is forgotten too."""
+    for name in _FORGOTTEN:
         (folder / name).unlink(missing_ok=True)
-    forget_key(folder)
+    return forget_key(folder)
 
 
 def _key(folder: Path, name: str) -> ec.EllipticCurvePrivateKey:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from base64 import b64decode, b64encode
 from collections.abc import Iterable
 from contextlib import suppress
@@ -22,7 +23,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from crossdock import ConfigError
+from crossdock import ConfigError, MissingDependencyError
 
 from . import os_keyring
 
@@ -51,19 +52,22 @@ def kept(folder: Path, name: str) -> bytes | None:
     except FileNotFoundError:
         return None
     except (ValueError, TypeError, KeyError):
-        raise ConfigError(f"{folder / name} is damaged", hint=_ANEW) from None
+        raise ConfigError(f"{folder / name} is damaged", hint=ANEW) from None
     if version != _VERSION or by not in PLACES:
-        raise ConfigError(f"{folder / name} is of another release", hint=_ANEW)
+        raise ConfigError(f"{folder / name} is of another release", hint=ANEW)
     try:
         return AESGCM(_key(folder, by)).decrypt(data[:12], data[12:], _about(name, by))
     except (InvalidTag, ValueError):
         raise ConfigError(
             f"{folder / name} does not open with the key of this machine: it is damaged, or from another one",
-            hint=_ANEW,
+            hint=ANEW,
         ) from None
 
 
-_ANEW = "restore a backup with crossdock node restore, or register the node again in another state folder"
+ANEW = (
+    "where it does not come back: crossdock node unregister --force, then restore a backup with crossdock "
+    "node restore, or register the node again"
+)
 
 
 def place(folder: Path) -> str:
@@ -78,46 +82,69 @@ def move(folder: Path, by: str, names: Iterable[str]) -> None:
     Broken off, it is done again. Raises ConfigError where a key cannot be had: then nothing has changed.
     """
     contents = {name: content for name in names if (content := kept(folder, name)) is not None}
-    entry: str = _choice(folder).get("entry") or ""
     if by == "keyring":
-        entry = entry or uuid4().hex
-        if os_keyring.secret(entry) is None:
-            os_keyring.put(entry, os.urandom(_LEAST))
-    elif by == "systemd":
-        _key(folder, by)
+        _enter(folder)
+    _key(folder, by)
+    entry: str = _choice(folder).get("entry") or ""
     _choose(folder, by, entry)
     for name, content in contents.items():
         keep(folder, name, content)
+    # Both keys are there until here.
     if by != "file":
         (folder / KEY_FILE).unlink(missing_ok=True)
     if by != "keyring" and entry:
-        os_keyring.forget(entry)
-        _choose(folder, by, "")
+        with suppress(ConfigError, MissingDependencyError):  # it opens nothing any more
+            os_keyring.forget(entry)
+            _choose(folder, by, "")
 
 
-def forget_key(folder: Path) -> None:
-    """The key of the machine and where it is: what was kept under it does not open any more."""
-    with suppress(ConfigError):  # an entry that stays in the keyring opens nothing
-        if entry := _choice(folder).get("entry"):
+def _enter(folder: Path) -> None:
+    """Have an entry in the keyring. Its name is written down first: broken off at any point, it is known."""
+    before = _choice(folder)
+    entry: str = before.get("entry") or uuid4().hex
+    if os_keyring.secret(entry) is not None:
+        return
+    _choose(folder, before.get("by"), entry)
+    try:
+        os_keyring.put(entry, os.urandom(_LEAST))
+    except ConfigError:
+        with suppress(ConfigError):
+            os_keyring.forget(entry)
+            if not before:
+                (folder / CHOICE).unlink()
+        raise
+
+
+def forget_key(folder: Path) -> str | None:
+    """The key of the machine and where it is: what was kept under it does not open any more.
+
+    Returns the place that was chosen, None without a choice.
+    """
+    chosen: str | None = None
+    with suppress(ConfigError, MissingDependencyError):  # an entry that stays in the keyring opens nothing
+        said = _choice(folder)
+        chosen = said.get("by")
+        if entry := said.get("entry"):
             os_keyring.forget(entry)
     for name in (CHOICE, KEY_FILE):
         (folder / name).unlink(missing_ok=True)
+    return chosen
 
 
-def _choose(folder: Path, by: str, entry: str) -> None:
+def _choose(folder: Path, by: str | None, entry: str) -> None:
     write(folder / CHOICE, json.dumps({"version": _VERSION, "by": by, "entry": entry}).encode())
 
 
 def _choice(folder: Path) -> dict[str, Any]:
     try:
         said: dict[str, Any] = json.loads((folder / CHOICE).read_bytes())
-        if said["version"] == _VERSION and said["by"] in PLACES:
+        if said["version"] == _VERSION and said["by"] in {*PLACES, None}:
             return said
     except FileNotFoundError:
         return {}
     except (ValueError, TypeError, KeyError):
         pass
-    raise ConfigError(f"{folder / CHOICE} is damaged, or of another release", hint=_ANEW)
+    raise ConfigError(f"{folder / CHOICE} is damaged, or of another release", hint=ANEW)
 
 
 def _about(name: str, by: str) -> bytes:
@@ -139,7 +166,7 @@ def _of_keyring(folder: Path) -> bytes:
     entry = _choice(folder).get("entry")
     secret = os_keyring.secret(entry) if entry else None
     if secret is None:
-        raise ConfigError(f"the keyring of this system has no key for the node in {folder}", hint=_ANEW)
+        raise ConfigError(f"the keyring of this system has no key for the node in {folder}", hint=ANEW)
     return secret
 
 
@@ -148,7 +175,7 @@ def _of_file(folder: Path, by: str) -> bytes:
     if path is None:
         raise ConfigError(
             f"the node's keys need the systemd credential {CREDENTIAL}",
-            hint=f"start it by its unit, which has LoadCredentialEncrypted={CREDENTIAL}",
+            hint=f"its unit, or systemd-run, has to have LoadCredentialEncrypted={CREDENTIAL}:FILE; {ANEW}",
         )
     if by == "file" and not path.exists():
         write(path, os.urandom(_LEAST))
@@ -159,7 +186,7 @@ def _of_file(folder: Path, by: str) -> bytes:
 
 
 def write(path: Path, content: bytes) -> None:
-    """A file that only its owner reads, whole or not at all."""
+    """A file that only its owner reads, whole or not at all; on the disk when this returns."""
     half = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
@@ -167,3 +194,9 @@ def write(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     half.replace(path)
+    if sys.platform != "win32":
+        descriptor = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

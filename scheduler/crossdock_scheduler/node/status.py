@@ -10,7 +10,7 @@ from typing import Any
 
 from crossdock import NotFoundError
 
-from .identity import Identity, load
+from .identity import Registered, registered
 from .presence import Said, running
 
 # Heartbeats that may be missed before a node counts as offline, as the service counts.
@@ -25,7 +25,7 @@ class Status:
 
     state: str
     reason: str
-    identity: Identity | None = None
+    identity: Registered | None = None
     agent: Said | None = None
 
     @property
@@ -54,7 +54,7 @@ class Status:
 
 def status_of(folder: Path) -> Status:
     try:
-        identity = load(folder)
+        identity = registered(folder)
     except NotFoundError as error:
         return Status("NeedRegistration", error.message)
     agent = running(folder)
@@ -64,7 +64,7 @@ def status_of(folder: Path) -> Status:
     return Status(state, reason, identity, agent)
 
 
-def _state(agent: Said, identity: Identity) -> tuple[str, str]:
+def _state(agent: Said, identity: Registered) -> tuple[str, str]:
     now = time.time()
     if agent.heard is None:
         return ("Offline", agent.problem) if agent.problem else ("Initializing", "it has just been started")

@@ -29,7 +29,7 @@ from ..pipeline.looking import looked
 from ..pipeline.policy import Policy
 from ..pipeline.run.failure import ActivityFailed, problem_of
 from ..pipeline.run.shipping import unpacked
-from .caps import cap
+from .caps import cap, no_core
 from .lease import Lease
 from .proxy import put
 
@@ -57,6 +57,8 @@ def main() -> None:
 
     heard = _lines()
     work = json.loads(next(heard))
+    # Started anew, it does not have from the agent that it leaves no core.
+    no_core(watched=not work["policy"].get("private", True))
     cap(**work["caps"])
     seconds, confirmed = work["lease"]
     put(work["environment"])
