@@ -30,14 +30,20 @@ from crossdock_scheduler.node.presence import running
 from crossdock_scheduler.service import sweeping
 from crossdock_scheduler.service.auth import tokens
 from crossdock_scheduler.service.auth.roles import Role
+from crossdock_scheduler.service.beating import Beat, beaten
 from crossdock_scheduler.service.database import Database
 from crossdock_scheduler.service.database.tables import jobs, nodes
 from crossdock_scheduler.service.database.tables import tokens as table
+from crossdock_scheduler.service.definitions import resources
+from crossdock_scheduler.service.definitions.names import RUNTIME
 from crossdock_scheduler.service.operations.metrics import Metrics
 from crossdock_scheduler.service.queue import Claimed, Held, NewJob, enqueue
 from crossdock_scheduler.service.queue import sweep as sweep_queue
 from crossdock_scheduler.service.queue.sweep import Swept
+from crossdock_scheduler.service.rest import node_protocol
+from crossdock_scheduler.service.runtimes import runtimes
 from crossdock_scheduler.service.runtimes.nodes import Node
+from crossdock_scheduler.wire import node as wire
 
 if TYPE_CHECKING:
     from crossdock_scheduler.service.context import Service
@@ -134,6 +140,15 @@ def test_nodes_renew_first_when_the_database_is_back(
     assert found == ("claimed", 0.0)
 
 
+@pytest.mark.parametrize("back", [106, 113])
+def test_a_database_that_was_away_for_a_moment_prolongs_no_lease(
+    opened: Database, monkeypatch: pytest.MonkeyPatch, back: int
+) -> None:
+    """For no longer than nodes wait between two heartbeats."""
+    state, after = swept(Queue.of(opened), 0, alive=False, monkeypatch=monkeypatch, away=range(104, back))
+    assert (state, after) == ("queued", 98 + LEASE + 2 - 102)
+
+
 def test_a_dead_node_keeps_no_job_when_the_database_is_back(
     opened: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,9 +208,13 @@ def test_a_node_whose_clock_is_off_waits_until_it_is_right(
 
 
 def test_a_clock_is_followed_as_far_as_it_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the machine's own says."""
-    passed = SimpleNamespace(monotonic=lambda: 100.0, time=lambda: 5.0)
+    """Whatever the machine's own says, and while it sleeps."""
+    boot = [100.0]
+    passed = SimpleNamespace(
+        monotonic=lambda: 7.0, time=lambda: 5.0, CLOCK_BOOTTIME=1, clock_gettime=lambda _: boot[0]
+    )
     monkeypatch.setattr(clock_of_all, "time", passed)
+    monkeypatch.setattr(clock_of_all, "_read", 0.0)
     monkeypatch.setattr(clock_of_all, "_ahead", None)
     assert clock_of_all.now() == 5.0
     # Read at 100, it may have been anywhere in the two seconds before.
@@ -203,6 +222,43 @@ def test_a_clock_is_followed_as_far_as_it_is_known(monkeypatch: pytest.MonkeyPat
         clock_of_all.follow(theirs, 98.0, 100.0)
         assert clock_of_all.now() == now
     assert clock_of_all.moment().timestamp() == 1102.0
+    boot[0] += 60.0
+    assert (clock_of_all.now(), clock_of_all.followed()) == (1162.0, 62.0)
+
+
+@pytest.mark.parametrize("opened", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("asked", ["heartbeat", "claim"])
+def test_no_lease_is_given_by_a_time_that_was_read_long_ago(
+    opened: Database, asked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A replica that was held up, and its machine's clock with it, asks the database first."""
+    queue = Queue.of(opened)
+    holder, name = queue.node(), queue.add("job")
+    with opened.write() as connection:
+        runtimes.of(connection, resources.by_id(connection, RUNTIME, queue.runtime))
+    if asked == "heartbeat":
+        (held,) = queue.claim(holder, now=time.time())
+    # Ten minutes behind.
+    monkeypatch.setattr(clock_of_all, "_ahead", time.time() - clock_of_all.passing() - 600)
+    monkeypatch.setattr(clock_of_all, "_read", clock_of_all.passing() - 10)
+    service = cast("Service", SimpleNamespace(database=opened, lease=LEASE, heartbeat=5.0, looked_at={}))
+    with opened.write() as connection:
+        if asked == "heartbeat":
+            holding = [wire.Holding(id=name, epoch=held.epoch)]
+            said = wire.Heartbeat(version="0.1.0", holding=holding)
+            beat = Beat(service, holder, queue.runtime, said, clock_of_all.now())
+            (answer,) = beaten(connection, [beat])
+            assert isinstance(answer, wire.Beaten)
+        else:
+            (found,) = node_protocol._claimed(connection, [node_protocol._Wanted(service, holder, 1)])
+            assert isinstance(found, list)
+            assert [each.id for each in found] == [name]
+        until = connection.execute(sa.select(jobs.c.lease_until)).scalar_one()
+        theirs = connection.execute(
+            sa.text("SELECT extract(epoch FROM clock_timestamp())::float")
+        ).scalar_one()
+    # The transaction takes no 60 seconds.
+    assert theirs + LEASE - 60 < until <= theirs + LEASE + 1
 
 
 @pytest.mark.parametrize("opened", ["postgresql"], indirect=True)

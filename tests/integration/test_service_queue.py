@@ -34,6 +34,7 @@ from crossdock_scheduler.service.queue import (
     enqueue,
     find,
     finish,
+    go_on_until,
     renew,
     sweep,
 )
@@ -220,6 +221,32 @@ def test_renewed_lease_is_kept(queue: Queue) -> None:
         found = find(connection, "a", NOW)
     assert found is not None
     assert found.progress == {"rows": 3}
+
+
+def test_no_lease_gets_shorter(queue: Queue) -> None:
+    """By a heartbeat that a replica was late with, nor when the database is back."""
+    queue.add("a")
+    node = queue.node()
+    (held,) = queue.claim(node)
+    for now in (NOW + 20, NOW + 15):
+        assert queue.renew(node, Held("a", held.epoch), now=now) == (set(), set())
+    with queue.database.write() as connection:
+        go_on_until(connection, NOW, NOW + 1)
+    assert queue.sweep(NOW + 20 + LEASE - 1) == 0
+    assert queue.sweep(NOW + 20 + LEASE + 1) == 1
+
+
+def test_only_leases_that_were_not_over_when_the_database_went_go_on(queue: Queue) -> None:
+    node = queue.node()
+    for name, later in (("over", 0), ("held", 10)):
+        queue.add(name)
+        queue.claim(node, now=NOW + later)
+    with queue.database.write() as connection:
+        go_on_until(connection, NOW + LEASE + 1, NOW + 200)
+    queue.sweep(NOW + 199)
+    assert (queue.state("over"), queue.state("held")) == ("queued", "claimed")
+    queue.sweep(NOW + 201)
+    assert queue.state("held") == "queued"
 
 
 def test_answer_lost_and_said_again(queue: Queue) -> None:

@@ -218,6 +218,28 @@ def test_waiting_for_a_job_that_does_not_come(sdk: Any, factory: str, node: Node
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "LeaseLost")
 
 
+def give_a_job(sdk: Any, factory: str) -> None:
+    """To a node of the runtime."""
+    pipeline = {"activities": [{"name": "w", "type": "WebActivity", "typeProperties": {
+        "method": "GET", "url": "https://127.0.0.1:1/", "connectVia": {
+            "referenceName": "runtime", "type": "IntegrationRuntimeReference"}}}]}  # fmt: skip
+    sdk.pipelines.create_or_update(GROUP, factory, "p", {"properties": pipeline})
+    sdk.pipelines.create_run(GROUP, factory, "p")
+
+
+def test_a_claim_that_nobody_waits_for_any_more_gets_no_job(sdk: Any, factory: str, node: NodeClient) -> None:
+    """A node that has given a claim up, as on a way that it took for lost, gets the job by its next one."""
+    node.register(key_of(sdk, factory))
+    assert node.beat().status_code == 200
+    headers = {"Authorization": f"Bearer {node.token()}"}
+    path = "/crossdock/v1/nodes/claim"
+    with pytest.raises(httpx.ReadTimeout):
+        node.http.post(path, json={"want": 1, "wait": 30}, headers=headers, timeout=1.5)
+    give_a_job(sdk, factory)
+    (job,) = node.claim(wait=20)
+    assert job["epoch"] == 1
+
+
 def test_a_node_has_nothing_of_another_runtime(
     control_plane: ServiceProcess, sdk: Any, factory: str, node: NodeClient
 ) -> None:
@@ -237,11 +259,7 @@ def test_a_node_has_nothing_of_another_runtime(
     assert other.beat(holding=[{"id": str(uuid.uuid4()), "epoch": 1}]).json()["lost"] != []
     assert node.post("vault", **{**given, "shares": [{**given["shares"][0], "key": "k"}]}).status_code == 200
     assert newcomer.beat(vault=0).json()["vault_key"] == "k"
-    pipeline = {"activities": [{"name": "w", "type": "WebActivity", "typeProperties": {
-        "method": "GET", "url": "https://127.0.0.1:1/", "connectVia": {
-            "referenceName": "runtime", "type": "IntegrationRuntimeReference"}}}]}  # fmt: skip
-    sdk.pipelines.create_or_update(GROUP, factory, "p", {"properties": pipeline})
-    sdk.pipelines.create_run(GROUP, factory, "p")
+    give_a_job(sdk, factory)
     (job,) = node.claim(wait=30)
     assert other.claim() == []
     said = {"epoch": job["epoch"], "outcome": "succeeded", "result": {"output": {}}}

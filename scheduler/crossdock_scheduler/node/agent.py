@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,10 +15,10 @@ from anyio.to_thread import run_sync
 import crossdock
 from crossdock import AuthError, ConfigError, CrossdockError, UnreachableError
 
+from ..clock import passing as now
 from ..wire import node as wire
-from .client import Client, LeaseLostError
+from .client import Client, LeaseLostError, SilentError
 from .jobs import RunningJob, no_process, not_done, not_sent
-from .lease import now
 from .load import Meter
 from .presence import Said
 from .proxy import Proxy
@@ -53,6 +53,7 @@ class Agent:
     _limit: int = 1
     _room: anyio.Event = field(default_factory=anyio.Event)
     _soon: anyio.Event = field(default_factory=anyio.Event)
+    _claim: anyio.CancelScope | None = None
     _relay: Relay = field(init=False)
 
     def __post_init__(self) -> None:
@@ -96,9 +97,10 @@ class Agent:
         with anyio.move_on_after(_RELAY):
             await self._relay.tried.wait()
         while True:
+            held = dict(self._jobs)
             holding = [
                 wire.Holding(id=each.job.id, epoch=each.job.epoch, progress=each.progress)
-                for each in self._jobs.values()
+                for each in held.values()
             ]
             relay = self._relay
             beat = wire.Heartbeat(
@@ -109,19 +111,22 @@ class Agent:
             )  # fmt: skip
             self.said.tried, asked, self._soon = time.time(), now(), anyio.Event()
             try:
-                # One that is not answered leaves time for another, on a connection of its own.
+                # One that is not answered leaves time for another two, on connections of their own.
                 least, most = _ANSWER
-                answer = await self.client.heartbeat(beat, min(max(lease / 2, least), most))
+                answer = await self.client.heartbeat(beat, min(max(lease / 3, least), most))
             except UnreachableError as error:
                 # Jobs go on: the service waits as long as the lease, and longer after its own restart.
                 _LOG.warning("%s", error.message)
                 self.said.problem = error.message
+                if isinstance(error, SilentError) and self._claim is not None:
+                    # What waits for jobs on the same way would hear of none.
+                    self._claim.cancel()
             else:
                 self.said.heard, self.said.problem = time.time(), ""
                 self.said.limit = self._limit = answer.concurrent_jobs
                 pause, lease = answer.heartbeat or pause, answer.lease or lease
                 self.said.pause = pause
-                self._obey(answer, {each.id for each in holding}, asked)
+                self._obey(answer, held, asked)
                 if await self._in_step(answer):
                     continue
                 self.said.vault, self.said.opens = answer.vault, self.vault.version
@@ -170,17 +175,18 @@ class Agent:
     def _beat(self) -> None:
         self._soon.set()
 
-    def _obey(self, answer: wire.Beaten, held: Set[str], asked: float) -> None:
-        for job_id in held - set(answer.lost):
-            if job_id in self._jobs:
-                self._jobs[job_id].confirm(asked, answer.lease)
-        for job_id in answer.lost:
-            if job_id in self._jobs:
+    def _obey(self, answer: wire.Beaten, held: Mapping[str, RunningJob], asked: float) -> None:
+        """``held``: what the service was told of. What was claimed since then is not meant."""
+        for job_id, running in held.items():
+            if self._jobs.get(job_id) is not running:
+                continue
+            if job_id in answer.lost:
                 _LOG.warning("the job %s is not this node's any more", job_id)
-                self._jobs[job_id].stop(lost=True)
-        for job_id in answer.cancel:
-            if job_id in self._jobs:
-                self._jobs[job_id].stop()
+                running.stop(lost=True)
+                continue
+            running.confirm(asked, answer.lease)
+            if job_id in answer.cancel:
+                running.stop()
 
     async def _claiming(self, group: TaskGroup) -> None:
         while True:
@@ -190,18 +196,26 @@ class Agent:
                 continue
             asked = now()
             try:
-                found = await self.client.claim(room, _WAIT)
+                with anyio.CancelScope() as self._claim:
+                    found = await self.client.claim(room, _WAIT)
             except UnreachableError as error:
                 _LOG.warning("%s", error.message)
                 await anyio.sleep(_AGAIN)
                 continue
+            if self._claim.cancelled_caught:
+                continue
             lease = found.lease or self.client.identity.lease
+            # The service has given them after it had waited for them; never later than now.
+            since = min(asked + found.waited, now())
             for job in found.jobs:
-                running = RunningJob(job, lease, asked, self._beat)
+                running = RunningJob(job, lease, since, self._beat)
                 if "look" in job.work:
                     running.grace = GRACE
+                if (former := self._jobs.get(job.id)) is not None:
+                    former.stop(lost=True)
                 self._jobs[job.id] = running
                 self._keep()
+                self._beat()
                 group.start_soon(self._carry, running)
 
     async def _carry(self, running: RunningJob) -> None:

@@ -8,25 +8,32 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+import anyio
 import httpx
 
 from crossdock import AuthError, ConfigError, CrossdockError, UnreachableError
 
+from ..clock import passing as now
 from ..wire import node as wire
 from ..wire.reaching import refusal, why
 from .identity import Identity
-from .lease import now
 from .proxy import Proxy
 
 M = TypeVar("M", bound=wire.Message)
 _BASE = "/crossdock/v1/nodes"
 _TIMEOUT = 20.0
+# Longer than it was to wait for jobs.
+_ANSWERING = 5.0
 # By then every request has been answered or given up.
 _FORMER = 120.0
 
 
 class LeaseLostError(CrossdockError):
     """The job is another node's now, or nobody's: what was done counts for nothing."""
+
+
+class SilentError(UnreachableError):
+    """Nothing was heard in time, not even that the way is closed."""
 
 
 class ClockError(UnreachableError):
@@ -44,7 +51,14 @@ class Client:
     _until: float = 0.0
 
     async def heartbeat(self, beat: wire.Heartbeat, timeout: float = _TIMEOUT) -> wire.Beaten:
-        return await self._ask("heartbeat", beat, wire.Beaten, timeout)
+        """Raises SilentError after ``timeout`` seconds, on whatever they were spent."""
+        try:
+            with anyio.fail_after(timeout):
+                return await self._ask("heartbeat", beat, wire.Beaten, 2 * timeout)
+        except TimeoutError:
+            raise SilentError(
+                f"the service at {self.http.base_url} has not answered for {timeout:.1f} s"
+            ) from None
 
     async def share(self, shares: wire.Shares) -> None:
         """Let other nodes have the key of the vault. Raises ConfigError where it has changed."""
@@ -63,7 +77,7 @@ class Client:
         await self._send("vault/next", given)
 
     async def claim(self, want: int, wait: float) -> wire.Jobs:
-        return await self._ask("claim", wire.Claim(want=want, wait=wait), wire.Jobs, _TIMEOUT + wait)
+        return await self._ask("claim", wire.Claim(want=want, wait=wait), wire.Jobs, wait + _ANSWERING)
 
     async def finish(self, job_id: str, said: wire.Finish) -> None:
         """Raises LeaseLostError where the job is not the node's any more."""

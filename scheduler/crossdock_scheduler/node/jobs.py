@@ -41,8 +41,8 @@ _SETTLING = 120.0
 class RunningJob:
     """A job that this node has. ``lost``: it is another's by now, or given up, and its end is told to nobody.
 
-    ``lease``: how many seconds it is this node's after ``confirmed`` (``lease.now``). ``ask`` has the service
-    confirm it at once.
+    ``lease``: how many seconds it is this node's after ``confirmed`` (``clock.passing``). ``ask`` has the
+    service confirm it at once.
     """
 
     job: wire.Job

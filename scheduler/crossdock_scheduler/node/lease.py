@@ -10,20 +10,15 @@ import mmap
 import os
 import struct
 import threading
-import time
 from collections.abc import Callable
 
 from crossdock import CancelledError
 
+from ..clock import passing as now
+
 # A confirmation that is younger is not asked for again: a copy of many files commits often.
 _FRESH = 1.0
 _BOTH = struct.Struct("dd")
-
-
-def now() -> float:
-    """Seconds; unlike ``time.monotonic`` they pass while the machine sleeps, where the system can tell."""
-    clock = getattr(time, "CLOCK_BOOTTIME", None)
-    return time.monotonic() if clock is None else time.clock_gettime(clock)
 
 
 class Lease:

@@ -15,11 +15,11 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 
 from crossdock import CrossdockError, redacted
 
+from ..clock import passing as now
 from ..wire import node as wire
 from ..wire.reaching import refusal
 from .client import Client, trusted
 from .jobs import RunningJob, no_process, not_sent
-from .lease import now
 from .proxy import Proxy
 from .vault import Vault
 

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 import crossdock
 
+from .. import clock
 from ..wire import node as wire
 from .auth.nodes import unregistered
 from .context import Service
@@ -34,6 +35,8 @@ class Beat:
 
 def beaten(connection: sa.Connection, beats: Sequence[Beat]) -> Sequence[wire.Beaten | ApiError]:
     """In as few statements as can be: each takes longer than what the database does about it."""
+    service = beats[0].service
+    service.database.know_time(connection)
     known = nodes.by_ids(connection, [each.node_id for each in beats])
     # Of a node that has sent two, the later one counts for what it holds.
     there = {each.node_id: each for each in beats if each.node_id in known}
@@ -45,8 +48,7 @@ def beaten(connection: sa.Connection, beats: Sequence[Beat]) -> Sequence[wire.Be
         name: [Held(one.id, one.epoch, one.progress) for one in each.said.holding]
         for name, each in there.items()
     }
-    lease, now = beats[0].service.lease, beats[-1].at
-    renewed = renew(connection, held, lease, now)
+    renewed = renew(connection, held, service.lease, clock.now())
     answers = {
         name: _answered(connection, known[name], each, renewed[name], update=updates[name])
         for name, each in there.items()

@@ -34,10 +34,17 @@ class _Moves:
         return clock.now() - time.monotonic()
 
 
+class _Answered:
+    """When the database did, by its clock and by one that nobody sets."""
+
+    def __init__(self) -> None:
+        self.at, self.passed = clock.now(), time.monotonic()
+
+
 async def sweeping(service: Service) -> None:
     """Nodes that could not renew their leases, since nobody answered, get the time for it first; and so do
     they when the clock was moved, by which leases are over or hold for ever."""
-    moves, set_back, away = _Moves(), False, False
+    moves, set_back, away, answered = _Moves(), False, False, _Answered()
     await anyio.sleep(service.lease)
     while True:
         try:
@@ -48,8 +55,8 @@ async def sweeping(service: Service) -> None:
                 set_back = set_back or moved < 0
                 # It may have been moved again meanwhile.
                 continue
-            await run_sync(_once, service, set_back, away)
-            set_back = away = False
+            await run_sync(_once, service, set_back, answered if away else None)
+            set_back, away, answered = False, False, _Answered()
         except SQLAlchemyError as error:
             # It comes back by itself, or the operator brings it back.
             if not away:
@@ -58,13 +65,16 @@ async def sweeping(service: Service) -> None:
         await anyio.sleep(min(_EVERY, service.lease / 4))
 
 
-def _once(service: Service, set_back: bool, away: bool) -> None:
-    """``away``: the database was, until now."""
+def _once(service: Service, set_back: bool, answered: _Answered | None) -> None:
+    """``answered``: when the database did before it was away. Nodes get the time to renew what was theirs
+    then, where that was longer ago than they wait between two heartbeats."""
     with service.database.write() as connection:
+        until = clock.now() + service.lease
+        away = answered is not None and time.monotonic() - answered.passed > service.lease / 3
         if set_back:
-            end_later_than(connection, clock.now() + service.lease + _MOVED)
-        if away:
-            go_on_until(connection, clock.now() + service.lease)
+            end_later_than(connection, until + _MOVED, until if away else 0.0)
+        if answered is not None and away:
+            go_on_until(connection, answered.at, until)
         swept = sweep(connection, clock.now())
     metrics = service.metrics
     metrics.ended.labels("timedout").inc(swept.late)

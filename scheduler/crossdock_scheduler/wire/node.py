@@ -194,10 +194,12 @@ class Job(Message):
 
 
 class Jobs(Message):
-    """``lease``: for how many seconds they are the node's."""
+    """``lease``: for how many seconds they are the node's, from when the service had ``waited`` for so many
+    since it was asked."""
 
     jobs: list[Job]
     lease: float | None = None
+    waited: float = Field(default=0.0, ge=0)
 
 
 class Company(Message):

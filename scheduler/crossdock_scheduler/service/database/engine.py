@@ -24,6 +24,8 @@ _KINDS = ("sqlite", "postgresql+psycopg")
 _PATIENCE = 30
 # Of a connection to PostgreSQL: when it was used, and for how many seconds it is taken for granted.
 _USED, _FRESH = "crossdock.used", 1.0
+# For so many seconds what the database has said of its time is gone by.
+_TOLD = 3.0
 _TIME: sa.Select[Any] = sa.select(sa.cast(sa.extract("epoch", sa.func.clock_timestamp()), sa.Double()))
 
 
@@ -106,9 +108,12 @@ class Database:
         if self.is_sqlite:
             return
         with self.read() as connection:
-            asked = time.monotonic()
-            theirs = connection.execute(_TIME).scalar_one()
-            clock.follow(theirs, asked, time.monotonic())
+            _follow(connection)
+
+    def know_time(self, connection: sa.Connection) -> None:
+        """As ``tell_time``, where that was a while ago: before anybody gets a lease by it."""
+        if not self.is_sqlite and clock.followed() > _TOLD:
+            _follow(connection)
 
     def _check(self, connection: Any, entry: ConnectionPoolEntry, _: Any) -> None:
         """Whether a connection that nobody has used for a while still is one. One that was is not asked."""
@@ -125,6 +130,12 @@ class Database:
 
 def _forms() -> tuple[str, str]:
     return "sqlite:///FILE", "postgresql+psycopg://user@host/database"
+
+
+def _follow(connection: sa.Connection) -> None:
+    asked = clock.passing()
+    theirs = connection.execute(_TIME).scalar_one()
+    clock.follow(theirs, asked, clock.passing())
 
 
 def _used(_: Any, entry: ConnectionPoolEntry) -> None:

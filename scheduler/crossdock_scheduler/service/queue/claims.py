@@ -116,7 +116,13 @@ _THESE = (
     .order_by(jobs.c.id)
     .with_for_update()
 )
-_RENEW = sa.update(jobs).where(jobs.c.id.in_(sa.bindparam("jobs", expanding=True))).values(lease_until=_UNTIL)
+# What another replica has confirmed since then stays; what is later is of a clock that was set back.
+_LATER = jobs.c.lease_until.between(_UNTIL, sa.bindparam("most", type_=sa.Float))
+_RENEW = (
+    sa.update(jobs)
+    .where(jobs.c.id.in_(sa.bindparam("jobs", expanding=True)))
+    .values(lease_until=sa.case((_LATER, jobs.c.lease_until), else_=_UNTIL))
+)
 _PROGRESS = sa.update(jobs).where(jobs.c.id == _ID).values(progress=sa.bindparam("said"))
 
 
@@ -136,7 +142,9 @@ def renew(
         if (row := rows.get(each.id)) and (row.node_id, row.epoch) == (node_id, each.epoch)
     ]
     if kept:
-        connection.execute(_RENEW, {"jobs": [each.id for each in kept], "until": now + lease})
+        until = now + lease
+        asked_for = {"jobs": [each.id for each in kept], "until": until, "most": until + lease / 2}
+        connection.execute(_RENEW, asked_for)
     if told := [{"job": each.id, "said": dict(each.progress)} for each in kept if each.progress is not None]:
         connection.execute(_PROGRESS, told)
     mine = {id(each) for each in kept}

@@ -34,13 +34,14 @@ def sweep(connection: sa.Connection, now: float) -> Swept:
     return Swept(*(connection.execute(each).rowcount for each in (late, cancelled, back)))
 
 
-def go_on_until(connection: sa.Connection, until: float) -> None:
-    """Leases that are shorter are that long."""
-    shorter = (jobs.c.state == "claimed", jobs.c.lease_until < until)
+def go_on_until(connection: sa.Connection, since: float, until: float) -> None:
+    """Leases that were not over ``since`` are at least that long."""
+    shorter = (jobs.c.state == "claimed", jobs.c.lease_until.between(since, until))
     connection.execute(sa.update(jobs).where(*shorter).values(lease_until=until))
 
 
-def end_later_than(connection: sa.Connection, until: float) -> None:
-    """Leases that were given before the clock was set back, and not renewed since, are over."""
-    late = (jobs.c.state == "claimed", jobs.c.lease_until > until)
-    connection.execute(sa.update(jobs).where(*late).values(lease_until=0.0))
+def end_later_than(connection: sa.Connection, late: float, until: float = 0.0) -> None:
+    """Leases that were given before the clock was set back, and not renewed since, are over, or hold
+    ``until`` then."""
+    those = (jobs.c.state == "claimed", jobs.c.lease_until > late)
+    connection.execute(sa.update(jobs).where(*those).values(lease_until=until))

@@ -116,32 +116,38 @@ async def heartbeat(beat: wire.Heartbeat, sent: Sent) -> wire.Beaten:
 async def claim_jobs(asked: wire.Claim, sent: Sent) -> wire.Jobs:
     """Waits for jobs as long as the node wants to."""
     service = sent.service
-    until = anyio.current_time() + asked.wait
+    came = anyio.current_time()
+    until = came + asked.wait
     if service.drain.began:
         raise ApiError(503, "The service is stopping.", headers={"Retry-After": "2"})
     while True:
         # Listening before the look: what is put into the queue between both is heard of.
         with service.new_jobs.listening(sent.runtime_id) as news:
-            wanted = _Wanted(sent.node_id, asked.want, service.lease)
+            wanted = _Wanted(service, sent.node_id, asked.want)
+            waited = anyio.current_time() - came
             found = await service.database.alike(sent.node_id, wanted, _claimed)
             left = until - anyio.current_time()
             if found or left <= 0 or service.drain.began:
                 service.metrics.claimed.inc(len(found))
-                return wire.Jobs(jobs=[_job(each) for each in found], lease=service.lease)
+                told = [_job(each) for each in found]
+                return wire.Jobs(jobs=told, lease=service.lease, waited=waited)
             with anyio.move_on_after(min(left, _LOOK_AGAIN)):
                 await news.wait()
+        if await sent.is_gone():
+            return wire.Jobs(jobs=[])  # nobody would hear of what is claimed
 
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """At most so many jobs for a node, for ``lease`` seconds."""
+    """At most so many jobs for a node."""
 
+    service: Service
     node_id: str
     most: int
-    lease: float
 
 
 def _claimed(connection: sa.Connection, asked: Sequence[_Wanted]) -> Sequence[list[Claimed] | ApiError]:
+    asked[0].service.database.know_time(connection)
     known = nodes.by_ids(connection, [each.node_id for each in asked])
     return [
         _claimed_by(connection, known[each.node_id], each) if each.node_id in known else unregistered()
@@ -155,7 +161,7 @@ def _claimed_by(connection: sa.Connection, node: Node, wanted: _Wanted) -> list[
     if node.row.stopped_at is not None or node.said.get("state") == "upgrading":
         return []  # what still asks is a request that it has left behind
     who = Claimer(node.id, node.row.runtime_id, node.row.concurrent_jobs)
-    return claim(connection, who, wanted.most, wanted.lease, clock.now())
+    return claim(connection, who, wanted.most, wanted.service.lease, clock.now())
 
 
 def _job(found: Claimed) -> wire.Job:

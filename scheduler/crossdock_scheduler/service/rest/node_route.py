@@ -5,7 +5,7 @@ What it does for a request takes several times as long as claiming a job.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from inspect import signature
 from typing import Annotated, Any, get_type_hints
@@ -22,16 +22,20 @@ from ..auth.bearer import bearer
 from ..auth.nodes import known, signed_in
 from ..bounds import MOST_BYTES
 from ..context import Service
+from ..runtimes.nodes import Node
 from .bodies import raw_body
 
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """A node whose token is right; it may have been deleted since that was looked at."""
+    """A node whose token is right; it may have been deleted since that was looked at.
+
+    ``is_gone``: whether it does not wait for the answer any more."""
 
     service: Service
     node_id: str
     runtime_id: int
+    is_gone: Callable[[], Awaitable[bool]]
 
 
 async def sender(request: Request) -> Sender:
@@ -39,14 +43,14 @@ async def sender(request: Request) -> Sender:
     service: Service = request.app.state.service
     token = bearer(request)
     if (found := known(token)) is not None:
-        return Sender(service, found.node_id, found.runtime_id)
-    return await run_sync(_verified, service, token)
+        return Sender(service, found.node_id, found.runtime_id, request.is_disconnected)
+    node = await run_sync(_verified, service, token)
+    return Sender(service, node.id, node.row.runtime_id, request.is_disconnected)
 
 
-def _verified(service: Service, token: str) -> Sender:
+def _verified(service: Service, token: str) -> Node:
     with service.database.read() as connection:
-        node = signed_in(connection, token)
-    return Sender(service, node.id, node.row.runtime_id)
+        return signed_in(connection, token)
 
 
 Sent = Annotated[Sender, Depends(sender)]
