@@ -5,53 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 from xml.etree import ElementTree
 
-import broken_attributes
-import broken_browse
-import broken_facts
-import broken_files
-import broken_formats
-import broken_keeping
-import broken_loaders
-import broken_memory
-import broken_reading
-import broken_scripts
-import broken_sinks
-import broken_skips
-import broken_sources
-import broken_specs
-import broken_stores
-import broken_tables
-import broken_uploads
-import broken_writers
 import pytest
 
 from crossdock.contract import FormatContract, StoreContract, TableContract
 
-_MODULES = (
-    broken_tables,
-    broken_writers,
-    broken_stores,
-    broken_attributes,
-    broken_browse,
-    broken_facts,
-    broken_files,
-    broken_formats,
-    broken_keeping,
-    broken_loaders,
-    broken_memory,
-    broken_reading,
-    broken_scripts,
-    broken_sinks,
-    broken_skips,
-    broken_sources,
-    broken_specs,
-    broken_uploads,
-)
+_MODULES = [import_module(each.stem) for each in sorted(Path(__file__).parent.glob("broken_*.py"))]
 # Checks that no wrong connector can fail, and why: none.
 _UNPROVEN: dict[str, str] = {}
 
