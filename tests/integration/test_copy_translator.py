@@ -102,6 +102,30 @@ def test_texts_become_what_the_sink_asks_for(
     assert found["a"].to_pylist() == [value]
 
 
+@pytest.mark.parametrize(
+    ("kind", "given"),
+    [
+        ("datetime2", pa.timestamp("ns")), ("DateTime", pa.timestamp("ns")),
+        ("DateTimeOffset", pa.timestamp("ns", "UTC")),
+        ("time", pa.time64("ns")), ("TimeSpan", pa.time64("ns")),
+    ],
+)  # fmt: skip
+def test_moments_and_times_keep_their_100_nanoseconds(made: Made, kind: str, given: pa.DataType) -> None:
+    """A column type without a precision cuts nothing off, as SQL Server's own types have seven digits."""
+    table = pa.table({"a": pa.array([36_000_000_000_100], given)})
+    (made.data / "in").mkdir()
+    pq.write_table(table, made.data / "in" / "a.parquet")
+    made.source = made.dataset("Parquet", "in")
+    made.sink = made.dataset("Parquet", "out")
+    made.activity["source"] = {"type": "ParquetSource", "storeSettings": {"type": "FileServerReadSettings"}}
+    made.activity["sink"] = {"type": "ParquetSink", "storeSettings": {"type": "FileServerWriteSettings"}}
+    mapping = {"source": {"name": "a", "type": kind}, "sink": {"name": "a", "type": kind}}
+    made.activity["translator"] = {"type": "TabularTranslator", "mappings": [mapping]}
+    made.run()
+    found = pq.read_table(made.data / "out" / "a.parquet")["a"]
+    assert found.cast(pa.int64()).to_pylist() == [36_000_000_000_100]
+
+
 def test_a_decimal_has_the_digits_that_it_is_asked_to_have(made: Made) -> None:
     mapping = column("a", "Decimal", physicalType="decimal", precision=9, scale=2)
     found = to_parquet(made, {"mappings": [mapping]}, "a\n1.239\n")

@@ -189,6 +189,13 @@ def test_options_and_names_that_avro_does_not_have() -> None:
         form().check(pa.schema([("v", pa.duration("us"))]))
 
 
+def test_times_of_nanoseconds_are_whole_microseconds_or_refused() -> None:
+    table = pa.table({"t": pa.array([36_000_000_001_000, None], pa.time64("ns"))})
+    assert read(written(table)) == [table.cast(pa.schema([("t", pa.time64("us"))]))]
+    with pytest.raises(DataError, match="cannot be written as Avro"):
+        written(pa.table({"t": pa.array([36_000_000_000_100], pa.time64("ns"))}))
+
+
 def test_a_file_cut_short_or_of_another_format_is_one_sentence() -> None:
     data = made(record(id="long"), [{"id": i} for i in range(5000)])
     for short in (data[:-1], data[: len(data) // 2], data[:50], b"Obj\x01", b"", b"PAR1" * 50):

@@ -319,13 +319,12 @@ def test_what_does_not_fit_is_cut_off_or_no_value() -> None:
 
 
 def test_types_that_leave_something_open_are_those_of_the_source() -> None:
-    nanoseconds = pa.array([1], pa.timestamp("ns"))
-    assert Converter("x", ConversionSettings()).to(nanoseconds.type, Wanted.named("timestamp", "")) == (
-        pa.timestamp("ns"),
-        None,
-    )
-    kind, how = Converter("x", ConversionSettings()).to(pa.decimal128(5, 1), Wanted.named("decimal", ""))
-    assert (kind, how) == (pa.decimal128(5, 1), None)
+    open_ones = {
+        "timestamp": pa.timestamp("ns"), "timestamp(UTC)": pa.timestamp("ns", "UTC"),
+        "time": pa.time64("ns"), "decimal": pa.decimal128(5, 1),
+    }  # fmt: skip
+    for name, kind in open_ones.items():
+        assert Converter("x", ConversionSettings()).to(kind, Wanted.named(name, "")) == (kind, None)
 
 
 @pytest.mark.parametrize(

@@ -130,8 +130,8 @@ def _avro(kind: pa.DataType, where: str) -> tuple[Any, pa.DataType]:  # noqa: PL
         return {"type": "int", "logicalType": "date"}, pa.date32()
     if types.is_time32(kind):
         return {"type": "int", "logicalType": "time-millis"}, pa.time32("ms")
-    if kind == pa.time64("us"):
-        return {"type": "long", "logicalType": "time-micros"}, kind
+    if types.is_time64(kind):
+        return {"type": "long", "logicalType": "time-micros"}, pa.time64("us")
     if types.is_timestamp(kind):
         unit = "ms" if kind.unit == "s" else kind.unit
         name = f"{'' if kind.tz else 'local-'}timestamp-{_UNITS[unit]}"

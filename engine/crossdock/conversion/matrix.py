@@ -35,7 +35,9 @@ _MORE = {
     "binary": pa.binary(),
     "duration": pa.duration("us"),
     "decimal": pa.decimal128(38, 18),
+    "timestamp(utc)": pa.timestamp("us", "UTC"),
 }
+_OPEN = ("timestamp", "timestamp(utc)", "time", "decimal")
 _MOMENTS = "yyyy-MM-dd HH:mm:ss.fffffff"
 
 
@@ -51,7 +53,7 @@ class Wanted:
     def named(cls, name: str, where: str) -> Wanted:
         """Raises ConfigError, which begins with ``where``."""
         lower = name.strip().lower()
-        return cls(parse_type(name, where, _MORE), lower == "guid", lower in ("timestamp", "decimal"))
+        return cls(parse_type(name, where, _MORE), lower == "guid", lower in _OPEN)
 
     def __str__(self) -> str:
         return "guid" if self.guid else str(self.kind)
@@ -60,7 +62,9 @@ class Wanted:
         """The type to make of that one."""
         types, kind = pa.types, self.kind
         if self.open and types.is_timestamp(source) and types.is_timestamp(kind):
-            return pa.timestamp(source.unit)
+            return pa.timestamp(source.unit, kind.tz)
+        if self.open and types.is_time(source) and types.is_time(kind):
+            return source
         if self.open and types.is_decimal(source) and types.is_decimal(kind):
             return source
         return kind

@@ -13,7 +13,7 @@ _NAME_OR_INDEX = re.compile(r"""\[\s*'((?:[^'\\]|\\.)*)'\s*\]|\[\s*"([^"]*)"\s*\
 _TYPES = {
     "boolean": "bool", "byte": "uint8", "sbyte": "int8", "int16": "int16", "int32": "int32", "int64": "int64",
     "uint16": "uint16", "uint32": "uint32", "uint64": "uint64", "single": "float32", "double": "float64",
-    "decimal": "decimal", "datetime": "timestamp", "datetimeoffset": "timestamp(us,UTC)", "date": "date",
+    "decimal": "decimal", "datetime": "timestamp", "datetimeoffset": "timestamp(UTC)", "date": "date",
     "time": "time", "timespan": "time", "guid": "guid", "string": "string", "byte[]": "binary",
     "bytearray": "binary", "byte array": "binary",
     # What the designer writes for the newer connectors of databases: their own names.
@@ -25,7 +25,7 @@ _TYPES = {
     "ntext": "string", "xml": "string", "character": "string", "character varying": "string",
     "sysname": "string",
     "datetime2": "timestamp", "smalldatetime": "timestamp", "timestamp without time zone": "timestamp",
-    "timestamp with time zone": "timestamp(us,UTC)", "uniqueidentifier": "guid", "uuid": "guid",
+    "timestamp with time zone": "timestamp(UTC)", "uniqueidentifier": "guid", "uuid": "guid",
     "binary": "binary", "varbinary": "binary", "image": "binary", "rowversion": "binary", "bytea": "binary",
 }  # fmt: skip
 
