@@ -77,7 +77,13 @@ def test_properties_that_are_an_expression(tmp_path: Path) -> None:
     [
         ({}, {}, ["the dataset names no table, and the activity no query", "the dataset names no table"]),
         ({"table": ""}, {"query": "SELECT 1", "sqlReaderQuery": "SELECT 1"}, ["the dataset names no table"]),
+        (
+            {"schema": "dbo", "table": ""},
+            {"query": "SELECT 1", "sqlReaderQuery": "SELECT 1"},
+            ["the dataset names no table"],
+        ),
         ({"table": "@dataset().table"}, {}, []),
+        ({"table": "@pipeline().globalParameters.table"}, {}, []),
         ({"table": "t"}, {}, []),
     ],
 )
@@ -85,8 +91,9 @@ def test_properties_that_are_an_expression(tmp_path: Path) -> None:
 def test_a_table_that_is_not_named(
     tmp_path: Path, kind: str, properties: dict[str, Any], source: dict[str, Any], said: list[str]
 ) -> None:
+    put(tmp_path, "factory", "f", {"globalParameters": {"table": {"type": "string", "value": ""}}})
     put(tmp_path, "linkedService", "db", {"type": kind, "typeProperties": {"server": "h", "database": "d"}})
-    given = {"table": "@pipeline().parameters.table"} if "@" in properties.get("table", "") else {}
+    given = {"table": "@pipeline().parameters.table"} if "dataset()" in properties.get("table", "") else {}
     ends = []
     for name in ("from", "to"):
         linked = {"referenceName": "db", "type": "LinkedServiceReference"}

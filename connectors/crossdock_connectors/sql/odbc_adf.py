@@ -22,7 +22,7 @@ def from_adf(end: AdfEnd) -> AdfTranslation:
     if query := "" if end.is_sink else activity.text("query"):
         options["query"] = query
     table = dataset.text("tableName") or dataset.text("table")
-    if schema := dataset.text("schema"):
+    if table and (schema := dataset.text("schema")):
         table = f"{schema}.{table}"
     if end.is_sink:
         options["table_option"] = "none"

@@ -69,7 +69,8 @@ class Values:
                 return COMPUTED  # another value of a parameter may do
             raise
         # An empty default is there to be replaced.
-        return COMPUTED if made == "" and any(each.kind == "parameter" for each in named) else made
+        replaceable = any(each.kind in ("parameter", "globalParameter") for each in named)
+        return COMPUTED if made == "" and replaceable else made
 
     def _knows(self, reference: Reference) -> bool:
         scope = self.scope
