@@ -94,6 +94,20 @@ def test_a_pipeline_with_every_control_activity(share: Path) -> None:
     assert runs["Archive"]["output"]["pipelineRunId"] == child["runId"] == runs["To archive"]["pipelineRunId"]
 
 
+def test_a_caret_stands_below_what_it_points_at(tmp_path: Path) -> None:
+    value = {"value": "@add(1, 'x\x1b[2J')", "type": "Expression"}
+    activity = {"name": "a", "type": "SetVariable", "typeProperties": {"variableName": "v", "value": value}}
+    properties = {"activities": [activity], "variables": {"v": {"type": "Integer"}}}
+    (tmp_path / "pipeline").mkdir()
+    (tmp_path / "pipeline" / "p.json").write_text(json.dumps({"name": "p", "properties": properties}))
+    ran = crossdock("run", tmp_path, "p", CROSSDOCK_HOME=str(tmp_path / "home"))
+    assert ran.returncode == 1
+    lines = (ran.stdout + ran.stderr).splitlines()
+    at = next(number for number, line in enumerate(lines) if "@add(" in line)
+    assert lines[at + 1].index("^") == lines[at].index("'x")
+    assert "\x1b[2J" not in ran.stdout + ran.stderr
+
+
 def test_a_pipeline_that_fails_ends_with_1_and_says_why(share: Path) -> None:
     ran = crossdock("run", SAMPLE, "distribute", *on_share(share), "--param", "mode=burn", "--output", "json")
     found = answer(ran)

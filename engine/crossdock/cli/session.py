@@ -32,8 +32,12 @@ class Output(StrEnum):
 
 def one_line(text: str) -> str:
     """``text`` on one line, with control and bidi characters escaped: a file's name may hold anything."""
-    folded = re.sub(r"\s*[\r\n]\s*", " ", text.strip())
-    return "".join(c if c.isprintable() or c == "\xa0" else ascii(c)[1:-1] for c in folded)
+    return printable(re.sub(r"\s*[\r\n]\s*", " ", text.strip()))
+
+
+def printable(line: str) -> str:
+    """A line as it is, with what could drive a terminal escaped."""
+    return "".join(c if c.isprintable() or c == "\xa0" else ascii(c)[1:-1] for c in line)
 
 
 def console_on(stream: TextIO) -> Console:

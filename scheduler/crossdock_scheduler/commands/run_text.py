@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from crossdock.cli import figures
-from crossdock.cli.session import Session, one_line
+from crossdock.cli.session import Session, one_line, printable
 
 from ..pipeline.run.local import Outcome, Prepared
 from ..pipeline.run.records import ActivityRun, PipelineRun
@@ -101,8 +101,9 @@ def _busy(run: ActivityRun) -> Text:
 def _ended(run: ActivityRun) -> Text:
     text = Text(f"{_MARKS[run.status]} ", _STYLES[run.status])
     text.append(f"{_name(run)}  {took(run)}  ", "default")
-    text.append(_short(run.error.message if run.error else run.output), "red" if run.error else "dim")
-    return text
+    if run.error:
+        return text.append(_first(run.error.message)[:_WIDE], "red")
+    return text.append(_short(run.output), "dim")
 
 
 def took(run: ActivityRun | PipelineRun) -> str:
@@ -126,6 +127,16 @@ def _short(output: Any) -> str:
     return one_line(text if len(text) <= _WIDE else f"{text[:_WIDE]}…")
 
 
+def _first(message: str) -> str:
+    """The sentence; what it points at is in the table."""
+    return one_line(message.partition("\n")[0])
+
+
+def _whole(message: str) -> str:
+    """Its lines, for a caret stands below what it points at."""
+    return "\n".join(printable(line)[:_WIDE] for line in message.split("\n")[:_LINES])
+
+
 def show(session: Session, outcome: Outcome) -> None:
     """The table of activities, what the pipeline returned, and what became of it."""
     if outcome.activities:
@@ -146,7 +157,7 @@ def _table(activities: list[ActivityRun]) -> Table:
             Text(one_line(each.type)),
             Text(each.status, _STYLES[each.status]),
             Text(took(each)),
-            Text(_short(each.error.message if each.error else each.output)),
+            Text(_whole(each.error.message) if each.error else _short(each.output)),
         )
     if (more := len(activities) - _SHOWN) > 0:
         table.add_row(f"and {more:,} more", "", "", "", "--output json has all")
@@ -159,7 +170,7 @@ def _summary(outcome: Outcome) -> str:
     told = [f"{number:,} {status.lower()}" for status, number in counts.items() if number]
     status = "Interrupted" if outcome.signal is not None else run.status
     time = f" in {took(run)}" if run.ended else ""
-    message = f": {run.message}" if run.message else ""
+    message = f": {_first(run.message)}" if run.message else ""
     return one_line(
         f"{status} pipeline {run.pipeline}{time} ({', '.join(told) or 'no activities'}), "
         f"run {run.run_id}{message}"

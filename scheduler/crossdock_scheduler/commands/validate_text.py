@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.table import Table
 from rich.text import Text
 
-from crossdock.cli.session import Session, one_line
+from crossdock.cli.session import Session, one_line, printable
 
 from ..pipeline.coverage import Coverage
 from ..pipeline.definitions import KINDS, Finding
@@ -71,7 +71,7 @@ def finding_text(finding: Finding) -> Text:
     text.append(one_line(first), "default")
     # A caret stands below what it points at.
     for line in rest:
-        text.append(f"\n{'':12}{line}", "default")
+        text.append(f"\n{'':12}{printable(line)}", "default")
     text.append(f"\n{'':12}{one_line(str(finding.place))}", "dim")
     return text
 
