@@ -48,7 +48,7 @@ class Database:
         self.engine = sa.create_engine(found, **self._options())
         # SQLite has one writer: threads of this process wait in turn instead of trying again and again.
         self._turn: AbstractContextManager[Any] = threading.Lock() if self.is_sqlite else nullcontext()
-        self._together = Together(self.write)
+        self._together = Together(self.write, apart=not self.is_sqlite)
         if self.is_sqlite:
             sa.event.listen(self.engine, "connect", _prepare)
             sa.event.listen(self.engine, "begin", _begin)
@@ -64,14 +64,16 @@ class Database:
     def _options(self) -> dict[str, Any]:
         if self.is_sqlite:
             return {"connect_args": {"timeout": _PATIENCE, "check_same_thread": False}, "pool_size": 40}
-        # Else a server that has vanished without a word is waited for as long as the kernel likes.
+        # Else a server that has vanished without a word is waited for as long as the kernel likes. It is
+        # given up so soon that there is time to renew leases at the next one before they run out.
         gone = {
-            "connect_timeout": 5,
-            "keepalives_idle": 10,
-            "keepalives_interval": 5,
-            "tcp_user_timeout": 20_000,
+            "connect_timeout": 3,
+            "keepalives_idle": 3,
+            "keepalives_interval": 1,
+            "keepalives_count": 2,
+            "tcp_user_timeout": 5_000,
         }
-        return {"pool_size": 20, "max_overflow": 20, "pool_timeout": 10, "connect_args": gone}
+        return {"pool_size": 20, "max_overflow": 20, "pool_timeout": 5, "connect_args": gone}
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:

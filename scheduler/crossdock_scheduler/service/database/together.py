@@ -39,10 +39,16 @@ class _Undone(Exception):
 
 
 class Together:
-    """Belongs to one event loop. ``begun`` makes a transaction."""
+    """Belongs to one event loop. ``begun`` makes a transaction.
 
-    def __init__(self, begun: Callable[[], AbstractContextManager[sa.Connection]]) -> None:
-        self._begun = begun
+    ``apart``: each kind of pieces has transactions of its own. Where rows are locked, those of a kind are
+    locked in one order, and those of several kinds in none.
+    """
+
+    def __init__(
+        self, begun: Callable[[], AbstractContextManager[sa.Connection]], *, apart: bool = False
+    ) -> None:
+        self._begun, self._apart = begun, apart
         self._waiting: list[_Waiting[Any]] = []
         # When pieces that are alike are due again.
         self._next: dict[Any, float] = {}
@@ -89,10 +95,13 @@ class Together:
         return mine.found  # type: ignore[return-value] # it has ended
 
     def _taken(self, now: float) -> list[_Waiting[Any]]:
-        """Those who have waited longest of all that are due."""
+        """Those who have waited longest of all that are due; ``apart``, those like the first of them."""
         due = [each for each in self._waiting if each.due <= now]
-        later = [each for each in self._waiting if each.due > now]
-        batch, self._waiting = due[:_MOST], due[_MOST:] + later
+        if self._apart:
+            due = [each for each in due if each.alike is due[0].alike]
+        batch = due[:_MOST]
+        taken = set(map(id, batch))
+        self._waiting = [each for each in self._waiting if id(each) not in taken]
         self._next |= {each.alike: now + each.pause for each in batch if each.alike is not None}
         return batch
 

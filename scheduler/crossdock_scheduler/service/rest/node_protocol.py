@@ -149,10 +149,12 @@ class _Wanted:
 def _claimed(connection: sa.Connection, asked: Sequence[_Wanted]) -> Sequence[list[Claimed] | ApiError]:
     asked[0].service.database.know_time(connection)
     known = nodes.by_ids(connection, [each.node_id for each in asked])
-    return [
-        _claimed_by(connection, known[each.node_id], each) if each.node_id in known else unregistered()
-        for each in asked
-    ]
+    there = [number for number, each in enumerate(asked) if each.node_id in known]
+    found: list[list[Claimed] | ApiError] = [unregistered() for _ in asked]
+    # Runtime by runtime, for each one's queue is locked by it: other replicas lock them in the same order.
+    for number in sorted(there, key=lambda number: known[asked[number].node_id].row.runtime_id):
+        found[number] = _claimed_by(connection, known[asked[number].node_id], asked[number])
+    return found
 
 
 def _claimed_by(connection: sa.Connection, node: Node, wanted: _Wanted) -> list[Claimed]:
@@ -182,7 +184,7 @@ async def finish_job(said: wire.Finish, sent: Sent, job_id: str) -> None:
             raise
 
     try:
-        took = await sent.service.database.together(sent.node_id, finished)
+        took = await sent.service.database.together(job_id, finished)
     except Lost:
         sent.service.metrics.leases_lost.labels("refused").inc()
         raise ApiError(409, "The job is not this node's any more.", "LeaseLost", job_id) from None
