@@ -35,8 +35,9 @@ def put(
     kind.check(name)
     properties = types.repaired(kind, name, properties)
     checking.check_put(connection, factory, kind, name, properties)
-    old = resources.look(connection, factory, kind, name)
+    # Held before the secrets are read: until then a node may seal them to the vault's next key.
     vault = _vault(connection, factory, properties, held=True) if kind is LINKED_SERVICE else None
+    old = resources.look(connection, factory, kind, name)
     kept = stored(properties, old.properties if old else {}, vault, keeper)
     made = resources.put(connection, factory, kind, name, kept, if_match=if_match)
     self_hosted = kind is RUNTIME and str(properties.get("type")).lower() == "selfhosted"
@@ -67,7 +68,7 @@ def _vault(
 
 def seal_waiting(connection: sa.Connection, factory: FactoryRow, vault: OpenVault, keeper: Keeper) -> None:
     """Seal the secrets that waited for the vault of their runtime."""
-    for each in resources.listed(connection, factory, LINKED_SERVICE):
+    for each in resources.held(connection, factory, LINKED_SERVICE):
         its = _vault(connection, factory, each.properties)
         if its is not None and its.guid == vault.guid:
             kept = for_vault(each.properties, vault, keeper)

@@ -13,10 +13,10 @@ from ..runtimes.vaults import OpenVault
 from .names import LINKED_SERVICE
 
 
-def look(connection: sa.Connection, vault: OpenVault) -> dict[str, str]:
-    """How each is sealed, by where it is."""
+def look(connection: sa.Connection, vault: OpenVault, *, held: bool = False) -> dict[str, str]:
+    """How each is sealed, by where it is. ``held``: it stays so until the transaction is over."""
     found: dict[str, str] = {}
-    for row in _rows(connection, vault):
+    for row in _rows(connection, vault, held=held):
 
         def note(secret: Mapping[str, Any], path: str, row: Any = row) -> Any:
             if _is_in(secret, vault):
@@ -29,7 +29,7 @@ def look(connection: sa.Connection, vault: OpenVault) -> dict[str, str]:
 
 def reseal(connection: sa.Connection, vault: OpenVault, data: Mapping[str, str]) -> None:
     """``data`` is how each is sealed to the next version of the vault, by where it is."""
-    for row in _rows(connection, vault):
+    for row in _rows(connection, vault, held=True):
 
         def move(secret: Mapping[str, Any], path: str, row: Any = row) -> Any:
             if not _is_in(secret, vault):
@@ -46,9 +46,10 @@ def _is_in(secret: Mapping[str, Any], vault: OpenVault) -> bool:
     return sealed is not None and (sealed["vault"], sealed["version"]) == (vault.guid, vault.version)
 
 
-def _rows(connection: sa.Connection, vault: OpenVault) -> Sequence[Any]:
+def _rows(connection: sa.Connection, vault: OpenVault, *, held: bool) -> Sequence[Any]:
     query = sa.select(resources.c.id, resources.c.properties).where(
         resources.c.kind == LINKED_SERVICE.segment,
         sa.cast(resources.c.properties, sa.Text).contains(vault.guid),
     )
-    return connection.execute(query.order_by(resources.c.id)).all()
+    query = query.order_by(resources.c.id)
+    return connection.execute(query.with_for_update(key_share=True) if held else query).all()

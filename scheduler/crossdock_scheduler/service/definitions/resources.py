@@ -110,6 +110,13 @@ def listed(
     return [_of(factory, kind, row) for row in connection.execute(query)]
 
 
+def held(connection: sa.Connection, factory: FactoryRow, kind: Kind) -> Sequence[Resource]:
+    """All of a kind, which stay as they are until the transaction is over."""
+    query = sa.select(resources).where(resources.c.factory_id == factory.id, resources.c.kind == kind.segment)
+    rows = connection.execute(query.order_by(resources.c.id).with_for_update(key_share=True))
+    return [_of(factory, kind, row) for row in rows]
+
+
 def _named(factory: FactoryRow, kind: Kind, name: str) -> list[sa.ColumnElement[bool]]:
     return [
         resources.c.factory_id == factory.id,

@@ -20,6 +20,7 @@ def new(made: wire.Vault, asking: Signed, request: Request) -> None:
     """A vault for a runtime whose own was lost. Another node may have been quicker."""
     service, node = asking.service, asking.node
     with service.database.write() as connection:
+        nodes.lock(connection, node.row.runtime_id)
         if vaults.offer(connection, node.row.runtime_id, node.id, made):
             vault = vaults.of(connection, node.row.runtime_id)
             runtime = resources.by_id(connection, RUNTIME, node.row.runtime_id)
@@ -58,7 +59,7 @@ def follow(given: wire.NextVault, asking: Signed, request: Request) -> None:
     with service.database.write() as connection:
         nodes.lock(connection, node.row.runtime_id)
         vault = vaults.of(connection, node.row.runtime_id)
-        there = resealing.look(connection, vault)
+        there = resealing.look(connection, vault, held=True)
         if vault.version != given.version or there != {each.id: each.was for each in given.secrets}:
             raise _changed()
         resealing.reseal(connection, vault, {each.id: each.data for each in given.secrets})

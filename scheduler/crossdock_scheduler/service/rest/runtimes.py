@@ -164,6 +164,7 @@ def reset_vault(name: str, body: MaybeBody, call: Owner) -> dict[str, Any]:
     Answers 409 while a node that opens it is alive, without ``force``.
     """
     with _runtime(call, name) as (connection, runtime):
+        nodes.lock(connection, runtime.id)
         now = clock.now()
         opening = [each.name for each in nodes.of(connection, runtime) if each.in_step and each.is_alive(now)]
         if opening and body.get("force") is not True:
