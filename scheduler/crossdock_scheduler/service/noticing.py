@@ -12,6 +12,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from .. import clock
 from .context import Service
+from .database import Database
+from .runtimes.nodes import HEARTBEAT
 from .runtimes.noticing import Notice, note, take, told
 
 _EVERY = 1.0
@@ -20,9 +22,25 @@ _AT_ONCE = 4
 _LOG = logging.getLogger(__name__)
 
 
+class Looks:
+    """At the states of nodes, one after the other. Where it is long since the last one, the database was away
+    or the clock was moved: nodes are waited for as after a start."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._started = self._last = clock.now()
+
+    def look(self) -> None:
+        now = clock.now()
+        if not 0 <= now - self._last <= HEARTBEAT:
+            self._started = now
+        note(self._database, now, self._started)
+        self._last = now
+
+
 async def noticing(service: Service) -> None:
     """Of several replicas, one tells each change; where it dies in between, another one."""
-    started, telling = clock.now(), anyio.CapacityLimiter(_AT_ONCE)
+    looks, telling = Looks(service.database), anyio.CapacityLimiter(_AT_ONCE)
 
     async def tell(notice: Notice | None) -> None:
         while notice is not None:
@@ -31,9 +49,8 @@ async def noticing(service: Service) -> None:
 
     async with anyio.create_task_group() as group:
         while True:
-            found = None
-            if telling.available_tokens:
-                found = await _asked(partial(_look, service, started))
+            free = telling.available_tokens > 0
+            found = await _asked(partial(_look, service, looks, free=free))
             if found is not None:
                 group.start_soon(tell, found)
             await anyio.sleep(_EVERY)
@@ -48,9 +65,9 @@ async def _asked(what: Callable[[], Notice | None]) -> Notice | None:
         return None
 
 
-def _look(service: Service, started: float) -> Notice | None:
-    note(service.database, clock.now(), started)
-    return take(service.database, service.notifier.longest)
+def _look(service: Service, looks: Looks, *, free: bool) -> Notice | None:
+    looks.look()
+    return take(service.database, service.notifier.longest) if free else None
 
 
 def _next(service: Service, done: Notice) -> Notice | None:
