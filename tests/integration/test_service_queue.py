@@ -19,6 +19,7 @@ from alembic.runtime.migration import MigrationContext
 from servers.waiting import eventually
 
 from crossdock_scheduler.service.database import Database, metadata
+from crossdock_scheduler.service.database import together as module
 from crossdock_scheduler.service.database.tables import nodes, notices
 from crossdock_scheduler.service.database.together import Together
 from crossdock_scheduler.service.definitions import factories, resources
@@ -330,12 +331,23 @@ def test_those_who_wait_are_committed_together(opened: Database, queue: Queue, *
         assert flushed == 1
 
 
-def test_what_does_several_at_once_fails_for_none_but_its_own(opened: Database, queue: Queue) -> None:
-    """Whatever is raised: each is then done alone, and nobody waits for ever."""
+def test_what_does_several_at_once_fails_for_none_but_its_own(
+    opened: Database, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is raised: each is then done alone, and nobody waits for ever. Time stands still until all of
+    them wait for it."""
     names = [queue.add(f"job{number}") for number in range(4)]
     together = Together(opened.write)
     found: dict[int, Any] = {}
     together_were: list[int] = []
+    waited: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        await anyio.wait_all_tasks_blocked()
+
+    monkeypatch.setattr(module, "current_time", lambda: 100.0)
+    monkeypatch.setattr(module, "sleep", sleep)
 
     def many(connection: sa.Connection, asked: Sequence[int]) -> Sequence[str | Exception]:
         together_were.append(len(asked))
@@ -347,7 +359,7 @@ def test_what_does_several_at_once_fails_for_none_but_its_own(opened: Database, 
 
     async def ask(number: int) -> None:
         try:
-            found[number] = await together.run_alike("key", number, many, 0.3)
+            found[number] = await together.run_alike("key", number, many, 8.0)
         except TypeError as error:
             found[number] = str(error)
 
@@ -361,6 +373,7 @@ def test_what_does_several_at_once_fails_for_none_but_its_own(opened: Database, 
     anyio.run(ask_all)
     assert found == {0: "job0", 1: "not this one", 2: "job2", 3: "job3"}
     assert [queue.state(each) for each in names] == ["cancelled", "queued", "cancelled", "cancelled"]
+    assert waited == [8.0] * 3
     assert together_were == [1, 3, 1, 1, 1]
 
 
