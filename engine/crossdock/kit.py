@@ -108,9 +108,9 @@ def _unfinished(setup: Setup, place: Path, status: int, said: str) -> InternalEr
         for each in (place / "check.txt", place / "hung.txt")
     )
     if hung:
+        what = f"the check {check} of {setup.module}" if check else f"importing {setup.module}"
         return InternalError(
-            f"the check {check} of {setup.module} has not ended after {setup.timeout} seconds; "
-            "--timeout gives it more",
+            f"{what} has not ended after {setup.timeout} seconds; --timeout gives it more",
             detail=hung,
         )
     where = f" in the check {check}" if check else ""

@@ -13,10 +13,10 @@ from .spi.record import record
 
 P = ParamSpec("P")
 T = TypeVar("T")
-_CLAUSE = re.compile(r"(~=|==|!=|<=|>=|<|>)\s*v?(\d+(?:\.\d+)*)(\.\*)?\S*")
+_CLAUSE = re.compile(r"(~=|===?|!=|<=|>=|<|>)\s*v?(\d+(?:\.\d+)*)(\.\*)?\S*")
 _COMPARED: dict[str, Callable[[list[int], list[int]], bool]] = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq,
-    "!=": operator.ne,
+    "===": operator.eq, "!=": operator.ne,
 }  # fmt: skip
 
 

@@ -234,7 +234,7 @@ _NO_END = {
     "left": ("import pytest; pytest.exit('enough', returncode=0)", "status 0 in the check TestShelf test_"),
     "hangs": (
         "import time; time.sleep(60)",
-        r"the check TestShelf test_\S+ of crossdock_shelf has not ended after 1 seconds",
+        r"the check TestShelf test_\S+ of crossdock_shelf has not ended after 8 seconds",
     ),
 }
 
@@ -246,10 +246,19 @@ def test_check_that_does_not_end(
     """What has run until then is no result."""
     before = "    return ShelfFormat(config.compression)"
     module(fault=(before, f"    {fault}\n{before}"))
-    assert run(["plugin", "check", "crossdock_shelf", "--timeout", "1" if "sleep" in fault else "60"]) == 1
+    assert run(["plugin", "check", "crossdock_shelf", "--timeout", "8" if "sleep" in fault else "60"]) == 1
     said = capsys.readouterr()
     assert re.search(complaint, said.err)
     assert not said.out
+
+
+def test_check_of_what_hangs_when_it_is_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "stuck.py").write_text("import time; time.sleep(60)")
+    assert run(["plugin", "check", "stuck", "--timeout", "1"]) == 1
+    assert "importing stuck has not ended after 1 seconds; --timeout gives it more" in capsys.readouterr().err
 
 
 def test_nothing_stays_of_a_check_that_is_killed(module: Callable[..., Path], tmp_path: Path) -> None:

@@ -208,6 +208,7 @@ def test_nothing_stays_deprecated_longer_than_a_minor_release() -> None:
         ("1.4.2", "==1.4.*", True),
         ("1.5.0", "==1.4.*", False),
         ("1.5.0", "!=1.5", False),
+        ("1.5.0", "===98", False),
         ("1.9.1", "~=1.4", True),
         ("2.0.0", "~=1.4", False),
         ("1.5.0", "~=1.4.2", False),

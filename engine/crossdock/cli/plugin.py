@@ -61,6 +61,7 @@ def new(
     lines = [f"made {project}", *(f"  {file}" for file in files), "next:"]
     steps = (
         f"cd {project}",
+        "pip install 'pip>=25.1'",
         "pip install --editable . --group test",
         "pytest",
         f"crossdock connectors {name}",

@@ -15,6 +15,7 @@ import signal
 import sys
 import uuid
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -121,12 +122,19 @@ class _Watch:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
         (self._folder / "check.txt").write_text(item.nodeid.partition("::")[2].replace("::", " "))
-        with (self._folder / "hung.txt").open("w") as told:
-            faulthandler.dump_traceback_later(self._timeout, exit=True, file=told)
-            try:
-                return (yield)
-            finally:
-                faulthandler.cancel_dump_traceback_later()
+        with _limited(self._folder, self._timeout):
+            return (yield)
+
+
+@contextmanager
+def _limited(folder: Path, seconds: float) -> Iterator[None]:
+    """The process ends where this takes longer, and ``hung.txt`` says where it was."""
+    with (folder / "hung.txt").open("w") as told:
+        faulthandler.dump_traceback_later(seconds, exit=True, file=told)
+        try:
+            yield
+        finally:
+            faulthandler.cancel_dump_traceback_later()
 
 
 def _end_with(parent: int, folder: Path) -> None:
@@ -145,7 +153,8 @@ def main(folder: Path, parent: int) -> int:
     _end_with(parent, folder)
     setup = Setup(**json.load(sys.stdin))
     try:
-        found.update(contracts(setup))
+        with _limited(folder, setup.timeout):
+            found.update(contracts(setup))
     except ValueError as error:
         (folder / "refusal.txt").write_text(str(error))
         return 2
